@@ -1,0 +1,1 @@
+//! The suite against real components: kube-apiserver, etcd, notary-server, kubectl.

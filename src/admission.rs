@@ -1,0 +1,1 @@
+//! What an AdmissionReview asks and what it is answered: image sites, verdict, patch. No HTTP.

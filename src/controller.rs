@@ -1,0 +1,1 @@
+//! Watches the cluster: policies, namespaces, secrets and config maps.

@@ -1,0 +1,17 @@
+//! tagseal seals image tags to the digests that their publishers signed.
+//!
+//! The map of the modules is in `docs/ARCHITECTURE.md`; which module may import which is held by `tests/imports.rs`.
+
+pub mod admission;
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod controller;
+pub mod digest;
+pub mod image;
+pub mod notary;
+pub mod policy;
+pub mod telemetry;
+pub mod trust;
+pub mod tuf;
+pub mod webhook;

@@ -1,0 +1,14 @@
+//! Trust data: resolver, cache and state. Design §4 in code.
+
+mod error;
+mod resolver;
+mod source;
+mod state;
+
+pub use error::{Refusal, Unavailable, Untrusted};
+pub use resolver::{Question, Resolved, Resolver, SignedDigest, Signer};
+pub use source::{
+    Access, BoxFuture, CredentialError, Credentials, Grant, MetadataSource, Secret, SourceError,
+    SourceRequest,
+};
+pub use state::{RepositoryKey, Revision, RoleVersion, RootPin, StateError, TrustRecord, TrustState};

@@ -1,0 +1,135 @@
+//! The traits by which the resolver reaches trust servers and credentials.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::policy::{CredentialsSource, TrustServer};
+use crate::tuf::{Fetch, Gun};
+
+/// A boxed future, so that the traits stay object-safe.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A string that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(secret: impl Into<Arc<str>>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself; for the wire alone.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What a trust server is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Nothing.
+    #[default]
+    Anonymous,
+    /// User name and password.
+    Basic {
+        /// The user.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// An OAuth2 refresh token, as a registry login leaves it (`identitytoken`).
+    IdentityToken(Secret),
+}
+
+/// On whose behalf trust data is read: what a read grant is keyed by (design §4 "Cache").
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Grant {
+    /// The pod's namespace; empty outside a cluster.
+    pub namespace: String,
+    /// The pod's ServiceAccount.
+    pub service_account: String,
+    /// Names of the pod's own `imagePullSecrets`, sorted.
+    pub pull_secrets: Vec<String>,
+}
+
+/// One request to a trust server.
+#[derive(Debug, Clone)]
+pub struct SourceRequest<'a> {
+    /// Which server.
+    pub server: &'a Arc<TrustServer>,
+    /// Which repository.
+    pub gun: &'a Gun,
+    /// Which file, and how much of it at most.
+    pub fetch: &'a Fetch,
+    /// What to show.
+    pub access: &'a Access,
+    /// The registry's host, whose token realm may see the credentials too.
+    pub registry: &'a str,
+    /// Whether the repository has verified before: known ones have a share of the request budget of their own.
+    pub known: bool,
+    /// How long it may take in all, retries included.
+    pub timeout: Duration,
+}
+
+/// Why a server did not say anything about a file. "Not found" is not among these: it is an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The server wants other credentials, or does not let these read.
+    #[error("{message}")]
+    Unauthorized {
+        /// What was shown, what the server said, what to check.
+        message: String,
+    },
+    /// No answer, or none that means anything: refused, timed out, TLS, redirect, 429, 5xx.
+    #[error("{message}")]
+    Unreachable {
+        /// What happened and what to check.
+        message: String,
+    },
+    /// The body is larger than asked for, or not what its headers say: the server's fault.
+    #[error("{message}")]
+    Invalid {
+        /// What came.
+        message: String,
+    },
+}
+
+/// A place that serves TUF metadata; implemented by `notary` over HTTP.
+pub trait MetadataSource: Send + Sync + fmt::Debug {
+    /// Fetches one file. `Ok(None)` is a 404: the server says that there is none.
+    fn fetch<'a>(&'a self, request: SourceRequest<'a>) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>>;
+}
+
+/// Why credentials could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CredentialError {
+    /// Which secret, what is wrong with it.
+    pub message: String,
+}
+
+/// A place that knows credentials; implemented by the controller (pull secrets) and by the CLI (docker's config).
+pub trait Credentials: Send + Sync + fmt::Debug {
+    /// The credentials to try, in order, for reading `registry`'s trust data on `grant`'s behalf.
+    /// Anonymous where there are none.
+    fn access<'a>(
+        &'a self,
+        source: &'a CredentialsSource,
+        grant: &'a Grant,
+        server: &'a TrustServer,
+        gun: &'a Gun,
+        registry: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Access>, CredentialError>>;
+}

@@ -1,0 +1,87 @@
+//! [`TrustState`]: floors, first-use pins and the record of what was current. Async, compare-and-swap (design §11).
+
+use jiff::Timestamp;
+
+use super::source::BoxFuture;
+use crate::digest::Digest;
+use crate::tuf::{Floors, Gun, KeyId, RoleName};
+
+/// What one record of state is about: one per (server, GUN, trust anchors).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepositoryKey {
+    /// The trust server's base URL.
+    pub server: String,
+    /// The repository.
+    pub gun: Gun,
+    /// `Anchors::fingerprint`.
+    pub anchors: Digest,
+}
+
+/// The root that a repository is pinned to by first use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootPin {
+    /// The version of the root that was pinned.
+    pub version: u64,
+    /// The sha256 of its file.
+    pub sha256: Digest,
+    /// The canonical IDs of the keys of its root role.
+    pub key_ids: Vec<KeyId>,
+}
+
+/// A version of a role that was current once, as tagseal itself verified it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleVersion {
+    /// The role.
+    pub role: RoleName,
+    /// Its version.
+    pub version: u64,
+    /// The sha256 of its file.
+    pub sha256: Digest,
+    /// When it was first seen current.
+    pub first_seen: Timestamp,
+    /// When another file of the role was first seen current; `None` while it is.
+    pub superseded: Option<Timestamp>,
+}
+
+/// All that is remembered about a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrustRecord {
+    /// The first-use pin, where first use made one.
+    pub pin: Option<RootPin>,
+    /// The floor of every role.
+    pub floors: Floors,
+    /// Recent versions of `targets` and the delegations.
+    pub recent: Vec<RoleVersion>,
+}
+
+/// The version of a stored [`TrustRecord`], for compare-and-swap. Opaque; `None` in [`TrustState::store`] means "none yet".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision(pub String);
+
+/// Why state could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Somebody else wrote first: load again and merge.
+    #[error("the record was changed meanwhile")]
+    Conflict,
+    /// It could not be read or written.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Where trust state lives: memory, disk, or the cluster.
+pub trait TrustState: Send + Sync + std::fmt::Debug {
+    /// The record and its revision; `None` where there is none yet.
+    fn load<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+    ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>>;
+
+    /// Writes the record if its revision is still `expected`.
+    fn store<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        expected: Option<&'a Revision>,
+        record: &'a TrustRecord,
+    ) -> BoxFuture<'a, Result<Revision, StateError>>;
+}

@@ -1,0 +1,109 @@
+//! [`Gun`] and [`RoleName`]: the names of Notary v1.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A globally unique name: the full name of a repository without its tag, `registry.example.com/shop/web`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Gun(Arc<str>);
+
+/// Why a string is not a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not {what}")]
+pub struct NameError {
+    /// The string.
+    pub name: String,
+    /// What it was to be.
+    pub what: &'static str,
+}
+
+impl Gun {
+    /// Takes a repository name as a GUN. It is put into URL paths unescaped, so only printable ASCII without
+    /// `?`, `#`, `%`, `\`, empty, `.` and `..` segments is taken.
+    ///
+    /// # Errors
+    /// [`NameError`] otherwise.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        let fits = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_graphic() && !b"?#%\\\"<>".contains(&b))
+            && name.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+        fits.then(|| Self(name.into())).ok_or_else(|| NameError { name: name.to_owned(), what: "a GUN" })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Gun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A role: one of the four base roles, or a delegation role such as `targets/releases`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoleName(Arc<str>);
+
+impl RoleName {
+    /// The longest role name, exclusive, in bytes (Notary v1, delegation role names).
+    pub const MAX_LEN: usize = 256;
+
+    /// `root`.
+    pub fn root() -> Self {
+        Self("root".into())
+    }
+
+    /// `timestamp`.
+    pub fn timestamp() -> Self {
+        Self("timestamp".into())
+    }
+
+    /// `snapshot`.
+    pub fn snapshot() -> Self {
+        Self("snapshot".into())
+    }
+
+    /// `targets`.
+    pub fn targets() -> Self {
+        Self("targets".into())
+    }
+
+    /// Parses a base role or a delegation role: `targets/` and path-clean segments of `[-a-z0-9_]+`.
+    ///
+    /// # Errors
+    /// [`NameError`] otherwise.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        let segment_fits = |s: &str| {
+            !s.is_empty() && s.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+        };
+        let fits = match name.strip_prefix("targets/") {
+            Some(rest) => name.len() < Self::MAX_LEN && rest.split('/').all(segment_fits),
+            None => matches!(name, "root" | "timestamp" | "snapshot" | "targets"),
+        };
+        fits.then(|| Self(name.into()))
+            .ok_or_else(|| NameError { name: name.to_owned(), what: "a role name" })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is a delegation role (below `targets`).
+    pub fn is_delegation(&self) -> bool {
+        self.0.starts_with("targets/")
+    }
+
+    /// The role that delegates this one: `targets/a` for `targets/a/b`. Base roles have none.
+    pub fn parent(&self) -> Option<Self> {
+        self.is_delegation().then(|| self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))).flatten()
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,1 @@
+//! The webhook server: router, TLS with reload, health.
