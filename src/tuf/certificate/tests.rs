@@ -232,6 +232,8 @@ fn a_chain_leads_to_a_pinned_authority_directly_or_through_intermediates() {
     let ends =
         |name: &str, issuer: &str| CertificateError::NoIssuer { name: name.into(), issuer: issuer.into() };
     assert_eq!(check(&[&root], &[&leaf, &lower]), Err(ends("lower", "CN=upper")));
+    let other = Party::authority("other").self_signed();
+    assert_eq!(check(&[&other], &[&leaf, &lower, &upper, &root]), Err(ends("root", "CN=root")));
     assert_eq!(check(&[&root], &[&leaf, &upper]), Err(ends(GUN, "CN=lower")));
     assert_eq!(check(&[&root], &[&Party::leaf().self_signed()]), Err(ends(GUN, "CN=registry.test/keys")));
 }
