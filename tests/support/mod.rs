@@ -12,10 +12,18 @@
 // Each test uses a part of this; what is outside data for the product is made by ourselves here.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod credentials;
+pub mod demand;
 pub mod signer;
+pub mod source;
+pub mod state;
 pub mod time;
 
+pub use credentials::FakeCredentials;
+pub use demand::{DemandBuilder, SERVER, demand};
 pub use signer::{
     CertificateSpec, ServedFiles, SignatureForm, TestCa, TestKey, TestRepository, image_digest,
 };
+pub use source::{FakeSource, Fault, Gate};
+pub use state::FakeState;
 pub use time::{days, hours, minutes, seconds, t};
