@@ -2,9 +2,7 @@
 
 use p384::ecdsa::signature::hazmat::PrehashVerifier;
 use p384::pkcs8::DecodePublicKey;
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey,
-};
+use ring::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use super::{
@@ -142,4 +140,26 @@ fn other_forms_of_signatures_keep_the_key_id() {
     let rsa = TestKey::rsa();
     let signature = rsa.signing_as(SignatureForm::Pkcs1v15).sign(b"message");
     assert_eq!((signature.method, signature.bytes.len()), ("rsapkcs1v15", 256));
+}
+
+#[test]
+fn rsa_signatures_verify_and_odd_ones_are_odd_in_one_way_only() {
+    let verify = |key: &TestKey, algorithm, bytes: &[u8]| {
+        let spki = key.rcgen();
+        UnparsedPublicKey::new(algorithm, rcgen::PublicKeyData::der_bytes(&spki))
+            .verify(b"message", bytes)
+            .is_ok()
+    };
+    let key = TestKey::rsa();
+    let pss = |form| key.signing_as(form).sign(b"message").bytes;
+    assert!(verify(&key, &RSA_PSS_2048_8192_SHA256, &pss(SignatureForm::Notary)));
+    assert!(
+        verify(&key, &RSA_PSS_2048_8192_SHA256, &pss(SignatureForm::PssSalt(32))),
+        "the encoding is right"
+    );
+    assert!(!verify(&key, &RSA_PSS_2048_8192_SHA256, &pss(SignatureForm::PssSalt(20))));
+    assert!(verify(&key, &RSA_PKCS1_2048_8192_SHA256, &pss(SignatureForm::Pkcs1v15)));
+    let weak = TestKey::weak_rsa();
+    assert_eq!(weak.sign(b"message").bytes.len(), 128);
+    assert_ne!(weak.sign(b"message"), weak.sign(b"other"));
 }
