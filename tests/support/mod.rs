@@ -9,8 +9,7 @@
 //! source.serve(SERVER, repository.gun(), &files);
 //! ```
 
-// Each test uses a part of this; what is outside data for the product is made by ourselves here.
-#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
 
 pub mod credentials;
 pub mod demand;
