@@ -14,7 +14,7 @@ mod update;
 pub use certificate::{CaBundle, CertificateChain, CertificateError};
 pub use error::TufError;
 pub use key::{KeyError, KeyId, KeyIdentity, PublicKey};
-pub use pin::{Anchor, Anchors, RootRotation};
+pub use pin::{Anchor, Anchors, PinError, RootRotation};
 pub use role::{Gun, NameError, RoleName};
 pub use update::{
     Answer, Fetch, FileName, Floor, Floors, Selector, Step, TrustedRepository, Update, UpdateInput,

@@ -150,7 +150,7 @@ fn signed_integer(text: &str) -> Option<i64> {
 }
 
 /// Only `"` and `\` are escaped; control characters stay raw.
-fn encode_string(text: &str, out: &mut Vec<u8>) {
+pub(super) fn encode_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text.bytes() {
         if matches!(byte, b'"' | b'\\') {
@@ -162,7 +162,7 @@ fn encode_string(text: &str, out: &mut Vec<u8>) {
 }
 
 /// The start of a text from outside, short enough for an error.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const MAX: usize = 64;
     match text.char_indices().nth(MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
