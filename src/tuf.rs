@@ -5,12 +5,17 @@
 
 pub mod canonical;
 mod certificate;
+mod decode;
+mod envelope;
 mod error;
 mod key;
+mod metadata;
 mod pin;
 mod repository;
 mod role;
+mod root;
 mod update;
+mod verify;
 
 pub use certificate::{CaBundle, CertificateChain, CertificateError};
 pub use error::{RootMismatch, TufError};
