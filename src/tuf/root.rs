@@ -9,7 +9,7 @@ use super::envelope::Envelope;
 use super::error::{RootMismatch, TufError};
 use super::key::PublicKey;
 use super::metadata::{Metadata, RoleKeys, Root};
-use super::pin::{Anchor, Anchors};
+use super::pin::{Anchor, Anchors, PinError};
 use super::role::{Gun, RoleName};
 use super::verify::{Expiry, Verified, check_expiry, signers, threshold_of_signers, verify_self};
 use crate::digest::Digest;
@@ -143,12 +143,10 @@ fn matches(
     now: Timestamp,
 ) -> Option<Result<(), CertificateError>> {
     let leaf = key.certificate()?;
-    match anchor {
-        Anchor::KeyId(id) => (key.canonical_id() == *id).then(|| leaf.check_leaf(gun, now)),
-        Anchor::PublicKey(pinned) => (key.identity() == pinned.identity()).then(|| leaf.check_leaf(gun, now)),
-        Anchor::Ca(authorities) => {
-            Some(authorities.check_chain(leaf, now).and_then(|()| leaf.check_leaf(gun, now)))
-        }
+    match anchor.check(key, now) {
+        Ok(()) => Some(leaf.check_leaf(gun, now)),
+        Err(PinError::Chain(error)) => Some(Err(error)),
+        Err(PinError::OtherKey { .. } | PinError::NoCertificate) => None,
     }
 }
 
