@@ -1,13 +1,22 @@
 //! The signer and the code under test agree, though neither knows the other's code.
 
-use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
 use tagseal::tuf::canonical::parse;
-use tagseal::tuf::{CaBundle, Gun, KeyId, PublicKey};
+use tagseal::tuf::{
+    Anchor, Anchors, Answer, CaBundle, Fetch, Gun, KeyId, PublicKey, RoleName, RootRotation, Step,
+    TrustedRepository, Update, UpdateInput,
+};
 
-use crate::support::signer::{CertificateSpec, SignatureForm, TestCa, TestKey, base64, canonical};
-use crate::support::{days, t};
+use crate::support::signer::{base64, canonical};
+use crate::support::source::path_of;
+use crate::support::{
+    CertificateSpec, ServedFiles, SignatureForm, TestCa, TestKey, TestRepository, days, image_digest, t,
+};
 
 const GUN: &str = "registry.example.com/shop/web";
 
@@ -114,6 +123,72 @@ fn chains_lead_to_the_authority_that_issued_them() {
         !leads(&intermediate, &TestCa::new("root CA", now()), now() + days(1)),
         "another of the same name"
     );
+}
+
+/// What Debian's notary 0.7 was seen to say of this very repository: the three odd ones do not meet their threshold, and
+/// everything else is listed.
+#[test]
+fn a_repository_with_every_key_type_is_judged_as_notary_judges_it() {
+    let mut repository = TestRepository::new(GUN, now());
+    let odd = [SignatureForm::Der, SignatureForm::WrongMethod, SignatureForm::OverSomethingElse];
+    let keys = keys_of_every_type().into_iter().map(|key| (true, key));
+    let odd_keys = odd.map(|form| (false, TestKey::ecdsa().signing_as(form)));
+    let pkcs1 = (true, TestKey::other_rsa().signing_as(SignatureForm::Pkcs1v15));
+    let (mut good, mut bad) = (BTreeSet::new(), BTreeSet::new());
+    for (i, (counts, key)) in keys.chain([pkcs1]).chain(odd_keys).enumerate() {
+        let role = format!("targets/r{i}");
+        repository.delegate(&role, &[&key]).sign_target(&role, "1", image_digest(&role));
+        if counts {
+            good.insert(role)
+        } else {
+            bad.insert(role)
+        };
+    }
+    let nested = [TestKey::rsa(), TestKey::ed25519()];
+    repository.delegate("targets/r0/nested", &[&nested[0], &nested[1]]).threshold("targets/r0/nested", 2);
+    repository.sign_target("targets/r0/nested", "<é&\u{2028}\u{7}x", image_digest("odd"));
+    good.insert("targets/r0/nested".to_owned());
+    let trusted = update(&repository.publish(now()), repository.root_key());
+
+    let (skew, later) = (SignedDuration::ZERO, now() + days(1));
+    let unusable = trusted.unusable(later, skew);
+    assert_eq!(unusable.iter().map(|(role, _)| role.to_string()).collect::<BTreeSet<_>>(), bad);
+    for role in good {
+        assert!(trusted.usable(&RoleName::parse(&role).unwrap(), later, skew).is_ok(), "{role}");
+    }
+}
+
+/// Drives an update of a repository that nothing is known about but a root key.
+fn update(files: &ServedFiles, root: &TestKey) -> Arc<TrustedRepository> {
+    let anchors = Anchors {
+        anchors: vec![Anchor::KeyId(KeyId::from_hex(&root.canonical_id()).unwrap())],
+        rotation: RootRotation::Follow,
+        first_use: false,
+    };
+    let mut update = Update::new(UpdateInput {
+        gun: Gun::new(GUN).unwrap(),
+        anchors: Arc::new(anchors),
+        known: None,
+        pinned_root: None,
+        local: Default::default(),
+        local_roots: Default::default(),
+        floors: Default::default(),
+        wanted: None,
+        timestamp_fallback: false,
+        now: now() + days(1),
+        clock_skew: SignedDuration::ZERO,
+    });
+    loop {
+        match update.step() {
+            Step::Done(result) => return result.unwrap().repository,
+            Step::Fetch(fetches) => {
+                for Fetch { file, .. } in fetches {
+                    let bytes = files.get(&path_of(&file)).unwrap_or_else(|| panic!("no {}", path_of(&file)));
+                    update.feed(&file, Answer::Bytes(bytes.clone()));
+                }
+            }
+        }
+    }
 }
 
 /// Control characters included, which proptest's own strings leave out.
