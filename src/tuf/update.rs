@@ -1,6 +1,17 @@
 //! The update as a machine without I/O.
+//!
+//! [`Update::step`] runs the pass from its start each time: every stage either has what it needs, or halts and says
+//! what it needs. A file is asked for by hash alone, and only by a hash that a verified parent names; `root.json` and
+//! `timestamp.json` are the two exceptions, and older roots by version.
+
+mod files;
+mod floors;
+mod pass;
+mod roles;
+mod roots;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,8 +20,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::TufError;
 use super::key::KeyIdentity;
 use super::pin::Anchors;
+use super::repository::TrustedRepository;
 use super::role::{Gun, RoleName};
 use crate::digest::Digest;
+use files::Files;
+use floors::KnownFloors;
+use pass::Pass;
+use roots::Roots;
 
 /// A file of a repository on the trust server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +35,34 @@ pub struct FileName {
     pub role: RoleName,
     /// Which of its files.
     pub selector: Selector,
+}
+
+impl FileName {
+    /// `ROLE.json`
+    pub fn current(role: RoleName) -> Self {
+        Self { role, selector: Selector::Current }
+    }
+
+    /// `ROLE.SHA256.json`
+    pub fn by_hash(role: RoleName, sha256: Digest) -> Self {
+        Self { role, selector: Selector::Hash(sha256) }
+    }
+
+    /// `N.ROLE.json`
+    pub fn by_version(role: RoleName, version: u64) -> Self {
+        Self { role, selector: Selector::Version(version) }
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = &self.role;
+        match &self.selector {
+            Selector::Current => write!(f, "{role}.json"),
+            Selector::Hash(sha256) => write!(f, "{role}.{}.json", sha256.hex()),
+            Selector::Version(version) => write!(f, "{version}.{role}.json"),
+        }
+    }
 }
 
 /// Which file of a role is asked for (Notary v1, HTTP API).
@@ -73,14 +117,24 @@ pub struct UpdateInput {
     pub gun: Gun,
     /// What its root is pinned to.
     pub anchors: Arc<Anchors>,
-    /// The verified set from before, if there is one.
+    /// The verified set from before, if there is one. Its roles are used again, its versions are floors.
     pub known: Option<Arc<TrustedRepository>>,
-    /// Unverified files at hand (disk cache), used in place of a download where a verified parent names their hash.
+    /// The root that first use pinned, as bytes; only looked at where `anchors` has no pins and `known` is `None`.
+    /// It must verify by itself (its expiry and its certificates' are ignored), else [`TufError::DamagedPin`].
+    pub pinned_root: Option<Bytes>,
+    /// Unverified files at hand (disk cache), the newest root under `root`. Used in place of a download where a
+    /// verified parent names their hash; what of them verifies are floors too. A damaged one is a miss.
     pub local: BTreeMap<RoleName, Bytes>,
+    /// Unverified older roots at hand by version, for the chain from a pin to the newest root.
+    pub local_roots: BTreeMap<u64, Bytes>,
     /// The floors.
     pub floors: Floors,
-    /// The delegation roles to load; `None` loads every reachable one (`inspect`).
+    /// The delegation roles to load, their ancestors included; `None` loads every reachable one (`inspect`).
+    /// One that turns out not to be delegated is simply not there.
     pub wanted: Option<BTreeSet<RoleName>>,
+    /// Whether a *timestamp* that cannot be had (404, no answer) falls back to the known or local one within its
+    /// expiry. On the local one the floors are not held: floors judge servers, not our own disk.
+    pub timestamp_fallback: bool,
     /// The time of the judgement.
     pub now: Timestamp,
     /// Tolerance for clocks when expiry is judged (`--clock-skew`, 60 s by default).
@@ -92,33 +146,120 @@ pub struct UpdateInput {
 pub enum Step {
     /// Fetch these, at once and in any order, and [`Update::feed`] each.
     Fetch(Vec<Fetch>),
-    /// Over.
-    Done(Result<Arc<TrustedRepository>, TufError>),
+    /// Over. Asked again, it says the same again.
+    Done(Result<Updated, TufError>),
 }
 
-/// A verified, consistent set of a repository's metadata.
-#[derive(Debug)]
-pub struct TrustedRepository {}
+/// What came of an update that verified.
+#[derive(Debug, Clone)]
+pub struct Updated {
+    /// The new set. The very `Arc` that was known when nothing changed.
+    pub repository: Arc<TrustedRepository>,
+    /// The files that verified in this update and were not part of `known`, for the disk cache.
+    pub files: Vec<(RoleName, Bytes)>,
+    /// The older roots that led to the newest, by version, for the disk cache.
+    pub roots: Vec<(u64, Bytes)>,
+    /// `None` when the server's own timestamp vouches for the set; else why it does not ([`TufError::Unreachable`]
+    /// or [`TufError::Missing`]): the set rests on the known or local timestamp.
+    pub fell_back: Option<TufError>,
+}
 
 /// An update under way.
 #[derive(Debug)]
-pub struct Update {}
+pub struct Update {
+    input: UpdateInput,
+    files: Files,
+    roots: Roots,
+    floors: KnownFloors,
+    pass: Pass,
+    /// Whether this is the pass after a failure: its failure is final.
+    last_pass: bool,
+    done: Option<Result<Updated, TufError>>,
+}
+
+/// Why a pass does not go on.
+#[derive(Debug)]
+enum Halt {
+    /// It needs these files first.
+    Need(Vec<Fetch>),
+    /// It failed.
+    Fail(TufError),
+}
+
+impl From<TufError> for Halt {
+    fn from(error: TufError) -> Self {
+        Self::Fail(error)
+    }
+}
 
 impl Update {
     /// Starts an update.
     pub fn new(input: UpdateInput) -> Self {
-        let _ = input;
-        todo!()
+        Self {
+            files: Files::new(input.local.values()),
+            roots: Roots::new(&input),
+            floors: KnownFloors::new(&input),
+            pass: Pass::default(),
+            last_pass: false,
+            done: None,
+            input,
+        }
     }
 
     /// What to do next. Asked again after every file of the last step was fed.
+    ///
+    /// Any failure to verify triggers one refresh of the root and one more pass from the timestamp, so that a rotated
+    /// key or a publish in between is never an error; the second failure is final (design §4 "Update").
     pub fn step(&mut self) -> Step {
-        todo!()
+        loop {
+            if let Some(done) = &self.done {
+                return Step::Done(done.clone());
+            }
+            match self.run_pass() {
+                Ok(updated) => self.done = Some(Ok(updated)),
+                Err(Halt::Need(fetches)) => {
+                    self.files.ask(&fetches);
+                    return Step::Fetch(fetches);
+                }
+                Err(Halt::Fail(error)) if self.last_pass || is_final(&error) => {
+                    self.done = Some(Err(self.explain(error)));
+                }
+                Err(Halt::Fail(_)) => {
+                    self.last_pass = true;
+                    self.roots.refresh = self.pass.snapshot.is_none();
+                    self.pass = Pass::default();
+                    self.files.forget_answers();
+                }
+            }
+        }
     }
 
-    /// Takes what came of one fetch.
+    /// Takes what came of one fetch. A file that was not asked for is ignored.
     pub fn feed(&mut self, file: &FileName, answer: Answer) {
-        let _ = (file, answer);
-        todo!()
+        self.files.feed(file, answer);
+    }
+
+    /// Where a role's signatures or expiry fail under a root that is itself past its time, the root is the reason.
+    fn explain(&self, error: TufError) -> TufError {
+        use TufError::{Expired, NoValidSignature, ThresholdNotMet};
+        let (now, skew) = (self.input.now, self.input.clock_skew);
+        match (&error, &self.roots.base) {
+            (Expired { .. } | NoValidSignature { .. } | ThresholdNotMet { .. }, Some(root)) => {
+                root.check_newest(&self.input.gun, now, skew).err().unwrap_or(error)
+            }
+            _ => error,
+        }
+    }
+}
+
+/// Whether one more pass cannot help: nothing failed to verify.
+fn is_final(error: &TufError) -> bool {
+    match error {
+        TufError::Unreachable { .. }
+        | TufError::RepositoryNotFound
+        | TufError::RootNotPinned
+        | TufError::DamagedPin(_) => true,
+        TufError::Missing { file } => *file == FileName::current(RoleName::timestamp()),
+        _ => false,
     }
 }

@@ -1,0 +1,355 @@
+//! [`TrustedRepository`]: a verified, consistent set of a repository's metadata, and what it says.
+
+mod historic;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::error::TufError;
+use super::key::{KeyId, KeyIdentity};
+use super::metadata::{self, Delegation, Metadata, RoleKeys, Snapshot, Targets};
+use super::role::{Gun, RoleName};
+use super::root::TrustedRoot;
+use super::update::{Floor, Floors};
+use super::verify::{Verified, check_expiry};
+use crate::digest::Digest;
+
+pub use historic::HistoricTargets;
+pub use view::{Lookup, Role, TargetEntry};
+
+/// A key whose signature on a file is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RoleSigner {
+    /// Its canonical key ID.
+    pub key_id: KeyId,
+    /// What it is counted by.
+    pub identity: KeyIdentity,
+}
+
+/// A verified, consistent set of a repository's metadata. Immutable; shared by `Arc`. Holds parsed values alone,
+/// not the files.
+#[derive(Debug)]
+pub struct TrustedRepository {
+    pub(super) gun: Gun,
+    pub(super) root: Arc<TrustedRoot>,
+    pub(super) root_carries_pin: bool,
+    pub(super) timestamp: Arc<File<metadata::Timestamp>>,
+    pub(super) snapshot: Arc<File<Snapshot>>,
+    /// `targets` and the delegation roles that were loaded.
+    pub(super) roles: BTreeMap<RoleName, Arc<Slot>>,
+}
+
+/// A verified file.
+#[derive(Debug)]
+pub(super) struct File<T> {
+    pub(super) name: RoleName,
+    pub(super) verified: Verified<T>,
+    pub(super) sha256: Digest,
+    pub(super) length: u64,
+}
+
+/// A role that is delegated, listed in the snapshot and was loaded.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Of the file that the snapshot names.
+    pub(super) sha256: Digest,
+    /// The keys that its parent asks for.
+    pub(super) keys: RoleKeys,
+    /// The path prefixes that count: the role's own within its ancestors'.
+    pub(super) paths: Box<[Box<str>]>,
+    /// What the file says, or why its publisher's word cannot be believed. Expiry is judged on use.
+    pub(super) content: Result<Arc<File<Targets>>, TufError>,
+}
+
+/// Why a role says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RoleProblem {
+    /// It, or the named ancestor or base role, is there but may not be believed.
+    #[error("{error}")]
+    Unusable {
+        /// Which role.
+        role: RoleName,
+        /// Why.
+        error: TufError,
+    },
+    /// It, or the named ancestor, is delegated but not in the snapshot.
+    #[error("{role} is delegated, but the snapshot does not list it")]
+    Missing {
+        /// Which role.
+        role: RoleName,
+    },
+    /// Its parent does not delegate it, or the named ancestor's does not.
+    #[error("{role} is not delegated")]
+    NotDelegated {
+        /// Which role.
+        role: RoleName,
+    },
+    /// It was not among the roles that the update was asked for.
+    #[error("{role} was not loaded")]
+    NotLoaded {
+        /// Which role.
+        role: RoleName,
+    },
+}
+
+impl TrustedRepository {
+    /// The repository.
+    pub fn gun(&self) -> &Gun {
+        &self.gun
+    }
+
+    /// The root.
+    pub fn root(&self) -> Role<'_> {
+        Role::of_root(&self.root)
+    }
+
+    /// Whether the root itself carries a pin; if not, rotation led to it and the pin is out of date. A root that
+    /// first use pinned carries it as long as it is the newest.
+    pub fn root_carries_pin(&self) -> bool {
+        self.root_carries_pin
+    }
+
+    /// Any role that verified, base roles and expired ones included. Says nothing about usability.
+    pub fn role(&self, name: &RoleName) -> Option<Role<'_>> {
+        let root = &self.root.verified;
+        match name.as_str() {
+            "root" => Some(self.root()),
+            "timestamp" => Some(Role::of_base(&self.timestamp, root.keys(name)?)),
+            "snapshot" => Some(Role::of_base(&self.snapshot, root.keys(name)?)),
+            _ => Role::of_slot(self.roles.get(name)?),
+        }
+    }
+
+    /// `targets` and every loaded delegation role that is usable at `now`, in pre-order.
+    pub fn roles(&self, now: Timestamp, skew: SignedDuration) -> Vec<Role<'_>> {
+        let mut roles = Vec::new();
+        self.walk(now, skew, &mut |_, found| roles.extend(found.ok()));
+        roles
+    }
+
+    /// Every delegation that is not usable at `now`, in pre-order, with its own problem. Roles below an unusable
+    /// one, and roles that no update asked for, are not listed.
+    pub fn unusable(&self, now: Timestamp, skew: SignedDuration) -> Vec<(RoleName, RoleProblem)> {
+        let mut problems = Vec::new();
+        self.walk(now, skew, &mut |name, found| match found {
+            Ok(_) | Err(RoleProblem::NotLoaded { .. }) => {}
+            Err(problem) => problems.push((name.clone(), problem)),
+        });
+        problems
+    }
+
+    /// The role, if it and everything above it may be believed at `now`: base roles, ancestors, the role itself.
+    ///
+    /// # Errors
+    /// [`RoleProblem`] of the topmost role that stands in the way.
+    pub fn usable(
+        &self,
+        name: &RoleName,
+        now: Timestamp,
+        skew: SignedDuration,
+    ) -> Result<Role<'_>, RoleProblem> {
+        self.check_base(now, skew).map_err(|(role, error)| RoleProblem::Unusable { role, error })?;
+        self.descend(name, |slot| slot.check(now, skew))
+    }
+
+    /// [`Self::usable`], then [`Role::lookup`].
+    ///
+    /// # Errors
+    /// As [`Self::usable`].
+    pub fn lookup(
+        &self,
+        role: &RoleName,
+        tag: &str,
+        now: Timestamp,
+        skew: SignedDuration,
+    ) -> Result<Lookup<'_>, RoleProblem> {
+        Ok(self.usable(role, now, skew)?.lookup(tag))
+    }
+
+    /// Whether `role` is delegated, as far as the loaded roles tell.
+    pub fn delegates(&self, role: &RoleName) -> bool {
+        self.delegation(role).is_some()
+    }
+
+    /// Whether the snapshot lists the role (delegated or not).
+    pub fn snapshot_lists(&self, role: &RoleName) -> bool {
+        self.snapshot.verified.file(role).is_some()
+    }
+
+    /// Whether everything that can be known about these roles is here, so that no update for them is needed.
+    pub fn covers<'r>(&self, roles: impl IntoIterator<Item = &'r RoleName>) -> bool {
+        roles
+            .into_iter()
+            .all(|role| !matches!(self.descend(role, |_| Ok(())), Err(RoleProblem::NotLoaded { .. })))
+    }
+
+    /// The earliest expiry among the base roles and the given roles (those that verified).
+    pub fn earliest_expiry<'r>(
+        &self,
+        roles: impl IntoIterator<Item = &'r RoleName>,
+    ) -> (RoleName, Timestamp) {
+        let mut earliest = (self.root.name.clone(), self.root.verified.common().expires);
+        let mut consider = |name: &RoleName| {
+            if let Some(role) = self.role(name).filter(|role| role.expires() < earliest.1) {
+                earliest = (name.clone(), role.expires());
+            }
+        };
+        [RoleName::timestamp(), RoleName::snapshot(), RoleName::targets()].iter().for_each(&mut consider);
+        roles.into_iter().for_each(consider);
+        earliest
+    }
+
+    /// The floors that this set raises, for every role of it that verified, expired ones included.
+    pub fn floors(&self) -> Floors {
+        self.verified_roles()
+            .map(|role| {
+                let signers = role.signed_by().iter().map(|signer| signer.identity).collect();
+                (role.name().clone(), Floor { version: role.version(), signers })
+            })
+            .collect()
+    }
+
+    /// `before`, raised by this set. A floor of `before` that is higher stays if it still holds under the role's
+    /// present keys (another replica saw a newer file), and falls otherwise (design §4 "Floors").
+    pub fn raise(&self, before: &Floors) -> Floors {
+        let mut floors = before.clone();
+        for (name, raised) in self.floors() {
+            let keys = self.keys(&name);
+            let stays = before.get(&name).is_some_and(|old| {
+                old.version > raised.version && keys.is_some_and(|keys| old.holds(&name, keys))
+            });
+            if !stays {
+                floors.insert(name, raised);
+            }
+        }
+        floors
+    }
+
+    /// Reads an older file of `role`, which tagseal itself verified when it was current and recorded the sha256 of:
+    /// that record is what vouches for it. Its entries are filtered by the role's present paths, its signers are
+    /// those of the role's present keys.
+    ///
+    /// # Errors
+    /// [`TufError::HashMismatch`] or [`TufError::Malformed`].
+    pub fn historic(
+        &self,
+        role: &RoleName,
+        recorded: Digest,
+        bytes: &[u8],
+    ) -> Result<HistoricTargets, TufError> {
+        HistoricTargets::decode(self.roles.get(role).map(|slot| &**slot), role, recorded, bytes)
+    }
+
+    /// The base roles that expired, the shortest-lived first.
+    fn check_base(&self, now: Timestamp, skew: SignedDuration) -> Result<(), (RoleName, TufError)> {
+        let (root, timestamp, snapshot) = (&self.root, &self.timestamp, &self.snapshot);
+        for (name, expires) in [
+            (&timestamp.name, timestamp.verified.common().expires),
+            (&snapshot.name, snapshot.verified.common().expires),
+            (&root.name, root.verified.common().expires),
+        ] {
+            check_expiry(name, expires, now, skew).map_err(|error| (name.clone(), error))?;
+        }
+        Ok(())
+    }
+
+    /// Goes from `targets` down to `name`; every role on the way must be delegated, listed, loaded and pass `check`.
+    fn descend(
+        &self,
+        name: &RoleName,
+        check: impl Fn(&Slot) -> Result<(), TufError>,
+    ) -> Result<Role<'_>, RoleProblem> {
+        let mut parent: Option<&Targets> = None;
+        let mut found = None;
+        for ancestor in ancestors_and_self(name) {
+            let delegated = parent.is_none_or(|parent| parent.delegation_named(ancestor).is_some());
+            let role = || RoleName::parse(ancestor).unwrap_or_else(|_| name.clone());
+            if !delegated || !ancestor.starts_with("targets") {
+                return Err(RoleProblem::NotDelegated { role: role() });
+            }
+            let slot = match self.roles.get(ancestor) {
+                Some(slot) => slot,
+                None if self.snapshot.verified.file_named(ancestor).is_none() => {
+                    return Err(RoleProblem::Missing { role: role() });
+                }
+                None => return Err(RoleProblem::NotLoaded { role: role() }),
+            };
+            check(slot).map_err(|error| RoleProblem::Unusable { role: role(), error })?;
+            match &slot.content {
+                Ok(file) => parent = Some(&file.verified),
+                Err(error) => return Err(RoleProblem::Unusable { role: role(), error: error.clone() }),
+            }
+            found = Role::of_slot(slot);
+        }
+        found.ok_or_else(|| RoleProblem::NotDelegated { role: name.clone() })
+    }
+
+    /// Visits `targets` and what it delegates, in pre-order, down to the first problem of each branch.
+    fn walk<'a>(
+        &'a self,
+        now: Timestamp,
+        skew: SignedDuration,
+        visit: &mut dyn FnMut(&RoleName, Result<Role<'a>, RoleProblem>),
+    ) {
+        let mut stack = vec![RoleName::targets()];
+        while let Some(name) = stack.pop() {
+            let found = self.usable(&name, now, skew);
+            if let Some(targets) = found.as_ref().ok().and_then(|role| role.delegations()) {
+                stack.extend(targets.iter().rev().map(|delegation| delegation.name.clone()));
+            }
+            visit(&name, found);
+        }
+    }
+
+    fn delegation(&self, role: &RoleName) -> Option<&Delegation> {
+        let parent = self.roles.get(&role.parent()?)?.content.as_ref().ok()?;
+        parent.verified.delegation(role)
+    }
+
+    /// The keys that may sign a role now.
+    fn keys(&self, role: &RoleName) -> Option<&RoleKeys> {
+        self.root.verified.keys(role).or_else(|| self.delegation(role).map(|delegation| &delegation.keys))
+    }
+
+    fn verified_roles(&self) -> impl Iterator<Item = Role<'_>> {
+        let base = [RoleName::root(), RoleName::timestamp(), RoleName::snapshot()];
+        let base = base.into_iter().filter_map(|name| self.role(&name));
+        base.chain(self.roles.values().filter_map(|slot| Role::of_slot(slot)))
+    }
+}
+
+impl Slot {
+    /// Whether the file may be believed at `now`, as far as itself goes.
+    pub(super) fn check(&self, now: Timestamp, skew: SignedDuration) -> Result<(), TufError> {
+        let file = self.content.as_ref().map_err(TufError::clone)?;
+        check_expiry(&file.name, file.verified.common().expires, now, skew)
+    }
+}
+
+impl Floor {
+    /// Whether the floor holds: the file that set it would still meet the role's present keys and threshold, so that
+    /// the floor of a stolen key falls when the key is rotated out. The root's own never falls (design §4 "Floors").
+    pub(super) fn holds(&self, role: &RoleName, keys: &RoleKeys) -> bool {
+        let present: std::collections::BTreeSet<_> = keys.public_keys().map(|key| key.identity()).collect();
+        role.as_str() == "root" || self.signers.intersection(&present).count() as u64 >= keys.threshold
+    }
+}
+
+/// `targets`, `targets/a`, `targets/a/b` for `targets/a/b`.
+fn ancestors_and_self(name: &RoleName) -> impl Iterator<Item = &str> {
+    let name = name.as_str();
+    name.match_indices('/').map(|(at, _)| at).chain([name.len()]).filter_map(|at| name.get(..at))
+}
+
+/// The prefixes of a child that count: those that a parent's prefix covers (Notary v1, Delegations and lookup).
+pub(super) fn restrict(parent: &[Box<str>], child: &[Box<str>]) -> Box<[Box<str>]> {
+    child.iter().filter(|path| covers(parent, path)).cloned().collect()
+}
+
+/// Whether one of the prefixes covers `name`. They are plain string prefixes.
+fn covers(paths: &[Box<str>], name: &str) -> bool {
+    paths.iter().any(|prefix| name.starts_with(&**prefix))
+}
