@@ -9,13 +9,20 @@
 //! source.serve(SERVER, repository.gun(), &files);
 //! ```
 
-// Each test uses a part of this; what is outside data for the product is made by ourselves here.
-#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
 
+pub mod credentials;
+pub mod demand;
 pub mod signer;
+pub mod source;
+pub mod state;
 pub mod time;
 
+pub use credentials::FakeCredentials;
+pub use demand::{DemandBuilder, SERVER, demand};
 pub use signer::{
     CertificateSpec, ServedFiles, SignatureForm, TestCa, TestKey, TestRepository, image_digest,
 };
+pub use source::{FakeSource, Fault, Gate};
+pub use state::FakeState;
 pub use time::{days, hours, minutes, seconds, t};

@@ -6,6 +6,7 @@ mod files;
 mod key;
 mod publish;
 mod repository;
+mod rsa;
 
 pub use canonical::canonical;
 pub use certificate::{CertificateSpec, TestCa};

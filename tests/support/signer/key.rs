@@ -13,7 +13,7 @@ use ring::signature::{
 use serde_json::{Value, json};
 
 use super::certificate::CertificateSpec;
-use super::{base64, canonical, hex, sha256};
+use super::{base64, canonical, hex, rsa, sha256};
 
 /// A key pair, and the form in which metadata has its public half. Cheap to clone.
 #[derive(Clone)]
@@ -28,6 +28,7 @@ enum Private {
     P384(p384::ecdsa::SigningKey),
     P521(p521::ecdsa::SigningKey),
     Rsa { pem: &'static str },
+    WeakRsa,
     Ed25519 { seed: [u8; 32] },
 }
 
@@ -41,6 +42,8 @@ pub enum SignatureForm {
     Der,
     /// RSA PKCS#1 v1.5, which notary verifies and never makes.
     Pkcs1v15,
+    /// RSA-PSS with so many bytes of salt: only 32 count.
+    PssSalt(usize),
     /// A good signature under a method that does not suit the key.
     WrongMethod,
     /// A signature of the right length over something else.
@@ -93,6 +96,11 @@ impl TestKey {
         Self::from_private(Private::Rsa { pem: include_str!("../../data/keys/rsa-b.pem") })
     }
 
+    /// An RSA key of 1024 bits, always the same: too weak to count. It has no certificate.
+    pub fn weak_rsa() -> Self {
+        Self::from_private(Private::WeakRsa)
+    }
+
     /// A new Ed25519 key, what the server's own signer makes.
     pub fn ed25519() -> Self {
         Self::from_private(Private::Ed25519 { seed: random(0xff) })
@@ -131,8 +139,8 @@ impl TestKey {
     pub fn key_type(&self) -> &'static str {
         match (&*self.private, &self.certificates) {
             (Private::Ed25519 { .. }, _) => "ed25519",
-            (Private::Rsa { .. }, None) => "rsa",
-            (Private::Rsa { .. }, Some(_)) => "rsa-x509",
+            (Private::Rsa { .. } | Private::WeakRsa, None) => "rsa",
+            (Private::Rsa { .. } | Private::WeakRsa, Some(_)) => "rsa-x509",
             (_, None) => "ecdsa",
             (_, Some(_)) => "ecdsa-x509",
         }
@@ -153,6 +161,7 @@ impl TestKey {
             Private::Ed25519 { seed } => {
                 Ed25519KeyPair::from_seed_unchecked(seed).unwrap().public_key().as_ref().to_vec()
             }
+            Private::WeakRsa => pem_contents(include_str!("../../data/keys/rsa-1024.pub.pem")),
             Private::P256 { .. } | Private::Rsa { .. } => self.rcgen().subject_public_key_info(),
         }
     }
@@ -189,6 +198,7 @@ impl TestKey {
             SignatureForm::Notary => self.sign_as_notary(message),
             SignatureForm::Der => ("ecdsa", self.sign_der(message)),
             SignatureForm::Pkcs1v15 => ("rsapkcs1v15", self.sign_rsa(&RSA_PKCS1_SHA256, message)),
+            SignatureForm::PssSalt(len) => ("rsapss", rsa::sign_pss(&self.rsa_pkcs8(), message, len)),
             SignatureForm::WrongMethod => {
                 let (method, bytes) = self.sign_as_notary(message);
                 (if method == "eddsa" { "ecdsa" } else { "eddsa" }, bytes)
@@ -216,6 +226,7 @@ impl TestKey {
                 ("ecdsa", signature.to_bytes().to_vec())
             }
             Private::Rsa { .. } => ("rsapss", self.sign_rsa(&RSA_PSS_SHA256, message)),
+            Private::WeakRsa => ("rsapss", rsa::sign_pss(&self.rsa_pkcs8(), message, 32)),
             Private::Ed25519 { seed } => {
                 let key = Ed25519KeyPair::from_seed_unchecked(seed).unwrap();
                 ("eddsa", key.sign(message).as_ref().to_vec())
@@ -231,11 +242,18 @@ impl TestKey {
     }
 
     fn sign_rsa(&self, encoding: &'static dyn ring::signature::RsaEncoding, message: &[u8]) -> Vec<u8> {
-        let Private::Rsa { pem } = &*self.private else { panic!("{encoding:?} is for RSA keys") };
-        let key = RsaKeyPair::from_pkcs8(&pem_contents(pem)).unwrap();
+        let key = RsaKeyPair::from_pkcs8(&self.rsa_pkcs8()).unwrap();
         let mut signature = vec![0; key.public().modulus_len()];
         key.sign(encoding, &SystemRandom::new(), message, &mut signature).unwrap();
         signature
+    }
+
+    fn rsa_pkcs8(&self) -> Vec<u8> {
+        match &*self.private {
+            Private::Rsa { pem } => pem_contents(pem),
+            Private::WeakRsa => pem_contents(include_str!("../../data/keys/rsa-1024.pem")),
+            _ => panic!("this form is for RSA keys"),
+        }
     }
 
     /// The key for making certificates.
@@ -247,7 +265,9 @@ impl TestKey {
                 (key.to_pkcs8_der().unwrap().as_bytes().to_vec(), &rcgen::PKCS_ECDSA_P384_SHA384)
             }
             Private::Rsa { pem } => (pem_contents(pem), &rcgen::PKCS_RSA_SHA256),
-            Private::P521(_) | Private::Ed25519 { .. } => panic!("no certificates for {}", self.key_type()),
+            Private::P521(_) | Private::WeakRsa | Private::Ed25519 { .. } => {
+                panic!("no certificates for {}", self.key_type())
+            }
         };
         rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.into(), algorithm).unwrap()
     }
