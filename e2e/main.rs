@@ -9,4 +9,14 @@
 
 mod harness;
 mod scenarios;
-mod support;
+
+// The test signer of the integration tests: for the faults that a real publisher and server will not show.
+#[allow(dead_code, unused_imports)]
+#[path = "../tests/support"]
+mod support {
+    pub mod signer;
+    pub mod time;
+
+    pub use signer::*;
+    pub use time::*;
+}

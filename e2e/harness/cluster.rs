@@ -123,10 +123,6 @@ impl Answer {
 impl From<Output> for Answer {
     fn from(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self {
-            passed: output.status.success(),
-            output: text(&output.stdout),
-            errors: text(&output.stderr),
-        }
+        Self { passed: output.status.success(), output: text(&output.stdout), errors: text(&output.stderr) }
     }
 }

@@ -85,7 +85,7 @@ fn start_etcd(store: &str, dir: &Path) -> Process {
     ];
     let mut etcd = Process::start("etcd", &tool("etcd"), args, dir);
     eventually("etcd is healthy", PATIENCE, || {
-        etcd.is_running()?;
+        etcd.runs();
         answers(&format!("{store}/health"))
     });
     etcd
@@ -94,8 +94,10 @@ fn start_etcd(store: &str, dir: &Path) -> Process {
 fn write_secrets(dir: &Path) {
     let key = KeyPair::generate().expect("a key");
     fs::write(dir.join("sa.key"), key.serialize_pem()).expect("the key's file");
+    fs::write(dir.join("sa.pub"), key.public_key_pem()).expect("the key's file");
     fs::write(dir.join("audit-policy.json"), AUDIT_POLICY).expect("the audit policy");
-    let tokens = format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{TAGSEAL}-token,{TAGSEAL},{TAGSEAL}\n");
+    let tokens =
+        format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{TAGSEAL}-token,{TAGSEAL},{TAGSEAL}\n");
     fs::write(dir.join("tokens.csv"), tokens).expect("the tokens");
 }
 
@@ -107,7 +109,7 @@ fn start_api_server(store: &str, url: &str, dir: &Path) -> Process {
         &format!("--secure-port={port}"),
         "--cert-dir=certs",
         "--service-account-issuer=https://kubernetes.default.svc",
-        "--service-account-key-file=sa.key",
+        "--service-account-key-file=sa.pub",
         "--service-account-signing-key-file=sa.key",
         "--token-auth-file=tokens.csv",
         "--authorization-mode=RBAC",
@@ -121,12 +123,12 @@ fn start_api_server(store: &str, url: &str, dir: &Path) -> Process {
 
 fn await_api_server(api_server: &mut Process, url: &str, dir: &Path) {
     let certificate = eventually("kube-apiserver has a certificate", PATIENCE, || {
-        api_server.is_running()?;
+        api_server.runs();
         fs::read_to_string(dir.join("certs/apiserver.crt")).map_err(|error| error.to_string())
     });
     let client = client(Some(&certificate));
     eventually("kube-apiserver is ready", PATIENCE, || {
-        api_server.is_running()?;
+        api_server.runs();
         super::http::answers_with(&client, &format!("{url}/readyz"))
     });
 }

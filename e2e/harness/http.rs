@@ -68,12 +68,13 @@ impl Drop for Server {
 
 fn acceptor(serving: &Serving) -> TlsAcceptor {
     let key = PrivatePkcs8KeyDer::from(serving.key.serialize_der()).into();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring has them")
-        .with_no_client_auth()
-        .with_single_cert(vec![serving.certificate.der().clone()], key)
-        .expect("a key that suits its certificate");
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring has them")
+            .with_no_client_auth()
+            .with_single_cert(vec![serving.certificate.der().clone()], key)
+            .expect("a key that suits its certificate");
     TlsAcceptor::from(Arc::new(config))
 }
 

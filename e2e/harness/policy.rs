@@ -78,7 +78,11 @@ impl Policy {
     pub fn unsigned_image(&self) -> String {
         let include = self.0["spec"]["images"]["include"][0].as_str().expect("a pattern");
         let image = include.replace("**", "never-published").replace('*', "x");
-        if image.rsplit('/').next().is_some_and(|name| name.contains(':')) { image } else { format!("{image}:probe") }
+        if image.rsplit('/').next().is_some_and(|name| name.contains(':')) {
+            image
+        } else {
+            format!("{image}:probe")
+        }
     }
 
     /// Whether a client is told of what it finds, by refusal or warning.

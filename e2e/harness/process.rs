@@ -21,7 +21,8 @@ exit "$status"
 "#;
 
 /// What a child inherits must not send its loopback requests through a proxy.
-const PROXY_VARIABLES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+const PROXY_VARIABLES: &[&str] =
+    &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 /// A command without the machine's proxy settings.
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -42,7 +43,12 @@ pub struct Process {
 
 impl Process {
     /// Starts `program`; both its outputs go to `NAME.log` in `dir`.
-    pub fn start<'a>(name: &str, program: &Path, args: impl IntoIterator<Item = &'a str>, dir: &Path) -> Self {
+    pub fn start<'a>(
+        name: &str,
+        program: &Path,
+        args: impl IntoIterator<Item = &'a str>,
+        dir: &Path,
+    ) -> Self {
         let log = dir.join(format!("{name}.log"));
         let output = File::options().create(true).append(true).open(&log).expect("the log");
         let mut child = command("sh")
@@ -65,11 +71,11 @@ impl Process {
         writeln!(signals, "{signal}").expect("the watchdog reads");
     }
 
-    /// `Err` with the end of its output when it has exited.
-    pub fn is_running(&mut self) -> Result<(), String> {
-        match self.child.try_wait().expect("a child") {
-            None => Ok(()),
-            Some(status) => Err(format!("{} exited: {status}\n{}", self.name, self.tail())),
+    /// Fails the test with the end of its output when it has exited.
+    #[track_caller]
+    pub fn runs(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("a child") {
+            panic!("{} exited: {status}\n{}", self.name, self.tail());
         }
     }
 

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::KeyPair;
+use rcgen::{KeyPair, PublicKeyData as _};
 use ring::digest::{SHA256, digest};
 
 use super::notary_server::NotaryServer;
@@ -97,7 +97,8 @@ impl Publisher {
     /// The canonical ID of the newest root key.
     pub fn root_key_id(&self) -> String {
         let root = self.dir.join("tuf").join(&self.gun).join("metadata/root.json");
-        let root: serde_json::Value = serde_json::from_slice(&fs::read(root).expect("root.json")).expect("JSON");
+        let root: serde_json::Value =
+            serde_json::from_slice(&fs::read(root).expect("root.json")).expect("JSON");
         // One root key at a time: the store may hold older ones, and the file names certificates.
         let id = root["signed"]["roles"]["root"]["keyids"][0].as_str().expect("a key ID");
         let pem = root["signed"]["keys"][id]["keyval"]["public"].as_str().expect("a certificate");
@@ -132,7 +133,7 @@ impl Publisher {
     pub fn hands_over(&self, role: &str, from: &Signer, to: &Signer) {
         self.delegates(role, &[to]);
         self.witnesses(role);
-        let id = key_id("ecdsa", from.key.public_key_der().as_slice());
+        let id = key_id("ecdsa", &from.key.subject_public_key_info());
         self.notary(&["delegation", "remove", &self.gun, role, &id, "--yes"]);
         self.publish();
         self.witnesses(role);

@@ -92,7 +92,12 @@ pub fn source_path(path: &str) -> PathBuf {
 
 /// The release binary: `TAGSEAL_BIN`, or where cargo puts it.
 pub fn tagseal_binary() -> PathBuf {
-    let path = std::env::var_os("TAGSEAL_BIN").map_or_else(|| source_path("target/release/tagseal"), PathBuf::from);
-    assert!(path.is_file(), "{} is missing: `make release` builds it, TAGSEAL_BIN names another", path.display());
+    let path =
+        std::env::var_os("TAGSEAL_BIN").map_or_else(|| source_path("target/release/tagseal"), PathBuf::from);
+    assert!(
+        path.is_file(),
+        "{} is missing: `make release` builds it, TAGSEAL_BIN names another",
+        path.display()
+    );
     path
 }

@@ -142,7 +142,8 @@ impl Scenario {
         *self.pull_secret.lock().unwrap() = Some(name.to_owned());
         let secret = self.cluster.gets(&format!("secret/{name}"));
         let config = secret["data"][".dockerconfigjson"].as_str().expect("docker's configuration");
-        let config = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, config).expect("base64");
+        let config =
+            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, config).expect("base64");
         self.verifier.logs_in(&serde_json::from_slice(&config).expect("JSON"));
     }
 

@@ -8,9 +8,11 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
+use tagseal::clock::{Clock as _, SystemClock};
+
 use super::http::Server;
 use super::run::RUN;
-use crate::support::ServedFiles;
+use crate::support::{ServedFiles, TestRepository};
 
 type Files = Arc<Mutex<BTreeMap<String, ServedFiles>>>;
 
@@ -34,9 +36,10 @@ impl StaticServer {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Serves `files` for `gun` from now on.
-    pub fn serves(&self, gun: &str, files: &ServedFiles) {
-        self.files.lock().unwrap().insert(gun.to_owned(), files.clone());
+    /// Serves what `repository` publishes now.
+    pub fn publishes(&self, repository: &mut TestRepository) {
+        let files = repository.publish(SystemClock.now());
+        self.files.lock().unwrap().insert(repository.gun().to_owned(), files);
     }
 }
 

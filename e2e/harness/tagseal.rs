@@ -73,7 +73,7 @@ impl Tagseal {
         let mut process = Process::start("serve", &tagseal_binary(), args, &dir);
         let client = client(Some(authority.pem()));
         eventually("tagseal is ready", Duration::from_secs(30), || {
-            process.is_running()?;
+            process.runs();
             answers_with(&client, &format!("https://{listen}/readyz"))
         });
         let cluster = control_plane.cluster().in_namespace(namespace.unwrap_or("default"));

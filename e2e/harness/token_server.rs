@@ -109,8 +109,7 @@ fn access(query: &str) -> Value {
 impl Shared {
     fn sign(&self, access: &Value) -> String {
         let now = SystemClock.now().as_second();
-        let header =
-            json!({"typ": "JWT", "alg": "ES256", "x5c": [STANDARD.encode(self.certificate.der())]});
+        let header = json!({"typ": "JWT", "alg": "ES256", "x5c": [STANDARD.encode(self.certificate.der())]});
         let claims = json!({
             "iss": ISSUER, "sub": "e2e", "aud": SERVICE, "jti": now.to_string(),
             "iat": now, "nbf": now - 10, "exp": now + LIFETIME_SECONDS, "access": access,

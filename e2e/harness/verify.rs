@@ -56,7 +56,8 @@ impl Verifier {
 impl Verdict {
     /// `Err` unless the image passed and `sealed` is what it would become.
     pub fn is_sealed_as(&self, sealed: &str) -> Result<(), String> {
-        let same = self.code == Some(0) && self.answer["verdict"] == "Sealed" && self.answer["sealed"] == sealed;
+        let same =
+            self.code == Some(0) && self.answer["verdict"] == "Sealed" && self.answer["sealed"] == sealed;
         if same { Ok(()) } else { Err(format!("tagseal verify: expected {sealed}, got {self:?}")) }
     }
 
@@ -73,6 +74,10 @@ impl Verdict {
 
     /// `Err` unless nothing stands against the image.
     pub fn passes(&self) -> Result<(), String> {
-        if self.code == Some(0) { Ok(()) } else { Err(format!("tagseal verify: expected exit 0, got {self:?}")) }
+        if self.code == Some(0) {
+            Ok(())
+        } else {
+            Err(format!("tagseal verify: expected exit 0, got {self:?}"))
+        }
     }
 }
