@@ -1,0 +1,3 @@
+//! What tagseal promises, shown through kubectl.
+
+mod harness;
