@@ -8,14 +8,16 @@ mod certificate;
 mod error;
 mod key;
 mod pin;
+mod repository;
 mod role;
 mod update;
 
 pub use certificate::{CaBundle, CertificateChain, CertificateError};
-pub use error::TufError;
+pub use error::{RootMismatch, TufError};
 pub use key::{KeyError, KeyId, KeyIdentity, PublicKey};
 pub use pin::{Anchor, Anchors, RootRotation};
-pub use role::{Gun, NameError, RoleName};
-pub use update::{
-    Answer, Fetch, FileName, Floor, Floors, Selector, Step, TrustedRepository, Update, UpdateInput,
+pub use repository::{
+    HistoricTargets, Lookup, Role, RoleProblem, RoleSigner, TargetEntry, TrustedRepository,
 };
+pub use role::{Gun, NameError, RoleName};
+pub use update::{Answer, Fetch, FileName, Floor, Floors, Selector, Step, Update, UpdateInput, Updated};

@@ -1,6 +1,7 @@
 //! The update as a machine without I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::TufError;
 use super::key::KeyIdentity;
 use super::pin::Anchors;
+use super::repository::TrustedRepository;
 use super::role::{Gun, RoleName};
 use crate::digest::Digest;
 
@@ -19,6 +21,17 @@ pub struct FileName {
     pub role: RoleName,
     /// Which of its files.
     pub selector: Selector,
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = &self.role;
+        match &self.selector {
+            Selector::Current => write!(f, "{role}.json"),
+            Selector::Hash(sha256) => write!(f, "{role}.{}.json", sha256.hex()),
+            Selector::Version(version) => write!(f, "{version}.{role}.json"),
+        }
+    }
 }
 
 /// Which file of a role is asked for (Notary v1, HTTP API).
@@ -73,14 +86,24 @@ pub struct UpdateInput {
     pub gun: Gun,
     /// What its root is pinned to.
     pub anchors: Arc<Anchors>,
-    /// The verified set from before, if there is one.
+    /// The verified set from before, if there is one. Its roles are used again, its versions are floors.
     pub known: Option<Arc<TrustedRepository>>,
-    /// Unverified files at hand (disk cache), used in place of a download where a verified parent names their hash.
+    /// The root that first use pinned, as bytes; only looked at where `anchors` has no pins and `known` is `None`.
+    /// It must verify by itself (its expiry and its certificates' are ignored), else [`TufError::DamagedPin`].
+    pub pinned_root: Option<Bytes>,
+    /// Unverified files at hand (disk cache), the newest root under `root`. Used in place of a download where a
+    /// verified parent names their hash; what of them verifies are floors too. A damaged one is a miss.
     pub local: BTreeMap<RoleName, Bytes>,
+    /// Unverified older roots at hand by version, for the chain from a pin to the newest root.
+    pub local_roots: BTreeMap<u64, Bytes>,
     /// The floors.
     pub floors: Floors,
-    /// The delegation roles to load; `None` loads every reachable one (`inspect`).
+    /// The delegation roles to load, their ancestors included; `None` loads every reachable one (`inspect`).
+    /// One that turns out not to be delegated is simply not there.
     pub wanted: Option<BTreeSet<RoleName>>,
+    /// Whether a *timestamp* that cannot be had (404, no answer) falls back to the known or local one within its
+    /// expiry. On the local one the floors are not held: floors judge servers, not our own disk.
+    pub timestamp_fallback: bool,
     /// The time of the judgement.
     pub now: Timestamp,
     /// Tolerance for clocks when expiry is judged (`--clock-skew`, 60 s by default).
@@ -92,13 +115,23 @@ pub struct UpdateInput {
 pub enum Step {
     /// Fetch these, at once and in any order, and [`Update::feed`] each.
     Fetch(Vec<Fetch>),
-    /// Over.
-    Done(Result<Arc<TrustedRepository>, TufError>),
+    /// Over. Asked again, it says the same again.
+    Done(Result<Updated, TufError>),
 }
 
-/// A verified, consistent set of a repository's metadata.
-#[derive(Debug)]
-pub struct TrustedRepository {}
+/// What came of an update that verified.
+#[derive(Debug, Clone)]
+pub struct Updated {
+    /// The new set. The very `Arc` that was known when nothing changed.
+    pub repository: Arc<TrustedRepository>,
+    /// The files that verified in this update and were not part of `known`, for the disk cache.
+    pub files: Vec<(RoleName, Bytes)>,
+    /// The older roots that led to the newest, by version, for the disk cache.
+    pub roots: Vec<(u64, Bytes)>,
+    /// `None` when the server's own timestamp vouches for the set; else why it does not ([`TufError::Unreachable`]
+    /// or [`TufError::Missing`]): the set rests on the known or local timestamp.
+    pub fell_back: Option<TufError>,
+}
 
 /// An update under way.
 #[derive(Debug)]

@@ -1,0 +1,144 @@
+//! [`FakeState`]: trust state in memory that fails on demand.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tagseal::trust::{BoxFuture, RepositoryKey, Revision, StateError, TrustRecord, TrustState};
+
+/// Trust state in memory. Clones share everything: two resolvers with clones are two replicas, and a new resolver with
+/// a clone is a restart.
+#[derive(Debug, Clone, Default)]
+pub struct FakeState(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    records: BTreeMap<RepositoryKey, (TrustRecord, u64)>,
+    broken: Option<&'static str>,
+    broken_stores: Option<&'static str>,
+    next_stores: VecDeque<StateError>,
+    loads: usize,
+    stores: usize,
+    revisions: u64,
+}
+
+impl FakeState {
+    /// Nothing is known, everything works.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Nothing can be read or written from now on.
+    pub fn fail(&self, message: &'static str) {
+        self.state().broken = Some(message);
+    }
+
+    /// Nothing can be written from now on.
+    pub fn fail_stores(&self, message: &'static str) {
+        self.state().broken_stores = Some(message);
+    }
+
+    /// The next write, or the one after those that were given one already, meets `error`.
+    pub fn fail_next_store(&self, error: StateError) {
+        self.state().next_stores.push_back(error);
+    }
+
+    /// Everything works again.
+    pub fn heal(&self) {
+        let mut state = self.state();
+        (state.broken, state.broken_stores) = (None, None);
+        state.next_stores.clear();
+    }
+
+    /// The records.
+    pub fn records(&self) -> Vec<(RepositoryKey, TrustRecord)> {
+        self.state().records.iter().map(|(key, (record, _))| (key.clone(), record.clone())).collect()
+    }
+
+    /// The record of the only repository.
+    ///
+    /// # Panics
+    /// When there is not exactly one.
+    pub fn record(&self) -> TrustRecord {
+        let records = self.records();
+        assert_eq!(records.len(), 1, "repositories on record: {records:?}");
+        records.into_iter().map(|(_, record)| record).next().expect("there is one")
+    }
+
+    /// Writes a record past everybody, as another replica does.
+    pub fn put(&self, key: &RepositoryKey, record: TrustRecord) {
+        let mut state = self.state();
+        state.revisions += 1;
+        let revision = state.revisions;
+        state.records.insert(key.clone(), (record, revision));
+    }
+
+    /// Deletes the record, as an admin does who resets a repository.
+    pub fn delete(&self, key: &RepositoryKey) {
+        self.state().records.remove(key);
+    }
+
+    /// How often something was read.
+    pub fn loads(&self) -> usize {
+        self.state().loads
+    }
+
+    /// How often something was written, or tried.
+    pub fn stores(&self) -> usize {
+        self.state().stores
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl State {
+    fn load(&mut self, key: &RepositoryKey) -> Result<Option<(TrustRecord, Revision)>, StateError> {
+        self.loads += 1;
+        if let Some(message) = self.broken {
+            return Err(StateError::Unavailable(message.to_owned()));
+        }
+        let found = self.records.get(key);
+        Ok(found.map(|(record, revision)| (record.clone(), Revision(revision.to_string()))))
+    }
+
+    fn store(
+        &mut self,
+        key: &RepositoryKey,
+        expected: Option<&Revision>,
+        record: &TrustRecord,
+    ) -> Result<Revision, StateError> {
+        self.stores += 1;
+        if let Some(message) = self.broken.or(self.broken_stores) {
+            return Err(StateError::Unavailable(message.to_owned()));
+        }
+        if let Some(error) = self.next_stores.pop_front() {
+            return Err(error);
+        }
+        let present = self.records.get(key).map(|(_, revision)| Revision(revision.to_string()));
+        if present.as_ref() != expected {
+            return Err(StateError::Conflict);
+        }
+        self.revisions += 1;
+        self.records.insert(key.clone(), (record.clone(), self.revisions));
+        Ok(Revision(self.revisions.to_string()))
+    }
+}
+
+impl TrustState for FakeState {
+    fn load<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+    ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>> {
+        Box::pin(async move { self.state().load(key) })
+    }
+
+    fn store<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        expected: Option<&'a Revision>,
+        record: &'a TrustRecord,
+    ) -> BoxFuture<'a, Result<Revision, StateError>> {
+        Box::pin(async move { self.state().store(key, expected, record) })
+    }
+}
