@@ -8,6 +8,7 @@ use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::judge::standin::{NamespaceLabels, PolicySnapshot};
 use super::judge::{Circumstances, Resolve, View};
 use super::object::Node;
 use super::patch::patch;
@@ -17,7 +18,7 @@ use super::review::{Operation, Request, Unreadable};
 use super::sites::{Site, WorkloadKind, changed_sites, sites};
 use super::text;
 use super::verdict::{Decision, Hook, Judged, Verdict};
-use crate::policy::{NamespaceLabels, PolicySnapshot, Reason};
+use crate::policy::Reason;
 use crate::trust::Grant;
 
 /// Why there is no answer to send.
@@ -69,6 +70,11 @@ impl Admission {
             Err(unreadable) => return Err(unreadable.into()),
         };
         Ok(self.respond(hook, &request, deadline).await?.into_bytes()?)
+    }
+
+    /// Whether the policies are loaded.
+    pub fn is_synced(&self) -> bool {
+        self.policies.borrow().is_some()
     }
 
     async fn respond<'r>(
