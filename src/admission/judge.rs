@@ -1,12 +1,15 @@
 //! What the policies say of one image in one namespace. The webhook, `verify` and gitops all ask here.
 
+pub mod standin;
 mod tally;
 mod verdict;
+mod view;
 
 use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use self::tally::Tally;
+pub use self::view::View;
 pub use self::verdict::{Denial, Fault, Finding, ImageVerdict, Outcome, Passed};
 use crate::image::ImageReference;
 use crate::policy::{Action, Demand, Reason};

@@ -61,7 +61,7 @@ impl Tally {
         } else if policies.is_empty() {
             Outcome::Unmatched
         } else {
-            Outcome::Passed(passed(self.passes, image, enforced))
+            Outcome::Passed(passed(self.passes, image))
         };
         ImageVerdict { image: image.original().to_owned(), outcome, policies, findings, warnings }
     }
@@ -101,10 +101,11 @@ impl Tally {
     }
 }
 
-fn passed(passes: Vec<Pass>, image: &ImageReference, enforced: bool) -> Passed {
+fn passed(passes: Vec<Pass>, image: &ImageReference) -> Passed {
+    let action = passes.iter().map(|pass| pass.action).min().unwrap_or(Action::Audit);
     let mutation = passes.iter().map(|pass| pass.mutation).min().unwrap_or_default();
     let evidence: Vec<_> = passes.into_iter().map(|pass| pass.resolved).collect();
     let signed = evidence.iter().find_map(|resolved| resolved.signed.as_ref());
     let sealed = signed.filter(|_| image.digest().is_none()).map(|signed| signed.seal(image));
-    Passed { evidence, sealed, mutation, enforced }
+    Passed { evidence, sealed, mutation, action }
 }

@@ -41,8 +41,8 @@ pub struct Passed {
     pub sealed: Option<String>,
     /// Where the digest is to be written: the strictest of the policies'.
     pub mutation: Mutation,
-    /// Whether a Deny policy stands behind this, so that an image without its digest is refused.
-    pub enforced: bool,
+    /// The strongest action of the policies behind this: what follows where the digest is missing.
+    pub action: Action,
 }
 
 impl Passed {
