@@ -57,9 +57,9 @@ fn password(reader: &Reader<'_>, challenge: Challenge) -> Result<Granted, Fault>
             let header = basic(username, password.expose())?;
             Ok(Granted { challenge, header, until: None, shown: Shown::Credentials })
         }
-        Access::Anonymous => Err(Fault::WantsPassword { shown: "and none is configured" }),
+        Access::Anonymous => Err(Fault::WantsPassword { configured: "and none is configured" }),
         Access::IdentityToken(_) => {
-            Err(Fault::WantsPassword { shown: "and an identity token is configured" })
+            Err(Fault::WantsPassword { configured: "and an identity token is configured" })
         }
     }
 }
