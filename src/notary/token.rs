@@ -42,9 +42,8 @@ pub(super) async fn answer(
         Challenge::Bearer { realm, service } => {
             let realm = realm::parse(realm, &reader.server.url).map_err(|fault| reader.told(fault))?;
             let request = TokenRequest::new(reader, &realm, service.as_deref());
-            let (token, until) = request.send(reader, deadline, clock).await.map_err(|fault| {
-                fault.told(&format!("{}: its token realm {}", reader.at, address(&realm)))
-            })?;
+            let sent = request.send(reader, deadline, clock).await;
+            let (token, until) = sent.map_err(|fault| fault.told_of_realm(reader.at, &address(&realm)))?;
             Ok(Granted { challenge, header: token, until: Some(until), shown: request.shown })
         }
     }
