@@ -54,11 +54,11 @@ pub(super) enum Fault {
     Busy { within: Span },
     #[error("no answer within {within}")]
     AnswerTimeout { within: Span },
-    #[error("the answer did not arrive whole within {within} ({bytes} bytes came)")]
+    #[error("the answer did not arrive whole within {within} ({bytes} B came)")]
     BodyTimeout { within: Span, bytes: u64 },
     #[error("it closed the connection without an answer")]
     Closed,
-    #[error("it closed the connection in the middle of the answer, after {bytes} bytes")]
+    #[error("it closed the connection in the middle of the answer, after {bytes} B")]
     BodyCut { bytes: u64 },
     #[error("its answer is not plain http")]
     NotHttp,
