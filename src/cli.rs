@@ -6,6 +6,7 @@ mod inspect;
 mod output;
 mod serve;
 mod verify;
+pub mod docker_config;
 
 use std::process::ExitCode;
 
