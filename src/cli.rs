@@ -4,13 +4,18 @@ mod completions;
 mod crd;
 mod inspect;
 mod output;
+mod policy_files;
 mod serve;
+mod settings;
 mod verify;
 pub mod docker_config;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+
+use crate::clock::{ManualClock, SharedClock, SystemClock};
 
 /// Exit status when what was asked about is not trusted.
 const DENIED: u8 = 1;
@@ -62,4 +67,12 @@ pub fn main() -> ExitCode {
 /// The runtime of a command.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// The clock that trust data is judged by: the machine's, or one that stands at `--at`.
+fn clock(at: Option<jiff::Timestamp>) -> SharedClock {
+    match at {
+        Some(at) => Arc::new(ManualClock::at(at)),
+        None => Arc::new(SystemClock),
+    }
 }
