@@ -1,6 +1,4 @@
 //! The one integration-test binary.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
-
 mod notary;
 mod support;
