@@ -15,7 +15,7 @@ mod update;
 pub use certificate::{CaBundle, CertificateChain, CertificateError};
 pub use error::{RootMismatch, TufError};
 pub use key::{KeyError, KeyId, KeyIdentity, PublicKey};
-pub use pin::{Anchor, Anchors, RootRotation};
+pub use pin::{Anchor, Anchors, PinError, RootRotation};
 pub use repository::{
     HistoricTargets, Lookup, Role, RoleProblem, RoleSigner, TargetEntry, TrustedRepository,
 };
