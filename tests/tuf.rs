@@ -1,5 +1,6 @@
 //! The update machine and what it yields, driven without I/O.
 
 mod conformance;
+mod delegations;
 mod driver;
 mod samples;
