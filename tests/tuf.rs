@@ -3,4 +3,5 @@
 mod conformance;
 mod delegations;
 mod driver;
+mod roots;
 mod samples;
