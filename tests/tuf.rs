@@ -5,3 +5,4 @@ mod delegations;
 mod driver;
 mod roots;
 mod samples;
+mod server;
