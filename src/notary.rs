@@ -88,6 +88,8 @@ impl NotaryClient {
                 let location = clean(location.split('?').next().unwrap_or_default());
                 Err(told(Fault::Redirect { status: status.as_u16(), location }))
             }
+            // What Go's servers say to plain http on their https port.
+            StatusCode::BAD_REQUEST if !endpoint.is_secure() => Err(told(Fault::NotHttp)),
             status => Err(told(Fault::Status { status: status.as_u16() })),
         }
     }
