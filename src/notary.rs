@@ -1,1 +1,117 @@
 //! The HTTP adapter to a Notary v1 trust server: implements `trust::MetadataSource`.
+//!
+//! A request goes through four hands: [`NotaryClient`] names the file, [`auth`] shows who asks, [`retry`] asks
+//! again, [`endpoint`] holds the connections and the budget. What a server sends is bounded in bytes and time
+//! before anybody looks at it; redirects are not followed and nothing is unpacked (design §4 "Update").
+
+mod auth;
+mod body;
+mod challenge;
+mod connect;
+mod deadline;
+mod endpoint;
+mod endpoints;
+mod fault;
+mod peer;
+mod realm;
+mod retry;
+mod tls;
+mod token;
+
+use std::fmt;
+
+use bytes::Bytes;
+use hyper::header::HeaderMap;
+use hyper::{Method, StatusCode};
+use hyper_util::client::proxy::matcher::Matcher;
+
+use self::auth::{Auth, Reader};
+use self::deadline::Deadline;
+use self::endpoint::Call;
+pub use self::endpoint::Limits;
+use self::endpoints::{Endpoints, address};
+use self::fault::{Fault, clean};
+use crate::clock::SharedClock;
+use crate::trust::{BoxFuture, MetadataSource, SourceError, SourceRequest};
+use crate::tuf::{FileName, Gun, Selector};
+
+/// How tagseal names itself to servers.
+const USER_AGENT: &str = concat!("tagseal/", env!("CARGO_PKG_VERSION"));
+
+/// Reads Notary v1 trust servers over HTTP. One per process: it holds the connections and the tokens.
+pub struct NotaryClient {
+    endpoints: Endpoints,
+    auth: Auth,
+    clock: SharedClock,
+}
+
+impl NotaryClient {
+    /// A client with the design's limits and the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`).
+    ///
+    /// `clock` judges certificates and tokens of connections: it is the real one, also under `--at`.
+    pub fn new(clock: SharedClock) -> Self {
+        Self::with(clock, Limits::default(), Matcher::from_env())
+    }
+
+    /// A client with these limits and proxies. Loopback hosts are never reached through a proxy.
+    pub fn with(clock: SharedClock, limits: Limits, proxies: Matcher) -> Self {
+        let endpoints = Endpoints::new(clock.clone(), limits, proxies);
+        Self { endpoints, auth: Auth::new(clock.clone()), clock }
+    }
+
+    async fn get(&self, request: SourceRequest<'_>) -> Result<Option<Bytes>, SourceError> {
+        let deadline = Deadline::after(request.timeout);
+        let at = address(&request.server.url);
+        let told = |fault: Fault| fault.told(&at);
+        let endpoint = self.endpoints.server(request.server).await.map_err(told)?;
+        let call = Call {
+            method: Method::GET,
+            target: target(request.server.url.path(), request.gun, &request.fetch.file),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            max_bytes: request.fetch.max_bytes,
+            known: request.known,
+            repeatable: true,
+        };
+        let reader = Reader::new(&request, &at, &endpoint, &self.endpoints);
+        let reply = self.auth.call(&reader, call, deadline).await?;
+        match reply.status {
+            StatusCode::OK => Ok(Some(reply.body)),
+            // Whoever says it: a static server and an ingress say it in other words than notary-server does. It
+            // can only lead to a denial, or to older data serving (attack T13).
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_redirection() => {
+                let location = reply.headers.get(hyper::header::LOCATION);
+                let location = location.map_or(&b""[..], |location| location.as_bytes());
+                let location = String::from_utf8_lossy(location);
+                // A query may hold a signature that somebody could use.
+                let location = clean(location.split('?').next().unwrap_or_default());
+                Err(told(Fault::Redirect { status: status.as_u16(), location }))
+            }
+            status => Err(told(Fault::Status { status: status.as_u16() })),
+        }
+    }
+}
+
+impl MetadataSource for NotaryClient {
+    fn fetch<'a>(&'a self, request: SourceRequest<'a>) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>> {
+        Box::pin(self.get(request))
+    }
+}
+
+impl fmt::Debug for NotaryClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotaryClient").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// The path of a file (Notary v1, HTTP API). The GUN stands in it unescaped.
+fn target(base: &str, gun: &Gun, file: &FileName) -> String {
+    let base = base.trim_end_matches('/');
+    let role = &file.role;
+    match file.selector {
+        Selector::Current => format!("{base}/v2/{gun}/_trust/tuf/{role}.json"),
+        Selector::Hash(sha256) => format!("{base}/v2/{gun}/_trust/tuf/{role}.{}.json", sha256.hex()),
+        Selector::Version(version) => format!("{base}/v2/{gun}/_trust/tuf/{version}.{role}.json"),
+    }
+}

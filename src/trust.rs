@@ -5,6 +5,7 @@ mod resolver;
 mod source;
 mod state;
 
+pub use crate::policy::{CredentialsSource, TrustServer};
 pub use error::{Refusal, Unavailable, Untrusted};
 pub use resolver::{Question, Resolved, Resolver, SignedDigest, Signer};
 pub use source::{

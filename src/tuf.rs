@@ -1,21 +1,26 @@
 //! Notary v1 TUF without I/O or clock, written as if it were a crate of its own.
 //!
 //! The update is a machine: [`Update::step`] names the next files, [`Update::feed`] takes what came. What comes
-//! out is a [`TrustedRepository`], in which every value is [`Verified`]. `now` is always an argument.
+//! out is a [`TrustedRepository`], in which every value is `Verified`. `now` is always an argument.
 
 pub mod canonical;
 mod certificate;
+mod decode;
+mod envelope;
 mod error;
 mod key;
+mod metadata;
 mod pin;
 mod repository;
 mod role;
+mod root;
 mod update;
+mod verify;
 
 pub use certificate::{CaBundle, CertificateChain, CertificateError};
 pub use error::{RootMismatch, TufError};
 pub use key::{KeyError, KeyId, KeyIdentity, PublicKey};
-pub use pin::{Anchor, Anchors, RootRotation};
+pub use pin::{Anchor, Anchors, PinError, RootRotation};
 pub use repository::{
     HistoricTargets, Lookup, Role, RoleProblem, RoleSigner, TargetEntry, TrustedRepository,
 };

@@ -1,10 +1,27 @@
 //! Public keys: the five key types, their IDs, and what a signature by them is.
 
+mod error;
+mod material;
+pub(in crate::tuf) mod pem;
+mod signature;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+pub use self::error::KeyError;
+pub(in crate::tuf) use self::material::{Curve, Material};
+use self::signature::Method;
+use super::canonical;
 use super::certificate::CertificateChain;
 use crate::digest::Digest;
+
+/// A key's encoded bytes are at most this many (Notary v1, client verification, "Limits").
+pub const MAX_KEY_BYTES: usize = 256 << 10;
 
 /// A key ID: the sha256 of the canonical JSON of the key. Shown as 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,12 +33,27 @@ impl KeyId {
         Self(digest)
     }
 
+    /// The ID of a key as TUF metadata has it, whether or not the key can be used (Notary v1, "Key ID").
+    pub fn of(keytype: &str, public: &str) -> Self {
+        let mut json = br#"{"keytype":"#.to_vec();
+        canonical::encode_string(keytype, &mut json);
+        json.extend_from_slice(br#","keyval":{"private":null,"public":"#);
+        canonical::encode_string(public, &mut json);
+        json.extend_from_slice(b"}}");
+        Self(Digest::of(&json))
+    }
+
     /// Reads 64 lower-case hex digits.
     ///
     /// # Errors
     /// [`KeyError::Id`] otherwise.
     pub fn from_hex(hex: &str) -> Result<Self, KeyError> {
-        Digest::from_hex(hex).map(Self).map_err(|_| KeyError::Id(hex.to_owned()))
+        Digest::from_hex(hex).map(Self).map_err(|_| KeyError::Id(canonical::shortened(hex)))
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
     }
 }
 
@@ -41,60 +73,181 @@ impl fmt::Debug for KeyId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyIdentity(pub(super) Digest);
 
+/// How a key is named and encoded in metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyType {
+    Ecdsa,
+    Rsa,
+    EcdsaX509,
+    RsaX509,
+    Ed25519,
+}
+
+impl KeyType {
+    const ALL: [Self; 5] = [Self::Ecdsa, Self::Rsa, Self::EcdsaX509, Self::RsaX509, Self::Ed25519];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ecdsa => "ecdsa",
+            Self::Rsa => "rsa",
+            Self::EcdsaX509 => "ecdsa-x509",
+            Self::RsaX509 => "rsa-x509",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+
+    const fn bare(material: &Material) -> Self {
+        match material {
+            Material::Ecdsa { .. } => Self::Ecdsa,
+            Material::Rsa { .. } => Self::Rsa,
+            Material::Ed25519(_) => Self::Ed25519,
+        }
+    }
+
+    /// The type of a certificate for this key. Notary knows none for Ed25519.
+    const fn certified(material: &Material) -> Option<Self> {
+        match material {
+            Material::Ecdsa { .. } => Some(Self::EcdsaX509),
+            Material::Rsa { .. } => Some(Self::RsaX509),
+            Material::Ed25519(_) => None,
+        }
+    }
+}
+
 /// A public key that can verify signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey(Arc<()>);
+pub struct PublicKey(Arc<Inner>);
 
-/// Why a key cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// Not 64 hex digits.
-    #[error("{0:?} is not a key ID: 64 lower-case hexadecimal digits are")]
-    Id(String),
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    keytype: KeyType,
+    id: KeyId,
+    canonical_id: KeyId,
+    identity: KeyIdentity,
+    material: Material,
+    certificate: Option<CertificateChain>,
 }
 
 impl PublicKey {
     /// Reads a key as TUF metadata has it: `keytype` and the base64 of `keyval.public`.
     ///
+    /// A key that cannot be used does not make its file invalid, its signatures just do not count (Notary v1,
+    /// "Threshold"); [`KeyId::of`] still tells its ID.
+    ///
     /// # Errors
     /// [`KeyError`] for an unknown type, a bad encoding, or a key too weak to count.
     pub fn from_metadata(keytype: &str, public: &str) -> Result<Self, KeyError> {
-        let _ = (keytype, public);
-        todo!()
+        let keytype = KeyType::ALL
+            .into_iter()
+            .find(|known| known.name() == keytype)
+            .ok_or_else(|| KeyError::Type(canonical::shortened(keytype)))?;
+        if public.len() > MAX_KEY_BYTES.div_ceil(3) * 4 {
+            return Err(KeyError::TooLarge);
+        }
+        let bytes = STANDARD.decode(public).map_err(|_| KeyError::Base64)?;
+        let id = KeyId::of(keytype.name(), public);
+        match keytype {
+            KeyType::Ecdsa | KeyType::Rsa => Self::bare(keytype, id, Material::from_spki(&bytes)?),
+            KeyType::Ed25519 => Self::bare(keytype, id, Material::from_ed25519(&bytes)?),
+            KeyType::EcdsaX509 | KeyType::RsaX509 => {
+                let text =
+                    std::str::from_utf8(&bytes).map_err(|_| KeyError::Pem("invalid UTF-8".to_owned()))?;
+                Self::certified(keytype, id, CertificateChain::from_pem(text)?)
+            }
+        }
     }
 
     /// Reads a PEM `PUBLIC KEY` or `CERTIFICATE`, as a policy has it.
     ///
     /// # Errors
     /// As [`Self::from_metadata`].
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let _ = pem;
-        todo!()
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        if text.len() > MAX_KEY_BYTES {
+            return Err(KeyError::TooLarge);
+        }
+        let blocks = pem::blocks(text).map_err(KeyError::Pem)?;
+        match blocks.as_slice() {
+            [] => Err(KeyError::Pem("no PEM block was found".to_owned())),
+            [key] if key.label == "PUBLIC KEY" => Self::from_spki(&key.der),
+            [first, ..] if first.label == "CERTIFICATE" => {
+                // Go's own form, so that the ID is the one that Notary would give it.
+                let text: String = blocks.iter().map(|block| pem::encode(&block.label, &block.der)).collect();
+                let chain = CertificateChain::from_pem(&text)?;
+                let material = &chain.leaf_key().0.material;
+                let keytype = KeyType::certified(material)
+                    .ok_or_else(|| KeyError::Algorithm(KeyType::bare(material).name().to_owned()))?;
+                Self::certified(keytype, KeyId::of(keytype.name(), &STANDARD.encode(&text)), chain)
+            }
+            [first, ..] => Err(KeyError::Pem(format!(
+                "one PUBLIC KEY or a CERTIFICATE was expected, not {} blocks beginning with {:?}",
+                blocks.len(),
+                canonical::shortened(&first.label)
+            ))),
+        }
+    }
+
+    /// The bare key in a DER SubjectPublicKeyInfo.
+    pub(super) fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        let material = Material::from_spki(der)?;
+        let keytype = KeyType::bare(&material);
+        let public = match &material {
+            Material::Ed25519(point) => STANDARD.encode(point),
+            Material::Ecdsa { .. } | Material::Rsa { .. } => STANDARD.encode(der),
+        };
+        Self::bare(keytype, KeyId::of(keytype.name(), &public), material)
+    }
+
+    fn bare(keytype: KeyType, id: KeyId, material: Material) -> Result<Self, KeyError> {
+        let actual = KeyType::bare(&material);
+        if actual != keytype {
+            return Err(KeyError::Mismatch { keytype: keytype.name(), actual: actual.name() });
+        }
+        let identity = KeyIdentity(material.fingerprint());
+        Ok(Self(Arc::new(Inner { keytype, id, canonical_id: id, identity, material, certificate: None })))
+    }
+
+    fn certified(keytype: KeyType, id: KeyId, chain: CertificateChain) -> Result<Self, KeyError> {
+        let leaf = &chain.leaf_key().0;
+        if KeyType::certified(&leaf.material) != Some(keytype) {
+            let actual = KeyType::bare(&leaf.material).name();
+            return Err(KeyError::Mismatch { keytype: keytype.name(), actual });
+        }
+        let (canonical_id, identity, material) = (leaf.id, leaf.identity, leaf.material.clone());
+        let certificate = Some(chain);
+        Ok(Self(Arc::new(Inner { keytype, id, canonical_id, identity, material, certificate })))
+    }
+
+    /// The key type: `ecdsa`, `rsa`, `ecdsa-x509`, `rsa-x509` or `ed25519`.
+    pub fn keytype(&self) -> &'static str {
+        self.0.keytype.name()
     }
 
     /// The ID that metadata uses for this key.
     pub fn id(&self) -> KeyId {
-        todo!()
+        self.0.id
     }
 
     /// The ID of the bare key, without its certificate: the same for every GUN.
     pub fn canonical_id(&self) -> KeyId {
-        todo!()
+        self.0.canonical_id
     }
 
     /// What distinguishes this key from others when signatures are counted.
     pub fn identity(&self) -> KeyIdentity {
-        todo!()
+        self.0.identity
     }
 
     /// The certificate chain of an `*-x509` key.
     pub fn certificate(&self) -> Option<&CertificateChain> {
-        todo!()
+        self.0.certificate.as_ref()
     }
 
-    /// Whether `signature` is this key's over `message`, by a `method` that suits the key.
+    /// Whether `signature` is this key's over `message`, by a `method` that suits the key (Notary v1, "Signed bytes").
     pub fn verifies(&self, method: &str, message: &[u8], signature: &[u8]) -> bool {
-        let _ = (method, message, signature);
-        todo!()
+        Method::parse(method).is_some_and(|method| self.0.material.verifies(method, message, signature))
+    }
+
+    pub(super) fn material(&self) -> &Material {
+        &self.0.material
     }
 }

@@ -1,12 +1,24 @@
 //! [`TrustedRepository`]: a verified, consistent set of a repository's metadata, and what it says.
 
+mod historic;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::TufError;
 use super::key::{KeyId, KeyIdentity};
+use super::metadata::{self, Delegation, Metadata, RoleKeys, Snapshot, Targets};
 use super::role::{Gun, RoleName};
-use super::update::Floors;
+use super::root::TrustedRoot;
+use super::update::{Floor, Floors};
+use super::verify::{Verified, check_expiry};
 use crate::digest::Digest;
+
+pub use historic::HistoricTargets;
+pub use view::{Lookup, Role, TargetEntry};
 
 /// A key whose signature on a file is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,40 +29,39 @@ pub struct RoleSigner {
     pub identity: KeyIdentity,
 }
 
-/// A verified, consistent set of a repository's metadata. Immutable; shared by `Arc`.
+/// A verified, consistent set of a repository's metadata. Immutable; shared by `Arc`. Holds parsed values alone,
+/// not the files.
 #[derive(Debug)]
-pub struct TrustedRepository {}
-
-/// One verified role of a [`TrustedRepository`].
-#[derive(Debug, Clone, Copy)]
-pub struct Role<'a> {
-    _repository: &'a TrustedRepository,
+pub struct TrustedRepository {
+    pub(super) gun: Gun,
+    pub(super) root: Arc<TrustedRoot>,
+    pub(super) root_carries_pin: bool,
+    pub(super) timestamp: Arc<File<metadata::Timestamp>>,
+    pub(super) snapshot: Arc<File<Snapshot>>,
+    /// `targets` and the delegation roles that were loaded.
+    pub(super) roles: BTreeMap<RoleName, Arc<Slot>>,
 }
 
-/// What a role says about a tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup<'a> {
-    /// It lists the tag.
-    Listed(TargetEntry<'a>),
-    /// It does not list the tag.
-    NotListed,
-    /// It lists the tag without a sha256 of 32 bytes, which does not count.
-    BadHash,
-    /// It lists the tag, but its `paths` (these, within its ancestors') do not cover it: the entry does not count.
-    NotCovered(Vec<&'a str>),
+/// A verified file.
+#[derive(Debug)]
+pub(super) struct File<T> {
+    pub(super) name: RoleName,
+    pub(super) verified: Verified<T>,
+    pub(super) sha256: Digest,
+    pub(super) length: u64,
 }
 
-/// A target that counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TargetEntry<'a> {
-    /// The tag.
-    pub name: &'a str,
-    /// What it is signed to be.
-    pub digest: Digest,
-    /// The length that was signed, in bytes.
-    pub length: u64,
-    /// Who signed the role's file.
-    pub signers: &'a [RoleSigner],
+/// A role that is delegated, listed in the snapshot and was loaded.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Of the file that the snapshot names.
+    pub(super) sha256: Digest,
+    /// The keys that its parent asks for.
+    pub(super) keys: RoleKeys,
+    /// The path prefixes that count: the role's own within its ancestors'.
+    pub(super) paths: Box<[Box<str>]>,
+    /// What the file says, or why its publisher's word cannot be believed. Expiry is judged on use.
+    pub(super) content: Result<Arc<File<Targets>>, TufError>,
 }
 
 /// Why a role says nothing.
@@ -87,36 +98,47 @@ pub enum RoleProblem {
 impl TrustedRepository {
     /// The repository.
     pub fn gun(&self) -> &Gun {
-        todo!()
+        &self.gun
     }
 
     /// The root.
     pub fn root(&self) -> Role<'_> {
-        todo!()
+        Role::of_root(&self.root)
     }
 
-    /// Whether the root itself carries a pin; if not, rotation led to it and the pin is out of date.
+    /// Whether the root itself carries a pin; if not, rotation led to it and the pin is out of date. A root that
+    /// first use pinned carries it as long as it is the newest.
     pub fn root_carries_pin(&self) -> bool {
-        todo!()
+        self.root_carries_pin
     }
 
     /// Any role that verified, base roles and expired ones included. Says nothing about usability.
     pub fn role(&self, name: &RoleName) -> Option<Role<'_>> {
-        let _ = name;
-        todo!()
+        let root = &self.root.verified;
+        match name.as_str() {
+            "root" => Some(self.root()),
+            "timestamp" => Some(Role::of_base(&self.timestamp, root.keys(name)?)),
+            "snapshot" => Some(Role::of_base(&self.snapshot, root.keys(name)?)),
+            _ => Role::of_slot(self.roles.get(name)?),
+        }
     }
 
-    /// `targets` and every delegation role that is usable at `now`, in pre-order.
+    /// `targets` and every loaded delegation role that is usable at `now`, in pre-order.
     pub fn roles(&self, now: Timestamp, skew: SignedDuration) -> Vec<Role<'_>> {
-        let _ = (now, skew);
-        todo!()
+        let mut roles = Vec::new();
+        self.walk(now, skew, &mut |_, found| roles.extend(found.ok()));
+        roles
     }
 
-    /// Every loaded delegation that is delegated but not usable at `now`, in pre-order, with its own problem
-    /// (roles below an unusable one are not listed).
+    /// Every delegation that is not usable at `now`, in pre-order, with its own problem. Roles below an unusable
+    /// one, and roles that no update asked for, are not listed.
     pub fn unusable(&self, now: Timestamp, skew: SignedDuration) -> Vec<(RoleName, RoleProblem)> {
-        let _ = (now, skew);
-        todo!()
+        let mut problems = Vec::new();
+        self.walk(now, skew, &mut |name, found| match found {
+            Ok(_) | Err(RoleProblem::NotLoaded { .. }) => {}
+            Err(problem) => problems.push((name.clone(), problem)),
+        });
+        problems
     }
 
     /// The role, if it and everything above it may be believed at `now`: base roles, ancestors, the role itself.
@@ -129,8 +151,8 @@ impl TrustedRepository {
         now: Timestamp,
         skew: SignedDuration,
     ) -> Result<Role<'_>, RoleProblem> {
-        let _ = (name, now, skew);
-        todo!()
+        self.check_base(now, skew).map_err(|(role, error)| RoleProblem::Unusable { role, error })?;
+        self.descend(name, |slot| slot.check(now, skew))
     }
 
     /// [`Self::usable`], then [`Role::lookup`].
@@ -144,26 +166,24 @@ impl TrustedRepository {
         now: Timestamp,
         skew: SignedDuration,
     ) -> Result<Lookup<'_>, RoleProblem> {
-        let _ = (role, tag, now, skew);
-        todo!()
+        Ok(self.usable(role, now, skew)?.lookup(tag))
     }
 
     /// Whether `role` is delegated, as far as the loaded roles tell.
     pub fn delegates(&self, role: &RoleName) -> bool {
-        let _ = role;
-        todo!()
+        self.delegation(role).is_some()
     }
 
     /// Whether the snapshot lists the role (delegated or not).
     pub fn snapshot_lists(&self, role: &RoleName) -> bool {
-        let _ = role;
-        todo!()
+        self.snapshot.verified.file(role).is_some()
     }
 
     /// Whether everything that can be known about these roles is here, so that no update for them is needed.
     pub fn covers<'r>(&self, roles: impl IntoIterator<Item = &'r RoleName>) -> bool {
-        let _ = roles.into_iter().count();
-        todo!()
+        roles
+            .into_iter()
+            .all(|role| !matches!(self.descend(role, |_| Ok(())), Err(RoleProblem::NotLoaded { .. })))
     }
 
     /// The earliest expiry among the base roles and the given roles (those that verified).
@@ -171,24 +191,46 @@ impl TrustedRepository {
         &self,
         roles: impl IntoIterator<Item = &'r RoleName>,
     ) -> (RoleName, Timestamp) {
-        let _ = roles.into_iter().count();
-        todo!()
+        let mut earliest = (self.root.name.clone(), self.root.verified.common().expires);
+        let mut consider = |name: &RoleName| {
+            if let Some(role) = self.role(name).filter(|role| role.expires() < earliest.1) {
+                earliest = (name.clone(), role.expires());
+            }
+        };
+        [RoleName::timestamp(), RoleName::snapshot(), RoleName::targets()].iter().for_each(&mut consider);
+        roles.into_iter().for_each(consider);
+        earliest
     }
 
     /// The floors that this set raises, for every role of it that verified, expired ones included.
     pub fn floors(&self) -> Floors {
-        todo!()
+        self.verified_roles()
+            .map(|role| {
+                let signers = role.signed_by().iter().map(|signer| signer.identity).collect();
+                (role.name().clone(), Floor { version: role.version(), signers })
+            })
+            .collect()
     }
 
     /// `before`, raised by this set. A floor of `before` that is higher stays if it still holds under the role's
     /// present keys (another replica saw a newer file), and falls otherwise (design §4 "Floors").
     pub fn raise(&self, before: &Floors) -> Floors {
-        let _ = before;
-        todo!()
+        let mut floors = before.clone();
+        for (name, raised) in self.floors() {
+            let keys = self.keys(&name);
+            let stays = before.get(&name).is_some_and(|old| {
+                old.version > raised.version && keys.is_some_and(|keys| old.holds(&name, keys))
+            });
+            if !stays {
+                floors.insert(name, raised);
+            }
+        }
+        floors
     }
 
     /// Reads an older file of `role`, which tagseal itself verified when it was current and recorded the sha256 of:
-    /// that record is what vouches for it. Its entries are filtered by the role's present paths.
+    /// that record is what vouches for it. Its entries are filtered by the role's present paths, its signers are
+    /// those of the role's present keys.
     ///
     /// # Errors
     /// [`TufError::HashMismatch`] or [`TufError::Malformed`].
@@ -198,96 +240,116 @@ impl TrustedRepository {
         recorded: Digest,
         bytes: &[u8],
     ) -> Result<HistoricTargets, TufError> {
-        let _ = (role, recorded, bytes);
-        todo!()
+        HistoricTargets::decode(self.roles.get(role).map(|slot| &**slot), role, recorded, bytes)
+    }
+
+    /// The base roles that expired, the shortest-lived first.
+    fn check_base(&self, now: Timestamp, skew: SignedDuration) -> Result<(), (RoleName, TufError)> {
+        let (root, timestamp, snapshot) = (&self.root, &self.timestamp, &self.snapshot);
+        for (name, expires) in [
+            (&timestamp.name, timestamp.verified.common().expires),
+            (&snapshot.name, snapshot.verified.common().expires),
+            (&root.name, root.verified.common().expires),
+        ] {
+            check_expiry(name, expires, now, skew).map_err(|error| (name.clone(), error))?;
+        }
+        Ok(())
+    }
+
+    /// Goes from `targets` down to `name`; every role on the way must be delegated, listed, loaded and pass `check`.
+    fn descend(
+        &self,
+        name: &RoleName,
+        check: impl Fn(&Slot) -> Result<(), TufError>,
+    ) -> Result<Role<'_>, RoleProblem> {
+        let mut parent: Option<&Targets> = None;
+        let mut found = None;
+        for ancestor in ancestors_and_self(name) {
+            let delegated = parent.is_none_or(|parent| parent.delegation_named(ancestor).is_some());
+            let role = || RoleName::parse(ancestor).unwrap_or_else(|_| name.clone());
+            if !delegated || !ancestor.starts_with("targets") {
+                return Err(RoleProblem::NotDelegated { role: role() });
+            }
+            let slot = match self.roles.get(ancestor) {
+                Some(slot) => slot,
+                None if self.snapshot.verified.file_named(ancestor).is_none() => {
+                    return Err(RoleProblem::Missing { role: role() });
+                }
+                None => return Err(RoleProblem::NotLoaded { role: role() }),
+            };
+            check(slot).map_err(|error| RoleProblem::Unusable { role: role(), error })?;
+            match &slot.content {
+                Ok(file) => parent = Some(&file.verified),
+                Err(error) => return Err(RoleProblem::Unusable { role: role(), error: error.clone() }),
+            }
+            found = Role::of_slot(slot);
+        }
+        found.ok_or_else(|| RoleProblem::NotDelegated { role: name.clone() })
+    }
+
+    /// Visits `targets` and what it delegates, in pre-order, down to the first problem of each branch.
+    fn walk<'a>(
+        &'a self,
+        now: Timestamp,
+        skew: SignedDuration,
+        visit: &mut dyn FnMut(&RoleName, Result<Role<'a>, RoleProblem>),
+    ) {
+        let mut stack = vec![RoleName::targets()];
+        while let Some(name) = stack.pop() {
+            let found = self.usable(&name, now, skew);
+            if let Some(targets) = found.as_ref().ok().and_then(|role| role.delegations()) {
+                stack.extend(targets.iter().rev().map(|delegation| delegation.name.clone()));
+            }
+            visit(&name, found);
+        }
+    }
+
+    fn delegation(&self, role: &RoleName) -> Option<&Delegation> {
+        let parent = self.roles.get(&role.parent()?)?.content.as_ref().ok()?;
+        parent.verified.delegation(role)
+    }
+
+    /// The keys that may sign a role now.
+    fn keys(&self, role: &RoleName) -> Option<&RoleKeys> {
+        self.root.verified.keys(role).or_else(|| self.delegation(role).map(|delegation| &delegation.keys))
+    }
+
+    fn verified_roles(&self) -> impl Iterator<Item = Role<'_>> {
+        let base = [RoleName::root(), RoleName::timestamp(), RoleName::snapshot()];
+        let base = base.into_iter().filter_map(|name| self.role(&name));
+        base.chain(self.roles.values().filter_map(|slot| Role::of_slot(slot)))
     }
 }
 
-impl<'a> Role<'a> {
-    /// Its name.
-    pub fn name(&self) -> &'a RoleName {
-        todo!()
-    }
-
-    /// The version.
-    pub fn version(&self) -> u64 {
-        todo!()
-    }
-
-    /// When it expires.
-    pub fn expires(&self) -> Timestamp {
-        todo!()
-    }
-
-    /// The sha256 of its file.
-    pub fn sha256(&self) -> Digest {
-        todo!()
-    }
-
-    /// The size of its file, in bytes.
-    pub fn length(&self) -> u64 {
-        todo!()
-    }
-
-    /// How many distinct keys must sign it.
-    pub fn threshold(&self) -> u64 {
-        todo!()
-    }
-
-    /// The canonical IDs of the keys that may sign it, in its parent's order, each once.
-    pub fn key_ids(&self) -> Vec<KeyId> {
-        todo!()
-    }
-
-    /// The keys whose signatures on it are valid, each once.
-    pub fn signed_by(&self) -> &'a [RoleSigner] {
-        todo!()
-    }
-
-    /// What it says about a tag. Names are compared byte by byte.
-    pub fn lookup(&self, tag: &str) -> Lookup<'a> {
-        let _ = tag;
-        todo!()
-    }
-
-    /// The targets that count: with a sha256, within the role's paths. Sorted by name.
-    pub fn targets(&self) -> impl Iterator<Item = TargetEntry<'a>> + use<'a> {
-        std::iter::empty()
-    }
-
-    /// The tags that it lists with this digest, as [`Self::targets`].
-    pub fn tags_of(&self, digest: Digest) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.targets().filter(move |target| target.digest == digest).map(|target| target.name)
+impl Slot {
+    /// Whether the file may be believed at `now`, as far as itself goes.
+    pub(super) fn check(&self, now: Timestamp, skew: SignedDuration) -> Result<(), TufError> {
+        let file = self.content.as_ref().map_err(TufError::clone)?;
+        check_expiry(&file.name, file.verified.common().expires, now, skew)
     }
 }
 
-/// What an older file of a role listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoricTargets {
-    version: u64,
-    targets: Vec<(Box<str>, Digest)>,
-    signers: Vec<RoleSigner>,
+impl Floor {
+    /// Whether the floor holds: the file that set it would still meet the role's present keys and threshold, so that
+    /// the floor of a stolen key falls when the key is rotated out. The root's own never falls (design §4 "Floors").
+    pub(super) fn holds(&self, role: &RoleName, keys: &RoleKeys) -> bool {
+        let present: std::collections::BTreeSet<_> = keys.public_keys().map(|key| key.identity()).collect();
+        role.as_str() == "root" || self.signers.intersection(&present).count() as u64 >= keys.threshold
+    }
 }
 
-impl HistoricTargets {
-    /// Its version.
-    pub fn version(&self) -> u64 {
-        self.version
-    }
+/// `targets`, `targets/a`, `targets/a/b` for `targets/a/b`.
+fn ancestors_and_self(name: &RoleName) -> impl Iterator<Item = &str> {
+    let name = name.as_str();
+    name.match_indices('/').map(|(at, _)| at).chain([name.len()]).filter_map(|at| name.get(..at))
+}
 
-    /// Which of the role's *present* keys signed it. Empty when every signer was removed since.
-    pub fn signers(&self) -> &[RoleSigner] {
-        &self.signers
-    }
+/// The prefixes of a child that count: those that a parent's prefix covers (Notary v1, Delegations and lookup).
+pub(super) fn restrict(parent: &[Box<str>], child: &[Box<str>]) -> Box<[Box<str>]> {
+    child.iter().filter(|path| covers(parent, path)).cloned().collect()
+}
 
-    /// The digest that it listed under `tag`.
-    pub fn digest(&self, tag: &str) -> Option<Digest> {
-        let found = self.targets.binary_search_by(|(name, _)| (**name).cmp(tag)).ok()?;
-        self.targets.get(found).map(|(_, digest)| *digest)
-    }
-
-    /// The tags that it listed with this digest.
-    pub fn tags_of(&self, digest: Digest) -> impl Iterator<Item = &str> {
-        self.targets.iter().filter(move |(_, d)| *d == digest).map(|(name, _)| &**name)
-    }
+/// Whether one of the prefixes covers `name`. They are plain string prefixes.
+fn covers(paths: &[Box<str>], name: &str) -> bool {
+    paths.iter().any(|prefix| name.starts_with(&**prefix))
 }

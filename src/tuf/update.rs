@@ -1,4 +1,14 @@
 //! The update as a machine without I/O.
+//!
+//! [`Update::step`] runs the pass from its start each time: every stage either has what it needs, or halts and says
+//! what it needs. A file is asked for by hash alone, and only by a hash that a verified parent names; `root.json` and
+//! `timestamp.json` are the two exceptions, and older roots by version.
+
+mod files;
+mod floors;
+mod pass;
+mod roles;
+mod roots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,6 +23,10 @@ use super::pin::Anchors;
 use super::repository::TrustedRepository;
 use super::role::{Gun, RoleName};
 use crate::digest::Digest;
+use files::Files;
+use floors::KnownFloors;
+use pass::Pass;
+use roots::Roots;
 
 /// A file of a repository on the trust server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +35,23 @@ pub struct FileName {
     pub role: RoleName,
     /// Which of its files.
     pub selector: Selector,
+}
+
+impl FileName {
+    /// `ROLE.json`
+    pub fn current(role: RoleName) -> Self {
+        Self { role, selector: Selector::Current }
+    }
+
+    /// `ROLE.SHA256.json`
+    pub fn by_hash(role: RoleName, sha256: Digest) -> Self {
+        Self { role, selector: Selector::Hash(sha256) }
+    }
+
+    /// `N.ROLE.json`
+    pub fn by_version(role: RoleName, version: u64) -> Self {
+        Self { role, selector: Selector::Version(version) }
+    }
 }
 
 impl fmt::Display for FileName {
@@ -135,23 +166,100 @@ pub struct Updated {
 
 /// An update under way.
 #[derive(Debug)]
-pub struct Update {}
+pub struct Update {
+    input: UpdateInput,
+    files: Files,
+    roots: Roots,
+    floors: KnownFloors,
+    pass: Pass,
+    /// Whether this is the pass after a failure: its failure is final.
+    last_pass: bool,
+    done: Option<Result<Updated, TufError>>,
+}
+
+/// Why a pass does not go on.
+#[derive(Debug)]
+enum Halt {
+    /// It needs these files first.
+    Need(Vec<Fetch>),
+    /// It failed.
+    Fail(TufError),
+}
+
+impl From<TufError> for Halt {
+    fn from(error: TufError) -> Self {
+        Self::Fail(error)
+    }
+}
 
 impl Update {
     /// Starts an update.
     pub fn new(input: UpdateInput) -> Self {
-        let _ = input;
-        todo!()
+        Self {
+            files: Files::new(input.local.values()),
+            roots: Roots::new(&input),
+            floors: KnownFloors::new(&input),
+            pass: Pass::default(),
+            last_pass: false,
+            done: None,
+            input,
+        }
     }
 
     /// What to do next. Asked again after every file of the last step was fed.
+    ///
+    /// Any failure to verify triggers one refresh of the root and one more pass from the timestamp, so that a rotated
+    /// key or a publish in between is never an error; the second failure is final (design §4 "Update").
     pub fn step(&mut self) -> Step {
-        todo!()
+        loop {
+            if let Some(done) = &self.done {
+                return Step::Done(done.clone());
+            }
+            match self.run_pass() {
+                Ok(updated) => self.done = Some(Ok(updated)),
+                Err(Halt::Need(fetches)) => {
+                    self.files.ask(&fetches);
+                    return Step::Fetch(fetches);
+                }
+                Err(Halt::Fail(error)) if self.last_pass || is_final(&error) => {
+                    self.done = Some(Err(self.explain(error)));
+                }
+                Err(Halt::Fail(_)) => {
+                    self.last_pass = true;
+                    self.roots.refresh = self.pass.snapshot.is_none();
+                    self.pass = Pass::default();
+                    self.files.forget_answers();
+                }
+            }
+        }
     }
 
-    /// Takes what came of one fetch.
+    /// Takes what came of one fetch. A file that was not asked for is ignored.
     pub fn feed(&mut self, file: &FileName, answer: Answer) {
-        let _ = (file, answer);
-        todo!()
+        self.files.feed(file, answer);
+    }
+
+    /// Where a role's signatures or expiry fail under a root that is itself past its time, the root is the reason.
+    fn explain(&self, error: TufError) -> TufError {
+        use TufError::{Expired, NoValidSignature, ThresholdNotMet};
+        let (now, skew) = (self.input.now, self.input.clock_skew);
+        match (&error, &self.roots.base) {
+            (Expired { .. } | NoValidSignature { .. } | ThresholdNotMet { .. }, Some(root)) => {
+                root.check_newest(&self.input.gun, now, skew).err().unwrap_or(error)
+            }
+            _ => error,
+        }
+    }
+}
+
+/// Whether one more pass cannot help: nothing failed to verify.
+fn is_final(error: &TufError) -> bool {
+    match error {
+        TufError::Unreachable { .. }
+        | TufError::RepositoryNotFound
+        | TufError::RootNotPinned
+        | TufError::DamagedPin(_) => true,
+        TufError::Missing { file } => *file == FileName::current(RoleName::timestamp()),
+        _ => false,
     }
 }

@@ -1,0 +1,234 @@
+//! Reads an AdmissionReview: from bytes to the few fields that decide, borrowed from the bytes.
+//!
+//! kube's own `AdmissionReview` flattens its type fields, so serde would first build the whole document, object
+//! and old object included; these structs name the same fields and skip the rest.
+
+use serde::Deserialize;
+
+use super::object::{Node, Text};
+use super::sites::WorkloadKind;
+
+/// The one version of the API that is spoken.
+pub const API_VERSION: &str = "admission.k8s.io/v1";
+/// The one kind.
+pub const KIND: &str = "AdmissionReview";
+
+/// Why a body is not a request that can be judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It is not an AdmissionReview of v1 with a request: the caller is at fault (HTTP 400).
+    #[error("not an AdmissionReview of {API_VERSION}: {0}")]
+    NotAReview(String),
+    /// It is one, but its object cannot be read: denied with `UnsupportedObject`.
+    #[error("the object cannot be read: {message}")]
+    Object {
+        /// The request's uid, to answer under.
+        uid: String,
+        /// Its kind, as far as it says.
+        kind: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// What the request does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Operation {
+    /// Creates an object.
+    Create,
+    /// Changes one.
+    Update,
+    /// Deletes one.
+    Delete,
+    /// Connects to one (exec, port-forward).
+    Connect,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<R> {
+    #[serde(default)]
+    api_version: Option<String>,
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default = "Option::default")]
+    request: Option<R>,
+}
+
+/// The request of an AdmissionReview, without the fields that decide nothing.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request<'a> {
+    #[serde(borrow)]
+    uid: Text<'a>,
+    #[serde(borrow)]
+    kind: Kind<'a>,
+    #[serde(borrow, default)]
+    sub_resource: Text<'a>,
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    namespace: Text<'a>,
+    operation: Operation,
+    #[serde(borrow, default)]
+    user_info: UserInfo<'a>,
+    #[serde(borrow, default)]
+    object: Option<Node<'a>>,
+    #[serde(borrow, default)]
+    old_object: Option<Node<'a>>,
+    #[serde(default)]
+    dry_run: Option<bool>,
+}
+
+/// Group, version and kind.
+#[derive(Debug, Default, Deserialize)]
+pub struct Kind<'a> {
+    #[serde(borrow, default)]
+    group: Text<'a>,
+    #[serde(borrow, default)]
+    version: Text<'a>,
+    #[serde(borrow, default)]
+    kind: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct UserInfo<'a> {
+    #[serde(borrow, default)]
+    username: Text<'a>,
+    #[serde(borrow, default)]
+    groups: Option<Vec<Text<'a>>>,
+}
+
+/// What is still read of a review whose object cannot be: enough to answer under its uid.
+#[derive(Debug, Deserialize)]
+struct Stub<'a> {
+    #[serde(borrow)]
+    uid: Text<'a>,
+    #[serde(borrow, default)]
+    kind: Kind<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads the body of a webhook call.
+    ///
+    /// # Errors
+    /// [`Unreadable`], never a panic, whatever the bytes.
+    pub fn read(body: &'a [u8]) -> Result<Self, Unreadable> {
+        match serde_json::from_slice::<Review<Request<'a>>>(body) {
+            Ok(review) => {
+                let request = require(review)?;
+                if request.uid().is_empty() {
+                    return Err(Unreadable::NotAReview("the request has no uid".to_owned()));
+                }
+                Ok(request)
+            }
+            Err(error) => Err(unreadable(body, &error)),
+        }
+    }
+
+    /// The request's identifier: the decision's ID in the log.
+    pub fn uid(&self) -> &str {
+        self.uid.as_str()
+    }
+
+    /// The object's row; `None` for a kind or version that is not known.
+    pub fn workload_kind(&self) -> Option<&'static WorkloadKind> {
+        WorkloadKind::find(self.kind.group.as_str(), self.kind.version.as_str(), self.kind.kind.as_str())
+    }
+
+    /// The object's kind as `apps/v1 Deployment`.
+    pub fn kind_name(&self) -> String {
+        self.kind.name()
+    }
+
+    /// The subresource; empty for the object itself.
+    pub fn subresource(&self) -> &str {
+        self.sub_resource.as_str()
+    }
+
+    /// The object's name, or the prefix from which it will be made; may be empty.
+    pub fn object_name(&self) -> &str {
+        let generated =
+            || self.object.as_ref().and_then(Node::metadata).map_or("", |meta| meta.generate_name());
+        if self.name.as_str().is_empty() { generated() } else { self.name.as_str() }
+    }
+
+    /// The namespace; empty for what has none.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_str()
+    }
+
+    /// What is done.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// Whether nothing will be stored.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run.unwrap_or(false)
+    }
+
+    /// The object as it would be stored.
+    pub fn object(&self) -> Option<&Node<'a>> {
+        self.object.as_ref()
+    }
+
+    /// The object as it is stored.
+    pub fn old_object(&self) -> Option<&Node<'a>> {
+        self.old_object.as_ref()
+    }
+
+    /// Whether this is a kubelet telling the API server of a static pod that runs already: CREATE of a pod, the
+    /// annotation *and* a node's own identity (design §11). The annotation alone, which anybody can write, is nothing.
+    pub fn is_mirror_pod(&self) -> bool {
+        let of_a_node = || {
+            self.user_info.username.as_str().starts_with("system:node:")
+                && self.user_info.groups.iter().flatten().any(|group| group.as_str() == "system:nodes")
+        };
+        let annotated =
+            || self.object().and_then(Node::metadata).is_some_and(|meta| meta.claims_to_be_a_mirror());
+        self.operation == Operation::Create
+            && self.subresource().is_empty()
+            && self.workload_kind().is_some_and(WorkloadKind::is_pod)
+            && annotated()
+            && of_a_node()
+    }
+}
+
+impl Kind<'_> {
+    fn name(&self) -> String {
+        let (group, version, kind) = (self.group.as_str(), self.version.as_str(), self.kind.as_str());
+        if group.is_empty() { format!("{version} {kind}") } else { format!("{group}/{version} {kind}") }
+    }
+}
+
+fn require<R>(review: Review<R>) -> Result<R, Unreadable> {
+    let not = |what: String| Err(Unreadable::NotAReview(what));
+    match (review.api_version.as_deref(), review.kind.as_deref()) {
+        (Some(API_VERSION), Some(KIND)) => {}
+        (version, kind) => {
+            let shown = |field: Option<&str>| field.map_or("missing".to_owned(), |v| format!("{v:?}"));
+            return not(format!("apiVersion is {}, kind is {}", shown(version), shown(kind)));
+        }
+    }
+    review.request.map_or_else(|| not("it has no request".to_owned()), Ok)
+}
+
+/// The second, slow look at a body that did not read: is it a review whose object is to blame?
+fn unreadable(body: &[u8], error: &serde_json::Error) -> Unreadable {
+    let Ok(review) = serde_json::from_slice::<Review<Stub<'_>>>(body) else {
+        return Unreadable::NotAReview(error.to_string());
+    };
+    match require(review) {
+        Err(unreadable) => unreadable,
+        Ok(stub) if stub.uid.as_str().is_empty() => {
+            Unreadable::NotAReview("the request has no uid".to_owned())
+        }
+        Ok(stub) => Unreadable::Object {
+            uid: stub.uid.as_str().to_owned(),
+            kind: stub.kind.name(),
+            message: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,198 @@
+//! Image sites: where the kinds that tagseal knows hold images. To add a kind or a list, add a row.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::object::{Child, ImageField, Node};
+
+/// A kind that holds images, and the way to its pod spec.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WorkloadKind {
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    path: &'static [Child],
+}
+
+use Child::{JobTemplate, Spec, Template};
+
+const fn row(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    path: &'static [Child],
+) -> WorkloadKind {
+    WorkloadKind { group, version, kind, path }
+}
+
+/// Every kind (design §3). The webhook rules name the same ones, `matchPolicy: Equivalent` brings other versions here.
+pub const KINDS: &[WorkloadKind] = &[
+    row("", "v1", "Pod", &[Spec]),
+    row("", "v1", "PodTemplate", &[Template, Spec]),
+    row("", "v1", "ReplicationController", &[Spec, Template, Spec]),
+    row("apps", "v1", "Deployment", &[Spec, Template, Spec]),
+    row("apps", "v1", "ReplicaSet", &[Spec, Template, Spec]),
+    row("apps", "v1", "StatefulSet", &[Spec, Template, Spec]),
+    row("apps", "v1", "DaemonSet", &[Spec, Template, Spec]),
+    row("batch", "v1", "Job", &[Spec, Template, Spec]),
+    row("batch", "v1", "CronJob", &[Spec, JobTemplate, Spec, Template, Spec]),
+];
+
+impl WorkloadKind {
+    /// The row of a kind; `None` for what tagseal does not know.
+    pub fn find(group: &str, version: &str, kind: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|row| row.kind == kind && row.group == group && row.version == version)
+    }
+
+    /// The kind's name.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Whether the object is itself a pod, not the template of one.
+    pub fn is_pod(&self) -> bool {
+        matches!(self.path, [Spec])
+    }
+
+    /// The fields from the object to its pod spec.
+    pub fn path(&self) -> &'static [Child] {
+        self.path
+    }
+}
+
+/// A list of a pod spec whose entries hold images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SiteList {
+    /// `initContainers`, sidecars among them.
+    InitContainers,
+    /// `containers`
+    Containers,
+    /// `ephemeralContainers`
+    EphemeralContainers,
+    /// `volumes`, those of type `image`.
+    Volumes,
+}
+
+struct SiteRow {
+    field: &'static str,
+    singular: &'static str,
+    image: &'static [&'static str],
+}
+
+impl SiteList {
+    /// Every list (design §3).
+    pub const ALL: [Self; 4] =
+        [Self::InitContainers, Self::Containers, Self::EphemeralContainers, Self::Volumes];
+
+    const fn row(self) -> SiteRow {
+        let (field, singular, image): (_, _, &[&str]) = match self {
+            Self::InitContainers => ("initContainers", "init container", &["image"]),
+            Self::Containers => ("containers", "container", &["image"]),
+            Self::EphemeralContainers => ("ephemeralContainers", "ephemeral container", &["image"]),
+            Self::Volumes => ("volumes", "volume", &["image", "reference"]),
+        };
+        SiteRow { field, singular, image }
+    }
+
+    /// The list's field in a pod spec.
+    pub const fn field(self) -> &'static str {
+        self.row().field
+    }
+
+    /// What one entry is called.
+    pub const fn singular(self) -> &'static str {
+        self.row().singular
+    }
+
+    /// The fields from an entry to its image.
+    pub const fn image_path(self) -> &'static [&'static str] {
+        self.row().image
+    }
+
+    /// An entry's image. A container always has one: without the field it is the empty string, which cannot be
+    /// read and is refused as such. A volume of another type has none.
+    fn image_of<'n>(self, field: &'n ImageField<'_>) -> Option<&'n str> {
+        match (self, field) {
+            (Self::Volumes, ImageField::Reference(text)) => Some(text.as_str()),
+            (Self::Volumes, ImageField::Absent) => None,
+            (
+                Self::InitContainers | Self::Containers | Self::EphemeralContainers,
+                ImageField::Plain(text),
+            ) => Some(text.as_str()),
+            _ => Some(""),
+        }
+    }
+}
+
+/// One place that holds an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Site<'n> {
+    /// In which list.
+    pub list: SiteList,
+    /// At which index of it.
+    pub index: usize,
+    /// Name of the container or volume.
+    pub name: &'n str,
+    /// The image, as the object has it.
+    pub image: &'n str,
+}
+
+impl fmt::Display for Site<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.list.singular(), self.name)
+    }
+}
+
+impl Site<'_> {
+    /// The tokens of the JSON pointer to the image field, from the object's root.
+    pub fn pointer(&self, kind: &WorkloadKind) -> impl Iterator<Item = String> {
+        let to_spec = kind.path.iter().map(|child| child.field().to_owned());
+        let to_entry = [self.list.field().to_owned(), self.index.to_string()];
+        to_spec.chain(to_entry).chain(self.list.image_path().iter().map(|field| (*field).to_owned()))
+    }
+
+    /// The field as `kubectl` writes it: `spec.containers[0].image`.
+    pub fn field_path(&self, kind: &WorkloadKind) -> String {
+        let mut path = String::new();
+        for child in kind.path {
+            path.push_str(child.field());
+            path.push('.');
+        }
+        path.push_str(&format!("{}[{}].", self.list.field(), self.index));
+        path + &self.list.image_path().join(".")
+    }
+}
+
+/// Every site of a pod spec, list by list.
+pub fn sites<'n>(pod: &'n Node<'_>) -> impl Iterator<Item = Site<'n>> {
+    SiteList::ALL.into_iter().flat_map(move |list| {
+        pod.entries(list).iter().enumerate().filter_map(move |(index, entry)| {
+            let image = list.image_of(entry.image())?;
+            Some(Site { list, index, name: entry.name(), image })
+        })
+    })
+}
+
+/// The sites of `new` to verify on an UPDATE: those whose image is not the old object's at the same (list, name).
+/// A name that stands twice, in either object, is no identity: its sites are always verified (design §11).
+pub fn changed_sites<'n>(new: &'n Node<'_>, old: &'n Node<'_>) -> Vec<Site<'n>> {
+    let before = unique_names(old);
+    let now = unique_names(new);
+    sites(new)
+        .filter(|site| {
+            let key = (site.list, site.name);
+            let unchanged =
+                now.get(&key) == Some(&Some(site.image)) && before.get(&key) == Some(&Some(site.image));
+            !unchanged
+        })
+        .collect()
+}
+
+/// The image at each (list, name); `None` where the name stands twice.
+fn unique_names<'n>(pod: &'n Node<'_>) -> HashMap<(SiteList, &'n str), Option<&'n str>> {
+    let mut images = HashMap::new();
+    for site in sites(pod) {
+        images.entry((site.list, site.name)).and_modify(|image| *image = None).or_insert(Some(site.image));
+    }
+    images
+}

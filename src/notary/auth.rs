@@ -1,0 +1,238 @@
+//! [`Auth`]: shows a server what it asks for, and remembers what it took.
+//!
+//! Cold, a request costs two more round trips: the 401 and the token. Warm, none: the token is sent at once. A token
+//! that expired is fetched anew without asking the server first. However many requests need one token, one asks.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HeaderValue};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Instant, timeout_at};
+
+use super::challenge::Challenge;
+use super::deadline::Deadline;
+use super::endpoint::{Call, Endpoint, Reply};
+use super::endpoints::Endpoints;
+use super::fault::{Fault, Shown};
+use super::{retry, token};
+use crate::clock::SharedClock;
+use crate::trust::{Access, SourceError, SourceRequest, TrustServer};
+use crate::tuf::Gun;
+
+/// How many repositories' tokens are kept.
+const MAX_SLOTS: u64 = 10_000;
+/// How long an unused one is.
+const UNUSED: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Who asks a server for what.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) server: &'a TrustServer,
+    /// The server's address, for messages.
+    pub(super) at: &'a str,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) endpoints: &'a Endpoints,
+    pub(super) gun: &'a Gun,
+    pub(super) access: &'a Access,
+    pub(super) registry: &'a str,
+    pub(super) known: bool,
+    /// What is to be done to the repository, as a token's scope has it.
+    pub(super) actions: &'static str,
+}
+
+impl<'a> Reader<'a> {
+    /// One that only reads.
+    pub(super) fn new(
+        request: &SourceRequest<'a>,
+        at: &'a str,
+        endpoint: &'a Endpoint,
+        endpoints: &'a Endpoints,
+    ) -> Self {
+        let SourceRequest { server, gun, access, registry, known, .. } = *request;
+        Self { server, at, endpoint, endpoints, gun, access, registry, known, actions: "pull" }
+    }
+
+    /// What a grant may be used for again: nothing but the same question on the same behalf (attack T24).
+    fn key(&self) -> [u8; 32] {
+        let (kind, name, secret) = match self.access {
+            Access::Anonymous => ("anonymous", "", ""),
+            Access::Basic { username, password } => ("basic", username.as_str(), password.expose()),
+            Access::IdentityToken(token) => ("identity token", "", token.expose()),
+        };
+        let ca = self.server.ca_pem.as_deref().unwrap_or_default();
+        let parts = [
+            self.server.url.as_str(),
+            ca,
+            self.gun.as_str(),
+            self.actions,
+            self.registry,
+            kind,
+            name,
+            secret,
+        ];
+        let mut hash = Sha256::new();
+        for part in parts.into_iter().chain(self.server.token_realms.iter().map(String::as_str)) {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+
+    /// The error for a fault of the server.
+    pub(super) fn told(&self, fault: Fault) -> SourceError {
+        fault.told(self.at)
+    }
+}
+
+/// What a server took, or may take.
+#[derive(Debug, Clone)]
+pub(super) struct Granted {
+    pub(super) challenge: Challenge,
+    /// The `Authorization` header; marked sensitive, so that nothing prints it.
+    pub(super) header: HeaderValue,
+    /// When it is not to be used any more.
+    pub(super) until: Option<Timestamp>,
+    /// What it was got for.
+    pub(super) shown: Shown,
+}
+
+impl Granted {
+    fn serves_at(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    granted: Option<Granted>,
+    /// The last failure and when it was, for those who waited for it.
+    failed: Option<(Instant, SourceError)>,
+}
+
+/// The grants of all servers.
+pub(super) struct Auth {
+    slots: moka::future::Cache<[u8; 32], Arc<Mutex<Slot>>>,
+    clock: SharedClock,
+}
+
+impl Auth {
+    pub(super) fn new(clock: SharedClock) -> Self {
+        let slots = moka::future::Cache::builder().max_capacity(MAX_SLOTS).time_to_idle(UNUSED).build();
+        Self { slots, clock }
+    }
+
+    /// Makes a call with what the server wants to be shown. The answer is neither 401 nor 403.
+    pub(super) async fn call(
+        &self,
+        reader: &Reader<'_>,
+        mut call: Call,
+        deadline: Deadline,
+    ) -> Result<Reply, SourceError> {
+        let key = reader.key();
+        let mut granted = match self.slots.get(&key).await {
+            Some(slot) => self.remembered(&slot, reader, deadline).await?,
+            None => None,
+        };
+        for challenged in [false, true] {
+            if let Some(granted) = &granted {
+                call.headers.insert(AUTHORIZATION, granted.header.clone());
+            }
+            let reply = retry::call(reader.endpoint, &call, deadline, &self.clock).await;
+            let reply = reply.map_err(|fault| reader.told(fault))?;
+            match reply.status {
+                StatusCode::UNAUTHORIZED if !challenged => {
+                    let challenge =
+                        Challenge::of(&reply.headers).ok_or_else(|| reader.told(Fault::NoChallenge))?;
+                    let slot = self.slots.get_with(key, std::future::ready(Arc::default())).await;
+                    let next = self.renewed(&slot, reader, challenge, granted.as_ref(), deadline).await?;
+                    if granted.as_ref().is_some_and(|refused| refused.header == next.header) {
+                        return Err(denied(reader, reply.status, granted.as_ref()));
+                    }
+                    granted = Some(next);
+                }
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    return Err(denied(reader, reply.status, granted.as_ref()));
+                }
+                _ => return Ok(reply),
+            }
+        }
+        Err(denied(reader, StatusCode::UNAUTHORIZED, granted.as_ref()))
+    }
+
+    /// What the server took last time, renewed if it has expired.
+    async fn remembered(
+        &self,
+        slot: &Mutex<Slot>,
+        reader: &Reader<'_>,
+        deadline: Deadline,
+    ) -> Result<Option<Granted>, SourceError> {
+        let since = Instant::now();
+        let mut slot = locked(slot, reader, deadline).await?;
+        match slot.granted.clone() {
+            Some(granted) if !granted.serves_at(self.clock.now()) => {
+                self.fetched(&mut slot, since, reader, granted.challenge, deadline).await.map(Some)
+            }
+            granted => Ok(granted),
+        }
+    }
+
+    /// Something else than `refused` that answers `challenge`; what another request got meanwhile will do.
+    async fn renewed(
+        &self,
+        slot: &Mutex<Slot>,
+        reader: &Reader<'_>,
+        challenge: Challenge,
+        refused: Option<&Granted>,
+        deadline: Deadline,
+    ) -> Result<Granted, SourceError> {
+        let since = Instant::now();
+        let mut slot = locked(slot, reader, deadline).await?;
+        match &slot.granted {
+            Some(granted)
+                if granted.challenge == challenge
+                    && granted.serves_at(self.clock.now())
+                    && refused.is_none_or(|refused| refused.header != granted.header) =>
+            {
+                Ok(granted.clone())
+            }
+            _ => self.fetched(&mut slot, since, reader, challenge, deadline).await,
+        }
+    }
+
+    async fn fetched(
+        &self,
+        slot: &mut Slot,
+        since: Instant,
+        reader: &Reader<'_>,
+        challenge: Challenge,
+        deadline: Deadline,
+    ) -> Result<Granted, SourceError> {
+        // A token server that refuses a password is not asked again by everybody who waited: accounts get locked.
+        if let Some((_, error)) = slot.failed.as_ref().filter(|(at, _)| *at >= since) {
+            return Err(error.clone());
+        }
+        let outcome = token::answer(reader, challenge, deadline, &self.clock).await;
+        match &outcome {
+            Ok(granted) => *slot = Slot { granted: Some(granted.clone()), failed: None },
+            Err(error) => slot.failed = Some((Instant::now(), error.clone())),
+        }
+        outcome
+    }
+}
+
+async fn locked<'s>(
+    slot: &'s Mutex<Slot>,
+    reader: &Reader<'_>,
+    deadline: Deadline,
+) -> Result<MutexGuard<'s, Slot>, SourceError> {
+    let lock = timeout_at(deadline.at(), slot.lock()).await;
+    lock.map_err(|_| reader.told(Fault::TokenTimeout { within: deadline.span() }))
+}
+
+fn denied(reader: &Reader<'_>, status: StatusCode, granted: Option<&Granted>) -> SourceError {
+    let shown = granted.map_or(Shown::Nothing, |granted| granted.shown.clone());
+    reader.told(Fault::Denied { status: status.as_u16(), gun: reader.gun.to_string(), shown })
+}

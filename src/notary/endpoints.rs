@@ -1,0 +1,131 @@
+//! [`Endpoints`]: one [`Endpoint`] per (scheme, host, port, authorities), kept while it is in use.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::header::HeaderValue;
+use hyper_util::client::proxy::matcher::Matcher;
+use url::{Host, Url};
+
+use super::connect::Connector;
+use super::endpoint::{Endpoint, Limits};
+use super::fault::Fault;
+use super::tls::{Roots, Tls};
+use crate::clock::SharedClock;
+use crate::trust::TrustServer;
+
+/// Connections to a server that nobody asks any more are closed after this.
+const UNUSED: Duration = Duration::from_secs(600);
+/// More servers than any installation has.
+const MAX_ENDPOINTS: u64 = 1024;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Origin {
+    secure: bool,
+    host: String,
+    port: u16,
+    roots: Roots,
+}
+
+/// The servers that are talked to.
+pub(super) struct Endpoints {
+    kept: moka::future::Cache<Origin, Arc<Endpoint>>,
+    tls: Tls,
+    limits: Limits,
+    proxies: Matcher,
+}
+
+impl Endpoints {
+    pub(super) fn new(clock: SharedClock, limits: Limits, proxies: Matcher) -> Self {
+        let kept = moka::future::Cache::builder().max_capacity(MAX_ENDPOINTS).time_to_idle(UNUSED).build();
+        Self { kept, tls: Tls::new(clock), limits, proxies }
+    }
+
+    /// The endpoint of a trust server.
+    pub(super) async fn server(&self, server: &TrustServer) -> Result<Arc<Endpoint>, Fault> {
+        self.at(&server.url, roots(server)).await
+    }
+
+    /// The endpoint of the token realm that a trust server names: the server's own when it is on the same port, so
+    /// that they share connections.
+    pub(super) async fn realm(&self, realm: &Url, server: &TrustServer) -> Result<Arc<Endpoint>, Fault> {
+        let roots = match &server.ca_pem {
+            // The admin's bundle is about the trust server; a token realm elsewhere may well have a public certificate.
+            Some(pem) if realm.host() != server.url.host() => Roots::SystemAnd(pem.clone()),
+            _ => roots(server),
+        };
+        self.at(realm, roots).await
+    }
+
+    async fn at(&self, url: &Url, roots: Roots) -> Result<Arc<Endpoint>, Fault> {
+        let secure = match url.scheme() {
+            "https" => true,
+            "http" if is_loopback(url) => false,
+            "http" => return Err(Fault::PlainHttp),
+            _ => return Err(Fault::Address),
+        };
+        let host = host(url).ok_or(Fault::Address)?;
+        let port = url.port_or_known_default().ok_or(Fault::Address)?;
+        // Authorities mean nothing without TLS, and must not make a second set of connections.
+        let roots = if secure { roots } else { Roots::System };
+        let origin = Origin { secure, host, port, roots };
+        let made = self.kept.try_get_with_by_ref(&origin, self.make(url, &origin)).await;
+        made.map_err(|fault| Arc::unwrap_or_clone(fault))
+    }
+
+    async fn make(&self, url: &Url, origin: &Origin) -> Result<Arc<Endpoint>, Fault> {
+        let tls = match origin.secure {
+            true => Some(self.tls.config(&origin.roots).await?),
+            false => None,
+        };
+        let authority = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
+        let uri = Uri::builder()
+            .scheme(url.scheme())
+            .authority(authority.as_str())
+            .path_and_query("/")
+            .build()
+            .map_err(|_| Fault::Address)?;
+        let proxy = if is_loopback(url) { None } else { self.proxies.intercept(&uri) };
+        let host = HeaderValue::try_from(authority).map_err(|_| Fault::Address)?;
+        let connector = Connector { host: origin.host.clone(), port: origin.port, tls, proxy };
+        Ok(Arc::new(Endpoint::new(connector, host, self.limits)))
+    }
+}
+
+fn roots(server: &TrustServer) -> Roots {
+    server.ca_pem.clone().map_or(Roots::System, Roots::Bundle)
+}
+
+/// The host as DNS and TLS want it: IPv6 without brackets.
+pub(super) fn host(url: &Url) -> Option<String> {
+    url.host().map(|host| match host {
+        Host::Domain(name) => name.trim_end_matches('.').to_ascii_lowercase(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    })
+}
+
+/// The address, where the host is one.
+pub(super) fn ip(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Domain(_) => None,
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.to_canonical()),
+    }
+}
+
+/// Whether the host is this machine, by its name alone: `localhost` or a loopback address.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match ip(url) {
+        Some(address) => address.is_loopback(),
+        None => host(url).is_some_and(|host| host == "localhost" || host.ends_with(".localhost")),
+    }
+}
+
+/// A URL as messages show it: without user, password, query and fragment.
+pub(super) fn address(url: &Url) -> String {
+    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    format!("{}://{authority}{}", url.scheme(), url.path().trim_end_matches('/'))
+}

@@ -1,0 +1,171 @@
+//! [`CertificateFault`]: what is wrong with the certificate that a server showed, told from the certificate itself.
+
+use jiff::Timestamp;
+use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
+
+use super::fault::clean;
+
+/// Why a server's certificate is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CertificateFault {
+    #[error(
+        "its certificate is issued by {issuer}, which is not in {roots}: put that authority's certificate in \
+         spec.notary.caBundle"
+    )]
+    UnknownAuthority { issuer: String, roots: &'static str },
+    #[error(
+        "its certificate {subject} is self-signed and not in {roots}: put it, or better an authority's, in \
+         spec.notary.caBundle"
+    )]
+    SelfSigned { subject: String, roots: &'static str },
+    #[error("its certificate expired at {not_after} (it is {now} here): renew it")]
+    Expired { not_after: Timestamp, now: Timestamp },
+    #[error(
+        "an authority in its certificate's chain expired at {not_after} (it is {now} here): renew it, on the \
+         server or in spec.notary.caBundle"
+    )]
+    AuthorityExpired { not_after: Timestamp, now: Timestamp },
+    #[error("its certificate is not valid before {not_before} (it is {now} here): check the clocks")]
+    NotYetValid { not_before: Timestamp, now: Timestamp },
+    #[error(
+        "its certificate is for {}, not for {expected}: check the host in spec.notary.server, or add the name \
+         to the certificate",
+        names.join(", ")
+    )]
+    WrongName { expected: String, names: Vec<String> },
+    #[error(
+        "its certificate has only the common name {common_name:?}, and common names are not names of servers: \
+         have it issued with the subjectAltName {expected}"
+    )]
+    CommonNameOnly { expected: String, common_name: String },
+    #[error("its certificate has no subjectAltName: have it issued with {expected}")]
+    NoName { expected: String },
+    #[error(
+        "its certificate {subject} is that of a certificate authority (CA:TRUE), not of a server: have that \
+         authority issue one for the server, and put the authority's in spec.notary.caBundle"
+    )]
+    AuthorityAsServer { subject: String },
+    #[error(
+        "its certificate may not be used by a server: have it issued with the extended key usage serverAuth"
+    )]
+    Purpose,
+    #[error(
+        "its certificate is not signed by the key of {issuer}, whom it names: check spec.notary.caBundle"
+    )]
+    BadSignature { issuer: String },
+    #[error("its certificate cannot be used ({cause}): have it issued anew")]
+    Other { cause: String },
+}
+
+/// Tells webpki's `error` about `leaf`, which was shown for `name`.
+pub(super) fn explain(
+    leaf: &CertificateDer<'_>,
+    error: &CertificateError,
+    name: &ServerName<'_>,
+    roots: &'static str,
+) -> CertificateFault {
+    let Ok(certificate) = Certificate::from_der(leaf) else {
+        return CertificateFault::Other { cause: "it is not a certificate".to_owned() };
+    };
+    let certificate = Shown(&certificate);
+    let expected = name.to_str().into_owned();
+    match error {
+        CertificateError::ExpiredContext { time, not_after } => {
+            let (not_after, now) = (timestamp(*not_after), timestamp(*time));
+            match certificate.not_after() == not_after {
+                true => CertificateFault::Expired { not_after, now },
+                false => CertificateFault::AuthorityExpired { not_after, now },
+            }
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            CertificateFault::NotYetValid { not_before: timestamp(*not_before), now: timestamp(*time) }
+        }
+        CertificateError::NotValidForNameContext { .. } | CertificateError::NotValidForName => {
+            certificate.wrong_name(expected)
+        }
+        CertificateError::UnknownIssuer if certificate.is_self_signed() => {
+            CertificateFault::SelfSigned { subject: certificate.subject(), roots }
+        }
+        CertificateError::UnknownIssuer => {
+            CertificateFault::UnknownAuthority { issuer: certificate.issuer(), roots }
+        }
+        CertificateError::BadSignature => CertificateFault::BadSignature { issuer: certificate.issuer() },
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            CertificateFault::Purpose
+        }
+        // webpki's `CaUsedAsEndEntity` has no name of its own in rustls.
+        CertificateError::Other(_) if certificate.is_authority() => {
+            CertificateFault::AuthorityAsServer { subject: certificate.subject() }
+        }
+        other => CertificateFault::Other { cause: other.to_string() },
+    }
+}
+
+struct Shown<'a>(&'a Certificate);
+
+impl Shown<'_> {
+    fn subject(&self) -> String {
+        clean(&self.0.tbs_certificate().subject().to_string())
+    }
+
+    fn issuer(&self) -> String {
+        clean(&self.0.tbs_certificate().issuer().to_string())
+    }
+
+    fn is_self_signed(&self) -> bool {
+        self.0.tbs_certificate().issuer() == self.0.tbs_certificate().subject()
+    }
+
+    fn is_authority(&self) -> bool {
+        let constraints = self.0.tbs_certificate().get_extension::<BasicConstraints>();
+        matches!(constraints, Ok(Some((_, BasicConstraints { ca: true, .. }))))
+    }
+
+    fn not_after(&self) -> Timestamp {
+        let not_after = self.0.tbs_certificate().validity().not_after.to_unix_duration();
+        timestamp(UnixTime::since_unix_epoch(not_after))
+    }
+
+    fn wrong_name(&self, expected: String) -> CertificateFault {
+        let names = self.names();
+        if !names.is_empty() {
+            return CertificateFault::WrongName { expected, names };
+        }
+        match self.0.tbs_certificate().subject().common_name() {
+            Ok(Some(name)) => {
+                CertificateFault::CommonNameOnly { expected, common_name: clean(&name.value()) }
+            }
+            _ => CertificateFault::NoName { expected },
+        }
+    }
+
+    /// The DNS names and addresses that it is for; the first ten.
+    fn names(&self) -> Vec<String> {
+        use x509_cert::ext::pkix::name::GeneralName;
+        let Ok(Some((_, SubjectAltName(names)))) = self.0.tbs_certificate().get_extension::<SubjectAltName>()
+        else {
+            return Vec::new();
+        };
+        let name = |name: &GeneralName| match name {
+            GeneralName::DnsName(name) => Some(clean(name.as_str())),
+            GeneralName::IpAddress(bytes) => address(bytes.as_bytes()),
+            _ => None,
+        };
+        names.iter().filter_map(name).take(10).collect()
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(bytes).ok().map(std::net::IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(bytes).ok().map(std::net::IpAddr::from);
+    v4.or_else(v6).map(|address| address.to_string())
+}
+
+fn timestamp(time: UnixTime) -> Timestamp {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+}

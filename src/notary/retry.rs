@@ -1,0 +1,106 @@
+//! When a server that is busy or failing is asked again.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::{self, HeaderMap};
+use jiff::Timestamp;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::time::sleep;
+
+use super::deadline::{Deadline, Span};
+use super::endpoint::{Call, Endpoint, Reply};
+use super::fault::{Fault, Times};
+use crate::clock::SharedClock;
+
+/// How often a request is made at most.
+const ATTEMPTS: u32 = 3;
+/// The longest wait before the second attempt; it doubles from there.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// Calls, and calls again on 429, 5xx and connections that were closed without an answer, for as long as the
+/// deadline allows. The answer's status is never one of these.
+pub(super) async fn call(
+    endpoint: &Endpoint,
+    call: &Call,
+    deadline: Deadline,
+    clock: &SharedClock,
+) -> Result<Reply, Fault> {
+    let mut attempt = 1;
+    loop {
+        let (fault, wanted) = match endpoint.call(call, deadline).await {
+            Ok(reply) if is_passing(reply.status) => {
+                let status = reply.status.as_u16();
+                let fault = Fault::Failing { status, times: Times(attempt) };
+                (fault, retry_after(&reply.headers, clock.now()).map(|wait| (status, wait)))
+            }
+            Err(fault) if fault.is_closed() => (fault, None),
+            outcome => return outcome,
+        };
+        let wait = wanted.map_or_else(|| jittered(FIRST_WAIT * 2_u32.pow(attempt - 1)), |(_, wait)| wait);
+        if let Some((status, wait)) = wanted
+            && !deadline.leaves(wait)
+        {
+            return Err(Fault::RetryLater { status, wait: Span(wait) });
+        }
+        // What changes the server is not repeated: whether it was done is not known.
+        if attempt == ATTEMPTS || !call.repeatable || !deadline.leaves(wait) {
+            return Err(fault);
+        }
+        sleep(wait).await;
+        attempt += 1;
+    }
+}
+
+fn is_passing(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+/// `Retry-After`, seconds or a date (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
+/// Between half of `longest` and all of it, so that those who failed together do not come back together.
+fn jittered(longest: Duration) -> Duration {
+    let mut random = [0; 1];
+    // Without randomness: the longest.
+    let part = SystemRandom::new().fill(&mut random).map_or(u32::from(u8::MAX), |()| u32::from(random[0]));
+    longest / 2 + longest / 2 * part / u32::from(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::RETRY_AFTER, hyper::header::HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: Timestamp = "1994-11-06T08:49:30Z".parse().unwrap();
+        assert_eq!(retry_after(&headers("3"), now), Some(Duration::from_secs(3)));
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(retry_after(&headers(date), now), Some(Duration::from_secs(7)));
+        assert_eq!(
+            retry_after(&headers(date), "2026-01-01T00:00:00Z".parse().unwrap()),
+            Some(Duration::ZERO)
+        );
+        assert_eq!(retry_after(&headers("soon"), now), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn a_jittered_wait_is_between_half_and_whole() {
+        for _ in 0..100 {
+            let wait = jittered(Duration::from_millis(200));
+            assert!((Duration::from_millis(100)..=Duration::from_millis(200)).contains(&wait), "{wait:?}");
+        }
+    }
+}

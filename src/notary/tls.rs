@@ -1,0 +1,210 @@
+//! TLS towards a trust server: whom to believe, and how a failure is told.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+};
+use tokio::sync::OnceCell;
+
+use super::fault::Fault;
+use super::peer::{self, CertificateFault};
+use crate::clock::SharedClock;
+
+/// Which authorities may vouch for a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Roots {
+    /// Those of the machine.
+    System,
+    /// Those of a PEM bundle, and no other.
+    Bundle(Arc<str>),
+    /// Both: for a token realm that is not on the trust server's host.
+    SystemAnd(Arc<str>),
+}
+
+impl Roots {
+    /// How they are named in messages.
+    pub(super) fn describe(&self) -> &'static str {
+        match self {
+            Self::System => "the system's roots",
+            Self::Bundle(_) => "spec.notary.caBundle",
+            Self::SystemAnd(_) => "the system's roots and spec.notary.caBundle",
+        }
+    }
+}
+
+/// Makes TLS configurations; reads the machine's roots once.
+#[derive(Debug)]
+pub(super) struct Tls {
+    clock: SharedClock,
+    system: OnceCell<Arc<[CertificateDer<'static>]>>,
+}
+
+impl Tls {
+    pub(super) fn new(clock: SharedClock) -> Self {
+        Self { clock, system: OnceCell::new() }
+    }
+
+    /// The configuration that believes `roots`.
+    pub(super) async fn config(&self, roots: &Roots) -> Result<Arc<ClientConfig>, Fault> {
+        let mut store = RootCertStore::empty();
+        match roots {
+            Roots::System => self.add_system(&mut store).await?,
+            Roots::Bundle(pem) => add_bundle(&mut store, pem)?,
+            Roots::SystemAnd(pem) => {
+                // A machine without roots of its own is no reason to refuse what the bundle vouches for.
+                let _ = self.add_system(&mut store).await;
+                add_bundle(&mut store, pem)?;
+            }
+        }
+        let provider = Arc::new(ring::default_provider());
+        let verifier = Verifier::new(store, provider.clone(), roots)?;
+        let time = Arc::new(Time(self.clock.clone()));
+        let mut config = ClientConfig::builder_with_details(provider, time)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Fault::Setup { cause: error.to_string() })?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        // notary-server speaks HTTP/1.1 only.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    async fn add_system(&self, store: &mut RootCertStore) -> Result<(), Fault> {
+        let certificates = self
+            .system
+            .get_or_try_init(|| async {
+                let found = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs)
+                    .await
+                    .map_err(|error| Fault::Setup { cause: error.to_string() })?;
+                match found.errors.first() {
+                    _ if !found.certs.is_empty() => Ok(found.certs.into()),
+                    Some(error) => Err(Fault::NoSystemRoots { cause: error.to_string() }),
+                    None => Err(Fault::NoSystemRoots { cause: "none were found".to_owned() }),
+                }
+            })
+            .await?;
+        // As browsers do: an authority of the machine that cannot be read vouches for nobody.
+        let (added, _) = store.add_parsable_certificates(certificates.iter().cloned());
+        match added {
+            0 => Err(Fault::NoSystemRoots { cause: "none can be read".to_owned() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn add_bundle(store: &mut RootCertStore, pem: &str) -> Result<(), Fault> {
+    let before = store.len();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| Fault::CaBundle { cause: error.to_string() })?;
+        store.add(certificate).map_err(|error| Fault::CaBundle { cause: error.to_string() })?;
+    }
+    if store.len() == before {
+        return Err(Fault::CaBundle { cause: "it has no CERTIFICATE block".to_owned() });
+    }
+    Ok(())
+}
+
+/// The program's clock, as rustls asks for it.
+#[derive(Debug)]
+struct Time(SharedClock);
+
+impl rustls::time_provider::TimeProvider for Time {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.0.now().as_second()).ok()?;
+        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
+    }
+}
+
+/// webpki's verdict, unchanged, with its failures told from the certificate that the server showed.
+#[derive(Debug)]
+struct Verifier {
+    inner: Arc<WebPkiServerVerifier>,
+    roots: &'static str,
+}
+
+impl Verifier {
+    fn new(store: RootCertStore, provider: Arc<CryptoProvider>, roots: &Roots) -> Result<Self, Fault> {
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
+            .build()
+            .map_err(|error| Fault::Setup { cause: error.to_string() })?;
+        Ok(Self { inner, roots: roots.describe() })
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now).map_err(
+            |error| match error {
+                rustls::Error::InvalidCertificate(error) => {
+                    let fault = peer::explain(end_entity, &error, server_name, self.roots);
+                    rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(fault))))
+                }
+                other => other,
+            },
+        )
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// What made a handshake fail.
+pub(super) fn handshake_fault(error: &std::io::Error) -> Fault {
+    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return match error.kind() {
+            std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset => Fault::HandshakeClosed,
+            _ => Fault::Handshake { cause: error.to_string() },
+        };
+    };
+    match tls {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
+            match inner.downcast_ref::<CertificateFault>() {
+                Some(fault) => Fault::Certificate(fault.clone()),
+                None => Fault::Handshake { cause: inner.to_string() },
+            }
+        }
+        // What looks like no TLS record at all is, in practice, "HTTP/1.1 400 Bad Request".
+        rustls::Error::InvalidMessage(_) => Fault::NotTls,
+        other => Fault::Handshake { cause: other.to_string() },
+    }
+}
+
+impl fmt::Display for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.describe())
+    }
+}

@@ -1,0 +1,153 @@
+//! The four kinds of metadata, read strictly (Notary v1, Metadata).
+//!
+//! Field names and `_type` are exact, a version is an integer as written; unknown extra fields are accepted.
+
+mod root;
+mod snapshot;
+mod targets;
+
+use std::sync::Arc;
+
+use jiff::Timestamp as Time;
+
+use super::decode::{Fields, What, base64, timestamp};
+use super::key::PublicKey;
+use super::role::RoleName;
+use super::verify::SignedValue;
+use crate::digest::Digest;
+
+pub(super) use root::Root;
+pub(super) use snapshot::{Snapshot, Timestamp};
+pub(super) use targets::{Delegation, Target, Targets};
+
+/// What verification makes of the `signed` part of a file.
+pub(super) trait Metadata: Sized {
+    /// The value of `_type`.
+    const TYPE: &str;
+
+    /// Reads what is not common to all kinds.
+    fn decode(role: &RoleName, common: Common, signed: Fields<'_>) -> Result<Self, What>;
+
+    /// What is common to all kinds.
+    fn common(&self) -> &Common;
+}
+
+/// What all kinds of metadata have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Common {
+    /// At least 1.
+    pub(super) version: u64,
+    /// Expired is strictly before now.
+    pub(super) expires: Time,
+}
+
+/// Reads a file's `signed` part.
+pub(super) fn decode<T: Metadata>(role: &RoleName, signed: SignedValue<'_>) -> Result<T, What> {
+    let fields = Fields::of(signed.value(), "signed")?;
+    let found = fields.string("_type")?;
+    if found != T::TYPE {
+        return Err(format!("signed._type is {found:?}, not {:?}", T::TYPE));
+    }
+    let common =
+        Common { version: fields.integer("version", 1)?, expires: timestamp(fields.string("expires")?)? };
+    T::decode(role, common, fields)
+}
+
+/// The keys that may sign a role, and how many of them must. Compared when verified files are used again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RoleKeys {
+    pub(super) keys: Arc<[RoleKey]>,
+    /// At least 1.
+    pub(super) threshold: u64,
+}
+
+/// A key as a role names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RoleKey {
+    /// The ID that signatures refer to it by. Whether it is the key's own is asked when one does.
+    pub(super) id: Box<str>,
+    /// `None` where the key is of an unknown type or too weak: it never counts.
+    pub(super) key: Option<PublicKey>,
+}
+
+impl RoleKeys {
+    /// Reads `keyids` and `threshold`; every key ID must be in `keys`.
+    fn decode(role: Fields<'_>, name: &str, keys: Fields<'_>) -> Result<Self, What> {
+        let threshold = role.integer("threshold", 1)?;
+        let mut found: Vec<RoleKey> = Vec::new();
+        for id in role.strings("keyids")? {
+            // A key ID listed twice is one key.
+            if found.iter().any(|key| &*key.id == id) {
+                continue;
+            }
+            let value = keys
+                .optional(id)
+                .ok_or_else(|| format!("key {id:?} of role {name} is not among the keys"))?;
+            found.push(RoleKey { id: id.into(), key: decode_key(value)? });
+        }
+        Ok(Self { keys: found.into(), threshold })
+    }
+
+    /// The keys for which `counts` holds, with the same threshold.
+    pub(super) fn retain(&self, counts: impl Fn(&PublicKey) -> bool) -> Self {
+        let keys = self.keys.iter().filter(|key| key.key.as_ref().is_some_and(&counts)).cloned().collect();
+        Self { keys, threshold: self.threshold }
+    }
+
+    /// The keys that can count.
+    pub(super) fn public_keys(&self) -> impl Iterator<Item = &PublicKey> {
+        self.keys.iter().filter_map(|key| key.key.as_ref())
+    }
+}
+
+/// Reads a key. Its structure must be sound; that it is of an unknown type or too weak is no error of the file.
+fn decode_key(value: &crate::tuf::canonical::Value) -> Result<Option<PublicKey>, What> {
+    let key = Fields::of(value, "key")?;
+    let keytype = key.string("keytype")?;
+    let keyval = Fields::of(key.required("keyval")?, "keyval")?;
+    let public = keyval.string("public")?;
+    if base64(public).is_none() {
+        return Err("keyval.public is not base64".to_owned());
+    }
+    Ok(PublicKey::from_metadata(keytype, public).ok())
+}
+
+/// What a parent says about a metadata file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileMeta {
+    pub(super) sha256: Digest,
+    pub(super) sha512: Option<Box<[u8; 64]>>,
+    /// In bytes; a cap, not a promise: a file may be shorter.
+    pub(super) length: u64,
+}
+
+impl FileMeta {
+    /// Reads `hashes` and `length`. The sha256 is needed, since files are asked for by it; a known hash of the
+    /// wrong size is an error, an unknown algorithm is not.
+    fn decode(value: &crate::tuf::canonical::Value, name: &str) -> Result<Self, What> {
+        let meta = Fields::of(value, name)?;
+        let sha256 = sha256(meta, name)?.ok_or_else(|| format!("{name} has no sha256"))?;
+        let hashes = meta.optional("hashes").map(|hashes| Fields::of(hashes, name)).transpose()?;
+        let sha512 = match hashes {
+            Some(hashes) if hashes.optional("sha512").is_some() => {
+                let bytes = hashes.base64("sha512")?.into_boxed_slice();
+                Some(bytes.try_into().map_err(|_| format!("the sha512 of {name} is not 64 bytes"))?)
+            }
+            _ => None,
+        };
+        Ok(Self { sha256, sha512, length: length(meta)? })
+    }
+}
+
+/// The sha256 among a file's or target's `hashes`, if there is one of 32 bytes.
+fn sha256(meta: Fields<'_>, name: &str) -> Result<Option<Digest>, What> {
+    let Some(hashes) = meta.optional("hashes") else { return Ok(None) };
+    let hashes = Fields::of(hashes, name)?;
+    let bytes = hashes.base64("sha256")?;
+    Ok(<[u8; 32]>::try_from(bytes).ok().map(Digest::from_bytes))
+}
+
+/// A length in bytes; 0 when absent, as in Go.
+fn length(meta: Fields<'_>) -> Result<u64, What> {
+    if meta.optional("length").is_none() { Ok(0) } else { meta.integer("length", 0) }
+}

@@ -1,0 +1,73 @@
+//! [`Timestamp`] and [`Snapshot`]: which files are current.
+
+use std::collections::BTreeMap;
+
+use super::{Common, FileMeta, Metadata};
+use crate::tuf::decode::{Fields, What};
+use crate::tuf::role::RoleName;
+
+/// Which snapshot is current.
+#[derive(Debug)]
+pub(in crate::tuf) struct Timestamp {
+    common: Common,
+    /// The snapshot's file.
+    pub(in crate::tuf) snapshot: FileMeta,
+}
+
+impl Metadata for Timestamp {
+    const TYPE: &str = "Timestamp";
+
+    fn decode(_: &RoleName, common: Common, signed: Fields<'_>) -> Result<Self, What> {
+        let meta = Fields::of(signed.required("meta")?, "signed.meta")?;
+        Ok(Self { common, snapshot: FileMeta::decode(meta.required("snapshot")?, "meta.snapshot")? })
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// Which files make up the repository.
+#[derive(Debug)]
+pub(in crate::tuf) struct Snapshot {
+    common: Common,
+    /// The root's file.
+    pub(in crate::tuf) root: FileMeta,
+    /// The files of `targets` and the delegation roles. An entry that cannot be used is an error only of an update
+    /// that needs it: a server-managed snapshot keeps listing dead roles.
+    roles: BTreeMap<RoleName, Result<FileMeta, What>>,
+}
+
+impl Snapshot {
+    /// What it says of `targets` or a delegation role's file; `None` when it does not list the role.
+    pub(in crate::tuf) fn file(&self, role: &RoleName) -> Option<Result<&FileMeta, &What>> {
+        self.file_named(role.as_str())
+    }
+
+    /// As [`Self::file`].
+    pub(in crate::tuf) fn file_named(&self, role: &str) -> Option<Result<&FileMeta, &What>> {
+        self.roles.get(role).map(Result::as_ref)
+    }
+}
+
+impl Metadata for Snapshot {
+    const TYPE: &str = "Snapshot";
+
+    fn decode(_: &RoleName, common: Common, signed: Fields<'_>) -> Result<Self, What> {
+        let meta = Fields::of(signed.required("meta")?, "signed.meta")?;
+        let mut roles = BTreeMap::new();
+        for (name, value) in signed.entries("meta")? {
+            let Ok(role) = RoleName::parse(name) else { continue };
+            if role.is_delegation() {
+                roles.insert(role, FileMeta::decode(value, name));
+            }
+        }
+        let targets = FileMeta::decode(meta.required("targets")?, "meta.targets")?;
+        roles.insert(RoleName::targets(), Ok(targets));
+        Ok(Self { common, root: FileMeta::decode(meta.required("root")?, "meta.root")?, roles })
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}

@@ -1,0 +1,58 @@
+//! [`HistoricTargets`]: an older file of a role, vouched for by tagseal's own record.
+
+use super::{RoleSigner, Slot, covers};
+use crate::digest::Digest;
+use crate::tuf::error::TufError;
+use crate::tuf::metadata::{Metadata, RoleKeys, Targets};
+use crate::tuf::role::RoleName;
+use crate::tuf::verify::{Verified, verify_recorded};
+
+/// What an older file of a role listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoricTargets {
+    version: u64,
+    /// Sorted by name.
+    targets: Vec<(Box<str>, Digest)>,
+    signers: Vec<RoleSigner>,
+}
+
+impl HistoricTargets {
+    /// `slot` is what the role is now; without it nothing is listed and nobody signed.
+    pub(super) fn decode(
+        slot: Option<&Slot>,
+        role: &RoleName,
+        recorded: Digest,
+        bytes: &[u8],
+    ) -> Result<Self, TufError> {
+        let nobody = RoleKeys { keys: [].into(), threshold: 1 };
+        let (keys, paths) = slot.map_or((&nobody, &[][..]), |slot| (&slot.keys, &*slot.paths));
+        let file: Verified<Targets> = verify_recorded(role, recorded, bytes, keys)?;
+        let targets = file.targets().iter().filter(|target| covers(paths, &target.name));
+        Ok(Self {
+            version: file.common().version,
+            targets: targets.filter_map(|t| Some((t.name.clone(), t.digest?))).collect(),
+            signers: file.signers().to_vec(),
+        })
+    }
+
+    /// Its version.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Which of the role's *present* keys signed it. Empty when every signer was removed since.
+    pub fn signers(&self) -> &[RoleSigner] {
+        &self.signers
+    }
+
+    /// The digest that it listed under `tag`.
+    pub fn digest(&self, tag: &str) -> Option<Digest> {
+        let found = self.targets.binary_search_by(|(name, _)| (**name).cmp(tag)).ok()?;
+        self.targets.get(found).map(|(_, digest)| *digest)
+    }
+
+    /// The tags that it listed with this digest.
+    pub fn tags_of(&self, digest: Digest) -> impl Iterator<Item = &str> {
+        self.targets.iter().filter(move |(_, d)| *d == digest).map(|(name, _)| &**name)
+    }
+}

@@ -1,0 +1,173 @@
+//! [`TrustedRoot`]: when a root is trusted (design §2 "Roots").
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::certificate::{CertificateChain, CertificateError};
+use super::envelope::Envelope;
+use super::error::{RootMismatch, TufError};
+use super::key::PublicKey;
+use super::metadata::{Metadata, RoleKeys, Root};
+use super::pin::{Anchor, Anchors, PinError};
+use super::role::{Gun, RoleName};
+use super::verify::{Expiry, Verified, check_expiry, signers, threshold_of_signers, verify_self};
+use crate::digest::Digest;
+
+/// A root that verifies by itself under this GUN: its own threshold of keys whose certificates name the GUN signed
+/// it. Whether it is *the* root is another question, and so is whether it and its certificates are valid now.
+#[derive(Debug)]
+pub(super) struct RootCandidate {
+    envelope: Envelope,
+    root: Arc<TrustedRoot>,
+}
+
+/// A root that a pin, first use or a trusted predecessor vouches for.
+#[derive(Debug)]
+pub(super) struct TrustedRoot {
+    pub(super) name: RoleName,
+    pub(super) verified: Verified<Root>,
+    pub(super) sha256: Digest,
+    pub(super) length: u64,
+}
+
+/// Whether a root carries a pin: a pinned key is in the root role, itself signed, and its certificate is valid now.
+pub(super) type Carries = Result<(), RootMismatch>;
+
+impl RootCandidate {
+    /// Reads a root that verifies by itself. Its expiry, and its certificates', are judged when it turns out to be
+    /// the newest ([`TrustedRoot::check_newest`]): an intermediate root may be expired.
+    ///
+    /// # Errors
+    /// [`TufError`]; [`TufError::RootMismatch`] where certificates stand in the way.
+    pub(super) fn read(bytes: &[u8], gun: &Gun) -> Result<Self, TufError> {
+        let name = RoleName::root();
+        let envelope = Envelope::parse(&name, bytes)?;
+        let keys =
+            |root: &Root| keys_that_count(&name, &envelope, root, |leaf| leaf.check_leaf_at_any_time(gun));
+        let verified = verify_self(&name, &envelope, keys, Expiry::IntermediateRoot)?;
+        let (sha256, length) = (Digest::of(bytes), bytes.len() as u64);
+        Ok(Self { root: Arc::new(TrustedRoot { name, verified, sha256, length }), envelope })
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.root.version()
+    }
+
+    pub(super) fn sha256(&self) -> Digest {
+        self.root.sha256
+    }
+
+    /// Whether the predecessor's threshold of its root keys signed this root. Their certificates' expiry is ignored.
+    pub(super) fn is_signed_by(&self, predecessor: &TrustedRoot) -> bool {
+        threshold_of_signers(&self.root.name, &self.envelope, predecessor.verified.root_keys()).is_ok()
+    }
+
+    /// Whether it carries one of the pins.
+    pub(super) fn carries(&self, anchors: &Anchors, gun: &Gun, now: Timestamp) -> Carries {
+        self.root.carries(anchors, gun, now)
+    }
+
+    /// Takes it as trusted: the caller found a pin, first use or a trusted predecessor that vouches for it.
+    pub(super) fn trust(&self) -> Arc<TrustedRoot> {
+        Arc::clone(&self.root)
+    }
+}
+
+impl TrustedRoot {
+    pub(super) fn version(&self) -> u64 {
+        self.verified.common().version
+    }
+
+    /// Whether it carries one of the pins.
+    pub(super) fn carries(&self, anchors: &Anchors, gun: &Gun, now: Timestamp) -> Carries {
+        let version = self.version();
+        let mut why_not = RootMismatch::NoPinnedKey { version };
+        for key in self.verified.root_keys().public_keys() {
+            let signed = self.verified.signers().iter().any(|signer| signer.identity == key.identity());
+            for anchor in &anchors.anchors {
+                match matches(anchor, key, gun, now) {
+                    Some(Ok(())) if signed => return Ok(()),
+                    Some(Err(error)) if signed => why_not = RootMismatch::Certificate(error),
+                    Some(Ok(())) if why_not == (RootMismatch::NoPinnedKey { version }) => {
+                        why_not = RootMismatch::PinnedKeyDidNotSign { version };
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Err(why_not)
+    }
+
+    /// Judges what is judged of the newest root alone: it and enough of its signers' certificates are valid now.
+    ///
+    /// # Errors
+    /// [`TufError::Expired`]; [`TufError::RootMismatch`] with a certificate's dates.
+    pub(super) fn check_newest(
+        &self,
+        gun: &Gun,
+        now: Timestamp,
+        skew: SignedDuration,
+    ) -> Result<(), TufError> {
+        let mut valid = 0_u64;
+        let mut bad = None;
+        let mut counted = std::collections::BTreeSet::new();
+        for key in self.verified.root_keys().public_keys() {
+            let signed = self.verified.signers().iter().any(|signer| signer.identity == key.identity());
+            if !signed || counted.contains(&key.identity()) {
+                continue;
+            }
+            match key.certificate().map(|leaf| leaf.check_leaf(gun, now)) {
+                Some(Ok(())) => {
+                    counted.insert(key.identity());
+                    valid += 1;
+                }
+                Some(Err(error)) => bad = bad.or(Some(error)),
+                None => {}
+            }
+        }
+        match bad {
+            Some(error) if valid < self.verified.root_keys().threshold => {
+                Err(TufError::RootMismatch(RootMismatch::Certificate(error)))
+            }
+            _ => check_expiry(&self.name, self.verified.common().expires, now, skew),
+        }
+    }
+}
+
+/// Whether `anchor` is about `key`; if so, whether the certificate behind it holds now.
+fn matches(
+    anchor: &Anchor,
+    key: &PublicKey,
+    gun: &Gun,
+    now: Timestamp,
+) -> Option<Result<(), CertificateError>> {
+    let leaf = key.certificate()?;
+    match anchor.check(key, now) {
+        Ok(()) => Some(leaf.check_leaf(gun, now)),
+        Err(PinError::Chain(error)) => Some(Err(error)),
+        Err(PinError::OtherKey { .. } | PinError::NoCertificate) => None,
+    }
+}
+
+/// The keys of the root role that may count: those with a certificate for which `check` holds. Where their
+/// signatures are too few but would be enough with the others, the certificates are what is wrong.
+fn keys_that_count(
+    name: &RoleName,
+    envelope: &Envelope,
+    root: &Root,
+    check: impl Fn(&CertificateChain) -> Result<(), CertificateError>,
+) -> Result<RoleKeys, TufError> {
+    let all = root.root_keys();
+    let counting = all.retain(|key| key.certificate().is_some_and(|leaf| check(leaf).is_ok()));
+    let enough =
+        |keys: &RoleKeys| signers(name, envelope, keys).map(|signers| signers.len() as u64 >= keys.threshold);
+    if !enough(&counting)? && enough(all)? {
+        let bad = all.public_keys().filter_map(PublicKey::certificate).find_map(|leaf| check(leaf).err());
+        return Err(TufError::RootMismatch(match bad {
+            Some(error) => RootMismatch::Certificate(error),
+            None => RootMismatch::NoCertificate { version: root.common().version },
+        }));
+    }
+    Ok(counting)
+}

@@ -1,0 +1,137 @@
+//! [`Files`]: what came, what is asked for, and the caps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha512};
+
+use super::{Answer, Fetch, FileName, Halt};
+use crate::digest::Digest;
+use crate::tuf::error::TufError;
+use crate::tuf::metadata::FileMeta;
+use crate::tuf::role::RoleName;
+
+/// The cap on a timestamp (Notary v1, client verification, "Limits").
+pub(super) const MAX_TIMESTAMP: u64 = 1 << 20;
+
+/// The cap on every other file. Notary's own is 100 MiB; a targets file of 50,000 tags is below 16 MiB.
+pub(super) const MAX_FILE: u64 = 16 << 20;
+
+/// The cap on all files of one update together.
+const MAX_TOTAL: usize = 256 << 20;
+
+/// The files of one update.
+#[derive(Debug)]
+pub(super) struct Files {
+    asked: BTreeMap<FileName, u64>,
+    /// What came in this pass.
+    answers: BTreeMap<FileName, Answer>,
+    /// Whatever is at hand, by hash: local files, and what came in either pass.
+    by_hash: BTreeMap<Digest, Bytes>,
+    total: usize,
+}
+
+impl Files {
+    pub(super) fn new<'a>(local: impl Iterator<Item = &'a Bytes>) -> Self {
+        let by_hash = local.map(|bytes| (Digest::of(bytes), bytes.clone())).collect();
+        Self { asked: BTreeMap::new(), answers: BTreeMap::new(), by_hash, total: 0 }
+    }
+
+    pub(super) fn ask(&mut self, fetches: &[Fetch]) {
+        self.asked.extend(fetches.iter().map(|fetch| (fetch.file.clone(), fetch.max_bytes)));
+    }
+
+    pub(super) fn feed(&mut self, file: &FileName, answer: Answer) {
+        let Some(max_bytes) = self.asked.remove(file) else { return };
+        let answer = match answer {
+            Answer::Bytes(bytes) if bytes.len() as u64 > max_bytes => Answer::TooLarge,
+            answer => answer,
+        };
+        if let Answer::Bytes(bytes) = &answer {
+            self.total = self.total.saturating_add(bytes.len());
+        }
+        self.answers.insert(file.clone(), answer);
+    }
+
+    /// Starts a new pass: everything that is not named by hash is asked for again.
+    pub(super) fn forget_answers(&mut self) {
+        self.asked.clear();
+        self.answers.clear();
+    }
+
+    pub(super) fn answer(&self, file: &FileName) -> Option<&Answer> {
+        self.answers.get(file)
+    }
+
+    /// Those of `fetches` that were not answered yet.
+    pub(super) fn unanswered(&self, fetches: impl IntoIterator<Item = Fetch>) -> Vec<Fetch> {
+        let mut seen = BTreeSet::new();
+        fetches
+            .into_iter()
+            .filter(|fetch| !self.answers.contains_key(&fetch.file) && seen.insert(fetch.file.clone()))
+            .collect()
+    }
+
+    /// The file of this hash, wherever it is from.
+    pub(super) fn at_hand(&self, sha256: Digest) -> Option<&Bytes> {
+        self.by_hash.get(&sha256)
+    }
+
+    /// Keeps a file that came, for the disk cache.
+    pub(super) fn keep(&mut self, sha256: Digest, bytes: Bytes) {
+        self.by_hash.insert(sha256, bytes);
+    }
+
+    /// The file that a verified parent names.
+    pub(super) fn named(&mut self, role: &RoleName, meta: &FileMeta) -> Result<Bytes, Halt> {
+        if let Some(bytes) = self.at_hand(meta.sha256)
+            && bytes.len() as u64 <= meta.length
+        {
+            let bytes = bytes.clone();
+            check_sha512(role, meta, &bytes)?;
+            return Ok(bytes);
+        }
+        let fetch = fetch_named(role, meta);
+        let bytes = match self.answer(&fetch.file) {
+            None => return Err(Halt::Need(vec![fetch])),
+            Some(answer) => body(answer, &fetch)?,
+        };
+        if self.total > MAX_TOTAL {
+            return Err(TufError::TooMany { what: "bytes of metadata", limit: MAX_TOTAL }.into());
+        }
+        let actual = Digest::of(&bytes);
+        if actual != meta.sha256 {
+            return Err(TufError::HashMismatch { role: role.clone(), expected: meta.sha256, actual }.into());
+        }
+        check_sha512(role, meta, &bytes)?;
+        self.keep(actual, bytes.clone());
+        Ok(bytes)
+    }
+}
+
+/// How a file that a verified parent names is asked for.
+pub(super) fn fetch_named(role: &RoleName, meta: &FileMeta) -> Fetch {
+    Fetch { file: FileName::by_hash(role.clone(), meta.sha256), max_bytes: meta.length.min(MAX_FILE) }
+}
+
+/// The body of an answer, or what its absence means where the file must be there.
+pub(super) fn body(answer: &Answer, fetch: &Fetch) -> Result<Bytes, TufError> {
+    let file = || fetch.file.clone();
+    match answer {
+        Answer::Bytes(bytes) => Ok(bytes.clone()),
+        Answer::NotFound => Err(TufError::Missing { file: file() }),
+        Answer::TooLarge => Err(TufError::TooLarge { file: file(), max_bytes: fetch.max_bytes }),
+        Answer::Unavailable => Err(TufError::Unreachable { file: file() }),
+    }
+}
+
+/// All known hashes must match (Notary v1, Metadata).
+fn check_sha512(role: &RoleName, meta: &FileMeta, bytes: &[u8]) -> Result<(), TufError> {
+    match &meta.sha512 {
+        Some(expected) if Sha512::digest(bytes)[..] != expected[..] => Err(TufError::Malformed {
+            role: role.clone(),
+            what: "its sha512 is not the one that its parent names".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}

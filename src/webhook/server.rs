@@ -1,0 +1,178 @@
+//! The TLS listener under the router: HTTP/1.1 and HTTP/2, bounded in time and number, drained on shutdown.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
+
+use super::health::Readiness;
+
+/// How long and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For the TLS handshake, and again for the first request after it.
+    pub handshake: Duration,
+    /// For the head of a request, the idle time before it included. Longer than the API server keeps an idle
+    /// connection (90 s), so that the side that closes is never the one that a request is on its way to.
+    pub header: Duration,
+    /// Connections at once; more wait to be accepted.
+    pub connections: usize,
+    /// After readiness is gone, how long requests are still accepted: the time in which the API server learns of it.
+    pub linger: Duration,
+    /// For the requests in flight to finish, after that.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            header: Duration::from_secs(120),
+            connections: 4096,
+            linger: Duration::from_secs(5),
+            drain: Duration::from_secs(12),
+        }
+    }
+}
+
+/// Serves until `shutdown` resolves, then: readiness off, linger, stop accepting, finish what is in flight, at most
+/// [`Limits::drain`]. Returns whether everything in flight was finished.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    router: Router,
+    readiness: Readiness,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> bool {
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let acceptor = TlsAcceptor::from(tls);
+    let graceful = GracefulShutdown::new();
+    let accept = async {
+        loop {
+            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
+            let stream = accept(&listener).await;
+            let connection = Connection {
+                acceptor: acceptor.clone(),
+                router: router.clone(),
+                limits,
+                watcher: graceful.watcher(),
+                _permit: permit,
+            };
+            tokio::spawn(connection.run(stream));
+        }
+    };
+    let stop = async {
+        shutdown.await;
+        readiness.drain();
+        tracing::info!(linger = ?limits.linger, "shutting down");
+        sleep(limits.linger).await;
+    };
+    tokio::select! {
+        () = accept => {}
+        () = stop => {}
+    }
+    drop(listener);
+    let finished = timeout(limits.drain, graceful.shutdown()).await.is_ok();
+    if !finished {
+        tracing::warn!(drain = ?limits.drain, "requests were still in flight at the end of the drain");
+    }
+    finished
+}
+
+/// The next connection. Errors are those of one connection, or of a table that is full: wait, go on.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "accepting a connection failed");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+struct Connection {
+    acceptor: TlsAcceptor,
+    router: Router,
+    limits: Limits,
+    watcher: Watcher,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let stream = match timeout(self.limits.handshake, self.acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+            Err(_) => return tracing::debug!("TLS handshake timed out"),
+        };
+        let used = Arc::new(AtomicBool::new(false));
+        let service = TowerToHyperService::new(Noting { used: Arc::clone(&used), inner: self.router });
+        let builder = builder(self.limits);
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let mut connection = std::pin::pin!(self.watcher.watch(connection));
+        let unused = async {
+            sleep(self.limits.handshake).await;
+            if used.load(Ordering::Acquire) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            result = &mut connection => {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "connection failed");
+                }
+            }
+            () = unused => tracing::debug!("no request came in time"),
+        }
+    }
+}
+
+fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(256)
+        .keep_alive_interval(limits.header)
+        .keep_alive_timeout(limits.handshake);
+    builder
+}
+
+/// Notes that a connection was used: one that says nothing after its handshake is closed.
+#[derive(Clone)]
+struct Noting {
+    used: Arc<AtomicBool>,
+    inner: Router,
+}
+
+impl Service<axum::http::Request<hyper::body::Incoming>> for Noting {
+    type Response = axum::response::Response;
+    type Error = std::convert::Infallible;
+    type Future = <Router as Service<axum::http::Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+        Service::<axum::http::Request<Body>>::poll_ready(&mut self.inner, cx)
+    }
+
+    fn call(&mut self, request: axum::http::Request<hyper::body::Incoming>) -> Self::Future {
+        self.used.store(true, Ordering::Release);
+        self.inner.call(request.map(Body::new))
+    }
+}

@@ -1,0 +1,114 @@
+//! A loop that drives an update from files in memory, and records what it was asked for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use tagseal::tuf::{
+    Anchor, Anchors, Answer, FileName, Gun, KeyId, RoleName, RootRotation, Step, TrustedRepository, TufError,
+    Update, UpdateInput, Updated,
+};
+
+use crate::support::{ServedFiles, TestKey};
+
+/// The clock tolerance of these tests.
+pub const SKEW: SignedDuration = SignedDuration::from_secs(60);
+
+/// What came of a driven update.
+pub struct Driven {
+    pub result: Result<Updated, TufError>,
+    /// The files asked for, by name; one list a step.
+    pub steps: Vec<Vec<String>>,
+}
+
+impl Driven {
+    /// The repository.
+    pub fn repository(&self) -> Arc<TrustedRepository> {
+        Arc::clone(&self.result.as_ref().expect("an update that verifies").repository)
+    }
+
+    /// The error.
+    pub fn error(&self) -> &TufError {
+        self.result.as_ref().expect_err("an update that fails")
+    }
+
+    /// All files asked for, in order.
+    pub fn asked(&self) -> Vec<&str> {
+        self.steps.iter().flatten().map(String::as_str).collect()
+    }
+}
+
+/// Runs an update to its end.
+pub fn drive(input: UpdateInput, mut serve: impl FnMut(&FileName) -> Answer) -> Driven {
+    let mut update = Update::new(input);
+    let mut steps = Vec::new();
+    loop {
+        match update.step() {
+            Step::Done(result) => return Driven { result, steps },
+            Step::Fetch(fetches) => {
+                assert!(!fetches.is_empty() && steps.len() < 200, "it goes on for ever: {fetches:?}");
+                steps.push(fetches.iter().map(|fetch| fetch.file.to_string()).collect());
+                for fetch in fetches {
+                    let answer = serve(&fetch.file);
+                    update.feed(&fetch.file, answer);
+                }
+            }
+        }
+    }
+}
+
+/// Answers from `files`; what is not there is a 404.
+pub fn from(files: &ServedFiles) -> impl FnMut(&FileName) -> Answer + use<> {
+    let files = files.clone();
+    move |file| files.get(&file.to_string()).map_or(Answer::NotFound, |bytes| Answer::Bytes(bytes.clone()))
+}
+
+/// As [`from`], but for these answers.
+pub fn but(files: &ServedFiles, answers: &[(&str, Answer)]) -> impl FnMut(&FileName) -> Answer + use<> {
+    let answers: Vec<_> = answers.iter().map(|(name, answer)| ((*name).to_owned(), answer.clone())).collect();
+    let mut rest = from(files);
+    move |file| {
+        let name = file.to_string();
+        let found = answers.iter().find(|(path, _)| *path == name).map(|(_, answer)| answer.clone());
+        found.unwrap_or_else(|| rest(file))
+    }
+}
+
+/// An update of `gun` that wants every role, pinned to `keys`.
+pub fn input(gun: &str, keys: &[&TestKey], now: Timestamp) -> UpdateInput {
+    let anchors =
+        keys.iter().map(|key| Anchor::KeyId(KeyId::from_hex(&key.canonical_id()).unwrap())).collect();
+    input_with(gun, Anchors { anchors, rotation: RootRotation::Follow, first_use: false }, now)
+}
+
+/// An update of `gun` that wants every role.
+pub fn input_with(gun: &str, anchors: Anchors, now: Timestamp) -> UpdateInput {
+    UpdateInput {
+        gun: Gun::new(gun).unwrap(),
+        anchors: Arc::new(anchors),
+        known: None,
+        pinned_root: None,
+        local: Default::default(),
+        local_roots: Default::default(),
+        floors: Default::default(),
+        wanted: None,
+        timestamp_fallback: false,
+        now,
+        clock_skew: SKEW,
+    }
+}
+
+/// Trust on first use, and nothing pinned.
+pub fn first_use() -> Anchors {
+    Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: true }
+}
+
+/// The role of this name.
+pub fn role(name: &str) -> RoleName {
+    RoleName::parse(name).unwrap()
+}
+
+/// The file of `role` in `files`, as bytes.
+pub fn current(files: &ServedFiles, role: &str) -> Bytes {
+    files.current(role).clone()
+}
