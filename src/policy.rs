@@ -1,10 +1,25 @@
-//! Policies: from spec to what an image must satisfy.
+//! Policies: from raw objects to what an image must satisfy. No I/O.
+//!
+//! [`compile`] turns one raw object into a [`CompiledPolicy`], broken ones included; [`PolicySet`] is all of them, and
+//! [`PolicySet::select`] says what they ask of one image. Files come in through [`load`].
 
+mod compile;
 mod demand;
+mod finding;
+mod load;
+mod namespace;
+mod objects;
 mod reason;
+mod set;
 
+pub use compile::{CompileContext, CompiledPolicy, PolicyError, PolicyKind, UnknownFields, compile};
 pub use demand::{
-    Action, CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId, RequiredDelegation,
-    RequiredDelegations, TrustServer,
+    Action, Actions, CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId,
+    RequiredDelegation, RequiredDelegations, TrustServer,
 };
+pub use finding::{Finding, first_finding, sort_findings};
+pub use load::{LoadError, LoadedFile, PolicyDocument, load};
+pub use namespace::{Labels, LabelsError, LabelsFuture, NamespaceLabels, NamespaceView};
+pub use objects::{FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReferencedObjects};
 pub use reason::Reason;
+pub use set::{Objection, Observed, PolicySet, PolicySnapshot, Selection, SetOptions, UnmatchedImages};

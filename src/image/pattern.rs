@@ -25,4 +25,16 @@ impl ImagePattern {
         let _ = image;
         todo!()
     }
+
+    /// Whether an `exclude` with this pattern takes `image` out: a tagged one takes out no digest reference.
+    pub fn excludes(&self, image: &ImageReference) -> bool {
+        let _ = image;
+        todo!()
+    }
+
+    /// Whether the pattern matches the image's name and also its tag.
+    pub fn covers_tag(&self, image: &ImageReference) -> bool {
+        let _ = image;
+        todo!()
+    }
 }

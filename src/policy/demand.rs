@@ -126,6 +126,22 @@ pub enum Action {
     Audit,
 }
 
+/// What a policy does with what it finds: its `validationActions`, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Actions {
+    /// Refuse.
+    pub deny: bool,
+    /// Tell the caller.
+    pub warn: bool,
+    /// Tell the audit log.
+    pub audit: bool,
+}
+
+impl Actions {
+    /// `Deny` alone: the default, and what is assumed where the actions cannot be read.
+    pub const DENY: Self = Self { deny: true, warn: false, audit: false };
+}
+
 /// How fresh trust data must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Freshness {

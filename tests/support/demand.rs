@@ -80,6 +80,13 @@ impl DemandBuilder {
         self
     }
 
+    /// Pins this root key too, as a public key in PEM.
+    pub fn pin_public_key(mut self, key: &TestKey) -> Self {
+        let key = PublicKey::from_pem(&key.public_pem()).expect("a public key");
+        self.anchors.anchors.push(Anchor::PublicKey(key));
+        self
+    }
+
     /// Pins this certificate authority too.
     pub fn pin_ca(mut self, ca: &TestCa) -> Self {
         self.anchors.anchors.push(Anchor::Ca(CaBundle::from_pem(ca.pem()).expect("a certificate")));

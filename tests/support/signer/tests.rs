@@ -1,5 +1,7 @@
 //! The signer itself, checked against what notary was seen to do and by independent verifiers.
 
+mod agreement;
+
 use p384::ecdsa::signature::hazmat::PrehashVerifier;
 use p384::pkcs8::DecodePublicKey;
 use ring::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
@@ -162,44 +164,4 @@ fn rsa_signatures_verify_and_odd_ones_are_odd_in_one_way_only() {
     let weak = TestKey::weak_rsa();
     assert_eq!(weak.sign(b"message").bytes.len(), 128);
     assert_ne!(weak.sign(b"message"), weak.sign(b"other"));
-}
-
-mod agreement {
-    //! The signer and the code under test agree, though neither knows the other's code.
-
-    use proptest::prelude::*;
-    use serde_json::Value;
-    use tagseal::tuf::canonical::parse;
-
-    use crate::support::signer::canonical;
-
-    /// Control characters included, which proptest's own strings leave out.
-    fn text() -> impl Strategy<Value = String> {
-        proptest::collection::vec(prop_oneof![any::<char>(), (0..0x80u8).prop_map(char::from)], 0..8)
-            .prop_map(String::from_iter)
-    }
-
-    fn json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            (-(1i64 << 53)..=1 << 53).prop_map(Value::from),
-            text().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 40, 6, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                proptest::collection::btree_map(text(), inner, 0..6)
-                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn canonical_json_is_the_same(value in json()) {
-            let wire = serde_json::to_vec(&value).unwrap();
-            prop_assert_eq!(parse(&wire).unwrap().canonical().unwrap(), canonical(&value));
-        }
-    }
 }
