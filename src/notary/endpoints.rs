@@ -72,7 +72,7 @@ impl Endpoints {
         let roots = if secure { roots } else { Roots::System };
         let origin = Origin { secure, host, port, roots };
         let made = self.kept.try_get_with_by_ref(&origin, self.make(url, &origin)).await;
-        made.map_err(|fault| Arc::unwrap_or_clone(fault))
+        made.map_err(Arc::unwrap_or_clone)
     }
 
     async fn make(&self, url: &Url, origin: &Origin) -> Result<Arc<Endpoint>, Fault> {
