@@ -33,9 +33,8 @@ pub fn pair(name: &str) -> Pair {
 }
 
 pub fn pair_valid(names: &[&str], from: Timestamp, until: Timestamp) -> Pair {
-    let at = |time: Timestamp| {
-        (UNIX_EPOCH + Duration::from_secs(u64::try_from(time.as_second()).unwrap())).into()
-    };
+    let at =
+        |time: Timestamp| (UNIX_EPOCH + Duration::from_secs(u64::try_from(time.as_second()).unwrap())).into();
     let key = KeyPair::generate().unwrap();
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();

@@ -51,10 +51,8 @@ fn files_that_vanish_keep_the_old_pair_and_are_picked_up_when_they_are_back() {
     let certificate = volume.load().unwrap();
     fs::remove_file(volume.path("..data")).unwrap();
 
-    let gone = CertificateError::Unreadable {
-        path: volume.path("tls.crt"),
-        message: "no such file".to_owned(),
-    };
+    let gone =
+        CertificateError::Unreadable { path: volume.path("tls.crt"), message: "no such file".to_owned() };
     assert_eq!(certificate.reload(now()), Reload::Refused(gone));
     assert_eq!(leaf(&certificate), old.der);
 
