@@ -8,7 +8,6 @@ use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::judge::standin::{NamespaceLabels, PolicySnapshot};
 use super::judge::{Circumstances, Resolve, View};
 use super::object::Node;
 use super::patch::patch;
@@ -18,7 +17,7 @@ use super::review::{Operation, Request, Unreadable};
 use super::sites::{Site, WorkloadKind, changed_sites, sites};
 use super::text;
 use super::verdict::{Decision, Hook, Judged, Verdict};
-use crate::policy::Reason;
+use crate::policy::{NamespaceLabels, PolicySnapshot, Reason};
 use crate::trust::Grant;
 
 /// Why there is no answer to send.
@@ -63,7 +62,14 @@ impl Admission {
         let request = match Request::read(body) {
             Ok(request) => request,
             Err(Unreadable::Object { uid, kind, message }) => {
-                tracing::info!(id = uid, hook = hook.as_str(), decision = "Denied", kind, error = message, "unreadable object");
+                tracing::info!(
+                    id = uid,
+                    hook = hook.as_str(),
+                    decision = "Denied",
+                    kind,
+                    error = message,
+                    "unreadable object"
+                );
                 let message = format!("the {kind} cannot be read: {}", text::one_line(&message, 500));
                 return Ok(unsupported(&uid, &message).into_bytes()?);
             }
@@ -74,7 +80,7 @@ impl Admission {
 
     /// Whether the policies are loaded.
     pub fn is_synced(&self) -> bool {
-        self.policies.borrow().is_some()
+        matches!(*self.policies.borrow(), PolicySnapshot::Synced(_))
     }
 
     async fn respond<'r>(
@@ -90,7 +96,13 @@ impl Admission {
         let (kind, object) = match subject(request) {
             Ok(subject) => subject,
             Err(message) => {
-                tracing::info!(id = uid, hook = hook.as_str(), decision = "Denied", kind = request.kind_name(), message);
+                tracing::info!(
+                    id = uid,
+                    hook = hook.as_str(),
+                    decision = "Denied",
+                    kind = request.kind_name(),
+                    message
+                );
                 return Ok(unsupported(uid, &message));
             }
         };
@@ -117,10 +129,9 @@ impl Admission {
         let view = View::of(snapshot, &*self.namespaces, request.namespace(), deadline).await;
         let grant = grant(request.namespace(), pod);
         let circumstances = Circumstances { grant: &grant, deadline, dry_run: request.is_dry_run() };
-        let verdicts = join_all(
-            groups.iter().map(|(image, _)| view.judge_image(&*self.resolver, image, circumstances)),
-        )
-        .await;
+        let verdicts =
+            join_all(groups.iter().map(|(image, _)| view.judge_image(&*self.resolver, image, circumstances)))
+                .await;
         groups.into_iter().zip(verdicts).map(|((_, sites), verdict)| Judged { sites, verdict }).collect()
     }
 }
@@ -128,7 +139,10 @@ impl Admission {
 /// What the request is about, or why that cannot be judged.
 fn subject<'r, 'a>(request: &'r Request<'a>) -> Result<(&'static WorkloadKind, &'r Node<'a>), String> {
     let kind = request.workload_kind().ok_or_else(|| {
-        format!("{} is not a kind that tagseal can read; remove it from the webhook's rules", request.kind_name())
+        format!(
+            "{} is not a kind that tagseal can read; remove it from the webhook's rules",
+            request.kind_name()
+        )
     })?;
     if request.namespace().is_empty() {
         return Err(format!("the {} has no namespace", request.kind_name()));

@@ -34,7 +34,7 @@ impl Record {
         }
         Self {
             decision,
-            reason: verdict.headline().map(|denial| denial.reason.as_str()),
+            reason: verdict.headline().map(|denial| denial.reason().as_str()),
             images: joined(images().map(|image| text::image(&image.image).into_owned())),
             policies: joined(policies.into_iter().map(ToString::to_string)),
             digests: joined(images().filter_map(digest)),

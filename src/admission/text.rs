@@ -40,10 +40,11 @@ pub fn image(image: &str) -> Cow<'_, str> {
 
 /// `NotSigned (ClusterTrustPolicy production): no required role lists …`
 pub fn denial(denial: &Denial) -> String {
-    let message = one_line(&denial.message, MESSAGE);
-    match &denial.policy {
-        Some(policy) => format!("{} ({policy}): {message}", denial.reason),
-        None => format!("{}: {message}", denial.reason),
+    let finding = &denial.finding;
+    let message = one_line(&finding.message, MESSAGE);
+    match &finding.policy {
+        Some(policy) => format!("{} ({policy}): {message}", finding.reason),
+        None => format!("{}: {message}", finding.reason),
     }
 }
 

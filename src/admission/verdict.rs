@@ -1,10 +1,10 @@
 //! [`Verdict`]: what one request is answered, put together from the verdicts on its images.
 
-use super::judge::{Denial, Finding, ImageVerdict, Outcome, Passed};
+use super::judge::{Denial, ImageVerdict, Outcome, Passed, Remark};
 use super::response::Cause;
 use super::sites::{Site, WorkloadKind};
 use super::text;
-use crate::policy::{Action, Mutation, Reason};
+use crate::policy::{Actions, Mutation, Reason};
 
 /// Which of the two webhooks is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl<'n> Verdict<'n> {
         });
         each.take(MOST)
             .map(|(site, denial)| Cause {
-                reason: denial.reason.as_str(),
+                reason: denial.reason().as_str(),
                 message: text::denial(denial),
                 field: site.field_path(self.kind),
             })
@@ -149,15 +149,17 @@ impl<'n> Verdict<'n> {
     /// What Warn policies found, and what should be done soon.
     pub fn warnings(&self) -> Vec<String> {
         let texts = self.judged.iter().flat_map(|image| {
-            let findings = image.findings(Action::Warn);
-            findings.into_iter().chain(image.verdict.warnings.iter().cloned().map(|w| format!("{}: {w}", image.title())))
+            let remarks = image.remarks(|actions| actions.warn);
+            remarks
+                .into_iter()
+                .chain(image.verdict.warnings.iter().cloned().map(|w| format!("{}: {w}", image.title())))
         });
         text::bounded_warnings(texts.map(|warning| format!("tagseal: {warning}")).collect())
     }
 
     /// What Audit policies found.
     pub fn audit_findings(&self) -> Vec<String> {
-        self.judged.iter().flat_map(|image| image.findings(Action::Audit)).collect()
+        self.judged.iter().flat_map(|image| image.remarks(|actions| actions.audit)).collect()
     }
 }
 
@@ -172,9 +174,9 @@ impl Judged<'_> {
         format!("{}: image {}", sites.join(", "), text::image(&self.verdict.image))
     }
 
-    fn findings(&self, action: Action) -> Vec<String> {
-        let findings = self.verdict.findings.iter().filter(|finding| finding.action == action);
-        findings.map(|finding| format!("{}: {}", self.title(), text::denial(&finding.denial))).collect()
+    fn remarks(&self, to: impl Fn(Actions) -> bool) -> Vec<String> {
+        let remarks = self.verdict.remarks.iter().filter(|remark| to(remark.actions));
+        remarks.map(|remark| format!("{}: {}", self.title(), text::denial(&remark.denial))).collect()
     }
 }
 
@@ -196,7 +198,9 @@ fn must_be_sealed(kind: &WorkloadKind, mutation: Mutation) -> bool {
 /// NotSealed: the image resolved, but the object as it would be stored names it without its digest. No mutator after
 /// the mutating hook, and none that is missing, can so undo the seal (design §3).
 fn require_seal(kind: &WorkloadKind, verdict: &mut ImageVerdict) {
-    let Outcome::Passed(Passed { sealed: Some(sealed), mutation, action, .. }) = &verdict.outcome else { return };
+    let Outcome::Passed(Passed { sealed: Some(sealed), mutation, actions, .. }) = &verdict.outcome else {
+        return;
+    };
     if !must_be_sealed(kind, *mutation) {
         return;
     }
@@ -209,9 +213,11 @@ fn require_seal(kind: &WorkloadKind, verdict: &mut ImageVerdict) {
              try again, or write {sealed}"
         ),
     };
-    let denial = Denial::untrusted(verdict.policies.first().cloned(), Reason::NotSealed, message);
-    match action {
-        Action::Deny => verdict.outcome = Outcome::Denied(vec![denial]),
-        action => verdict.findings.push(Finding { action: *action, denial }),
+    let denial = Denial::untrusted(verdict.policies.first().map(|id| &**id), Reason::NotSealed, message);
+    let actions = *actions;
+    if actions.deny {
+        verdict.outcome = Outcome::Denied(vec![denial]);
+    } else {
+        verdict.remarks.push(Remark { actions, denial });
     }
 }

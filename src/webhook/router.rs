@@ -69,7 +69,8 @@ async fn review(
     request: Request,
 ) -> Response {
     if !is_json(request.headers()) {
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json\n").into_response();
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json\n")
+            .into_response();
     }
     let deadline = Instant::now() + budget(call.timeout.as_deref());
     let body = match timeout_at(deadline, Bytes::from_request(request, &())).await {
@@ -78,7 +79,9 @@ async fn review(
         Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response(),
     };
     match webhook.admission.answer(hook, &body, deadline).await {
-        Ok(answer) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response(),
+        Ok(answer) => {
+            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response()
+        }
         Err(AnswerError::Unreadable(error)) => {
             tracing::info!(hook = hook.as_str(), %error, "unreadable request");
             (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
@@ -125,7 +128,8 @@ async fn catch_panics(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| {
         tracing::error!(path, panic = panic_message(&*panic), "a request panicked");
-        (StatusCode::INTERNAL_SERVER_ERROR, "tagseal failed on this request; its log says more\n").into_response()
+        (StatusCode::INTERNAL_SERVER_ERROR, "tagseal failed on this request; its log says more\n")
+            .into_response()
     })
 }
 
