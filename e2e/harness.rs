@@ -22,7 +22,7 @@ mod verify;
 mod webhooks;
 
 pub use ca::Authority;
-pub use cluster::Cluster;
+pub use cluster::Answer;
 pub use hostile::{HostileWebhook, Mischief};
 pub use http::http_status;
 pub use manifests::*;

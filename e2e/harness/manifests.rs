@@ -44,3 +44,8 @@ pub fn images(pod: &Value) -> Vec<String> {
     let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
     containers.filter_map(|container| container["image"].as_str()).map(str::to_owned).collect()
 }
+
+/// The image with its digest.
+pub fn sealed(image: &str, digest: &str) -> String {
+    format!("{image}@{digest}")
+}

@@ -15,8 +15,10 @@ impl Policy {
     }
 
     /// A policy of a namespace.
-    pub fn namespaced(name: &str, include: &str, server: &str) -> Self {
-        Self::of("TrustPolicy", name, include, server)
+    pub fn namespaced(name: &str, namespace: &str, include: &str, server: &str) -> Self {
+        let mut policy = Self::of("TrustPolicy", name, include, server);
+        policy.0["metadata"]["namespace"] = json!(namespace);
+        policy
     }
 
     fn of(kind: &str, name: &str, include: &str, server: &str) -> Self {
@@ -54,13 +56,10 @@ impl Policy {
         self
     }
 
-    /// Sets a field of the spec, by JSON pointer.
+    /// Sets a field of the spec; the names on the way to it are separated by `/`.
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
-        let mut at = &mut self.0["spec"];
-        for name in field.trim_start_matches('/').split('/') {
-            at = &mut at[name];
-        }
-        *at = value.into();
+        let spec = &mut self.0["spec"];
+        *field.split('/').fold(spec, |at, name| &mut at[name]) = value.into();
         self
     }
 

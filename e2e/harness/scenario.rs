@@ -12,7 +12,7 @@ use super::cluster::{Answer, Cluster};
 use super::manifests::{images, pod};
 use super::policy::Policy;
 use super::poll::eventually;
-use super::publisher::{Publisher, Signer};
+use super::publisher::{Publisher, Signer, digest_of};
 use super::run::RUN;
 use super::suite::suite;
 use super::tagseal::{Tagseal, TagsealOptions};
@@ -60,9 +60,7 @@ impl Scenario {
 
     fn in_new_namespace(name: &str, labels: &Value) -> Self {
         let cluster = suite().cluster().in_namespace(name);
-        cluster.applies(&json!({
-            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}));
-        cluster.does(&["wait", "--for=create", "serviceaccount/default", "--timeout=60s"]);
+        make_namespace(&cluster, labels);
         let dir = RUN.folder(&format!("scenario-{name}"));
         Self {
             name: name.to_owned(),
@@ -108,6 +106,37 @@ impl Scenario {
         Policy::cluster(&format!("{}-production", self.name), &self.all_images(), suite().notary().url())
     }
 
+    /// A policy `name` of the scenario's namespace, for all its images, on the common trust server.
+    pub fn namespaced_policy(&self, name: &str) -> Policy {
+        Policy::namespaced(name, &self.name, &self.all_images(), suite().notary().url())
+    }
+
+    /// A repository in which `web:1.4` is signed, and a policy for it. Answers the image and its digest.
+    pub fn signed_web(&self) -> (String, String) {
+        let (repository, digest) = (self.repository("web"), digest_of("web 1.4"));
+        repository.signs(&["targets"], "1.4", &digest);
+        self.has_policy(&self.policy().trusts(&repository));
+        (self.image("web:1.4"), digest)
+    }
+
+    /// Another namespace.
+    pub fn neighbour(&self, name: &str) -> Cluster {
+        let cluster = self.cluster.in_namespace(name);
+        make_namespace(&cluster, &json!({}));
+        cluster
+    }
+
+    /// The pods of the workload `app`, as soon as there are `count`.
+    pub fn pods_of(&self, app: &str, count: usize) -> Vec<Value> {
+        let selector = format!("--selector=app={app}");
+        eventually(&format!("{count} pods of {app}"), SETTLED, || {
+            let list = self.cluster.does(&["get", "pods", &selector, "-o", "json"]);
+            let mut list: Value = serde_json::from_str(&list).expect("JSON");
+            let pods = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            if pods.len() == count { Ok(pods) } else { Err(format!("{} pods", pods.len())) }
+        })
+    }
+
     /// Applies `policy`, to the cluster and for `tagseal verify`, and waits until it is in force.
     pub fn has_policy(&self, policy: &Policy) {
         self.changes_policy(policy);
@@ -151,6 +180,15 @@ impl Scenario {
     pub fn loses_tagseal(&self) {
         self.own.as_ref().expect("a tagseal of its own").stops();
     }
+}
+
+fn make_namespace(cluster: &Cluster, labels: &Value) {
+    cluster.applies(&json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": cluster.namespace(), "labels": labels},
+    }));
+    // A pod needs it, and the controller-manager makes it.
+    cluster.does(&["wait", "--for=create", "serviceaccount/default", "--timeout=60s"]);
 }
 
 /// The two judges.
@@ -230,6 +268,12 @@ impl Scenario {
         let answer = self.cluster.creates(&self.pod(image));
         assert_eq!(images(&answer.object()), [image]);
         assert_eq!(answer.errors, "");
+        self.passes(image);
+    }
+
+    /// `tagseal verify` has nothing against `image`.
+    #[track_caller]
+    pub fn passes(&self, image: &str) {
         self.agrees(self.asks(image).passes());
     }
 
