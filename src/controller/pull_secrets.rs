@@ -132,8 +132,11 @@ fn read_secret(
     } else {
         return Err(unreadable(&"it has neither .dockerconfigjson nor .dockercfg nor username and password"));
     };
-    let own = auths.matching(&wanted.server, wanted.repository);
-    Ok(auths.matching(wanted.registry, wanted.repository).chain(own).cloned().collect())
+    let mut found = Vec::new();
+    for host in [wanted.registry, &wanted.server] {
+        found.extend(auths.matching(host, wanted.repository).map_err(|error| unreadable(&error))?);
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -4,14 +4,22 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use super::source::{Access, Secret};
 
 /// Credentials by registry, in docker's own format.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DockerAuths(Vec<(Place, Access)>);
+#[derive(Debug, Clone, Default)]
+pub struct DockerAuths(Vec<Entry>);
+
+#[derive(Debug, Clone)]
+struct Entry {
+    key: String,
+    place: Place,
+    fields: Fields,
+}
 
 /// What an entry is for: a host with its port, and a path below it (empty: all of it).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,90 +32,120 @@ struct Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DockerAuthsError {
     /// Not the JSON that docker writes.
-    #[error("not docker's config format: {0}")]
-    Format(String),
+    #[error("not docker's configuration (line {line}, column {column}): correct it there")]
+    Format {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
     /// An `auth` field is not the base64 of `user:password`.
-    #[error("the entry for {0:?} has an `auth` that is not the base64 of user:password")]
-    Auth(String),
+    #[error("auths[{key:?}]: {what}")]
+    Auth {
+        /// The entry's key.
+        key: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+impl From<serde_json::Error> for DockerAuthsError {
+    // Only the place: serde's own words may quote a password.
+    fn from(error: serde_json::Error) -> Self {
+        Self::Format { line: error.line(), column: error.column() }
+    }
 }
 
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
-    auths: BTreeMap<String, Entry>,
+    auths: BTreeMap<String, Fields>,
 }
 
-#[derive(Deserialize, Default)]
-struct Entry {
-    #[serde(default)]
-    auth: String,
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    password: String,
-    #[serde(default)]
-    identitytoken: String,
+/// What docker writes of one registry. Never shown: see `Debug`.
+#[derive(Clone, Deserialize)]
+struct Fields {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+}
+
+impl std::fmt::Debug for Fields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fields(…)")
+    }
 }
 
 impl DockerAuths {
     /// Reads `{"auths": {…}}` (`.dockerconfigjson`, `config.json`). Other fields are ignored.
     ///
     /// # Errors
-    /// [`DockerAuthsError`].
+    /// [`DockerAuthsError::Format`].
     pub fn from_config(json: &[u8]) -> Result<Self, DockerAuthsError> {
-        let config: Config = serde_json::from_slice(json).map_err(|error| format_error(&error))?;
-        Self::from_entries(config.auths)
+        Ok(Self::from_entries(serde_json::from_slice::<Config>(json)?.auths))
     }
 
     /// Reads the legacy `{"registry": {…}}` (`.dockercfg`).
     ///
     /// # Errors
-    /// [`DockerAuthsError`].
+    /// [`DockerAuthsError::Format`].
     pub fn from_legacy(json: &[u8]) -> Result<Self, DockerAuthsError> {
-        Self::from_entries(serde_json::from_slice(json).map_err(|error| format_error(&error))?)
+        Ok(Self::from_entries(serde_json::from_slice(json)?))
     }
 
-    fn from_entries(entries: BTreeMap<String, Entry>) -> Result<Self, DockerAuthsError> {
-        let mut auths = Vec::new();
-        for (key, entry) in entries {
-            if let Some(access) = entry.access(&key)? {
-                auths.push((Place::read(&key), access));
-            }
-        }
-        // The most specific first, as kubelet and docker prefer it.
-        auths.sort_by_key(|(place, _)| std::cmp::Reverse(place.path.len()));
-        Ok(Self(auths))
+    fn from_entries(entries: BTreeMap<String, Fields>) -> Self {
+        let entry = |(key, fields): (String, Fields)| Entry { place: Place::read(&key), key, fields };
+        let mut auths: Vec<_> = entries.into_iter().map(entry).collect();
+        // The most specific first, as kubelet prefers it.
+        auths.sort_by_key(|entry| std::cmp::Reverse(entry.place.path.len()));
+        Self(auths)
     }
 
     /// What to show for `repository` on `registry`, the most specific entry first.
-    pub fn matching<'a>(&'a self, registry: &'a str, repository: &'a str) -> impl Iterator<Item = &'a Access> {
-        let fits = move |place: &Place| place.host == fold_hub(registry) && place.covers(repository);
-        self.0.iter().filter(move |(place, _)| fits(place)).map(|(_, access)| access)
+    ///
+    /// # Errors
+    /// [`DockerAuthsError::Auth`] when an entry for it cannot be read; others' entries do not matter.
+    pub fn matching(&self, registry: &str, repository: &str) -> Result<Vec<Access>, DockerAuthsError> {
+        let registry = fold_hub(registry);
+        let fits = |entry: &&Entry| entry.place.host == registry && entry.place.covers(repository);
+        let access = |entry: &Entry| {
+            entry.fields.access().map_err(|what| DockerAuthsError::Auth { key: entry.key.clone(), what })
+        };
+        self.0.iter().filter(fits).filter_map(|entry| access(entry).transpose()).collect()
     }
 }
 
-// serde_json's messages may quote what they could not read, and what they could not read may be a secret.
-fn format_error(error: &serde_json::Error) -> DockerAuthsError {
-    DockerAuthsError::Format(format!("line {} column {}", error.line(), error.column()))
+impl Fields {
+    fn access(&self) -> Result<Option<Access>, &'static str> {
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        if let Some(token) = given(&self.identitytoken) {
+            return Ok(Some(Access::IdentityToken(Secret::new(token))));
+        }
+        if let Some(auth) = given(&self.auth) {
+            return decode(&auth).map(Some);
+        }
+        match (given(&self.username), given(&self.password)) {
+            (Some(username), Some(password)) => {
+                Ok(Some(Access::Basic { username, password: Secret::new(password) }))
+            }
+            // `docker login` with a store leaves `{}` here.
+            _ => Ok(None),
+        }
+    }
 }
 
-impl Entry {
-    fn access(self, key: &str) -> Result<Option<Access>, DockerAuthsError> {
-        if !self.identitytoken.is_empty() {
-            return Ok(Some(Access::IdentityToken(Secret::new(self.identitytoken))));
+fn decode(auth: &str) -> Result<Access, &'static str> {
+    let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let decoded = GeneralPurpose::new(&STANDARD, lenient).decode(auth.trim());
+    let decoded = decoded.map_err(|_| "auth is not base64: log in again")?;
+    let decoded = String::from_utf8(decoded).map_err(|_| "auth is not UTF-8: log in again")?;
+    match decoded.split_once(':') {
+        Some((username, password)) if !username.is_empty() => {
+            let password = Secret::new(password.trim_end_matches('\0'));
+            Ok(Access::Basic { username: username.to_owned(), password })
         }
-        if !self.username.is_empty() {
-            return Ok(Some(Access::Basic { username: self.username, password: Secret::new(self.password) }));
-        }
-        if self.auth.is_empty() {
-            return Ok(None);
-        }
-        let malformed = || DockerAuthsError::Auth(key.to_owned());
-        let decoded = STANDARD.decode(self.auth.trim()).map_err(|_| malformed())?;
-        let decoded = String::from_utf8(decoded).map_err(|_| malformed())?;
-        let (username, password) = decoded.split_once(':').ok_or_else(malformed)?;
-        let password = password.trim_end_matches('\0');
-        Ok(Some(Access::Basic { username: username.to_owned(), password: Secret::new(password) }))
+        _ => Err("auth is not USER:PASSWORD in base64: log in again"),
     }
 }
 
@@ -148,7 +186,7 @@ mod tests {
     }
 
     fn found(auths: &DockerAuths, registry: &str, repository: &str) -> Vec<Access> {
-        auths.matching(registry, repository).cloned().collect()
+        auths.matching(registry, repository).unwrap()
     }
 
     #[test]
@@ -156,7 +194,7 @@ mod tests {
         let auths = DockerAuths::from_config(
             br#"{"auths":{
                 "a.example.com":{"auth":"dXNlcjpwYTpzcw=="},
-                "https://b.example.com/v2/":{"username":"u","password":"p","auth":"ignored"},
+                "https://b.example.com/v2/":{"username":"u","password":"p"},
                 "c.example.com:5000":{"identitytoken":"refresh","auth":"MDAwMDo="},
                 "https://index.docker.io/v1/":{"auth":"aHViOnB3"},
                 "d.example.com":{}},"credsStore":"desktop"}"#,
@@ -181,10 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn errors_tell_where_and_never_what() {
-        let error = DockerAuths::from_config(br#"{"auths":{"a":{"auth":"aHVudGVyMg=="}}}"#).unwrap_err();
-        assert_eq!(error, DockerAuthsError::Auth("a".into()));
+    fn errors_tell_where_and_never_what_and_only_those_who_ask() {
+        let auths = DockerAuths::from_config(br#"{"auths":{"a":{"auth":"aHVudGVyMg=="}}}"#).unwrap();
+        let what = "auth is not USER:PASSWORD in base64: log in again";
+        assert_eq!(auths.matching("a", "x"), Err(DockerAuthsError::Auth { key: "a".into(), what }));
+        assert_eq!(auths.matching("b", "x"), Ok(Vec::new()));
         let error = DockerAuths::from_config(br#"{"auths":{"a":"hunter2"}}"#).unwrap_err();
-        assert_eq!(error, DockerAuthsError::Format("line 1 column 23".into()));
+        assert_eq!(error, DockerAuthsError::Format { line: 1, column: 23 });
     }
 }

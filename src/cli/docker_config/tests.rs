@@ -25,7 +25,7 @@ impl Home {
     async fn credentials(&self, registry: &str) -> Result<Option<Access>, String> {
         let config = DockerConfig::at(self.0.path()).with_helpers_in(self.0.path().join("bin"));
         let here = self.0.path().display().to_string();
-        config.credentials(registry).await.map_err(|error| error.message.replace(&here, "HOME"))
+        config.credentials(registry, "shop/web").await.map_err(|error| error.message.replace(&here, "HOME"))
     }
 }
 
