@@ -97,7 +97,13 @@ impl NotaryClient {
 
 impl MetadataSource for NotaryClient {
     fn fetch<'a>(&'a self, request: SourceRequest<'a>) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>> {
-        Box::pin(self.get(request))
+        Box::pin(async move {
+            let (server, gun, file) = (request.server, request.gun, &request.fetch.file);
+            let outcome = self.get(request.clone()).await;
+            let found = outcome.as_ref().map(|body| body.as_ref().map(Bytes::len));
+            tracing::debug!(server = %address(&server.url), %gun, role = %file.role, ?found, "asked for trust data");
+            outcome
+        })
     }
 }
 

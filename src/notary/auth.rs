@@ -154,6 +154,8 @@ impl Auth {
                     granted = Some(next);
                 }
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    // A token holds what was allowed when it was issued: the next request gets a new one.
+                    self.slots.invalidate(&key).await;
                     return Err(denied(reader, reply.status, granted.as_ref()));
                 }
                 _ => return Ok(reply),

@@ -128,6 +128,30 @@ async fn t25_a_refusal_is_nobody_elses() {
 }
 
 #[tokio::test]
+async fn t25_a_right_that_is_given_later_counts_from_the_next_request_on() {
+    let rights = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::http(move |seen| {
+        if seen.line.contains("/token") {
+            let n = rights.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            return Answer::ok(&format!(r#"{{"token":"t{n}","expires_in":3600}}"#));
+        }
+        match seen.header("authorization") {
+            None => challenge(&format!("http://{}/token", seen.header("host").unwrap())),
+            Some("Bearer t0") => Answer::status(403, &[], ""),
+            Some(_) => Answer::ok("{}"),
+        }
+    })
+    .await;
+    let reader = Reader::of(&server.url()).access(alice());
+    let message = format!(
+        "{}: it answered 403 for {GUN}; the credentials were shown: check that they are right, and that they may pull it",
+        server.url()
+    );
+    assert_eq!(reader.timestamp().await, unauthorized(message));
+    assert_eq!(reader.timestamp().await, found("{}"));
+}
+
+#[tokio::test]
 async fn t25_a_404_for_a_private_repository_is_told_apart_and_not_kept() {
     let server = private(404).await;
     let anonymous = Reader::of(&server.url());

@@ -86,8 +86,6 @@ pub struct Server {
     pub port: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
     accepted: Arc<AtomicUsize>,
-    open: Arc<AtomicUsize>,
-    most_open: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -110,16 +108,13 @@ impl Server {
             port: listener.local_addr().unwrap().port(),
             seen: Arc::default(),
             accepted: Arc::default(),
-            open: Arc::default(),
-            most_open: Arc::default(),
         };
         let running = server.clone();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
                 let connection = running.accepted.fetch_add(1, Ordering::SeqCst);
-                let open = running.open.fetch_add(1, Ordering::SeqCst) + 1;
-                running.most_open.fetch_max(open, Ordering::SeqCst);
                 let (server, handler, tls) = (running.clone(), handler.clone(), tls.clone());
                 tokio::spawn(async move {
                     let _ = match tls {
@@ -129,7 +124,6 @@ impl Server {
                             Err(error) => Err(error),
                         },
                     };
-                    server.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -169,11 +163,6 @@ impl Server {
     /// How many connections were made in all.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
-    }
-
-    /// How many were open at once, at most.
-    pub fn most_open(&self) -> usize {
-        self.most_open.load(Ordering::SeqCst)
     }
 
     /// Waits until so many requests have come.
