@@ -2,6 +2,7 @@
 
 mod certificate;
 mod review;
+mod router;
 mod server;
 mod tls;
 mod world;
