@@ -32,6 +32,14 @@ pub fn suspended_cron_job(name: &str, image: &str) -> Value {
     })
 }
 
+/// A PodTemplate.
+pub fn pod_template(name: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name},
+        "template": template(name, image),
+    })
+}
+
 fn template(name: &str, image: &str) -> Value {
     json!({
         "metadata": {"labels": {"app": name}},

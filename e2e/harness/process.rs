@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
-/// Runs its arguments and watches its standard input, which only the suite holds: a line names a signal to pass on, and
-/// the end of the input, which comes however the suite ends (SIGKILL included), kills the program.
+/// Runs its arguments and waits for the end of its standard input, which only the suite holds: it comes however the
+/// suite ends, SIGKILL included, and kills the program.
 const WATCHDOG: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
 program=$!
-( while read -r signal <&3; do kill -s "$signal" "$program"; done; kill -s KILL "$program" ) 2>/dev/null &
+( read -r _ <&3; kill -s KILL "$program" ) 2>/dev/null &
 watchdog=$!
 exec 3<&-
 wait "$program"
@@ -38,7 +38,8 @@ pub struct Process {
     name: String,
     log: PathBuf,
     child: Child,
-    signals: Option<ChildStdin>,
+    /// Closed, it ends the program.
+    lifeline: Option<ChildStdin>,
 }
 
 impl Process {
@@ -61,14 +62,8 @@ impl Process {
             .stderr(output)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        let signals = child.stdin.take();
-        Self { name: name.to_owned(), log, child, signals }
-    }
-
-    /// Sends a signal: `TERM`, `STOP`, `CONT`, …
-    pub fn signal(&mut self, signal: &str) {
-        let signals = self.signals.as_mut().expect("the program runs");
-        writeln!(signals, "{signal}").expect("the watchdog reads");
+        let lifeline = child.stdin.take();
+        Self { name: name.to_owned(), log, child, lifeline }
     }
 
     /// Fails the test with the end of its output when it has exited.
@@ -89,7 +84,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.signals.take());
+        drop(self.lifeline.take());
         let _ = self.child.wait();
     }
 }

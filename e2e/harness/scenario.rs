@@ -17,7 +17,7 @@ use super::run::RUN;
 use super::suite::suite;
 use super::tagseal::{Tagseal, TagsealOptions};
 use super::verify::{Verdict, Verifier};
-use super::webhooks::OWN;
+use super::webhooks::{OWN, install_unanswered};
 
 /// The registry that no image is ever pulled from.
 const REGISTRY: &str = "registry.test";
@@ -55,7 +55,8 @@ impl Scenario {
     pub fn with_own_tagseal(name: &str, options: &TagsealOptions) -> Self {
         let scenario = Self::in_new_namespace(name, &json!({OWN: "own"}));
         let own = suite().own_tagseal(name, options);
-        Self { own: Some(own), ..scenario }
+        let verifier = Verifier::new(&scenario.dir).with_flags(options.flags());
+        Self { own: Some(own), verifier, ..scenario }
     }
 
     fn in_new_namespace(name: &str, labels: &Value) -> Self {
@@ -174,6 +175,11 @@ impl Scenario {
         let config =
             base64::Engine::decode(&base64::engine::general_purpose::STANDARD, config).expect("base64");
         self.verifier.logs_in(&serde_json::from_slice(&config).expect("JSON"));
+    }
+
+    /// Installs the shipped webhooks for the namespace, with nobody to answer them.
+    pub fn has_unanswered_webhooks(&self) {
+        install_unanswered(&self.cluster);
     }
 
     /// Kills the scenario's own tagseal.

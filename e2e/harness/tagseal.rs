@@ -28,6 +28,13 @@ pub struct TagsealOptions {
     pub without_mutating: bool,
 }
 
+impl TagsealOptions {
+    /// The flags that `serve` and `verify` share.
+    pub fn flags(&self) -> Vec<String> {
+        self.unmatched_images.map(|value| format!("--unmatched-images={value}")).into_iter().collect()
+    }
+}
+
 /// Only the validating webhook.
 pub const VALIDATING_ONLY: TagsealOptions =
     TagsealOptions { unmatched_images: None, timeout_seconds: None, without_mutating: true };
@@ -67,9 +74,8 @@ impl Tagseal {
         for (flag, path) in &paths {
             args.extend([flag, path.to_str().expect("UTF-8")]);
         }
-        if let Some(value) = options.unmatched_images {
-            args.extend(["--unmatched-images", value]);
-        }
+        let flags = options.flags();
+        args.extend(flags.iter().map(String::as_str));
         let mut process = Process::start("serve", &tagseal_binary(), args, &dir);
         let client = client(Some(authority.pem()));
         eventually("tagseal is ready", Duration::from_secs(30), || {

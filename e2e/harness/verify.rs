@@ -10,6 +10,7 @@ use super::run::tagseal_binary;
 /// A user with `tagseal verify`, a cache and perhaps a docker configuration.
 pub struct Verifier {
     dir: PathBuf,
+    flags: Vec<String>,
 }
 
 /// What it said of one image.
@@ -22,9 +23,14 @@ pub struct Verdict {
 }
 
 impl Verifier {
-    /// Keeps its cache in `dir`.
+    /// Keeps what it remembers in `dir`.
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), flags: Vec::new() }
+    }
+
+    /// The same, always with `flags`.
+    pub fn with_flags(self, flags: Vec<String>) -> Self {
+        Self { flags, ..self }
     }
 
     /// Writes `~/.docker/config.json`.
@@ -38,7 +44,9 @@ impl Verifier {
     pub fn asks(&self, image: &str, policies: &[PathBuf], namespace: &str) -> Verdict {
         let mut verify = command(tagseal_binary());
         verify.args(["verify", image, "-o", "json", "--namespace", namespace]);
-        verify.arg("--cache-dir").arg(self.dir.join("cache"));
+        // What the cluster remembers of a repository is remembered here too: what was current before counts.
+        verify.arg("--cache-dir").arg(self.dir.join("cache")).arg("--state-dir").arg(self.dir.join("state"));
+        verify.args(&self.flags);
         for policy in policies {
             verify.arg("--policy").arg(policy);
         }

@@ -6,14 +6,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::ca::Authority;
 use super::cluster::Cluster;
 use super::manifests::pod;
 use super::poll::eventually;
-use super::run::source_path;
+use super::run::{RUN, source_path};
 use super::tagseal::TagsealOptions;
 
 /// The label of namespaces that the suite's common tagseal leaves alone.
 pub const OWN: &str = "e2e.tagseal.dev/own";
+
+const VALIDATING: &str = "ValidatingWebhookConfiguration";
+const MUTATING: &str = "MutatingWebhookConfiguration";
 
 /// Where the webhooks of a configuration are to go.
 pub struct Target<'a> {
@@ -28,19 +32,37 @@ pub struct Target<'a> {
 /// `probe` is an image that is denied once a webhook is called.
 pub fn install(cluster: &Cluster, target: &Target, options: &TagsealOptions, probe: &str) {
     // The validating one first: while both are there, the mutating one is asked first and its refusal is all one sees.
-    for kind in ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"] {
-        if kind.starts_with("Mutating") && options.without_mutating {
-            continue;
-        }
-        let configuration = shipped(cluster, kind);
-        let hook = configuration["webhooks"][0]["name"].as_str().expect("a name").to_owned();
-        cluster.applies(&rewritten(configuration, target, options));
-        eventually(&format!("{hook} is called"), Duration::from_secs(30), || {
-            let answer = cluster.tries(&pod("probe", probe));
-            let called = answer.errors.contains(&format!("webhook \"{hook}\" denied the request"));
-            if called { Ok(()) } else { Err(answer.text()) }
-        });
+    point(cluster, VALIDATING, target, options, probe);
+    if !options.without_mutating {
+        point(cluster, MUTATING, target, options, probe);
     }
+}
+
+/// Applies the shipped configurations for the namespace of `cluster`, where nobody answers.
+pub fn install_unanswered(cluster: &Cluster) {
+    let authority = Authority::new("nobody");
+    let target =
+        Target { port: RUN.free_port(), authority: authority.pem(), namespace: Some(cluster.namespace()) };
+    for kind in [MUTATING, VALIDATING] {
+        // The mutating one fails open: only the other's absence is told.
+        let configuration = rewritten(shipped(cluster, kind), &target, &TagsealOptions::default());
+        cluster.applies(&configuration);
+    }
+    eventually("the validating webhook is called", Duration::from_secs(30), || {
+        let answer = cluster.tries(&pod("probe", "probe.test/never:published"));
+        if answer.errors.contains("failed calling webhook") { Ok(()) } else { Err(answer.text()) }
+    });
+}
+
+fn point(cluster: &Cluster, kind: &str, target: &Target, options: &TagsealOptions, probe: &str) {
+    let configuration = rewritten(shipped(cluster, kind), target, options);
+    let hook = configuration["webhooks"][0]["name"].as_str().expect("a name").to_owned();
+    cluster.applies(&configuration);
+    eventually(&format!("{hook} is called"), Duration::from_secs(30), || {
+        let answer = cluster.tries(&pod("probe", probe));
+        let called = answer.errors.contains(&format!("webhook \"{hook}\" denied the request"));
+        if called { Ok(()) } else { Err(answer.text()) }
+    });
 }
 
 /// The configuration of `kind` in `manifests/webhooks.yaml`.

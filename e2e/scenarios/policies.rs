@@ -7,6 +7,32 @@ use serde_json::json;
 use crate::harness::*;
 
 #[test]
+fn the_api_server_explains_policies_and_refuses_what_its_rules_can_see() {
+    suite().has_crds();
+    let s = Scenario::unguarded("policies-schema");
+    for field in ["clustertrustpolicies.spec.images", "trustpolicies.spec.requiredDelegations"] {
+        assert!(s.cluster.does(&["explain", field]).contains("DESCRIPTION"), "{field}");
+    }
+    let good = || s.policy().trusts_key(&"0".repeat(64));
+    let namespaced = || s.namespaced_policy("tenant").trusts_key(&"0".repeat(64));
+    assert!(s.cluster.tries(good().manifest()).passed);
+    assert!(s.cluster.tries(namespaced().manifest()).passed);
+    for (fault, policy) in [
+        ("no image at all", good().with("images/include", json!([]))),
+        ("plain http beyond loopback", good().with("notary/server", "http://notary.example.com")),
+        ("no root, no first use", good().with("roots", json!([]))),
+        ("first use by a tenant", namespaced().with("firstUse", "Trust")),
+        ("a tenant's namespace selector", namespaced().with("namespaceSelector", json!({}))),
+        ("a quorum larger than its roles", good().requires(&["targets/a"]).with("threshold", 2)),
+        ("an unknown action", good().with("validationActions", json!(["Pray"]))),
+        ("an unknown field", good().with("unheardOf", true)),
+    ] {
+        let answer = s.cluster.tries(policy.manifest());
+        assert!(!answer.passed, "{fault} was accepted");
+    }
+}
+
+#[test]
 fn a_namespaced_policy_tightens_and_only_in_its_namespace() {
     let s = Scenario::new("policies-namespaced");
     let (web, _) = s.released_repository("web");
@@ -100,12 +126,21 @@ fn audit_says_it_in_the_audit_log_alone() {
 }
 
 #[test]
-fn images_that_no_policy_matches_go_as_the_flag_says() {
-    for (value, name) in [("Deny", "unmatched-deny"), ("Warn", "unmatched-warn")] {
-        let options = TagsealOptions { unmatched_images: Some(value), ..TagsealOptions::default() };
-        let s = Scenario::with_own_tagseal(name, &options);
-        let answer = s.cluster.creates(&s.pod("elsewhere.test/web:1.4"));
-        assert_eq!(answer.passed, value == "Warn", "{}", answer.text());
-        assert!(answer.errors.contains("NoPolicy"), "{}", answer.errors);
-    }
+fn an_image_that_no_policy_matches_goes_as_the_flag_says() {
+    let unmatched = "elsewhere.test/web:1.4";
+    let s = Scenario::new("unmatched-allow");
+    s.signed_web();
+    s.leaves_alone(unmatched);
+
+    let options = |value| TagsealOptions { unmatched_images: Some(value), ..TagsealOptions::default() };
+    let s = Scenario::with_own_tagseal("unmatched-deny", &options("Deny"));
+    s.signed_web();
+    s.denies(unmatched, "NoPolicy");
+
+    let s = Scenario::with_own_tagseal("unmatched-warn", &options("Warn"));
+    s.signed_web();
+    let answer = s.cluster.creates(&s.pod(unmatched));
+    assert_eq!(images(&answer.object()), [unmatched]);
+    assert!(answer.errors.contains("NoPolicy"), "{}", answer.errors);
+    s.passes(unmatched);
 }

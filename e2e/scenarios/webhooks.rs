@@ -82,21 +82,75 @@ fn a24_while_tagseal_is_down_only_what_concerns_no_image_passes() {
     s.cluster.does(&["patch", "pod/held", "-p", r#"{"metadata":{"finalizers":null}}"#]);
     s.cluster.does(&["delete", "pod/held", "--timeout=20s"]);
 
-    let fails = |answer: Answer| {
-        assert!(!answer.passed, "{}", answer.text());
-        assert!(
-            answer.errors.contains("failed calling webhook \"validate.tagseal.dev\""),
-            "{}",
-            answer.errors
-        );
-    };
-    fails(s.cluster.creates(&s.pod(&image)));
-    fails(s.cluster.kubectl(&["set", "image", "deployment/web", &format!("web={}", s.image("web:1.5"))]));
-    fails(s.cluster.kubectl(&["rollout", "restart", "deployment/web"]));
+    is_unanswered(s.cluster.creates(&s.pod(&image)));
+    is_unanswered(s.cluster.kubectl(&[
+        "set",
+        "image",
+        "deployment/web",
+        &format!("web={}", s.image("web:1.5")),
+    ]));
+    is_unanswered(s.cluster.kubectl(&["rollout", "restart", "deployment/web"]));
 
     s.cluster.does(&["label", "namespace", s.cluster.namespace(), "tagseal.dev/admission=ignore"]);
     eventually("an excluded namespace is left alone", Duration::from_secs(10), || {
         let answer = s.cluster.creates(&s.pod(&image));
         if answer.passed { Ok(()) } else { Err(answer.errors) }
     });
+}
+
+/// The API server did not get an answer, and refused.
+fn is_unanswered(answer: Answer) {
+    assert!(!answer.passed, "{}", answer.text());
+    let failed = "failed calling webhook \"validate.tagseal.dev\"";
+    assert!(answer.errors.contains(failed), "{}", answer.errors);
+}
+
+#[test]
+fn the_match_conditions_let_pass_what_changes_no_image_and_nothing_else() {
+    let s = Scenario::unguarded("match-conditions");
+    let image = s.image("web:1.4");
+    for manifest in [
+        pod("web", &image),
+        deployment("web", 1, &image),
+        suspended_cron_job("web", &image),
+        pod_template("web", &image),
+    ] {
+        s.cluster.applies(&manifest);
+    }
+    s.has_unanswered_webhooks();
+    for args in [
+        &["label", "pod/web", "deployment/web", "cronjob/web", "podtemplate/web", "seen=yes"] as &[&str],
+        &["patch", "pod/web", "-p", r#"{"metadata":{"finalizers":["e2e.tagseal.dev/hold"]}}"#],
+        &["scale", "deployment/web", "--replicas=0"],
+        &["patch", "deployment/web", "-p", r#"{"spec":{"paused":true}}"#],
+        &["rollout", "resume", "deployment/web"],
+        &["patch", "cronjob/web", "-p", r#"{"spec":{"schedule":"0 0 2 1 *"}}"#],
+        &["delete", "pod/web", "--wait=false"],
+        &["patch", "pod/web", "-p", r#"{"metadata":{"finalizers":null}}"#],
+        &["wait", "--for=delete", "pod/web", "--timeout=20s"],
+    ] {
+        s.cluster.does(args);
+    }
+    let set = format!("web={}", s.image("web:1.5"));
+    let other = s.image("web:1.5");
+    for args in [
+        &["set", "image", "deployment/web", &set] as &[&str],
+        &["rollout", "restart", "deployment/web"],
+        &["set", "image", "cronjob/web", &set],
+        &["create", "deployment", "other", "--image", &other],
+        &["create", "job", "other", "--image", &other],
+    ] {
+        is_unanswered(s.cluster.kubectl(args));
+    }
+    let changed = pod_template("web", &other).to_string();
+    is_unanswered(s.cluster.kubectl_with(&["apply", "-f", "-"], changed.as_bytes()));
+}
+
+#[test]
+fn an_ephemeral_container_reaches_the_webhooks() {
+    let s = Scenario::unguarded("match-ephemeral");
+    s.cluster.applies(&pod("web", &s.image("web:1.4")));
+    s.has_unanswered_webhooks();
+    let image = format!("--image={}", s.image("web:1.5"));
+    is_unanswered(s.cluster.kubectl(&["debug", "web", &image, "--attach=false", "-c", "debugger"]));
 }
