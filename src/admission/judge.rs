@@ -70,7 +70,7 @@ fn unmatched(rule: UnmatchedImages, image: &str) -> ImageVerdict {
         Denial::untrusted(
             None,
             Reason::NoPolicy,
-            "no policy matches this image; add it to a policy's images, or to one that excludes it by name",
+            "no policy matches this image, and such images are refused here; name it in the images of a policy",
         )
     };
     let mut verdict = ImageVerdict::of(image, Outcome::Unmatched);

@@ -56,7 +56,7 @@ async fn start(pair: &Pair, limits: Limits) -> Running {
     let namespaces = Arc::new(Slow { reading: Semaphore::new(0), gate: Semaphore::new(0) });
     let snapshot = PolicySnapshot::Synced(Arc::new(PolicySet::default()));
     let (policies, watched) = watch::channel(snapshot);
-    let admission = Admission::new(Arc::new(Nothing), watched, Arc::<Slow>::clone(&namespaces));
+    let admission = Admission::new(Arc::new(Nothing), watched, Some(Arc::<Slow>::clone(&namespaces)));
     let readiness = Readiness::default();
     readiness.certificate_loaded();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -37,7 +37,7 @@ impl World {
         let (policies, watched) = watch::channel(PolicySnapshot::NotSynced);
         let readiness = Readiness::default();
         readiness.certificate_loaded();
-        let admission = Arc::new(Admission::new(resolver, watched, namespaces));
+        let admission = Arc::new(Admission::new(resolver, watched, Some(namespaces)));
         Self { policies, router: router(admission, readiness.clone()), readiness }
     }
 
