@@ -344,6 +344,22 @@ fn t29_a_timestamp_key_rotated_by_the_server_is_followed() {
 }
 
 #[test]
+fn a_key_that_the_new_root_took_away_vouches_for_nothing() {
+    for name in ["timestamp", "snapshot", "targets"] {
+        let mut repository = repository();
+        repository.publish(now());
+        let known = known(&repository);
+        let old = repository.keys(name)[0].clone();
+        repository.rotate(name, &[&TestKey::ecdsa()]).keys_that_sign(name, &[&old]);
+        let files = repository.publish(now());
+        let error = TufError::NoValidSignature { role: role(name) };
+        for driven in warm_and_cold(&repository, &known, &files) {
+            assert_eq!(*driven.error(), error, "{:?}", driven.steps);
+        }
+    }
+}
+
+#[test]
 fn t32_an_invalid_page_in_place_of_every_file_is_malformed() {
     let mut repository = repository();
     repository.publish(now());
