@@ -1,7 +1,6 @@
 //! The command line: one file a subcommand, each from arguments to configuration to a run.
 
 mod completions;
-mod crd;
 mod inspect;
 mod output;
 mod policy_files;
@@ -9,6 +8,7 @@ mod serve;
 mod settings;
 mod verify;
 pub mod docker_config;
+pub mod crd;
 
 use std::process::ExitCode;
 use std::sync::Arc;

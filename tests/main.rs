@@ -5,5 +5,6 @@
 mod admission;
 mod imports;
 mod notary;
+mod crds;
 mod support;
 mod tuf;
