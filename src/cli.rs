@@ -1,14 +1,14 @@
 //! The command line: one file a subcommand, each from arguments to configuration to a run.
 
 mod completions;
+pub mod crd;
+pub mod docker_config;
 mod inspect;
 mod output;
 mod policy_files;
 mod serve;
 mod settings;
 mod verify;
-pub mod docker_config;
-pub mod crd;
 
 use std::process::ExitCode;
 use std::sync::Arc;

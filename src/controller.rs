@@ -8,6 +8,7 @@ mod namespaces;
 mod policies;
 mod pull_secrets;
 mod references;
+mod status;
 
 pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};

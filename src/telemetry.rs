@@ -19,7 +19,8 @@ pub enum LogFormat {
 /// and above of its libraries. A second call does nothing.
 pub fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tagseal=info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_timer(Rfc3339);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_timer(Rfc3339);
     // A subscriber that somebody else installed (a test, say) stays.
     let _ = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),

@@ -6,8 +6,8 @@ mod resolver;
 mod source;
 mod state;
 
-pub use docker_auths::{DockerAuths, DockerAuthsError};
 pub use crate::policy::{CredentialsSource, TrustServer};
+pub use docker_auths::{DockerAuths, DockerAuthsError};
 pub use error::{Refusal, Unavailable, Untrusted};
 pub use resolver::{Question, Resolved, Resolver, SignedDigest, Signer};
 pub use source::{

@@ -28,10 +28,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(folder) => {
             for file in files {
                 let path = folder.join(&file.name);
-                std::fs::write(&path, file.yaml).with_context(|| format!("cannot write {}", path.display()))?;
+                std::fs::write(&path, file.yaml)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
             }
         }
-        None => print(files.iter().map(|file| file.yaml.as_str()).collect::<Vec<_>>().join("---\n").trim_end()),
+        None => {
+            print(files.iter().map(|file| file.yaml.as_str()).collect::<Vec<_>>().join("---\n").trim_end())
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -35,7 +35,10 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
         }
     };
     let width = |column: usize| {
-        (0..=rows.len()).filter_map(|row| cells(row).get(column).map(|cell| cell.chars().count())).max().unwrap_or(0)
+        (0..=rows.len())
+            .filter_map(|row| cells(row).get(column).map(|cell| cell.chars().count()))
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..heading.len()).map(width).collect();
     let line = |row: usize| {
@@ -55,6 +58,9 @@ mod tests {
     #[test]
     fn columns_align_and_lines_do_not_trail() {
         let rows = vec![vec!["1.4".into(), "sha256:aa".into()], vec!["nightly".into(), "sha256:b".into()]];
-        assert_eq!(table(&["TAG", "DIGEST"], &rows), "TAG       DIGEST\n1.4       sha256:aa\nnightly   sha256:b");
+        assert_eq!(
+            table(&["TAG", "DIGEST"], &rows),
+            "TAG       DIGEST\n1.4       sha256:aa\nnightly   sha256:b"
+        );
     }
 }

@@ -54,7 +54,8 @@ pub fn compile(
             Err(error) => errors.push(error),
         }
     }
-    let context = CompileContext { system_namespace, objects: &objects, unknown_fields: UnknownFields::Refuse };
+    let context =
+        CompileContext { system_namespace, objects: &objects, unknown_fields: UnknownFields::Refuse };
     let mut policies = Vec::new();
     for document in &documents {
         let (policy, mut wrong) = document.compile(&context);

@@ -81,12 +81,17 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     let (snapshots, policies) = watch::channel(PolicySnapshot::default());
     let surroundings = match &args.policies {
         Some(folder) => without_cluster(folder, &args, snapshots, &mut parts)?,
-        None => in_cluster(&args, snapshots, &mut parts).await?,
+        None => in_cluster(&args, snapshots, &clock, &mut parts).await?,
     };
     let source = Arc::new(NotaryClient::new(clock.clone()));
     let state = args.storage.state()?;
-    let resolver =
-        Arc::new(Resolver::new(args.storage.resolver(), source, surroundings.credentials, state, clock.clone()));
+    let resolver = Arc::new(Resolver::new(
+        args.storage.resolver(),
+        source,
+        surroundings.credentials,
+        state,
+        clock.clone(),
+    ));
     parts.spawn(Arc::clone(&resolver).maintain());
 
     let admission = Arc::new(Admission::new(resolver, policies, surroundings.namespaces));
@@ -94,8 +99,14 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     tracing::info!(address = %args.listen, version = env!("CARGO_PKG_VERSION"), "serving");
     let app = router(admission, readiness.clone());
-    let serving =
-        crate::webhook::serve(listener, Arc::new(certificate.server_config()?), app, readiness, Limits::default(), stop());
+    let serving = crate::webhook::serve(
+        listener,
+        Arc::new(certificate.server_config()?),
+        app,
+        readiness,
+        Limits::default(),
+        stop(),
+    );
     tokio::select! {
         finished = serving => {
             tracing::info!(finished, "stopped");
@@ -130,6 +141,7 @@ fn without_cluster(
 async fn in_cluster(
     args: &Args,
     snapshots: watch::Sender<PolicySnapshot>,
+    clock: &SharedClock,
     parts: &mut JoinSet<()>,
 ) -> anyhow::Result<Surroundings> {
     let client = client(args).await?;
@@ -137,7 +149,7 @@ async fn in_cluster(
     parts.spawn(namespaces.clone().watch());
     let options =
         PolicyWatchOptions { system_namespace: args.namespace.clone(), set: args.policy.set_options() };
-    parts.spawn(PolicyWatch::new(client.clone(), options, snapshots).run());
+    parts.spawn(PolicyWatch::new(client.clone(), options, snapshots, clock.clone()).run());
     let credentials = Arc::new(ClusterCredentials::new(client));
     Ok(Surroundings { credentials, namespaces: Some(Arc::new(namespaces)) })
 }

@@ -27,7 +27,10 @@ pub struct Policies {
 impl Policies {
     /// As the policy set takes them.
     pub fn set_options(&self) -> SetOptions {
-        SetOptions { unmatched: self.unmatched_images, trust_servers: self.trust_servers.iter().cloned().collect() }
+        SetOptions {
+            unmatched: self.unmatched_images,
+            trust_servers: self.trust_servers.iter().cloned().collect(),
+        }
     }
 }
 
@@ -62,7 +65,8 @@ impl Storage {
     pub fn state(&self) -> anyhow::Result<Arc<dyn TrustState>> {
         Ok(match &self.state_dir {
             Some(dir) => Arc::new(
-                DiskState::open(dir).with_context(|| format!("cannot use the state folder {}", dir.display()))?,
+                DiskState::open(dir)
+                    .with_context(|| format!("cannot use the state folder {}", dir.display()))?,
             ),
             None => Arc::new(MemoryState::default()),
         })

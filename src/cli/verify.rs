@@ -66,7 +66,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let set = policy_files::compile(&files, &args.system_namespace, args.policy.set_options())?;
     let namespace = match args.labels.as_slice() {
         [] => NamespaceView::unlabelled(args.namespace.as_str()),
-        labels => NamespaceView::new(args.namespace.as_str(), Arc::new(labels.iter().cloned().collect::<Labels>())),
+        labels => {
+            NamespaceView::new(args.namespace.as_str(), Arc::new(labels.iter().cloned().collect::<Labels>()))
+        }
     };
     let view = View::new(Arc::new(set), namespace);
     let verdicts = super::runtime()?.block_on(judge(&args, &view))?;
@@ -187,7 +189,8 @@ fn text(report: &Report) -> String {
 
 /// Mixed results: 1 beats 2 beats 0 (design §11).
 fn exit_code(verdicts: &[ImageVerdict]) -> ExitCode {
-    let faults: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.headline()).map(|denial| denial.fault).collect();
+    let faults: Vec<_> =
+        verdicts.iter().filter_map(|verdict| verdict.headline()).map(|denial| denial.fault).collect();
     if faults.contains(&Fault::Untrusted) {
         ExitCode::from(DENIED)
     } else if faults.is_empty() {

@@ -58,7 +58,8 @@ impl<T> Mirror<T> {
     }
 }
 
-fn key<K: Resource>(object: &K) -> ObjectKey {
+/// An object's key.
+pub(super) fn key<K: Resource>(object: &K) -> ObjectKey {
     (object.meta().namespace.clone().unwrap_or_default(), object.name_any())
 }
 

@@ -41,7 +41,10 @@ impl Namespaces {
             match event {
                 Ok(event) => {
                     if mirror.take(event, labels_of) {
-                        let labels = mirror.objects().iter().map(|((_, name), labels)| (name.clone(), Arc::clone(labels)));
+                        let labels = mirror
+                            .objects()
+                            .iter()
+                            .map(|((_, name), labels)| (name.clone(), Arc::clone(labels)));
                         *self.labels.write().unwrap_or_else(PoisonError::into_inner) = labels.collect();
                     }
                 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
@@ -17,9 +17,15 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::mirror::Mirror;
+use super::mirror::{self, Mirror, ObjectKey};
 use super::references::{Change, References};
-use crate::policy::{CompileContext, CompiledPolicy, PolicyKind, PolicySet, PolicySnapshot, SetOptions, UnknownFields, compile};
+use super::status::{Objects, StatusWriter};
+use crate::api::{ClusterTrustPolicy, TrustPolicy};
+use crate::clock::SharedClock;
+use crate::policy::{
+    CompileContext, CompiledPolicy, PolicyId, PolicyKind, PolicySet, PolicySnapshot, SetOptions,
+    UnknownFields, compile,
+};
 
 /// How long after a change the set is built anew: many changes at once make one set.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -33,10 +39,13 @@ pub struct PolicyWatchOptions {
     pub set: SetOptions,
 }
 
-/// The watches of both policy kinds and of what they refer to.
+/// The watches of both policy kinds and of what they refer to, and the statuses that say what came of them.
 pub struct PolicyWatch {
     options: PolicyWatchOptions,
     snapshots: watch::Sender<PolicySnapshot>,
+    /// What the status writer works on: the newest alone, at its own pace.
+    statuses: watch::Sender<Option<(Arc<PolicySet>, Objects)>>,
+    writer: Arc<StatusWriter>,
     events: BoxStream<'static, (PolicyKind, Event<DynamicObject>)>,
     changes: mpsc::Receiver<Change>,
     references: References,
@@ -46,19 +55,42 @@ pub struct PolicyWatch {
 
 impl PolicyWatch {
     /// Starts watching. Nothing is published before both kinds, and all that they refer to, were read once.
-    pub fn new(client: Client, options: PolicyWatchOptions, snapshots: watch::Sender<PolicySnapshot>) -> Self {
-        let kinds = [PolicyKind::Cluster, PolicyKind::Namespaced].map(|kind| events(client.clone(), kind).boxed());
+    pub fn new(
+        client: Client,
+        options: PolicyWatchOptions,
+        snapshots: watch::Sender<PolicySnapshot>,
+        clock: SharedClock,
+    ) -> Self {
+        let writer = Arc::new(StatusWriter::new(client.clone(), clock));
+        let (statuses, _) = watch::channel(None);
+        let kinds =
+            [PolicyKind::Cluster, PolicyKind::Namespaced].map(|kind| events(client.clone(), kind).boxed());
         let (references, changes) = References::new(client);
         let (cluster, namespaced) = (Mirror::default(), Mirror::default());
-        Self { options, snapshots, events: futures::stream::select_all(kinds).boxed(), changes, references, cluster, namespaced }
+        Self {
+            options,
+            snapshots,
+            statuses,
+            writer,
+            events: futures::stream::select_all(kinds).boxed(),
+            changes,
+            references,
+            cluster,
+            namespaced,
+        }
     }
 
     /// Follows the cluster; never returns.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        let statuses = write_statuses(Arc::clone(&self.writer), self.statuses.subscribe());
+        tokio::join!(self.follow(), statuses);
+    }
+
+    async fn follow(mut self) {
         let mut due = None;
         loop {
             let changed = tokio::select! {
-                Some((kind, event)) = self.events.next() => self.mirror(kind).take(event, |object| raw(kind, object)),
+                Some((kind, event)) = self.events.next() => self.take(kind, event),
                 Some(change) = self.changes.recv() => self.references.take(change),
                 () = at(due) => {
                     due = None;
@@ -70,6 +102,19 @@ impl PolicyWatch {
                 due = due.or_else(|| Some(Instant::now() + SETTLE));
             }
         }
+    }
+
+    /// Takes one event; says whether a policy may have changed. What tagseal itself wrote is no such change.
+    fn take(&mut self, kind: PolicyKind, event: Event<DynamicObject>) -> bool {
+        let mirror = self.mirror(kind);
+        let same_spec = match &event {
+            Event::Apply(object) => {
+                let before = mirror.objects().get(&mirror::key(object));
+                before.is_some_and(|before| before.get("spec") == object.data.get("spec"))
+            }
+            _ => false,
+        };
+        mirror.take(event, |object| raw(kind, object)) && !same_spec
     }
 
     fn mirror(&mut self, kind: PolicyKind) -> &mut Mirror<Value> {
@@ -92,7 +137,18 @@ impl PolicyWatch {
         }
         let set = PolicySet::new(compiled, self.options.set.clone());
         report(&set);
-        self.snapshots.send_replace(PolicySnapshot::Synced(Arc::new(set)));
+        let set = Arc::new(set);
+        self.snapshots.send_replace(PolicySnapshot::Synced(Arc::clone(&set)));
+        self.statuses.send_replace(Some((set, self.objects())));
+    }
+
+    fn objects(&self) -> Objects {
+        let both = self.cluster.objects().iter().chain(self.namespaced.objects());
+        let id = |(namespace, name): &ObjectKey| PolicyId {
+            namespace: Some(namespace.clone()).filter(|namespace| !namespace.is_empty()),
+            name: name.clone(),
+        };
+        both.map(|(key, object)| (id(key), object.clone())).collect()
     }
 
     fn compile(&self) -> Vec<Arc<CompiledPolicy>> {
@@ -102,7 +158,11 @@ impl PolicyWatch {
             unknown_fields: UnknownFields::Warn,
         };
         let of = |kind, mirror: &Mirror<Value>| {
-            mirror.objects().values().map(|object| Arc::new(compile(kind, object, &context))).collect::<Vec<_>>()
+            mirror
+                .objects()
+                .values()
+                .map(|object| Arc::new(compile(kind, object, &context)))
+                .collect::<Vec<_>>()
         };
         let mut compiled = of(PolicyKind::Cluster, &self.cluster);
         compiled.extend(of(PolicyKind::Namespaced, &self.namespaced));
@@ -125,6 +185,19 @@ fn report(set: &PolicySet) {
     tracing::info!(policies = count, "policies synced");
 }
 
+/// Writes the statuses of each set that is published; while it writes, only the newest one waits.
+async fn write_statuses(
+    writer: Arc<StatusWriter>,
+    mut statuses: watch::Receiver<Option<(Arc<PolicySet>, Objects)>>,
+) {
+    while statuses.changed().await.is_ok() {
+        let newest = statuses.borrow_and_update().clone();
+        if let Some((set, objects)) = newest {
+            writer.write(&set, &objects).await;
+        }
+    }
+}
+
 async fn at(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
@@ -132,10 +205,16 @@ async fn at(due: Option<Instant>) {
     }
 }
 
+/// How the API server names a kind of policy.
+pub(super) fn resource(kind: PolicyKind) -> ApiResource {
+    match kind {
+        PolicyKind::Cluster => ApiResource::erase::<ClusterTrustPolicy>(&()),
+        PolicyKind::Namespaced => ApiResource::erase::<TrustPolicy>(&()),
+    }
+}
+
 fn events(client: Client, kind: PolicyKind) -> impl Stream<Item = (PolicyKind, Event<DynamicObject>)> + Send {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tagseal.dev", "v1alpha1", kind.as_str()));
-    let resource = ApiResource { plural: plural(kind).to_owned(), ..resource };
-    let api = Api::<DynamicObject>::all_with(client, &resource);
+    let api = Api::<DynamicObject>::all_with(client, &resource(kind));
     watcher(api, watcher::Config::default()).default_backoff().filter_map(move |event| async move {
         event
             .inspect_err(|error| {
@@ -147,13 +226,6 @@ fn events(client: Client, kind: PolicyKind) -> impl Stream<Item = (PolicyKind, E
             .ok()
             .map(|event| (kind, event))
     })
-}
-
-const fn plural(kind: PolicyKind) -> &'static str {
-    match kind {
-        PolicyKind::Cluster => "clustertrustpolicies",
-        PolicyKind::Namespaced => "trustpolicies",
-    }
 }
 
 /// The object as the API server has it, kind included: a list's items have none of their own.

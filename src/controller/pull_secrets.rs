@@ -10,9 +10,7 @@ use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::{Api, Client};
 
 use crate::policy::{CredentialsSource, TrustServer};
-use crate::trust::{
-    Access, BoxFuture, CredentialError, Credentials, DockerAuths, Grant, Secret as Hidden,
-};
+use crate::trust::{Access, BoxFuture, CredentialError, Credentials, DockerAuths, Grant, Secret as Hidden};
 use crate::tuf::Gun;
 
 /// Credentials out of the cluster's secrets.
@@ -34,11 +32,7 @@ impl ClusterCredentials {
     }
 
     /// The pod's own pull secrets and its ServiceAccount's. As for kubelet, one that does not exist is no error.
-    async fn pull_secrets(
-        &self,
-        grant: &Grant,
-        wanted: &Wanted<'_>,
-    ) -> Result<Vec<Access>, CredentialError> {
+    async fn pull_secrets(&self, grant: &Grant, wanted: &Wanted<'_>) -> Result<Vec<Access>, CredentialError> {
         let mut accesses = Vec::new();
         for name in self.pull_secret_names(grant).await? {
             if let Some(secret) = self.secret(&grant.namespace, &name).await? {
@@ -57,7 +51,13 @@ impl ClusterCredentials {
                 grant.namespace, grant.service_account
             ),
         })?;
-        names.extend(account.and_then(|account| account.image_pull_secrets).unwrap_or_default().into_iter().map(|s| s.name));
+        names.extend(
+            account
+                .and_then(|account| account.image_pull_secrets)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|s| s.name),
+        );
         Ok(names)
     }
 
@@ -121,7 +121,8 @@ fn read_secret(
     let unreadable = |what: &dyn std::fmt::Display| CredentialError {
         message: format!("the secret {namespace}/{name} cannot be used: {what}"),
     };
-    let entry = |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|ByteString(bytes)| bytes);
+    let entry =
+        |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|ByteString(bytes)| bytes);
     let auths = if let Some(json) = entry(".dockerconfigjson") {
         DockerAuths::from_config(json).map_err(|error| unreadable(&error))?
     } else if let Some(json) = entry(".dockercfg") {
@@ -146,12 +147,18 @@ mod tests {
     use super::*;
 
     fn server() -> TrustServer {
-        TrustServer { url: "https://notary.example.com:4443".parse().unwrap(), ca_pem: None, token_realms: Vec::new() }
+        TrustServer {
+            url: "https://notary.example.com:4443".parse().unwrap(),
+            ca_pem: None,
+            token_realms: Vec::new(),
+        }
     }
 
     fn secret(entries: &[(&str, &str)]) -> Secret {
-        let data: BTreeMap<_, _> =
-            entries.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+        let data: BTreeMap<_, _> = entries
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
+            .collect();
         Secret { data: Some(data), ..Secret::default() }
     }
 

@@ -88,7 +88,9 @@ impl References {
     fn start(&self, key: ObjectRef) -> AbortHandle {
         let (client, changes) = (self.client.clone(), self.changes.clone());
         let task = match key.kind {
-            ObjectKind::ConfigMap => tokio::spawn(follow::<ConfigMap>(client, key, changes, config_map_entries)),
+            ObjectKind::ConfigMap => {
+                tokio::spawn(follow::<ConfigMap>(client, key, changes, config_map_entries))
+            }
             ObjectKind::Secret => tokio::spawn(follow::<Secret>(client, key, changes, secret_entries)),
         };
         task.abort_handle()
@@ -98,8 +100,13 @@ impl References {
 impl ReferencedObjects for References {
     fn config_map_key(&self, namespace: &str, name: &str, key: &str) -> Result<Arc<str>, LookupError> {
         let entries = self.object(ObjectKind::ConfigMap, namespace, name)?;
-        let object = || ObjectRef { kind: ObjectKind::ConfigMap, namespace: namespace.to_owned(), name: name.to_owned() };
-        let bytes = entries.get(key).ok_or_else(|| LookupError::NoKey { object: object(), key: key.to_owned() })?;
+        let object = || ObjectRef {
+            kind: ObjectKind::ConfigMap,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let bytes =
+            entries.get(key).ok_or_else(|| LookupError::NoKey { object: object(), key: key.to_owned() })?;
         let text = std::str::from_utf8(bytes).map_err(|_| LookupError::Unreadable {
             object: object(),
             message: format!("the value of {key:?} is not UTF-8"),
@@ -126,7 +133,12 @@ async fn follow<K>(
     changes: mpsc::Sender<Change>,
     entries: impl Fn(K) -> Entries + Send,
 ) where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + 'static,
     K::DynamicType: Default,
 {
     let api = Api::<K>::namespaced(client, &key.namespace);
@@ -147,7 +159,8 @@ async fn follow<K>(
 
 fn config_map_entries(object: ConfigMap) -> Entries {
     let text = object.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
-    let binary = object.binary_data.unwrap_or_default().into_iter().map(|(key, ByteString(value))| (key, value));
+    let binary =
+        object.binary_data.unwrap_or_default().into_iter().map(|(key, ByteString(value))| (key, value));
     text.chain(binary).collect()
 }
 

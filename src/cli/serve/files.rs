@@ -48,7 +48,10 @@ impl PolicyFolder {
                     Ok(()) => tracing::info!(folder = %self.folder.display(), "policies read again"),
                     Err(error) => tracing::error!(%error, "changed policies refused, the old ones go on"),
                 },
-                Err(error) => tracing::error!(error = format!("{error:#}"), "policies cannot be read, the old ones go on"),
+                Err(error) => tracing::error!(
+                    error = format!("{error:#}"),
+                    "policies cannot be read, the old ones go on"
+                ),
             }
         }
     }
