@@ -6,6 +6,7 @@ mod root;
 mod snapshot;
 mod targets;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp as Time;
@@ -20,6 +21,9 @@ use crate::digest::Digest;
 pub(super) use root::Root;
 pub(super) use snapshot::{Snapshot, Timestamp};
 pub(super) use targets::{Delegation, Target, Targets};
+
+/// More keys than this a role may not have: a budget on work that a server can ask for.
+const MAX_KEYS: usize = 256;
 
 /// What verification makes of the `signed` part of a file.
 pub(super) trait Metadata: Sized {
@@ -97,20 +101,16 @@ impl RoleKey {
 
 impl RoleKeys {
     /// Reads `keyids` and `threshold`; every key ID must be in `keys`.
-    fn decode(role: Fields<'_>, name: &str, keys: Fields<'_>) -> Result<Self, What> {
+    fn decode<'a>(role: Fields<'a>, name: &str, keys: &mut KeyTable<'a>) -> Result<Self, What> {
         let threshold = role.integer("threshold", 1)?;
-        let mut found: Vec<RoleKey> = Vec::new();
-        for id in role.strings("keyids")? {
-            // A key ID listed twice is one key.
-            if found.iter().any(|key| key.is_called(id)) {
-                continue;
-            }
-            let value = keys
-                .optional(id)
-                .ok_or_else(|| format!("key {id:?} of role {name} is not among the keys"))?;
-            found.push(decode_key(id, value)?);
+        let ids = role.strings("keyids")?;
+        if ids.len() > MAX_KEYS {
+            return Err(format!("role {name} has more than {MAX_KEYS} keys"));
         }
-        Ok(Self { keys: found.into(), threshold })
+        // A key ID listed twice is one key.
+        let mut seen = BTreeSet::new();
+        let found = ids.into_iter().filter(|id| seen.insert(*id)).map(|id| keys.key(id, name));
+        Ok(Self { keys: found.collect::<Result<_, What>>()?, threshold })
     }
 
     /// The keys for which `counts` holds, with the same threshold.
@@ -122,6 +122,28 @@ impl RoleKeys {
     /// The keys that can count.
     pub(super) fn public_keys(&self) -> impl Iterator<Item = &PublicKey> {
         self.keys.iter().filter_map(|key| key.key.as_ref())
+    }
+}
+
+/// The `keys` of a file. One that several roles name is read once; one that none names is not.
+struct KeyTable<'a> {
+    written: Fields<'a>,
+    read: BTreeMap<&'a str, RoleKey>,
+}
+
+impl<'a> KeyTable<'a> {
+    fn new(written: Fields<'a>) -> Self {
+        Self { written, read: BTreeMap::new() }
+    }
+
+    fn key(&mut self, id: &'a str, role: &str) -> Result<RoleKey, What> {
+        if let Some(key) = self.read.get(id) {
+            return Ok(key.clone());
+        }
+        let missing = || format!("key {id:?} of role {role} is not among the keys");
+        let key = decode_key(id, self.written.optional(id).ok_or_else(missing)?)?;
+        self.read.insert(id, key.clone());
+        Ok(key)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Common, Metadata, RoleKeys, length, sha256};
+use super::{Common, KeyTable, Metadata, RoleKeys, length, sha256};
 use crate::digest::Digest;
 use crate::tuf::decode::{Fields, What};
 use crate::tuf::role::RoleName;
@@ -129,6 +129,7 @@ impl TargetList {
 fn decode_delegations(parent: &RoleName, delegations: Fields<'_>) -> Result<Box<[Delegation]>, What> {
     let empty = crate::tuf::canonical::Value::Object(Default::default());
     let keys = Fields::of(delegations.optional("keys").unwrap_or(&empty), "delegations.keys")?;
+    let mut keys = KeyTable::new(keys);
     let mut names = std::collections::BTreeSet::new();
     let mut found = Vec::new();
     for value in delegations.array("roles")? {
@@ -142,7 +143,7 @@ fn decode_delegations(parent: &RoleName, delegations: Fields<'_>) -> Result<Box<
             return Err(format!("it delegates {written} twice"));
         }
         found.push(Delegation {
-            keys: RoleKeys::decode(role, written, keys)?,
+            keys: RoleKeys::decode(role, written, &mut keys)?,
             paths: role.strings("paths")?.into_iter().map(Into::into).collect(),
             name,
         });
