@@ -33,9 +33,15 @@ fn escaped(c: char) -> impl Iterator<Item = char> {
     control.into_iter().flatten().chain(plain)
 }
 
-/// An image as it was written, safe to repeat.
+/// An image as it was written, safe to repeat: what is not ASCII is no image name, and could look like another one.
 pub fn image(image: &str) -> Cow<'_, str> {
-    if image.is_empty() { "(no image)".into() } else { one_line(image, IMAGE) }
+    if image.is_empty() {
+        return "(no image)".into();
+    }
+    if image.is_ascii() {
+        return one_line(image, IMAGE);
+    }
+    one_line(&image.escape_default().to_string(), IMAGE).into_owned().into()
 }
 
 /// `NotSigned (ClusterTrustPolicy production): no required role lists …`
@@ -100,6 +106,7 @@ mod tests {
         assert_eq!(one_line("müüüll", 6), "mü…");
         assert_eq!(image(""), "(no image)");
         assert_eq!(image(&"x".repeat(10_000)).len(), IMAGE);
+        assert_eq!(image("sh\u{202e}op"), "sh\\u{202e}op");
     }
 
     #[test]
