@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each from arguments to configuration to a run.
 
+pub mod crd;
 pub mod docker_config;
 
 use std::process::ExitCode;
