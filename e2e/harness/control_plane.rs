@@ -17,6 +17,9 @@ use super::run::{RUN, tool};
 const ADMIN: &str = "admin";
 /// The user that tagseal is.
 pub const TAGSEAL: &str = "tagseal";
+
+/// Who tagseal is to the API server: the ServiceAccount of the manifests, with exactly the rights that they give it.
+const TAGSEAL_ACCOUNT: &str = "system:serviceaccount:tagseal-system:tagseal";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What has to be there for a Deployment to become Pods.
@@ -97,7 +100,7 @@ fn write_secrets(dir: &Path) {
     fs::write(dir.join("sa.pub"), key.public_key_pem()).expect("the key's file");
     fs::write(dir.join("audit-policy.json"), AUDIT_POLICY).expect("the audit policy");
     let tokens =
-        format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{TAGSEAL}-token,{TAGSEAL},{TAGSEAL}\n");
+        format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{TAGSEAL}-token,{TAGSEAL_ACCOUNT},{TAGSEAL}\n");
     fs::write(dir.join("tokens.csv"), tokens).expect("the tokens");
 }
 

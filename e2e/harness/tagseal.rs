@@ -3,8 +3,6 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::ca::Authority;
 use super::cluster::Cluster;
 use super::control_plane::{ControlPlane, TAGSEAL};
@@ -92,30 +90,14 @@ impl Tagseal {
 /// An image that every tagseal of the suite denies: its policy's trust server is nowhere.
 const PROBE: &str = "probe.test/never:published";
 
-/// Makes ready for any tagseal: the CRDs, its namespace, its rights, and the policy that denies [`PROBE`].
+/// Makes ready for any tagseal: the CRDs, its namespace and rights as the manifests have them, and the policy that denies [`PROBE`].
 pub fn prepare(cluster: &Cluster) {
     let crds = source_path("crds");
     cluster.does(&["apply", "--server-side", "-f", &crds.to_string_lossy()]);
     cluster.does(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
-    cluster.applies(&json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}}));
-    let read = ["get", "list", "watch"];
-    cluster.applies(&json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": TAGSEAL},
-        "rules": [
-            {"apiGroups": ["tagseal.dev"], "resources": ["clustertrustpolicies", "trustpolicies"], "verbs": read},
-            {"apiGroups": ["tagseal.dev"], "resources": ["clustertrustpolicies/status", "trustpolicies/status"],
-                "verbs": ["get", "patch", "update"]},
-            {"apiGroups": [""], "resources": ["namespaces", "secrets", "configmaps", "serviceaccounts"],
-                "verbs": read},
-        ],
-    }));
-    cluster.applies(&json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-        "metadata": {"name": TAGSEAL},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": TAGSEAL},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": TAGSEAL}],
-    }));
+    for manifest in ["manifests/install.yaml", "manifests/pull-secrets.yaml"] {
+        cluster.does(&["apply", "-f", &source_path(manifest).to_string_lossy()]);
+    }
     let nowhere = format!("http://127.0.0.1:{}", RUN.free_port());
     let probe = super::policy::Policy::cluster("e2e-probe", "probe.test/**", &nowhere);
     cluster.applies(probe.trusts_key(&"0".repeat(64)).manifest());
