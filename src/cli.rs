@@ -1,6 +1,5 @@
 //! The command line: one file a subcommand, each from arguments to configuration to a run.
 
-<<<<<<< HEAD
 mod completions;
 pub mod crd;
 pub mod docker_config;
@@ -10,10 +9,6 @@ mod policy_files;
 mod serve;
 mod settings;
 mod verify;
-=======
-pub mod crd;
-pub mod docker_config;
->>>>>>> refs/heads/admission
 
 use std::process::ExitCode;
 use std::sync::Arc;
