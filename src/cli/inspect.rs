@@ -5,9 +5,11 @@ mod view;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 use url::Url;
 
 use self::view::{Failure, Inspection};
@@ -18,8 +20,8 @@ use super::{DENIED, UNDECIDED};
 use crate::clock::SystemClock;
 use crate::image::ImageReference;
 use crate::notary::NotaryClient;
-use crate::policy::{CredentialsSource, TrustServer};
-use crate::trust::{Refusal, Report, ReportRequest, Resolver};
+use crate::policy::{CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId, TrustServer};
+use crate::trust::{Grant, Refusal, Report, ReportQuestion, Resolver};
 use crate::tuf::{Anchor, Anchors, CaBundle, Gun, KeyId, PublicKey, RootRotation};
 
 /// Arguments of `tagseal inspect`.
@@ -50,6 +52,9 @@ pub struct Args {
     /// Verify as of this time, RFC 3339.
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
+    /// How long the answer may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
     /// How to print.
     #[arg(long, short = 'o', value_enum, default_value_t)]
     output: Format,
@@ -125,17 +130,36 @@ impl Subject {
         // Connections are judged by the real clock, trust data by the one that was asked for.
         let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
         let credentials = Arc::new(DockerConfig::from_env());
-        let config = args.storage.resolver().with_seed();
+        let config = args.storage.seeded_resolver();
         let resolver =
-            Resolver::new(config, source, credentials, args.storage.state()?, super::clock(args.at));
-        let request = ReportRequest {
-            server: &self.server,
-            gun: &self.gun,
-            anchors: &self.anchors,
-            credentials: &CredentialsSource::ImagePullSecrets,
+            Resolver::new(config, source, credentials, args.storage.state(), super::clock(args.at));
+        let question = ReportQuestion {
+            demand: &self.demand(),
             registry: self.image.registry(),
+            grant: &Grant::default(),
+            deadline: Instant::now() + Duration::from_secs(args.timeout),
         };
-        Ok(resolver.report(request).await)
+        Ok(resolver.report(question).await)
+    }
+
+    /// What a policy that pins these anchors would ask, as far as a report looks at it.
+    fn demand(&self) -> Demand {
+        Demand {
+            policy: Arc::new(PolicyId { namespace: None, name: "inspect".to_owned() }),
+            server: Arc::clone(&self.server),
+            gun: self.gun.clone(),
+            anchors: Arc::clone(&self.anchors),
+            delegations: None,
+            digest_references: DigestReferences::default(),
+            accept_for: SignedDuration::ZERO,
+            mutation: Mutation::default(),
+            freshness: Freshness {
+                revalidate_after: SignedDuration::ZERO,
+                max_staleness: SignedDuration::from_hours(24),
+            },
+            credentials: CredentialsSource::ImagePullSecrets,
+            tag_covered: true,
+        }
     }
 }
 

@@ -84,7 +84,7 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         None => in_cluster(&args, snapshots, &clock, &mut parts).await?,
     };
     let source = Arc::new(NotaryClient::new(clock.clone()));
-    let state = args.storage.state()?;
+    let state = args.storage.state();
     let resolver = Arc::new(Resolver::new(
         args.storage.resolver(),
         source,

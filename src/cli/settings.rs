@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use jiff::SignedDuration;
 use url::Url;
 
@@ -59,16 +58,24 @@ pub struct Storage {
 
 impl Storage {
     /// The trust state: on disk where there is a folder for it.
-    ///
-    /// # Errors
-    /// When the folder cannot be made or written.
-    pub fn state(&self) -> anyhow::Result<Arc<dyn TrustState>> {
-        Ok(match &self.state_dir {
-            Some(dir) => Arc::new(
-                DiskState::open(dir)
-                    .with_context(|| format!("cannot use the state folder {}", dir.display()))?,
-            ),
-            None => Arc::new(MemoryState::default()),
-        })
+    pub fn state(&self) -> Arc<dyn TrustState> {
+        match &self.state_dir {
+            Some(dir) => Arc::new(DiskState::new(dir)),
+            None => Arc::new(MemoryState::new()),
+        }
+    }
+
+    /// How the resolver of a long-lived process is set up.
+    pub fn resolver(&self) -> ResolverConfig {
+        ResolverConfig {
+            clock_skew: self.clock_skew,
+            cache_dir: self.cache_dir.clone(),
+            ..ResolverConfig::default()
+        }
+    }
+
+    /// How the resolver of a command is set up: a tree that notary or docker left in the cache folder is a seed.
+    pub fn seeded_resolver(&self) -> ResolverConfig {
+        ResolverConfig { seed: true, ..self.resolver() }
     }
 }

@@ -83,8 +83,8 @@ async fn judge(args: &Args, view: &View) -> anyhow::Result<Vec<ImageVerdict>> {
     // Connections are judged by the real clock, trust data by the one that was asked for.
     let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
     let credentials = Arc::new(DockerConfig::from_env());
-    let config = args.storage.resolver().with_seed();
-    let resolver = Resolver::new(config, source, credentials, args.storage.state()?, super::clock(args.at));
+    let config = args.storage.seeded_resolver();
+    let resolver = Resolver::new(config, source, credentials, args.storage.state(), super::clock(args.at));
     let grant = Grant { namespace: args.namespace.clone(), ..Grant::default() };
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let circumstances = Circumstances { grant: &grant, deadline, dry_run: false };

@@ -90,7 +90,7 @@ impl Failure {
 impl Inspection {
     pub(super) fn of(subject: &Subject, report: &Report) -> Self {
         let root = report.repository.root();
-        let roles = report.roles();
+        let roles = report.repository.roles(report.now, report.clock_skew);
         let shown = |name: &str| subject.tag.as_deref().is_none_or(|tag| tag == name);
         let targets = roles.iter().flat_map(|role| {
             role.targets().filter(|target| shown(target.name)).map(|target| Target {
@@ -100,10 +100,10 @@ impl Inspection {
                 length: target.length,
             })
         });
-        let unusable = report.unusable().into_iter().map(|(role, untrusted)| Unusable {
+        let unusable = report.unusable().into_iter().map(|(role, reason, message)| Unusable {
             role: role.to_string(),
-            reason: untrusted.reason.as_str(),
-            message: untrusted.message,
+            reason: reason.as_str(),
+            message,
         });
         Self {
             repository: subject.gun.to_string(),
