@@ -1,5 +1,9 @@
 //! The update machine and what it yields, driven without I/O.
 
 mod conformance;
+mod delegations;
 mod driver;
+mod fuzz;
+mod roots;
 mod samples;
+mod server;

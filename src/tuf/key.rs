@@ -137,7 +137,7 @@ struct Inner {
     canonical_id: KeyId,
     identity: KeyIdentity,
     material: Material,
-    certificate: Option<CertificateChain>,
+    certificate: Option<Box<CertificateChain>>,
 }
 
 impl PublicKey {
@@ -225,7 +225,7 @@ impl PublicKey {
             return Err(KeyError::Mismatch { keytype: keytype.name(), actual });
         }
         let (canonical_id, identity, material) = (leaf.id, leaf.identity, leaf.material.clone());
-        let certificate = Some(chain);
+        let certificate = Some(Box::new(chain));
         Ok(Self(Arc::new(Inner { keytype, id, canonical_id, identity, material, certificate })))
     }
 
@@ -251,7 +251,7 @@ impl PublicKey {
 
     /// The certificate chain of an `*-x509` key.
     pub fn certificate(&self) -> Option<&CertificateChain> {
-        self.0.certificate.as_ref()
+        self.0.certificate.as_deref()
     }
 
     /// Whether `signature` is this key's over `message`, by a `method` that suits the key (Notary v1, "Signed bytes").

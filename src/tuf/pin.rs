@@ -123,3 +123,114 @@ impl Anchors {
         Digest::of(&bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> String {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keys/");
+        std::fs::read_to_string([folder, name].concat()).unwrap()
+    }
+
+    fn key(name: &str) -> PublicKey {
+        PublicKey::from_pem(&fixture(name)).unwrap()
+    }
+
+    fn ca(names: &[&str]) -> Anchor {
+        let pem: String = names.iter().map(|name| fixture(name)).collect();
+        Anchor::Ca(CaBundle::from_pem(&pem).unwrap())
+    }
+
+    fn anchors(anchors: Vec<Anchor>) -> Anchors {
+        Anchors { anchors, rotation: RootRotation::Follow, first_use: false }
+    }
+
+    fn now() -> Timestamp {
+        "2030-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_key_pin_holds_for_the_key_under_any_certificate() {
+        let (bare, other) = (key("p256.pub.pem"), key("rsa2048.pub.pem"));
+        let pins = [
+            Anchor::KeyId(bare.canonical_id()),
+            Anchor::PublicKey(bare.clone()),
+            Anchor::PublicKey(key("rsa-leaf.crt.pem")),
+        ];
+        for pin in pins {
+            for same in [&bare, &key("rsa-leaf.crt.pem"), &key("p521-leaf.crt.pem")] {
+                assert_eq!(pin.check(same, now()), Ok(()));
+            }
+            let (pinned, found) = (bare.id(), other.id());
+            assert_eq!(pin.check(&other, now()), Err(PinError::OtherKey { pinned, found }));
+        }
+    }
+
+    #[test]
+    fn the_id_of_a_certificate_is_no_pin_of_its_key() {
+        let certificate = key("rsa-leaf.crt.pem");
+        let (pinned, found) = (certificate.id(), certificate.canonical_id());
+        let error = Err(PinError::OtherKey { pinned, found });
+        assert_eq!(Anchor::KeyId(pinned).check(&certificate, now()), error);
+    }
+
+    #[test]
+    fn a_ca_pin_holds_for_what_leads_to_it() {
+        let pin = ca(&["rsa-ca.crt.pem"]);
+        assert_eq!(pin.check(&key("rsa-leaf.crt.pem"), now()), Ok(()));
+        assert_eq!(pin.check(&key("p256.pub.pem"), now()), Err(PinError::NoCertificate));
+        let (name, issuer) = ("registry.test/keys".to_owned(), "CN=P-521 CA".to_owned());
+        assert_eq!(
+            pin.check(&key("p521-leaf.crt.pem"), now()),
+            Err(PinError::Chain(CertificateError::NoIssuer { name, issuer }))
+        );
+    }
+
+    #[test]
+    fn any_pin_suffices() {
+        let pins = anchors(vec![Anchor::KeyId(key("rsa2048.pub.pem").id()), ca(&["rsa-ca.crt.pem"])]);
+        assert_eq!(pins.carried_by(&key("rsa-leaf.crt.pem"), now()), pins.anchors.last());
+        assert_eq!(pins.carried_by(&key("rsa2048.pub.pem"), now()), pins.anchors.first());
+        assert_eq!(pins.carried_by(&key("p521-leaf.crt.pem"), now()), None);
+        assert_eq!(anchors(vec![]).carried_by(&key("rsa-leaf.crt.pem"), now()), None);
+    }
+
+    #[test]
+    fn a_fingerprint_tells_sets_apart_but_not_their_order_or_spelling() {
+        let (id, other) = (key("p256.pub.pem").id(), key("rsa2048.pub.pem").id());
+        let of = |pins: &[Anchor]| anchors(pins.to_vec()).fingerprint();
+        let both = of(&[Anchor::KeyId(id), Anchor::KeyId(other)]);
+        assert_eq!(of(&[Anchor::KeyId(other), Anchor::KeyId(id)]), both);
+        assert_eq!(of(&[Anchor::KeyId(other), Anchor::KeyId(id), Anchor::KeyId(other)]), both);
+        let spelled = [Anchor::PublicKey(key("rsa-leaf.crt.pem")), Anchor::PublicKey(key("rsa2048.pub.pem"))];
+        assert_eq!(of(&spelled), both);
+        let two = [ca(&["rsa-ca.crt.pem", "p521-ca.crt.pem"]), ca(&["p521-ca.crt.pem", "rsa-ca.crt.pem"])];
+        assert_eq!(of(&two[..1]), of(&two[1..]));
+
+        let deny = Anchors { rotation: RootRotation::Deny, ..anchors(vec![Anchor::KeyId(id)]) };
+        let first_use = Anchors { first_use: true, ..anchors(vec![Anchor::KeyId(id)]) };
+        let apart = [
+            both,
+            of(&[]),
+            of(&[Anchor::KeyId(id)]),
+            of(&[Anchor::KeyId(other)]),
+            of(&[ca(&["rsa-ca.crt.pem"])]),
+            of(&[ca(&["rsa-ca.crt.pem"]), ca(&["p521-ca.crt.pem"])]),
+            of(&two[..1]),
+            deny.fingerprint(),
+            first_use.fingerprint(),
+        ];
+        let distinct: std::collections::BTreeSet<Digest> = apart.into_iter().collect();
+        assert_eq!(distinct.len(), apart.len());
+    }
+
+    #[test]
+    fn a_fingerprint_never_changes_because_state_is_named_by_it() {
+        let id = KeyId::from_hex(&"5f".repeat(32)).unwrap();
+        assert_eq!(
+            anchors(vec![Anchor::KeyId(id)]).fingerprint().hex(),
+            "e0972cd5f5b5c293293c2270a235f6405694148156d93a576d1f9694e52d5057"
+        );
+    }
+}

@@ -379,3 +379,21 @@ fn key_ids_are_read_as_they_are_shown() {
     let upper = id.to_string().to_uppercase();
     assert_eq!(KeyId::from_hex(&upper), Err(KeyError::Id(upper.clone())));
 }
+
+#[test]
+fn an_identity_never_changes_because_floors_are_kept_with_it() {
+    for (material, identity) in [
+        (Material::Ed25519([7; 32]), "ba710a549a2435e20e9200019f98f6c0f5efe0da6300a7e9f127a7ff953ed479"),
+        (
+            Material::Ecdsa { curve: Curve::P256, point: [&[4][..], &[7; 64]].concat() },
+            "f7a6aa02946877626c178b120ce373dda2b880b2951a68b7647fb1bd46078b7f",
+        ),
+        (
+            Material::Rsa { modulus: vec![0x87; 256], exponent: vec![1, 0, 1] },
+            "67408fcdf07eb3230cec0dd6afe16a711fe96159028280c79b935b63aca05a0b",
+        ),
+    ] {
+        let key = PublicKey::from_spki(&material.to_spki().unwrap()).unwrap();
+        assert_eq!(key.identity().0.hex(), identity);
+    }
+}
