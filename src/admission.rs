@@ -1,8 +1,16 @@
 //! What an AdmissionReview asks and what it is answered: image sites, verdict, patch. No HTTP.
 
+mod decide;
 pub mod judge;
-pub mod object;
-pub mod patch;
-pub mod response;
+mod object;
+mod patch;
+mod record;
+mod response;
 pub mod review;
 pub mod sites;
+mod text;
+mod verdict;
+
+pub use decide::{Admission, AnswerError};
+pub use object::{Child, Entry, ImageField, Metadata, Node, Text};
+pub use verdict::{Decision, Hook};

@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand, each from arguments to configuration to a run.
 
+pub mod docker_config;
+
 use std::process::ExitCode;
 
 /// Parses the command line and runs the subcommand.

@@ -88,6 +88,8 @@ impl NotaryClient {
                 let location = clean(location.split('?').next().unwrap_or_default());
                 Err(told(Fault::Redirect { status: status.as_u16(), location }))
             }
+            // What Go's servers say to plain http on their https port.
+            StatusCode::BAD_REQUEST if !endpoint.is_secure() => Err(told(Fault::NotHttp)),
             status => Err(told(Fault::Status { status: status.as_u16() })),
         }
     }
@@ -95,7 +97,13 @@ impl NotaryClient {
 
 impl MetadataSource for NotaryClient {
     fn fetch<'a>(&'a self, request: SourceRequest<'a>) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>> {
-        Box::pin(self.get(request))
+        Box::pin(async move {
+            let (server, gun, file) = (request.server, request.gun, &request.fetch.file);
+            let outcome = self.get(request.clone()).await;
+            let found = outcome.as_ref().map(|body| body.as_ref().map(Bytes::len));
+            tracing::debug!(server = %address(&server.url), %gun, role = %file.role, ?found, "asked for trust data");
+            outcome
+        })
     }
 }
 

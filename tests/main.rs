@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+mod admission;
 mod imports;
+mod notary;
 mod support;
 mod tuf;

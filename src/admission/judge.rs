@@ -2,14 +2,15 @@
 
 mod tally;
 mod verdict;
+mod view;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
 
-use self::tally::Tally;
-pub use self::verdict::{Denial, Fault, Finding, ImageVerdict, Outcome, Passed};
+pub use self::verdict::{Denial, Fault, ImageVerdict, Outcome, Passed, Remark};
+pub use self::view::View;
 use crate::image::ImageReference;
-use crate::policy::{Action, Demand, Reason};
+use crate::policy::{Demand, Observed, PolicySet, Reason, Selection, UnmatchedImages};
 use crate::trust::{BoxFuture, Grant, Question, Refusal, Resolved, Resolver, Unavailable};
 
 /// What a judge asks for signed digests: the resolver, or a stand-in where a test needs one that waits or counts.
@@ -35,24 +36,50 @@ pub struct Circumstances<'a> {
     pub dry_run: bool,
 }
 
-/// Resolves every demand at once and puts the answers together.
+/// Asks the policies for what they demand, resolves all of it at once and puts the answers together.
 async fn judge(
     resolver: &dyn Resolve,
-    demands: Vec<(Action, Demand)>,
-    standing: Vec<Finding>,
+    policies: &PolicySet,
+    selection: Selection,
     image: &ImageReference,
     circumstances: Circumstances<'_>,
 ) -> ImageVerdict {
-    let questions = demands.iter().map(|(_, demand)| resolve(resolver, demand, image, circumstances));
-    let answers = join_all(questions).await;
-    let mut tally = Tally::default();
-    for ((action, demand), answer) in demands.iter().zip(answers) {
-        tally.answer(*action, demand, answer);
+    let mutation = selection.mutation().unwrap_or_default();
+    match selection {
+        Selection::Unmatched => unmatched(policies.unmatched(), image.original()),
+        Selection::Invalid(objections) => tally::invalid(image, objections),
+        Selection::Require { deny, observe } => {
+            let ask = |demand| resolve(resolver, demand, image, circumstances);
+            let observed = observe.iter().map(|Observed { demand, .. }| async {
+                match demand {
+                    Ok(demand) => Ok(ask(demand).await),
+                    Err(objection) => Err(objection.clone()),
+                }
+            });
+            let (answers, observations) = join(join_all(deny.iter().map(ask)), join_all(observed)).await;
+            let answers = deny.iter().zip(answers).collect();
+            let observations = observe.iter().zip(observations).collect();
+            tally::tally(image, mutation, answers, observations)
+        }
     }
-    for Finding { action, denial } in standing {
-        tally.refuse(action, denial);
+}
+
+/// `--unmatched-images`
+fn unmatched(rule: UnmatchedImages, image: &str) -> ImageVerdict {
+    let denial = || {
+        Denial::untrusted(
+            None,
+            Reason::NoPolicy,
+            "no policy matches this image; add it to a policy's images, or to one that excludes it by name",
+        )
+    };
+    let mut verdict = ImageVerdict::of(image, Outcome::Unmatched);
+    match rule {
+        UnmatchedImages::Allow => {}
+        UnmatchedImages::Warn => verdict.remarks.push(Remark::warning(denial())),
+        UnmatchedImages::Deny => verdict.outcome = Outcome::Denied(vec![denial()]),
     }
-    tally.verdict(image)
+    verdict
 }
 
 /// One demand's answer, by the caller's deadline at the latest: nothing that waits may leave the caller with a bare

@@ -232,3 +232,6 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> Unreadable {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

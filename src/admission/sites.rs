@@ -196,3 +196,6 @@ fn unique_names<'n>(pod: &'n Node<'_>) -> HashMap<(SiteList, &'n str), Option<&'
     }
     images
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,18 @@
 //! [`ImageReference`]: an image name as a pod spec has it, normalised before anything looks at it.
 
+mod error;
+mod repository;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use self::error::ReferenceError;
+pub(super) use self::repository::check as check_repository;
+use super::registry::{self, DOCKER_HUB, HostError};
+use super::tag::{Tag, TagError};
 use crate::digest::Digest;
-
-/// A tag: `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tag(String);
-
-/// Why a string is not a [`Tag`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a tag")]
-pub struct TagError(pub String);
-
-impl Tag {
-    /// The tag's characters.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// A normalised image reference (design §2 "Images and patterns").
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,22 +24,34 @@ pub struct ImageReference {
     digest: Option<Digest>,
 }
 
-/// Why a string is not an [`ImageReference`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReferenceError {
-    /// Placeholder.
-    #[error("empty image reference")]
-    Empty,
-}
-
 impl ImageReference {
+    /// More bytes than any reference can have: host, repository, tag and digest at their longest, and delimiters.
+    pub const MAX_LEN: usize = 1024;
+
     /// Parses and normalises. A missing tag becomes `latest` unless there is a digest.
     ///
     /// # Errors
     /// [`ReferenceError`] that names what is wrong with the string.
     pub fn parse(original: &str) -> Result<Self, ReferenceError> {
-        let _ = original;
-        todo!()
+        check_characters(original)?;
+        check_image_id(original)?;
+        let (rest, digest) = match original.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest.parse::<Digest>()?)),
+            None => (original, None),
+        };
+        // A colon before the last slash belongs to the registry's port.
+        let path_start = rest.rfind('/').map_or(0, |slash| slash + 1);
+        let (name, tag) = match rest[path_start..].find(':') {
+            Some(colon) => (&rest[..path_start + colon], Some(&rest[path_start + colon + 1..])),
+            None => (rest, None),
+        };
+        let tag = match (tag, digest) {
+            (Some(tag), _) => Some(Tag::parse(tag)?),
+            (None, None) => Some(Tag::latest()),
+            (None, Some(_)) => None,
+        };
+        let (name, registry_len) = normalise_name(name)?;
+        Ok(Self { original: original.to_owned(), name, registry_len, tag, digest })
     }
 
     /// The string as the pod spec has it.
@@ -74,5 +82,75 @@ impl ImageReference {
     /// The digest, if the reference carries one.
     pub fn digest(&self) -> Option<Digest> {
         self.digest
+    }
+}
+
+/// Nothing but printable ASCII, and not too much of it. Checked first, so that every later step is bounded and every
+/// byte offset is a character's.
+fn check_characters(original: &str) -> Result<(), ReferenceError> {
+    if original.is_empty() {
+        return Err(ReferenceError::Empty);
+    }
+    if original.len() > ImageReference::MAX_LEN {
+        return Err(ReferenceError::TooLong { len: original.len(), max: ImageReference::MAX_LEN });
+    }
+    if let Some((offset, character)) = original.char_indices().find(|(_, c)| !c.is_ascii_graphic()) {
+        return Err(ReferenceError::Character { character, offset });
+    }
+    if original.contains("://") {
+        return Err(ReferenceError::Scheme);
+    }
+    Ok(())
+}
+
+/// Runtimes take 64 hex digits, and `sha256:` with any number of them, as the ID of an image that is on the node already:
+/// no registry, no trust data, so never an image name.
+fn check_image_id(original: &str) -> Result<(), ReferenceError> {
+    let is_hex = |s: &str| s.bytes().all(|b| b.is_ascii_hexdigit());
+    let bare = original.len() == 64 && is_hex(original);
+    let prefixed =
+        matches!(original.split_once(':'), Some(("sha256" | "sha384" | "sha512", id)) if is_hex(id));
+    if bare || prefixed { Err(ReferenceError::ImageId) } else { Ok(()) }
+}
+
+/// The normalised `registry/repository`, and the length of its registry.
+fn normalise_name(name: &str) -> Result<(String, usize), ReferenceError> {
+    if name.is_empty() {
+        return Err(ReferenceError::NoName);
+    }
+    let (registry, repository) = match name.split_once('/') {
+        Some((first, rest)) if registry::is_registry(first) => {
+            let registry = registry::normalise(first).map_err(|error| match error {
+                HostError::Host => ReferenceError::Registry(first.to_owned()),
+                HostError::Port => ReferenceError::Port(first.to_owned()),
+            })?;
+            (registry, rest)
+        }
+        _ => (DOCKER_HUB.to_owned(), name),
+    };
+    repository::check(repository)?;
+    let library = if registry == DOCKER_HUB && !repository.contains('/') { "library/" } else { "" };
+    Ok((format!("{registry}/{library}{repository}"), registry.len()))
+}
+
+impl FromStr for ImageReference {
+    type Err = ReferenceError;
+
+    fn from_str(s: &str) -> Result<Self, ReferenceError> {
+        Self::parse(s)
+    }
+}
+
+/// The normalised reference: `registry/repository[:tag][@sha256:…]`. It parses to itself.
+impl fmt::Display for ImageReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
     }
 }

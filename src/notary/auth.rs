@@ -108,8 +108,8 @@ impl Granted {
 #[derive(Debug, Default)]
 struct Slot {
     granted: Option<Granted>,
-    /// The last failure and when it was, for those who waited for it.
-    failed: Option<(Instant, SourceError)>,
+    /// The last refusal and when it was, for those who waited for it.
+    refused: Option<(Instant, SourceError)>,
 }
 
 /// The grants of all servers.
@@ -154,6 +154,8 @@ impl Auth {
                     granted = Some(next);
                 }
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    // A token holds what was allowed when it was issued: the next request gets a new one.
+                    self.slots.invalidate(&key).await;
                     return Err(denied(reader, reply.status, granted.as_ref()));
                 }
                 _ => return Ok(reply),
@@ -211,13 +213,17 @@ impl Auth {
         deadline: Deadline,
     ) -> Result<Granted, SourceError> {
         // A token server that refuses a password is not asked again by everybody who waited: accounts get locked.
-        if let Some((_, error)) = slot.failed.as_ref().filter(|(at, _)| *at >= since) {
+        if let Some((_, error)) = slot.refused.as_ref().filter(|(at, _)| *at >= since) {
             return Err(error.clone());
         }
         let outcome = token::answer(reader, challenge, deadline, &self.clock).await;
         match &outcome {
-            Ok(granted) => *slot = Slot { granted: Some(granted.clone()), failed: None },
-            Err(error) => slot.failed = Some((Instant::now(), error.clone())),
+            Ok(granted) => *slot = Slot { granted: Some(granted.clone()), refused: None },
+            Err(error @ SourceError::Unauthorized { .. }) => {
+                slot.refused = Some((Instant::now(), error.clone()));
+            }
+            // No answer is a matter of each one's own deadline.
+            Err(_) => {}
         }
         outcome
     }

@@ -1,152 +1,120 @@
-//! [`Fault`]: what went wrong with a request, as data; its text ends with what to check.
+//! [`Fault`]: what went wrong with a request, as data; and how an admin is told, with what to check.
 
 use super::deadline::Span;
 use super::peer::CertificateFault;
 use crate::trust::SourceError;
 
-/// What went wrong. Shown after the address of the server that it went wrong with.
+/// What went wrong. Its text is the problem alone; [`Fault::told`] adds whose it is and what to check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
     // The address.
-    #[error("plain http is for loopback hosts only: write https:// in spec.notary.server")]
+    #[error("plain http is for loopback hosts only")]
     PlainHttp,
-    #[error("not the address of a server: write https://HOST in spec.notary.server")]
+    #[error("it is not the address of a server")]
     Address,
     #[error("TLS cannot be set up ({cause})")]
     Setup { cause: String },
-    #[error("spec.notary.caBundle cannot be read ({cause}): it must be certificates in PEM")]
+    #[error("spec.notary.caBundle cannot be read ({cause})")]
     CaBundle { cause: String },
-    #[error(
-        "the system has no roots to believe ({cause}): install ca-certificates, or set spec.notary.caBundle"
-    )]
+    #[error("the system has no roots to believe ({cause})")]
     NoSystemRoots { cause: String },
 
     // The way there.
-    #[error("no address for {host} ({cause}): check the host in spec.notary.server, and the DNS")]
+    #[error("no address for {host} ({cause})")]
     Dns { host: String, cause: String },
-    #[error("connection refused: check that the server runs, and the port in spec.notary.server")]
+    #[error("connection refused")]
     Refused,
-    #[error("cannot connect ({cause}): check the route to the host in spec.notary.server")]
+    #[error("cannot connect ({cause})")]
     Connect { cause: String },
-    #[error(
-        "no connection within {within}: check the host and port in spec.notary.server, and whether a firewall \
-         or NetworkPolicy drops the packets"
-    )]
+    #[error("no connection within {within}")]
     ConnectTimeout { within: Span },
-    #[error("the proxy {proxy} cannot be used: only http:// proxies can; check HTTPS_PROXY")]
+    #[error("the proxy {proxy} cannot be used, only http:// ones can")]
     ProxyScheme { proxy: String },
-    #[error("the proxy {proxy} is not to be reached ({cause}): check HTTPS_PROXY and NO_PROXY")]
+    #[error("the proxy {proxy} is not to be reached ({cause})")]
     Proxy { proxy: String, cause: String },
-    #[error("the proxy {proxy} answered CONNECT with {status}: check HTTPS_PROXY, its rules, and NO_PROXY")]
+    #[error("the proxy {proxy} answered CONNECT with {status:?}")]
     ProxyRefused { proxy: String, status: String },
 
     // TLS.
     #[error("{0}")]
     Certificate(CertificateFault),
-    #[error("it does not answer in TLS: it may speak plain http on that port; check spec.notary.server")]
+    #[error("it does not answer in TLS")]
     NotTls,
-    #[error(
-        "it closed the connection during the TLS handshake: check that the port in spec.notary.server is its https port"
-    )]
+    #[error("it closed the connection during the TLS handshake")]
     HandshakeClosed,
-    #[error("the TLS handshake failed ({cause}): check the TLS versions and ciphers that the server allows")]
+    #[error("the TLS handshake failed ({cause})")]
     Handshake { cause: String },
-    #[error(
-        "the TLS handshake did not finish within {within}: check that the port in spec.notary.server is its https port"
-    )]
+    #[error("the TLS handshake did not finish within {within}")]
     HandshakeTimeout { within: Span },
 
     // HTTP.
-    #[error(
-        "too many requests wait for it ({waiting}), so this one was not made: check why it is slow, and who \
-         names so many unknown repositories"
-    )]
+    #[error("{waiting} requests wait for it already, so this one was not made")]
     QueueFull { waiting: usize },
-    #[error(
-        "the request waited {within} for its turn: check why the server is slow, and who names so many unknown repositories"
-    )]
+    #[error("the request waited {within} for its turn")]
     Busy { within: Span },
-    #[error("no answer within {within}: check the server's load and log")]
+    #[error("no answer within {within}")]
     AnswerTimeout { within: Span },
-    #[error(
-        "the answer did not arrive whole within {within} ({bytes} bytes came): check the server's load and the network"
-    )]
+    #[error("the answer did not arrive whole within {within} ({bytes} B came)")]
     BodyTimeout { within: Span, bytes: u64 },
-    #[error("it closed the connection without an answer: check its log")]
+    #[error("it closed the connection without an answer")]
     Closed,
-    #[error("it closed the connection in the middle of the answer, after {bytes} bytes: check its log")]
+    #[error("it closed the connection in the middle of the answer, after {bytes} B")]
     BodyCut { bytes: u64 },
-    #[error("its answer is not HTTP: it may want https; check spec.notary.server")]
+    #[error("its answer is not plain http")]
     NotHttp,
-    #[error("its answer is not HTTP/1.1 ({cause}): check what listens there")]
+    #[error("its answer is not HTTP/1.1 ({cause})")]
     Malformed { cause: String },
-    #[error(
-        "it answered {status} and redirects to {location:?}, and redirects are not followed: write the final \
-         address in spec.notary.server"
-    )]
+    #[error("it answered {status} and redirects to {location:?}, and redirects are not followed")]
     Redirect { status: u16, location: String },
-    #[error("it answered {status} {times}: check its log")]
+    #[error("it answered {status} {times}")]
     Failing { status: u16, times: Times },
-    #[error("it answered {status} and asks to be left alone for {wait}: check its limits")]
+    #[error("it answered {status} and asks to be left alone for {wait}")]
     RetryLater { status: u16, wait: Span },
-    #[error(
-        "it answered {status}, which says nothing about the file: check spec.notary.server, and what stands before it"
-    )]
+    #[error("it answered {status}, which says nothing about the file")]
     Status { status: u16 },
 
     // What came.
     #[error("the answer is larger than the {max_bytes} bytes that it may have")]
     TooLarge { max_bytes: u64 },
-    #[error(
-        "the answer is encoded ({encoding:?}), which was not asked for: check what stands before the server"
-    )]
+    #[error("the answer is encoded as {encoding:?}, which was not asked for")]
     Encoded { encoding: String },
 
     // Who may read.
     #[error("it answered {status} for {gun}; {shown}")]
     Denied { status: u16, gun: String, shown: Shown },
-    #[error("it answered 401 without a challenge that can be met: check its auth configuration")]
+    #[error("it answered 401 without a challenge that can be met")]
     NoChallenge,
-    #[error("it asks for a user name and a password, {shown}: set spec.notary.credentials")]
-    WantsPassword { shown: &'static str },
+    #[error("it asks for a user name and a password, {configured}")]
+    WantsPassword { configured: &'static str },
     #[error("{0}")]
     Realm(RealmFault),
-    #[error("its answer is not a token ({cause}): check the token server")]
+    #[error("its answer is not a token ({cause})")]
     NoToken { cause: String },
-    #[error("no token came within {within}: check the token server")]
+    #[error("no token came within {within}")]
     TokenTimeout { within: Span },
 }
 
 /// Why nothing is sent to a token realm.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RealmFault {
-    #[error(
-        "its token realm {realm:?} is not a URL that can be asked: check the server's auth configuration"
-    )]
+    #[error("its token realm {realm:?} is not a URL that can be asked")]
     NotUrl { realm: String },
-    #[error(
-        "its token realm {realm:?} is not https, so it was not asked: check the server's auth configuration"
-    )]
+    #[error("its token realm {realm:?} is not https, so nothing was sent there")]
     Insecure { realm: String },
-    #[error(
-        "its token realm {realm:?} is an address of this machine or link, so it was not asked: check the server's \
-         auth configuration"
-    )]
+    #[error("its token realm {realm:?} is an address of this machine or link, so nothing was sent there")]
     Inside { realm: String },
 }
 
 /// What a server that refuses had been shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Shown {
-    #[error(
-        "no credentials were shown: set spec.notary.credentials if the repository is private, or check its name"
-    )]
+    #[error("no credentials were shown")]
     Nothing,
-    #[error("the credentials were shown: check that they are right and may pull the repository")]
+    #[error("the credentials were shown")]
     Credentials,
     #[error(
-        "the credentials were not sent, because the token realm is on {realm}, neither the server's host nor the \
-         registry's: add {realm} to spec.notary.tokenRealms if it may see them"
+        "the credentials were not sent, because its token realm is on {realm}, which is neither its own host nor \
+         the registry's"
     )]
     Withheld { realm: String },
 }
@@ -166,9 +134,20 @@ impl std::fmt::Display for Times {
 }
 
 impl Fault {
-    /// The error that `trust` sees; `at` is the address that the fault is about.
-    pub(super) fn told(self, at: &str) -> SourceError {
-        let message = format!("{at}: {self}");
+    /// The error that `trust` sees, about the trust server at `address`.
+    pub(super) fn told(self, address: &str) -> SourceError {
+        let message = format!("{address}: {self}: {}", self.advice("spec.notary.server"));
+        self.with(message)
+    }
+
+    /// The same, about the token realm that the trust server at `address` names.
+    pub(super) fn told_of_realm(self, address: &str, realm: &str) -> SourceError {
+        let advice = self.advice("the realm in the trust server's auth configuration");
+        let message = format!("{address}: its token realm {realm}: {self}: {advice}");
+        self.with(message)
+    }
+
+    fn with(self, message: String) -> SourceError {
         match self {
             Self::TooLarge { .. } | Self::Encoded { .. } => SourceError::Invalid { message },
             Self::Denied { .. } | Self::NoChallenge | Self::WantsPassword { .. } | Self::Realm(_) => {
@@ -181,6 +160,57 @@ impl Fault {
     /// Whether it says that the connection went away before an answer came, as kept-alive ones do.
     pub(super) fn is_closed(&self) -> bool {
         matches!(self, Self::Closed)
+    }
+
+    /// What to check or to change; `place` is where the address stands.
+    fn advice(&self, place: &str) -> String {
+        match self {
+            Self::PlainHttp => format!("write https:// in {place}"),
+            Self::Address => format!("write https://HOST in {place}"),
+            Self::Setup { .. } => "report this".to_owned(),
+            Self::CaBundle { .. } => "write certificates in PEM there".to_owned(),
+            Self::NoSystemRoots { .. } => "install ca-certificates, or set spec.notary.caBundle".to_owned(),
+            Self::Dns { .. } => format!("check the host in {place}, and the DNS"),
+            Self::Refused => format!("check that the server runs, and the port in {place}"),
+            Self::Connect { .. } => format!("check the way to the host in {place}"),
+            Self::ConnectTimeout { .. } => format!(
+                "check the host and port in {place}, and whether a firewall or NetworkPolicy drops the packets"
+            ),
+            Self::ProxyScheme { .. } => "check HTTPS_PROXY".to_owned(),
+            Self::Proxy { .. } | Self::ProxyRefused { .. } => "check HTTPS_PROXY and NO_PROXY".to_owned(),
+            Self::Certificate(fault) => fault.advice(place),
+            Self::NotTls => format!("it may speak plain http; check the port in {place}"),
+            Self::HandshakeClosed | Self::HandshakeTimeout { .. } => {
+                format!("check that the port in {place} is one for https")
+            }
+            Self::Handshake { .. } => "check which TLS versions and ciphers the server allows".to_owned(),
+            Self::QueueFull { .. } | Self::Busy { .. } => {
+                "check why it is slow, and who names many unknown repositories".to_owned()
+            }
+            Self::AnswerTimeout { .. } | Self::BodyTimeout { .. } => "check its load and its log".to_owned(),
+            Self::Closed | Self::BodyCut { .. } | Self::Failing { .. } => "check its log".to_owned(),
+            Self::NotHttp => format!("it may want https; check {place}"),
+            Self::Malformed { .. } => format!("check what listens at {place}"),
+            Self::Redirect { .. } => format!("write the final address in {place}"),
+            Self::RetryLater { .. } => "check its limits".to_owned(),
+            Self::Status { .. } => format!("check {place}, and what stands before the server"),
+            Self::TooLarge { .. } => format!("check that {place} is a Notary server"),
+            Self::Encoded { .. } => "check what stands before the server".to_owned(),
+            Self::Denied { shown, .. } => shown.advice(),
+            Self::WantsPassword { .. } => "set spec.notary.credentials".to_owned(),
+            Self::NoChallenge | Self::Realm(_) => "check the trust server's auth configuration".to_owned(),
+            Self::NoToken { .. } | Self::TokenTimeout { .. } => "check the token server".to_owned(),
+        }
+    }
+}
+
+impl Shown {
+    fn advice(&self) -> String {
+        match self {
+            Self::Nothing => "set spec.notary.credentials if it is private, or check its name".to_owned(),
+            Self::Credentials => "check that they are right, and that they may pull it".to_owned(),
+            Self::Withheld { realm } => format!("add {realm} to spec.notary.tokenRealms if it may see them"),
+        }
     }
 }
 

@@ -12,53 +12,58 @@ use super::fault::clean;
 /// Why a server's certificate is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CertificateFault {
-    #[error(
-        "its certificate is issued by {issuer}, which is not in {roots}: put that authority's certificate in \
-         spec.notary.caBundle"
-    )]
+    #[error("its certificate is issued by {issuer}, which is not in {roots}")]
     UnknownAuthority { issuer: String, roots: &'static str },
-    #[error(
-        "its certificate {subject} is self-signed and not in {roots}: put it, or better an authority's, in \
-         spec.notary.caBundle"
-    )]
+    #[error("its certificate {subject} is self-signed and not in {roots}")]
     SelfSigned { subject: String, roots: &'static str },
-    #[error("its certificate expired at {not_after} (it is {now} here): renew it")]
+    #[error("its certificate expired at {not_after} (it is {now} here)")]
     Expired { not_after: Timestamp, now: Timestamp },
-    #[error(
-        "an authority in its certificate's chain expired at {not_after} (it is {now} here): renew it, on the \
-         server or in spec.notary.caBundle"
-    )]
+    #[error("an authority in its certificate's chain expired at {not_after} (it is {now} here)")]
     AuthorityExpired { not_after: Timestamp, now: Timestamp },
-    #[error("its certificate is not valid before {not_before} (it is {now} here): check the clocks")]
+    #[error("its certificate is not valid before {not_before} (it is {now} here)")]
     NotYetValid { not_before: Timestamp, now: Timestamp },
-    #[error(
-        "its certificate is for {}, not for {expected}: check the host in spec.notary.server, or add the name \
-         to the certificate",
-        names.join(", ")
-    )]
+    #[error("its certificate is for {}, not for {expected}", names.join(", "))]
     WrongName { expected: String, names: Vec<String> },
-    #[error(
-        "its certificate has only the common name {common_name:?}, and common names are not names of servers: \
-         have it issued with the subjectAltName {expected}"
-    )]
+    #[error("its certificate has only the common name {common_name:?}, which names no server")]
     CommonNameOnly { expected: String, common_name: String },
-    #[error("its certificate has no subjectAltName: have it issued with {expected}")]
+    #[error("its certificate has no subjectAltName")]
     NoName { expected: String },
-    #[error(
-        "its certificate {subject} is that of a certificate authority (CA:TRUE), not of a server: have that \
-         authority issue one for the server, and put the authority's in spec.notary.caBundle"
-    )]
+    #[error("its certificate {subject} is that of a certificate authority (CA:TRUE), not of a server")]
     AuthorityAsServer { subject: String },
-    #[error(
-        "its certificate may not be used by a server: have it issued with the extended key usage serverAuth"
-    )]
+    #[error("its certificate may not be used by a server (extended key usage)")]
     Purpose,
-    #[error(
-        "its certificate is not signed by the key of {issuer}, whom it names: check spec.notary.caBundle"
-    )]
+    #[error("its certificate is not signed by the key of {issuer}, whom it names")]
     BadSignature { issuer: String },
-    #[error("its certificate cannot be used ({cause}): have it issued anew")]
+    #[error("its certificate cannot be used ({cause})")]
     Other { cause: String },
+}
+
+impl CertificateFault {
+    /// What to change; `place` is where the server's address stands.
+    pub(super) fn advice(&self, place: &str) -> String {
+        match self {
+            Self::UnknownAuthority { .. } => {
+                "put that authority's certificate in spec.notary.caBundle".to_owned()
+            }
+            Self::SelfSigned { .. } => "put it in spec.notary.caBundle".to_owned(),
+            Self::Expired { .. } => "renew it".to_owned(),
+            Self::AuthorityExpired { .. } => "renew it, on the server or in spec.notary.caBundle".to_owned(),
+            Self::NotYetValid { .. } => "check the clocks".to_owned(),
+            Self::WrongName { .. } => {
+                format!("check the host in {place}, or add the name to the certificate")
+            }
+            Self::CommonNameOnly { expected, .. } | Self::NoName { expected } => {
+                format!("have it issued with the subjectAltName {expected}")
+            }
+            Self::AuthorityAsServer { .. } => {
+                "have that authority issue one for the server, and put its own in spec.notary.caBundle"
+                    .to_owned()
+            }
+            Self::Purpose => "have it issued with serverAuth".to_owned(),
+            Self::BadSignature { .. } => "check spec.notary.caBundle".to_owned(),
+            Self::Other { .. } => "have it issued anew".to_owned(),
+        }
+    }
 }
 
 /// Tells webpki's `error` about `leaf`, which was shown for `name`.

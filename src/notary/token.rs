@@ -42,9 +42,8 @@ pub(super) async fn answer(
         Challenge::Bearer { realm, service } => {
             let realm = realm::parse(realm, &reader.server.url).map_err(|fault| reader.told(fault))?;
             let request = TokenRequest::new(reader, &realm, service.as_deref());
-            let (token, until) = request.send(reader, deadline, clock).await.map_err(|fault| {
-                fault.told(&format!("{}: its token realm {}", reader.at, address(&realm)))
-            })?;
+            let sent = request.send(reader, deadline, clock).await;
+            let (token, until) = sent.map_err(|fault| fault.told_of_realm(reader.at, &address(&realm)))?;
             Ok(Granted { challenge, header: token, until: Some(until), shown: request.shown })
         }
     }
@@ -57,9 +56,9 @@ fn password(reader: &Reader<'_>, challenge: Challenge) -> Result<Granted, Fault>
             let header = basic(username, password.expose())?;
             Ok(Granted { challenge, header, until: None, shown: Shown::Credentials })
         }
-        Access::Anonymous => Err(Fault::WantsPassword { shown: "and none is configured" }),
+        Access::Anonymous => Err(Fault::WantsPassword { configured: "and none is configured" }),
         Access::IdentityToken(_) => {
-            Err(Fault::WantsPassword { shown: "and an identity token is configured" })
+            Err(Fault::WantsPassword { configured: "and an identity token is configured" })
         }
     }
 }

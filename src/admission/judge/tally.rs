@@ -3,108 +3,138 @@
 
 use std::sync::Arc;
 
-use super::verdict::{Denial, Finding, ImageVerdict, Outcome, Passed};
+use super::verdict::{Denial, ImageVerdict, Outcome, Passed, Remark};
 use crate::image::ImageReference;
-use crate::policy::{Action, Demand, Mutation, PolicyId, Reason};
+use crate::policy::{Actions, Demand, Mutation, Objection, Observed, PolicyId, Reason};
 use crate::trust::{Refusal, Resolved};
 
-/// What is known so far.
-#[derive(Default)]
-pub(super) struct Tally {
-    passes: Vec<Pass>,
-    refusals: Vec<Finding>,
+/// A demand and the resolver's answer to it.
+type Answer<'d> = (&'d Demand, Result<Resolved, Refusal>);
+/// A Warn or Audit policy and the answer to it, or why it cannot ask.
+type Observation<'d> = (&'d Observed, Result<Result<Resolved, Refusal>, Objection>);
+
+/// The verdict where a Deny policy cannot judge: nothing else matters.
+pub(super) fn invalid(image: &ImageReference, objections: Vec<Objection>) -> ImageVerdict {
+    let policies = objections.iter().map(|objection| Arc::clone(&objection.policy)).collect();
+    let denials = in_order(objections.into_iter().map(denial_of).collect());
+    ImageVerdict { policies, ..ImageVerdict::of(image.original(), Outcome::Denied(denials)) }
 }
 
-struct Pass {
-    action: Action,
-    policy: Arc<PolicyId>,
+/// The verdict where policies asked. `mutation` is the strictest of those that decide.
+pub(super) fn tally(
+    image: &ImageReference,
     mutation: Mutation,
+    answers: Vec<Answer<'_>>,
+    observations: Vec<Observation<'_>>,
+) -> ImageVerdict {
+    if answers.is_empty() {
+        return observed(image, mutation, observations);
+    }
+    // Beside a Deny policy, the others only report: they neither seal nor conflict.
+    let remarks = observations.into_iter().filter_map(|observation| split(observation).err()).collect();
+    let policies = answers.iter().map(|(demand, _)| Arc::clone(&demand.policy)).collect();
+    let mut denials = Vec::new();
+    let mut passes = Vec::new();
+    for (demand, answer) in answers {
+        match answer {
+            Ok(resolved) => passes.push(Pass { policy: Arc::clone(&demand.policy), resolved }),
+            Err(refusal) => denials.push(Denial::of(&demand.policy, refusal)),
+        }
+    }
+    denials.extend(conflict(&passes));
+    let warnings = warnings(&passes);
+    let outcome = if denials.is_empty() {
+        Outcome::Passed(passed(image, mutation, passes, Actions::DENY))
+    } else {
+        Outcome::Denied(in_order(denials))
+    };
+    ImageVerdict { image: image.original().to_owned(), outcome, policies, remarks, warnings }
+}
+
+/// Where only Warn and Audit policies match: they seal what they can resolve if they agree, and report the rest.
+fn observed(image: &ImageReference, mutation: Mutation, observations: Vec<Observation<'_>>) -> ImageVerdict {
+    let none = Actions { deny: false, warn: false, audit: false };
+    let actions = observations.iter().map(|(observed, _)| observed.actions).fold(none, |all, one| Actions {
+        deny: false,
+        warn: all.warn || one.warn,
+        audit: all.audit || one.audit,
+    });
+    let policies = observations.iter().map(|(observed, _)| Arc::clone(policy_of(observed))).collect();
+    let (mut passes, mut remarks) = (Vec::new(), Vec::new());
+    for observation in observations {
+        match split(observation) {
+            Ok(pass) => passes.push(pass),
+            Err(remark) => remarks.push(remark),
+        }
+    }
+    let warnings = warnings(&passes);
+    if let Some(denial) = conflict(&passes) {
+        remarks.push(Remark { actions, denial });
+        passes.clear();
+    }
+    let outcome = Outcome::Passed(passed(image, mutation, passes, actions));
+    ImageVerdict { image: image.original().to_owned(), outcome, policies, remarks, warnings }
+}
+
+/// A policy that passed.
+struct Pass {
+    policy: Arc<PolicyId>,
     resolved: Resolved,
 }
 
-impl Tally {
-    /// Counts the answer to one policy's demand.
-    pub(super) fn answer(&mut self, action: Action, demand: &Demand, answer: Result<Resolved, Refusal>) {
-        let policy = Arc::clone(&demand.policy);
-        match answer {
-            Ok(resolved) => self.passes.push(Pass { action, policy, mutation: demand.mutation, resolved }),
-            Err(refusal) => self.refuse(action, Denial::of(&policy, refusal)),
-        }
-    }
-
-    /// Counts what stands against the image.
-    pub(super) fn refuse(&mut self, action: Action, denial: Denial) {
-        self.refusals.push(Finding { action, denial });
-    }
-
-    /// The sum.
-    pub(super) fn verdict(mut self, image: &ImageReference) -> ImageVerdict {
-        let enforced = self.passes.iter().any(|pass| pass.action == Action::Deny)
-            || self.refusals.iter().any(|refusal| refusal.action == Action::Deny);
-        if enforced {
-            // Beside a Deny policy, the others only report: they neither seal nor conflict.
-            self.passes.retain(|pass| pass.action == Action::Deny);
-        }
-        self.passes.sort_by(|a, b| a.policy.cmp(&b.policy));
-        if let Some(conflict) = self.conflict() {
-            self.refusals.push(conflict);
-            self.passes.iter_mut().for_each(|pass| pass.resolved.signed = None);
-        }
-        // Design §6: cluster policies before namespaced, then by name.
-        self.refusals.sort_by(|a, b| a.denial.policy.cmp(&b.denial.policy));
-        let policies = self.policies(enforced);
-        let (denials, findings): (Vec<_>, Vec<_>) =
-            self.refusals.into_iter().partition(|refusal| refusal.action == Action::Deny);
-        let warnings = self.passes.iter().flat_map(|pass| pass.resolved.warnings.iter().cloned()).collect();
-        let outcome = if !denials.is_empty() {
-            Outcome::Denied(denials.into_iter().map(|refusal| refusal.denial).collect())
-        } else if policies.is_empty() {
-            Outcome::Unmatched
-        } else {
-            Outcome::Passed(passed(self.passes, image, enforced))
-        };
-        ImageVerdict { image: image.original().to_owned(), outcome, policies, findings, warnings }
-    }
-
-    /// That the policies which passed name different digests: of Deny policies a denial, of others a finding.
-    fn conflict(&self) -> Option<Finding> {
-        let digests: Vec<_> = self
-            .passes
-            .iter()
-            .filter_map(|pass| pass.resolved.signed.as_ref().map(|signed| (pass, signed.digest())))
-            .collect();
-        let (_, first) = digests.first()?;
-        if digests.iter().all(|(_, digest)| digest == first) {
-            return None;
-        }
-        let accounts: Vec<_> =
-            digests.iter().map(|(pass, digest)| format!("{} says {digest}", pass.policy)).collect();
-        let action = digests.iter().map(|(pass, _)| pass.action).min()?;
-        let message = format!(
-            "the policies find different digests signed: {}; sign the same digest for all of them",
-            accounts.join(", ")
-        );
-        Some(Finding { action, denial: Denial::untrusted(None, Reason::ConflictingDigests, message) })
-    }
-
-    fn policies(&self, enforced: bool) -> Vec<Arc<PolicyId>> {
-        let refusing = self
-            .refusals
-            .iter()
-            .filter(|refusal| !enforced || refusal.action == Action::Deny)
-            .filter_map(|refusal| refusal.denial.policy.as_ref());
-        let mut policies: Vec<_> =
-            self.passes.iter().map(|pass| &pass.policy).chain(refusing).cloned().collect();
-        policies.sort();
-        policies.dedup();
-        policies
+fn split((observed, answer): Observation<'_>) -> Result<Pass, Remark> {
+    let policy = policy_of(observed);
+    let remark = |denial| Remark { actions: observed.actions, denial };
+    match answer {
+        Ok(Ok(resolved)) => Ok(Pass { policy: Arc::clone(policy), resolved }),
+        Ok(Err(refusal)) => Err(remark(Denial::of(policy, refusal))),
+        Err(objection) => Err(remark(denial_of(objection))),
     }
 }
 
-fn passed(passes: Vec<Pass>, image: &ImageReference, enforced: bool) -> Passed {
-    let mutation = passes.iter().map(|pass| pass.mutation).min().unwrap_or_default();
+fn policy_of(observed: &Observed) -> &Arc<PolicyId> {
+    match &observed.demand {
+        Ok(demand) => &demand.policy,
+        Err(objection) => &objection.policy,
+    }
+}
+
+fn denial_of(objection: Objection) -> Denial {
+    Denial::untrusted(Some(&objection.policy), objection.reason, objection.message)
+}
+
+/// That the policies which passed name different digests.
+fn conflict(passes: &[Pass]) -> Option<Denial> {
+    let signed = || {
+        let signed = |pass: &Pass| pass.resolved.signed.as_ref().map(|signed| signed.digest());
+        passes.iter().filter_map(move |pass| signed(pass).map(|digest| (&pass.policy, digest)))
+    };
+    let (_, first) = signed().next()?;
+    if signed().all(|(_, digest)| digest == first) {
+        return None;
+    }
+    let accounts: Vec<_> = signed().map(|(policy, digest)| format!("{policy} finds {digest}")).collect();
+    let message = format!(
+        "the policies find different digests: {}; sign one digest for all of them",
+        accounts.join(", ")
+    );
+    Some(Denial::untrusted(None, Reason::ConflictingDigests, message))
+}
+
+fn warnings(passes: &[Pass]) -> Vec<String> {
+    passes.iter().flat_map(|pass| pass.resolved.warnings.iter().cloned()).collect()
+}
+
+/// An image that has its digest stays as it is: the resolver let it pass because that very digest is good.
+fn passed(image: &ImageReference, mutation: Mutation, passes: Vec<Pass>, actions: Actions) -> Passed {
     let evidence: Vec<_> = passes.into_iter().map(|pass| pass.resolved).collect();
     let signed = evidence.iter().find_map(|resolved| resolved.signed.as_ref());
     let sealed = signed.filter(|_| image.digest().is_none()).map(|signed| signed.seal(image));
-    Passed { evidence, sealed, mutation, enforced }
+    Passed { evidence, sealed, mutation, actions }
+}
+
+/// Design §6: the one table.
+fn in_order(mut denials: Vec<Denial>) -> Vec<Denial> {
+    denials.sort_by(|a, b| a.finding.cmp(&b.finding));
+    denials
 }

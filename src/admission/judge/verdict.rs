@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::{Action, Mutation, PolicyId, Reason};
+use crate::policy::{Actions, Finding, Mutation, PolicyId, Reason};
 use crate::trust::{Refusal, Resolved, SignedDigest};
 
 /// What the policies say of one image.
@@ -15,7 +15,7 @@ pub struct ImageVerdict {
     /// The policies that decided, in order: the Deny ones that match, or, without any, the Warn and Audit ones.
     pub policies: Vec<Arc<PolicyId>>,
     /// What Warn and Audit policies found, and what `--unmatched-images=Warn` says.
-    pub findings: Vec<Finding>,
+    pub remarks: Vec<Remark>,
     /// What the publisher or the admin should do soon.
     pub warnings: Vec<String>,
 }
@@ -41,8 +41,8 @@ pub struct Passed {
     pub sealed: Option<String>,
     /// Where the digest is to be written: the strictest of the policies'.
     pub mutation: Mutation,
-    /// Whether a Deny policy stands behind this, so that an image without its digest is refused.
-    pub enforced: bool,
+    /// What the policies behind this do, together: what follows where the digest is missing.
+    pub actions: Actions,
 }
 
 impl Passed {
@@ -64,27 +64,30 @@ pub enum Fault {
 /// Why an image is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// The policy; `None` where none is to name (NoPolicy), or several are (their names are in the message).
-    pub policy: Option<Arc<PolicyId>>,
-    /// The stable word.
-    pub reason: Reason,
-    /// What was found and what would fix it.
-    pub message: String,
+    /// Which policy, which reason, what would fix it.
+    pub finding: Finding,
     /// Whether that is an answer.
     pub fault: Fault,
 }
 
-/// A denial, and what follows from it.
+/// What a policy that does not deny has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What the policy does with it.
-    pub action: Action,
-    /// What it found.
+pub struct Remark {
+    /// Whom it tells.
+    pub actions: Actions,
+    /// What it found: the same as a Deny policy would.
     pub denial: Denial,
 }
 
 impl ImageVerdict {
-    /// What decides: the first denial that is an answer, else the first. `None` where the image is not denied.
+    /// A verdict about which there is nothing else to say.
+    pub(super) fn of(image: &str, outcome: Outcome) -> Self {
+        let (policies, remarks, warnings) = (Vec::new(), Vec::new(), Vec::new());
+        Self { image: image.to_owned(), outcome, policies, remarks, warnings }
+    }
+
+    /// What decides. In the order of design §6, but an answer comes before the lack of one: what is known to be
+    /// unsigned is not "could not decide". `None` where the image is not denied.
     pub fn headline(&self) -> Option<&Denial> {
         let denials = self.denials();
         denials.iter().find(|denial| denial.fault == Fault::Untrusted).or_else(|| denials.first())
@@ -109,21 +112,33 @@ impl ImageVerdict {
 
 impl Denial {
     /// A refusal that is an answer.
-    pub fn untrusted(policy: Option<Arc<PolicyId>>, reason: Reason, message: impl Into<String>) -> Self {
-        Self { policy, reason, message: message.into(), fault: Fault::Untrusted }
+    pub fn untrusted(policy: Option<&PolicyId>, reason: Reason, message: impl Into<String>) -> Self {
+        let finding = Finding { policy: policy.cloned(), role: None, reason, message: message.into() };
+        Self { finding, fault: Fault::Untrusted }
     }
 
     /// A refusal for lack of an answer.
-    pub fn unavailable(policy: Option<Arc<PolicyId>>, reason: Reason, message: impl Into<String>) -> Self {
-        Self { policy, reason, message: message.into(), fault: Fault::Unavailable }
+    pub fn unavailable(policy: Option<&PolicyId>, reason: Reason, message: impl Into<String>) -> Self {
+        Self { fault: Fault::Unavailable, ..Self::untrusted(policy, reason, message) }
     }
 
     /// What the resolver said to one policy.
-    pub(super) fn of(policy: &Arc<PolicyId>, refusal: Refusal) -> Self {
-        let policy = Some(Arc::clone(policy));
+    pub(super) fn of(policy: &PolicyId, refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Untrusted(no) => Self::untrusted(policy, no.reason, no.message),
-            Refusal::Unavailable(none) => Self::unavailable(policy, none.reason, none.message),
+            Refusal::Untrusted(no) => Self::untrusted(Some(policy), no.reason, no.message),
+            Refusal::Unavailable(none) => Self::unavailable(Some(policy), none.reason, none.message),
         }
+    }
+
+    /// The stable word.
+    pub fn reason(&self) -> Reason {
+        self.finding.reason
+    }
+}
+
+impl Remark {
+    /// A remark for the caller's terminal.
+    pub(super) fn warning(denial: Denial) -> Self {
+        Self { actions: Actions { deny: false, warn: true, audit: false }, denial }
     }
 }

@@ -1,0 +1,231 @@
+//! [`Admission`]: from the bytes of a review to the bytes of its answer.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::judge::{Circumstances, Resolve, View};
+use super::object::Node;
+use super::patch::patch;
+use super::record::Record;
+use super::response::{Response, Status};
+use super::review::{Operation, Request, Unreadable};
+use super::sites::{Site, WorkloadKind, changed_sites, sites};
+use super::text;
+use super::verdict::{Decision, Hook, Judged, Verdict};
+use crate::policy::{NamespaceLabels, PolicySnapshot, Reason};
+use crate::trust::Grant;
+
+/// Why there is no answer to send.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// The body cannot be answered: the caller is at fault.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The answer cannot be written.
+    #[error("the answer cannot be written: {0}")]
+    Unwritable(#[from] serde_json::Error),
+}
+
+/// Answers AdmissionReviews. All that it needs for a warm admission is in memory, and it holds no lock while it waits.
+pub struct Admission {
+    resolver: Arc<dyn Resolve>,
+    policies: watch::Receiver<PolicySnapshot>,
+    namespaces: Arc<dyn NamespaceLabels>,
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").finish_non_exhaustive()
+    }
+}
+
+impl Admission {
+    /// An admission by the policies that `policies` shows at the time of each request.
+    pub fn new(
+        resolver: Arc<dyn Resolve>,
+        policies: watch::Receiver<PolicySnapshot>,
+        namespaces: Arc<dyn NamespaceLabels>,
+    ) -> Self {
+        Self { resolver, policies, namespaces }
+    }
+
+    /// Answers one review by `deadline` at the latest.
+    ///
+    /// # Errors
+    /// [`AnswerError::Unreadable`] for what is no review at all. A review whose object cannot be read is denied.
+    pub async fn answer(&self, hook: Hook, body: &[u8], deadline: Instant) -> Result<Vec<u8>, AnswerError> {
+        let request = match Request::read(body) {
+            Ok(request) => request,
+            Err(Unreadable::Object { uid, kind, message }) => {
+                tracing::info!(
+                    id = uid,
+                    hook = hook.as_str(),
+                    decision = "Denied",
+                    kind,
+                    error = message,
+                    "unreadable object"
+                );
+                let message = format!("the {kind} cannot be read: {}", text::one_line(&message, 500));
+                return Ok(unsupported(&uid, &message).into_bytes()?);
+            }
+            Err(unreadable) => return Err(unreadable.into()),
+        };
+        Ok(self.respond(hook, &request, deadline).await?.into_bytes()?)
+    }
+
+    /// Whether the policies are loaded.
+    pub fn is_synced(&self) -> bool {
+        matches!(*self.policies.borrow(), PolicySnapshot::Synced(_))
+    }
+
+    async fn respond<'r>(
+        &self,
+        hook: Hook,
+        request: &'r Request<'_>,
+        deadline: Instant,
+    ) -> Result<Response<'r>, serde_json::Error> {
+        let uid = request.uid();
+        if matches!(request.operation(), Operation::Delete | Operation::Connect) {
+            return Ok(Response::allow(uid));
+        }
+        let (kind, object) = match subject(request) {
+            Ok(subject) => subject,
+            Err(message) => {
+                tracing::info!(
+                    id = uid,
+                    hook = hook.as_str(),
+                    decision = "Denied",
+                    kind = request.kind_name(),
+                    message
+                );
+                return Ok(unsupported(uid, &message));
+            }
+        };
+        let judged = match object.at(kind.path()) {
+            Some(pod) => self.judge(request, pod, to_verify(request, kind, pod), deadline).await,
+            None => Vec::new(),
+        };
+        conclude(hook, request, Verdict::new(hook, kind, judged, request.is_mirror_pod()), kind)
+    }
+
+    /// Judges each image once (A18), all at the same time, by one state of the policies (P8).
+    async fn judge<'n>(
+        &self,
+        request: &Request<'_>,
+        pod: &'n Node<'_>,
+        sites: Vec<Site<'n>>,
+        deadline: Instant,
+    ) -> Vec<Judged<'n>> {
+        let groups = by_image(sites);
+        if groups.is_empty() {
+            return Vec::new();
+        }
+        let snapshot = self.policies.borrow().clone();
+        let view = View::of(snapshot, &*self.namespaces, request.namespace(), deadline).await;
+        let grant = grant(request.namespace(), pod);
+        let circumstances = Circumstances { grant: &grant, deadline, dry_run: request.is_dry_run() };
+        let verdicts =
+            join_all(groups.iter().map(|(image, _)| view.judge_image(&*self.resolver, image, circumstances)))
+                .await;
+        groups.into_iter().zip(verdicts).map(|((_, sites), verdict)| Judged { sites, verdict }).collect()
+    }
+}
+
+/// What the request is about, or why that cannot be judged.
+fn subject<'r, 'a>(request: &'r Request<'a>) -> Result<(&'static WorkloadKind, &'r Node<'a>), String> {
+    let kind = request.workload_kind().ok_or_else(|| {
+        format!(
+            "{} is not a kind that tagseal can read; remove it from the webhook's rules",
+            request.kind_name()
+        )
+    })?;
+    if request.namespace().is_empty() {
+        return Err(format!("the {} has no namespace", request.kind_name()));
+    }
+    let object = request.object().ok_or_else(|| format!("the request has no {}", request.kind_name()))?;
+    Ok((kind, object))
+}
+
+/// All sites; on UPDATE those that changed (design §3).
+fn to_verify<'r>(request: &'r Request<'_>, kind: &WorkloadKind, pod: &'r Node<'_>) -> Vec<Site<'r>> {
+    let old = request.old_object().filter(|_| request.operation() == Operation::Update);
+    match old.and_then(|old| old.at(kind.path())) {
+        Some(old) => changed_sites(pod, old),
+        None => sites(pod).collect(),
+    }
+}
+
+/// The sites of each image, in the order in which the images first appear.
+fn by_image<'n>(sites: Vec<Site<'n>>) -> Vec<(&'n str, Vec<Site<'n>>)> {
+    let mut groups: Vec<(&str, Vec<Site<'_>>)> = Vec::with_capacity(sites.len());
+    let mut at = HashMap::with_capacity(sites.len());
+    for site in sites {
+        let index = *at.entry(site.image).or_insert_with(|| {
+            groups.push((site.image, Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, sites)) = groups.get_mut(index) {
+            sites.push(site);
+        }
+    }
+    groups
+}
+
+/// On whose behalf trust data is read.
+fn grant(namespace: &str, pod: &Node<'_>) -> Grant {
+    let mut pull_secrets: Vec<_> = pod.pull_secrets().map(str::to_owned).collect();
+    pull_secrets.sort_unstable();
+    pull_secrets.dedup();
+    let service_account = match pod.service_account() {
+        "" => "default",
+        name => name,
+    };
+    Grant { namespace: namespace.to_owned(), service_account: service_account.to_owned(), pull_secrets }
+}
+
+/// From a verdict to the response; the one place where a decision is logged.
+fn conclude<'r>(
+    hook: Hook,
+    request: &'r Request<'_>,
+    verdict: Verdict<'_>,
+    kind: &WorkloadKind,
+) -> Result<Response<'r>, serde_json::Error> {
+    let seals = patch(kind, verdict.seals());
+    let sealing = hook == Hook::Mutate && !seals.0.is_empty();
+    let decision = verdict.decision(sealing);
+    let record = Record::of(&verdict, decision);
+    let mut response = match decision {
+        Decision::Denied => {
+            let message = text::denials(&verdict.failures());
+            record.log(hook, request, &message);
+            Response::deny(request.uid(), Status::denied(message, verdict.causes()))
+        }
+        _ => {
+            record.log(hook, request, "admission decided");
+            Response::allow(request.uid())
+        }
+    };
+    if sealing && decision == Decision::Sealed {
+        response = response.with_patch(&seals)?;
+    }
+    if hook == Hook::Validate {
+        response.warnings = verdict.warnings();
+    }
+    response.audit_annotations = record.annotations();
+    Ok(response)
+}
+
+fn unsupported<'a>(uid: &'a str, message: &str) -> Response<'a> {
+    let message = format!("{}: {message}", Reason::UnsupportedObject);
+    let mut response = Response::deny(uid, Status::denied(message, Vec::new()));
+    response.audit_annotations = vec![
+        ("decision", Decision::Denied.as_str().to_owned()),
+        ("reason", Reason::UnsupportedObject.as_str().to_owned()),
+    ];
+    response
+}

@@ -1,0 +1,104 @@
+//! [`View`]: one state of the policies, seen from one namespace. A request is judged by one view (P8).
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::verdict::{Denial, ImageVerdict, Outcome, Remark};
+use super::{Circumstances, Resolve, judge};
+use crate::image::ImageReference;
+use crate::policy::{
+    Labels, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot, Reason, UnmatchedImages,
+};
+
+/// The policies as one namespace sees them, or why nothing can be said of any image in it.
+#[derive(Debug)]
+pub struct View {
+    state: Result<(Arc<PolicySet>, NamespaceView), Denial>,
+}
+
+impl View {
+    /// A view whose parts are known.
+    pub fn new(policies: Arc<PolicySet>, namespace: NamespaceView) -> Self {
+        Self { state: Ok((policies, namespace)) }
+    }
+
+    /// Takes the policies as they are now. A namespace that is not in memory is read, by `deadline` at the latest: it
+    /// is never taken for one without labels (A19). What cannot be read denies.
+    pub async fn of(
+        policies: PolicySnapshot,
+        namespaces: &dyn NamespaceLabels,
+        namespace: &str,
+        deadline: Instant,
+    ) -> Self {
+        let PolicySnapshot::Synced(policies) = policies else {
+            let message = "the policies are not loaded yet; try again in a moment";
+            return Self { state: Err(Denial::unavailable(None, Reason::NotSynced, message)) };
+        };
+        let labels = labels(namespaces, namespace, deadline).await;
+        Self { state: labels.map(|labels| (policies, NamespaceView::new(namespace, labels))) }
+    }
+
+    /// What the policies say of `image`, a string as a pod spec has it.
+    pub async fn judge_image(
+        &self,
+        resolver: &dyn Resolve,
+        image: &str,
+        circumstances: Circumstances<'_>,
+    ) -> ImageVerdict {
+        let (policies, namespace) = match &self.state {
+            Ok(state) => state,
+            Err(denial) => return ImageVerdict::of(image, Outcome::Denied(vec![denial.clone()])),
+        };
+        match ImageReference::parse(image) {
+            Ok(reference) => {
+                let selection = policies.select(namespace, &reference);
+                judge(resolver, policies, selection, &reference, circumstances).await
+            }
+            Err(error) => unreadable(policies, namespace, image, &error.to_string()),
+        }
+    }
+}
+
+/// From memory; where they are not there, live. What the caller is told when that fails is NotSynced: which policies
+/// hold is not known yet.
+async fn labels(
+    namespaces: &dyn NamespaceLabels,
+    namespace: &str,
+    deadline: Instant,
+) -> Result<Arc<Labels>, Denial> {
+    if let Some(labels) = namespaces.cached(namespace) {
+        return Ok(labels);
+    }
+    match timeout_at(deadline, namespaces.read(namespace)).await {
+        Ok(Ok(labels)) => Ok(labels),
+        Ok(Err(error)) => Err(Denial::unavailable(
+            None,
+            Reason::NotSynced,
+            format!("which policies hold is not known: {error}; try again"),
+        )),
+        Err(_) => Err(Denial::unavailable(
+            None,
+            Reason::DeadlineExceeded,
+            format!(
+                "the labels of namespace {namespace} could not be read before the admission's deadline; try again"
+            ),
+        )),
+    }
+}
+
+/// An image that cannot be read could be anything: refused where any Deny policy covers the namespace, else it follows
+/// `--unmatched-images` (design §11).
+fn unreadable(policies: &PolicySet, namespace: &NamespaceView, image: &str, error: &str) -> ImageVerdict {
+    let denial = Denial::untrusted(None, Reason::InvalidReference, error);
+    if policies.denies_in(namespace) {
+        return ImageVerdict::of(image, Outcome::Denied(vec![denial]));
+    }
+    let mut verdict = ImageVerdict::of(image, Outcome::Unmatched);
+    match policies.unmatched() {
+        UnmatchedImages::Allow => {}
+        UnmatchedImages::Warn => verdict.remarks.push(Remark::warning(denial)),
+        UnmatchedImages::Deny => verdict.outcome = Outcome::Denied(vec![denial]),
+    }
+    verdict
+}

@@ -1,0 +1,223 @@
+//! [`Verdict`]: what one request is answered, put together from the verdicts on its images.
+
+use super::judge::{Denial, ImageVerdict, Outcome, Passed, Remark};
+use super::response::Cause;
+use super::sites::{Site, WorkloadKind};
+use super::text;
+use crate::policy::{Actions, Mutation, Reason};
+
+/// Which of the two webhooks is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// `mutate.tagseal.dev`: writes digests.
+    Mutate,
+    /// `validate.tagseal.dev`: verifies the final state.
+    Validate,
+}
+
+impl Hook {
+    /// As the log has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutate => "mutate",
+            Self::Validate => "validate",
+        }
+    }
+}
+
+/// An answer in one word, for the log and the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Refused.
+    Denied,
+    /// A mirror pod that would have been refused: it runs already, and is only reported.
+    Reported,
+    /// Digests are written.
+    Sealed,
+    /// Passes as it is.
+    Admitted,
+    /// Passes: no policy matches any image.
+    Unmatched,
+    /// Passes: an UPDATE that changes no image, or an object without images.
+    Unchanged,
+}
+
+impl Decision {
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "Denied",
+            Self::Reported => "Reported",
+            Self::Sealed => "Sealed",
+            Self::Admitted => "Admitted",
+            Self::Unmatched => "Unmatched",
+            Self::Unchanged => "Unchanged",
+        }
+    }
+}
+
+/// One image of a request, and every site that names it.
+#[derive(Debug)]
+pub struct Judged<'n> {
+    /// The sites, in the object's order. Never empty.
+    pub sites: Vec<Site<'n>>,
+    /// What the policies say.
+    pub verdict: ImageVerdict,
+}
+
+/// All images of a request, judged.
+#[derive(Debug)]
+pub struct Verdict<'n> {
+    kind: &'static WorkloadKind,
+    judged: Vec<Judged<'n>>,
+    mirror: bool,
+}
+
+impl<'n> Verdict<'n> {
+    /// Sums up for one hook. The validating hook sees the final state, and adds what is not sealed in it.
+    pub fn new(hook: Hook, kind: &'static WorkloadKind, mut judged: Vec<Judged<'n>>, mirror: bool) -> Self {
+        if hook == Hook::Validate {
+            judged.iter_mut().for_each(|image| require_seal(kind, &mut image.verdict));
+        }
+        Self { kind, judged, mirror }
+    }
+
+    /// The images.
+    pub fn images(&self) -> &[Judged<'n>] {
+        &self.judged
+    }
+
+    /// The answer, given whether the mutating hook writes anything.
+    pub fn decision(&self, sealed: bool) -> Decision {
+        let mut verdicts = self.judged.iter().map(|image| &image.verdict.outcome);
+        if verdicts.clone().any(|outcome| matches!(outcome, Outcome::Denied(_))) {
+            return if self.mirror { Decision::Reported } else { Decision::Denied };
+        }
+        match () {
+            () if sealed => Decision::Sealed,
+            () if self.judged.is_empty() => Decision::Unchanged,
+            () if verdicts.all(|outcome| *outcome == Outcome::Unmatched) => Decision::Unmatched,
+            () => Decision::Admitted,
+        }
+    }
+
+    /// The sites into which the mutating hook writes, and what.
+    pub fn seals(&self) -> impl Iterator<Item = (Site<'n>, &str)> {
+        let kind = self.kind;
+        let images = self.judged.iter().filter(|_| !self.mirror);
+        images
+            .filter_map(move |image| {
+                let passed = image.verdict.passed()?;
+                let sealed = passed.sealed.as_deref()?;
+                is_written(kind, passed.mutation).then_some((image, sealed))
+            })
+            .flat_map(|(image, sealed)| image.sites.iter().map(move |site| (*site, sealed)))
+    }
+
+    /// What decides: the first denied image's own headline.
+    pub fn headline(&self) -> Option<&Denial> {
+        self.judged.iter().find_map(|image| image.verdict.headline())
+    }
+
+    /// One text for each denied image: its sites, the image, every reason and what would fix it.
+    pub fn failures(&self) -> Vec<String> {
+        let denied = self.judged.iter().filter(|image| !image.verdict.denials().is_empty());
+        denied
+            .map(|image| {
+                let reasons: Vec<_> = image.verdict.denials().iter().map(text::denial).collect();
+                format!("{}: {}", image.title(), reasons.join("; also "))
+            })
+            .collect()
+    }
+
+    /// The same for machines, one for each site and reason.
+    pub fn causes(&self) -> Vec<Cause> {
+        const MOST: usize = 64;
+        let each = self.judged.iter().flat_map(|image| {
+            let denials = image.verdict.denials().iter();
+            denials.flat_map(|denial| image.sites.iter().map(move |site| (site, denial)))
+        });
+        each.take(MOST)
+            .map(|(site, denial)| Cause {
+                reason: denial.reason().as_str(),
+                message: text::denial(denial),
+                field: site.field_path(self.kind),
+            })
+            .collect()
+    }
+
+    /// What Warn policies found, and what should be done soon.
+    pub fn warnings(&self) -> Vec<String> {
+        let texts = self.judged.iter().flat_map(|image| {
+            let remarks = image.remarks(|actions| actions.warn);
+            remarks
+                .into_iter()
+                .chain(image.verdict.warnings.iter().cloned().map(|w| format!("{}: {w}", image.title())))
+        });
+        text::bounded_warnings(texts.map(|warning| format!("tagseal: {warning}")).collect())
+    }
+
+    /// What Audit policies found.
+    pub fn audit_findings(&self) -> Vec<String> {
+        self.judged.iter().flat_map(|image| image.remarks(|actions| actions.audit)).collect()
+    }
+}
+
+impl Judged<'_> {
+    /// `container "web", init container "setup": image registry.example.com/shop/web:1.4`
+    fn title(&self) -> String {
+        const MOST: usize = 8;
+        let mut sites: Vec<_> = self.sites.iter().take(MOST).map(ToString::to_string).collect();
+        if self.sites.len() > MOST {
+            sites.push(format!("{} more", self.sites.len() - MOST));
+        }
+        format!("{}: image {}", sites.join(", "), text::image(&self.verdict.image))
+    }
+
+    fn remarks(&self, to: impl Fn(Actions) -> bool) -> Vec<String> {
+        let remarks = self.verdict.remarks.iter().filter(|remark| to(remark.actions));
+        remarks.map(|remark| format!("{}: {}", self.title(), text::denial(&remark.denial))).collect()
+    }
+}
+
+/// Whether the mutating hook writes digests into objects of this kind (design §2 "Where the digest is written").
+fn is_written(kind: &WorkloadKind, mutation: Mutation) -> bool {
+    match mutation {
+        Mutation::None => false,
+        Mutation::Pods => kind.is_pod(),
+        Mutation::Workloads => true,
+    }
+}
+
+/// Whether images must carry their digest in the final state: always in a pod; in a template where the policy has
+/// templates sealed, or nothing sealed at all.
+fn must_be_sealed(kind: &WorkloadKind, mutation: Mutation) -> bool {
+    kind.is_pod() || mutation != Mutation::Pods
+}
+
+/// NotSealed: the image resolved, but the object as it would be stored names it without its digest. No mutator after
+/// the mutating hook, and none that is missing, can so undo the seal (design §3).
+fn require_seal(kind: &WorkloadKind, verdict: &mut ImageVerdict) {
+    let Outcome::Passed(Passed { sealed: Some(sealed), mutation, actions, .. }) = &verdict.outcome else {
+        return;
+    };
+    if !must_be_sealed(kind, *mutation) {
+        return;
+    }
+    let message = match mutation {
+        Mutation::None => format!(
+            "the policy has mutation None, so images must arrive with their digest: write {sealed} (`tagseal pin` does)"
+        ),
+        Mutation::Pods | Mutation::Workloads => format!(
+            "signed, but without its digest: the webhook mutate.tagseal.dev did not run, or a later one undid it; \
+             try again, or write {sealed}"
+        ),
+    };
+    let denial = Denial::untrusted(verdict.policies.first().map(|id| &**id), Reason::NotSealed, message);
+    let actions = *actions;
+    if actions.deny {
+        verdict.outcome = Outcome::Denied(vec![denial]);
+    } else {
+        verdict.remarks.push(Remark { actions, denial });
+    }
+}

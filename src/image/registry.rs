@@ -1,0 +1,91 @@
+//! Registry hosts: every spelling of one registry becomes one name (design §2 "Images and patterns").
+
+use std::net::Ipv6Addr;
+
+/// The registry of names that name none.
+pub const DOCKER_HUB: &str = "docker.io";
+
+const DOCKER_HUB_ALIASES: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
+
+/// The longest host name (RFC 1035).
+const MAX_HOST_LEN: usize = 253;
+
+/// Why a string is not a registry host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostError {
+    /// The host itself.
+    Host,
+    /// The port.
+    Port,
+}
+
+/// Whether the first component of a name is a registry: docker's rule. Anything else is a repository of Docker Hub.
+pub fn is_registry(component: &str) -> bool {
+    component == "localhost"
+        || component.contains(['.', ':'])
+        || component.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// The one name of a registry: lower case, without trailing dot, `:443` and leading zeros of its port, an IPv6 address in
+/// its shortest form, Docker Hub's hosts as `docker.io`.
+///
+/// A host that without `:443` would read as a repository of Docker Hub (`Registry`, `registry:443`) keeps it.
+///
+/// # Errors
+/// [`HostError`] for what distribution's reference grammar does not take as a host either.
+pub fn normalise(registry: &str) -> Result<String, HostError> {
+    let (host, port) = split_port(registry)?;
+    let host = match host.strip_prefix('[') {
+        Some(rest) => ipv6(rest.strip_suffix(']').ok_or(HostError::Host)?)?,
+        None => domain(host)?,
+    };
+    let port = port.map(parse_port).transpose()?.filter(|port| *port != 443);
+    Ok(match port {
+        None if DOCKER_HUB_ALIASES.contains(&host.as_str()) => DOCKER_HUB.to_owned(),
+        None if !is_registry(&host) => format!("{host}:443"),
+        None => host,
+        Some(port) => format!("{host}:{port}"),
+    })
+}
+
+fn split_port(registry: &str) -> Result<(&str, Option<&str>), HostError> {
+    if let Some(end) = registry.strip_prefix('[').and_then(|rest| rest.find(']')) {
+        let (host, rest) = registry.split_at(end + 2);
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(HostError::Host),
+        };
+    }
+    Ok(match registry.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (registry, None),
+    })
+}
+
+fn parse_port(port: &str) -> Result<u16, HostError> {
+    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    match port.parse::<u16>() {
+        Ok(number) if digits && number != 0 => Ok(number),
+        _ => Err(HostError::Port),
+    }
+}
+
+fn ipv6(address: &str) -> Result<String, HostError> {
+    let address: Ipv6Addr = address.parse().map_err(|_| HostError::Host)?;
+    Ok(format!("[{address}]"))
+}
+
+fn domain(host: &str) -> Result<String, HostError> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let label_fits = |label: &str| {
+        label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if host.len() > MAX_HOST_LEN || !host.split('.').all(label_fits) {
+        return Err(HostError::Host);
+    }
+    Ok(host.to_ascii_lowercase())
+}

@@ -1,0 +1,139 @@
+//! The routes: `/mutate`, `/validate`, `/healthz`, `/readyz`. Exposed, so that tests call it without a socket.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Query, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures::FutureExt;
+use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::health::Readiness;
+use crate::admission::{Admission, AnswerError, Hook};
+
+/// The largest body, in bytes. An object is at most 3 MiB in the API server's own requests (1.5 MiB in etcd), and an
+/// UPDATE carries two.
+pub const MAX_BODY: usize = 8 * 1024 * 1024;
+/// What is left of the API server's time to bring our reason to it.
+const MARGIN: Duration = Duration::from_secs(1);
+/// The API server's time where it does not say (`timeoutSeconds` of the webhooks).
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that the API server lets a webhook take.
+const LONGEST: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone)]
+struct Webhook {
+    admission: Arc<Admission>,
+    readiness: Readiness,
+}
+
+/// The whole HTTP surface.
+pub fn router(admission: Arc<Admission>, readiness: Readiness) -> Router {
+    Router::new()
+        .route("/mutate", post(mutate))
+        .route("/validate", post(validate))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(catch_panics))
+        .with_state(Webhook { admission, readiness })
+}
+
+/// `?timeout=10s`, as the API server adds it.
+#[derive(Debug, Deserialize)]
+struct Call {
+    timeout: Option<String>,
+}
+
+async fn mutate(state: State<Webhook>, call: Query<Call>, request: Request) -> Response {
+    review(Hook::Mutate, state, call, request).await
+}
+
+async fn validate(state: State<Webhook>, call: Query<Call>, request: Request) -> Response {
+    review(Hook::Validate, state, call, request).await
+}
+
+async fn review(
+    hook: Hook,
+    State(webhook): State<Webhook>,
+    Query(call): Query<Call>,
+    request: Request,
+) -> Response {
+    if !is_json(request.headers()) {
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json\n")
+            .into_response();
+    }
+    let deadline = Instant::now() + budget(call.timeout.as_deref());
+    let body = match timeout_at(deadline, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(rejection)) => return rejection.into_response(),
+        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response(),
+    };
+    match webhook.admission.answer(hook, &body, deadline).await {
+        Ok(answer) => {
+            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response()
+        }
+        Err(AnswerError::Unreadable(error)) => {
+            tracing::info!(hook = hook.as_str(), %error, "unreadable request");
+            (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
+        }
+        Err(error @ AnswerError::Unwritable(_)) => {
+            tracing::error!(hook = hook.as_str(), %error, "no answer");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// How long the answer may take: a second less than the caller waits (design §11, deadlines), half where it waits for
+/// less than two.
+fn budget(timeout: Option<&str>) -> Duration {
+    let given = timeout.and_then(seconds).unwrap_or(TIMEOUT).min(LONGEST);
+    given.saturating_sub(MARGIN).max(given / 2)
+}
+
+/// A Go duration in whole seconds or milliseconds, which are all that `timeoutSeconds` can make.
+fn seconds(timeout: &str) -> Option<Duration> {
+    match timeout.strip_suffix("ms") {
+        Some(milliseconds) => milliseconds.parse().ok().map(Duration::from_millis),
+        None => timeout.strip_suffix('s')?.parse().ok().map(Duration::from_secs),
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+async fn ready(State(webhook): State<Webhook>) -> Response {
+    let missing = webhook.readiness.missing(webhook.admission.is_synced());
+    if missing.is_empty() {
+        return "ok".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", missing.join("; "))).into_response()
+}
+
+/// A panic is a defect, but one request's: it is logged, answered with 500 and the server goes on. With
+/// `failurePolicy: Fail` that still denies.
+async fn catch_panics(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| {
+        tracing::error!(path, panic = panic_message(&*panic), "a request panicked");
+        (StatusCode::INTERNAL_SERVER_ERROR, "tagseal failed on this request; its log says more\n")
+            .into_response()
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let owned = || panic.downcast_ref::<String>().map(String::as_str);
+    panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or("no message")
+}
