@@ -5,11 +5,14 @@
 
 mod compile;
 mod demand;
+mod duration;
 mod finding;
 mod load;
 mod namespace;
 mod objects;
 mod reason;
+mod requirement;
+mod selector;
 mod set;
 
 pub use compile::{CompileContext, CompiledPolicy, PolicyError, PolicyKind, UnknownFields, compile};

@@ -18,6 +18,7 @@ mod budget;
 mod commit;
 mod core;
 mod disk;
+mod docker_auths;
 mod driver;
 mod entries;
 mod entry;
@@ -40,7 +41,8 @@ mod state;
 mod status;
 mod warnings;
 
-pub use crate::policy::TrustServer;
+pub use crate::policy::{CredentialsSource, TrustServer};
+pub use docker_auths::{DockerAuths, DockerAuthsError};
 pub use error::{Refusal, Unavailable, Untrusted};
 pub use maintain::Maintenance;
 pub use report::{Report, ReportQuestion};

@@ -1,7 +1,9 @@
 //! Admission and webhook, in-process: bytes in to bytes out.
 
 mod certificate;
+mod log;
 mod review;
+mod router;
 mod server;
 mod tls;
 mod world;

@@ -35,7 +35,7 @@ pub enum AnswerError {
 pub struct Admission {
     resolver: Arc<dyn Resolve>,
     policies: watch::Receiver<PolicySnapshot>,
-    namespaces: Arc<dyn NamespaceLabels>,
+    namespaces: Option<Arc<dyn NamespaceLabels>>,
 }
 
 impl fmt::Debug for Admission {
@@ -45,11 +45,12 @@ impl fmt::Debug for Admission {
 }
 
 impl Admission {
-    /// An admission by the policies that `policies` shows at the time of each request.
+    /// An admission by the policies that `policies` shows at the time of each request. Without `namespaces` (no cluster)
+    /// nothing is known of any namespace but its name, and every selector counts as matching.
     pub fn new(
         resolver: Arc<dyn Resolve>,
         policies: watch::Receiver<PolicySnapshot>,
-        namespaces: Arc<dyn NamespaceLabels>,
+        namespaces: Option<Arc<dyn NamespaceLabels>>,
     ) -> Self {
         Self { resolver, policies, namespaces }
     }
@@ -126,7 +127,7 @@ impl Admission {
             return Vec::new();
         }
         let snapshot = self.policies.borrow().clone();
-        let view = View::of(snapshot, &*self.namespaces, request.namespace(), deadline).await;
+        let view = View::of(snapshot, self.namespaces.as_deref(), request.namespace(), deadline).await;
         let grant = grant(request.namespace(), pod);
         let circumstances = Circumstances { grant: &grant, deadline, dry_run: request.is_dry_run() };
         let verdicts =

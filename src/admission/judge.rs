@@ -66,18 +66,17 @@ async fn judge(
 
 /// `--unmatched-images`
 fn unmatched(rule: UnmatchedImages, image: &str) -> ImageVerdict {
-    let denial = || {
-        Denial::untrusted(
-            None,
-            Reason::NoPolicy,
-            "no policy matches this image; add it to a policy's images, or to one that excludes it by name",
-        )
-    };
+    let denial = |message| Denial::untrusted(None, Reason::NoPolicy, message);
     let mut verdict = ImageVerdict::of(image, Outcome::Unmatched);
     match rule {
         UnmatchedImages::Allow => {}
-        UnmatchedImages::Warn => verdict.remarks.push(Remark::warning(denial())),
-        UnmatchedImages::Deny => verdict.outcome = Outcome::Denied(vec![denial()]),
+        UnmatchedImages::Warn => {
+            verdict.remarks.push(Remark::warning(denial("no policy matches this image")));
+        }
+        UnmatchedImages::Deny => {
+            let message = "no policy matches this image, and such images are refused here; name it in the images of a policy";
+            verdict.outcome = Outcome::Denied(vec![denial(message)]);
+        }
     }
     verdict
 }

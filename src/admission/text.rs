@@ -33,9 +33,15 @@ fn escaped(c: char) -> impl Iterator<Item = char> {
     control.into_iter().flatten().chain(plain)
 }
 
-/// An image as it was written, safe to repeat.
+/// An image as it was written, safe to repeat: what is not ASCII is no image name, and could look like another one.
 pub fn image(image: &str) -> Cow<'_, str> {
-    if image.is_empty() { "(no image)".into() } else { one_line(image, IMAGE) }
+    if image.is_empty() {
+        return "(no image)".into();
+    }
+    if image.is_ascii() {
+        return one_line(image, IMAGE);
+    }
+    one_line(&image.escape_default().to_string(), IMAGE).into_owned().into()
 }
 
 /// `NotSigned (ClusterTrustPolicy production): no required role lists …`
@@ -86,4 +92,47 @@ pub fn bounded_warnings(warnings: Vec<String>) -> Vec<String> {
         bounded.push(format!("tagseal: {dropped} more warnings are in its log"));
     }
     bounded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{PolicyId, Reason};
+
+    #[test]
+    fn one_line_escapes_controls_and_cuts_between_characters() {
+        assert_eq!(one_line("a\nb\u{1b}[31m\u{0}", 99), "a\\nb\\u{1b}[31m\\u{0}");
+        assert_eq!(one_line("müll", 5), "müll");
+        assert_eq!(one_line("müüüll", 6), "mü…");
+        assert_eq!(image(""), "(no image)");
+        assert_eq!(image(&"x".repeat(10_000)).len(), IMAGE);
+        assert_eq!(image("sh\u{202e}op"), "sh\\u{202e}op");
+    }
+
+    #[test]
+    fn a_denial_names_its_policy_and_several_stand_on_lines_of_their_own() {
+        let policy = PolicyId { namespace: Some("shop".into()), name: "strict".into() };
+        let named = Denial::untrusted(Some(&policy), Reason::NotSigned, "nobody\nsigned");
+        assert_eq!(denial(&named), "NotSigned (TrustPolicy shop/strict): nobody\\nsigned");
+        let nameless = Denial::untrusted(None, Reason::NoPolicy, "none");
+        assert_eq!(denial(&nameless), "NoPolicy: none");
+        assert_eq!(denials(&["a".into()]), "a");
+        assert_eq!(denials(&["a".into(), "b".into()]), "2 images are refused:\n- a\n- b");
+        let many = denials(&vec!["x".repeat(1000); 100]);
+        assert!(
+            many.starts_with("100 images are refused:\n- xxx") && many.ends_with("\n- and 68 more"),
+            "{}",
+            many.len()
+        );
+    }
+
+    #[test]
+    fn warnings_are_told_once_within_the_api_servers_bounds() {
+        let warnings = bounded_warnings(vec!["a".into(), "b\n".into(), "a".into()]);
+        assert_eq!(warnings, ["a", "b\\n"]);
+        let many = bounded_warnings((0..100).map(|n| format!("{n}{}", "x".repeat(500))).collect());
+        assert!(many.iter().all(|warning| warning.len() <= WARNING));
+        assert!(many.iter().map(String::len).sum::<usize>() <= WARNINGS);
+        assert_eq!(many.last().unwrap(), "tagseal: 85 more warnings are in its log");
+    }
 }

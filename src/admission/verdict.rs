@@ -152,7 +152,7 @@ impl<'n> Verdict<'n> {
             let remarks = image.remarks(|actions| actions.warn);
             remarks
                 .into_iter()
-                .chain(image.verdict.warnings.iter().cloned().map(|w| format!("{}: {w}", image.title())))
+                .chain(image.verdict.warnings.iter().map(|w| format!("{}: {w}", image.title())))
         });
         text::bounded_warnings(texts.map(|warning| format!("tagseal: {warning}")).collect())
     }

@@ -1,12 +1,22 @@
 //! [`compile`]: from a raw object to a [`CompiledPolicy`], whatever is wrong with it.
 
+mod notary;
+mod roots;
+mod schema;
+mod scope;
+mod signing;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(super) use self::schema::type_of;
+pub(super) use self::scope::{Namespaces, Scope};
 use super::objects::{ObjectRef, ReferencedObjects};
+use super::requirement::Requirement;
 use super::{Actions, PolicyId, TrustServer};
+use crate::api::{self, ClusterTrustPolicySpec, FirstUse, PolicySpec, TrustPolicySpec};
 
 /// Which of the two kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,16 +80,136 @@ pub struct PolicyError {
 pub struct CompiledPolicy {
     id: Arc<PolicyId>,
     actions: Actions,
+    pub(super) scope: Scope,
     server: Option<Arc<TrustServer>>,
+    pub(super) requirement: Option<Requirement>,
     references: Vec<ObjectRef>,
     errors: Vec<PolicyError>,
     warnings: Vec<String>,
 }
 
+/// The errors of one policy, as they are found.
+#[derive(Debug, Default)]
+struct Errors(Vec<PolicyError>);
+
+impl Errors {
+    fn push(&mut self, field: impl Into<String>, message: impl fmt::Display) {
+        self.0.push(PolicyError { field: field.into(), message: message.to_string() });
+    }
+
+    /// The value, or the error noted down.
+    fn keep<T, E: fmt::Display>(&mut self, field: impl Into<String>, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.push(field, error)).ok()
+    }
+}
+
 /// Compiles one raw object. It never fails: a policy that cannot be compiled is one that denies (design §1).
 pub fn compile(kind: PolicyKind, object: &Value, context: &CompileContext<'_>) -> CompiledPolicy {
-    let _ = (kind, object, context);
-    todo!()
+    let mut errors = Errors::default();
+    let mut warnings = Vec::new();
+    let id = identity(kind, object, &mut errors);
+    let spec = schema::without_nulls(object.get("spec").unwrap_or(&Value::Null));
+    let violations = schema::check(kind, &spec);
+    errors.0.extend(violations.errors);
+    match context.unknown_fields {
+        UnknownFields::Refuse => errors.0.extend(violations.unknown),
+        UnknownFields::Warn => warnings.extend(violations.unknown.iter().map(ToString::to_string)),
+    }
+    let decodable = errors.0.is_empty();
+    // Whatever else is wrong: which images in which namespaces, what is done to them, and where their trust data is.
+    let (scope, actions) = scope::read(&id, &spec, &mut errors);
+    let server = notary::read_server(&spec, &mut errors);
+
+    let namespace = id.namespace.clone().unwrap_or_else(|| context.system_namespace.to_owned());
+    let mut lookup = notary::Lookup { objects: context.objects, namespace, references: Vec::new() };
+    let decoded = decodable.then(|| decode(kind, spec, &mut errors)).flatten();
+    let compiled = decoded
+        .zip(server.clone())
+        .and_then(|((spec, first_use), url)| requirement(spec, first_use, url, &mut lookup, &mut errors));
+    let server = match &compiled {
+        Some(requirement) => Some(Arc::clone(&requirement.server)),
+        None => server.map(|url| Arc::new(TrustServer { url, ca_pem: None, token_realms: Vec::new() })),
+    };
+    let requirement = compiled.filter(|_| errors.0.is_empty());
+    let references = lookup.references;
+    CompiledPolicy {
+        id: Arc::new(id),
+        actions,
+        scope,
+        server,
+        requirement,
+        references,
+        errors: errors.0,
+        warnings,
+    }
+}
+
+fn identity(kind: PolicyKind, object: &Value, errors: &mut Errors) -> PolicyId {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).filter(|s| !s.is_empty());
+    let name = text("/metadata/name");
+    if name.is_none() {
+        errors.push("metadata.name", "is missing, and must be there");
+    }
+    let namespace = match kind {
+        PolicyKind::Cluster => None,
+        PolicyKind::Namespaced => {
+            let namespace = text("/metadata/namespace");
+            if namespace.is_none() {
+                errors
+                    .push("metadata.namespace", "is missing: a TrustPolicy is about one namespace, name it");
+            }
+            Some(namespace.unwrap_or_default().to_owned())
+        }
+    };
+    if let Some(version) = object.get("apiVersion").filter(|version| *version != api::API_VERSION) {
+        errors.push("apiVersion", format_args!("is {version}; this tagseal knows {}", api::API_VERSION));
+    }
+    PolicyId { namespace, name: name.unwrap_or_default().to_owned() }
+}
+
+fn decode(kind: PolicyKind, spec: Value, errors: &mut Errors) -> Option<(PolicySpec, FirstUse)> {
+    let decoded = match kind {
+        PolicyKind::Cluster => {
+            serde_json::from_value(spec).map(|spec: ClusterTrustPolicySpec| (spec.policy, spec.first_use))
+        }
+        PolicyKind::Namespaced => {
+            serde_json::from_value(spec).map(|spec: TrustPolicySpec| (spec.policy, FirstUse::Deny))
+        }
+    };
+    errors.keep("spec", decoded)
+}
+
+fn requirement(
+    spec: PolicySpec,
+    first_use: FirstUse,
+    url: url::Url,
+    lookup: &mut notary::Lookup<'_>,
+    errors: &mut Errors,
+) -> Option<Requirement> {
+    let server = notary::server(url, &spec.notary, lookup, errors);
+    let credentials = notary::credentials(spec.notary.credentials, lookup, errors);
+    let rewrite = notary::rewrite(&spec.notary.rewrite, errors);
+    let roots = roots::compile(&spec.roots, spec.root_rotation, first_use, errors);
+    let delegations = signing::delegations(spec.required_delegations, spec.threshold, errors);
+    let (freshness, accept_for) = signing::durations(&spec.freshness, &spec.superseded_digests, errors);
+    Some(Requirement {
+        server: Arc::new(server?),
+        credentials,
+        rewrite,
+        roots,
+        delegations: delegations.map(Arc::new),
+        digest_references: match spec.digest_references {
+            api::DigestReferences::Verify => super::DigestReferences::Verify,
+            api::DigestReferences::Allow => super::DigestReferences::Allow,
+        },
+        accept_for,
+        mutation: match spec.mutation {
+            api::Mutation::None => super::Mutation::None,
+            api::Mutation::Pods => super::Mutation::Pods,
+            api::Mutation::Workloads => super::Mutation::Workloads,
+        },
+        freshness,
+    })
 }
 
 impl CompiledPolicy {

@@ -1,12 +1,22 @@
 //! [`PolicySet`]: all policies at one moment, and what they ask of one image.
 
+mod children;
+mod conflicts;
+mod index;
+mod namespaces;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use url::Url;
 
-use super::{Actions, CompiledPolicy, Demand, Mutation, NamespaceView, PolicyError, PolicyId, Reason};
+use self::index::PolicyNumber;
+use self::namespaces::ByNamespace;
+use super::{
+    Actions, CompiledPolicy, Demand, Freshness, Mutation, NamespaceView, PolicyError, PolicyId, Reason,
+};
 use crate::image::ImageReference;
+use crate::tuf::{Gun, NameError};
 
 /// What becomes of an image that no policy matches (`--unmatched-images`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -70,26 +80,82 @@ pub enum Selection {
 #[derive(Debug, Default)]
 pub struct PolicySet {
     options: SetOptions,
+    /// Cluster policies first, then by name: their numbers are their order.
+    members: Vec<Member>,
+    index: ByNamespace,
+}
+
+#[derive(Debug)]
+struct Member {
+    policy: Arc<CompiledPolicy>,
+    /// What is wrong with it among the others.
+    conflicts: Vec<PolicyError>,
 }
 
 impl PolicySet {
-    /// Builds the set. A namespaced policy whose trust server no cluster policy names, nor `options`, is broken in it.
+    /// Builds the set. A namespaced policy whose trust server no cluster policy names, nor `options`, is broken in it; so are
+    /// two policies of one name.
     pub fn new(policies: impl IntoIterator<Item = Arc<CompiledPolicy>>, options: SetOptions) -> Self {
-        let _ = policies;
-        Self { options }
+        let mut policies: Vec<_> = policies.into_iter().collect();
+        policies.sort_by(|a, b| a.id().cmp(b.id()));
+        let members = conflicts::find(&policies, &options.trust_servers);
+        let members: Vec<Member> = policies
+            .into_iter()
+            .zip(members)
+            .map(|(policy, conflicts)| Member { policy, conflicts })
+            .collect();
+        let mut index = ByNamespace::default();
+        for (member, number) in members.iter().zip(0..) {
+            index.insert(&member.policy.scope, number);
+        }
+        Self { options, members, index }
     }
 
     /// What the policies that match ask of `image` in `namespace`.
     pub fn select(&self, namespace: &NamespaceView, image: &ImageReference) -> Selection {
-        let _ = (namespace, image);
-        todo!()
+        let hits = self.index.find(namespace, image);
+        if hits.is_empty() {
+            return Selection::Unmatched;
+        }
+        let own_name = Gun::new(image.name());
+        let (mut deny, mut observe, mut objections) = (Vec::new(), Vec::new(), Vec::new());
+        for hit in hits {
+            let Some(member) = self.member(hit.policy) else { continue };
+            let scope = &member.policy.scope;
+            if !scope.covers(namespace) || scope.exclude.iter().any(|pattern| pattern.excludes(image)) {
+                continue;
+            }
+            // A tag that an exclude takes out, beside a digest that no exclude can, is ignored like one that no include
+            // covers (attacks P10).
+            let tag_covered =
+                hit.tag_covered && !scope.exclude.iter().any(|pattern| pattern.covers_tag(image));
+            let demand = member.demand(image, &own_name, tag_covered);
+            let actions = member.policy.actions();
+            match demand {
+                demand if !actions.deny => observe.push(Observed { actions, demand }),
+                Ok(demand) => deny.push(demand),
+                Err(objection) => objections.push(objection),
+            }
+        }
+        if !objections.is_empty() {
+            return Selection::Invalid(objections);
+        }
+        if deny.is_empty() && observe.is_empty() {
+            return Selection::Unmatched;
+        }
+        make_strictest(&mut deny);
+        Selection::Require { deny, observe }
+    }
+
+    fn member(&self, number: PolicyNumber) -> Option<&Member> {
+        self.members.get(usize::try_from(number).ok()?)
     }
 
     /// Whether any Deny policy covers the namespace: then an image that cannot be read is InvalidReference, else it
     /// follows [`Self::unmatched`] (design §11).
     pub fn denies_in(&self, namespace: &NamespaceView) -> bool {
-        let _ = namespace;
-        todo!()
+        let denies = |member: &Member| member.policy.actions().deny && member.policy.scope.covers(namespace);
+        self.members.iter().any(denies)
     }
 
     /// What becomes of an image that no policy matches.
@@ -97,16 +163,67 @@ impl PolicySet {
         self.options.unmatched
     }
 
-    /// Every policy with what is wrong with it in this set, for status.
+    /// Every policy with what is wrong with it in this set, for status. Cluster policies first, then by name.
     pub fn policies(&self) -> impl Iterator<Item = (&Arc<CompiledPolicy>, Vec<PolicyError>)> {
-        std::iter::empty()
+        self.members.iter().map(|member| (&member.policy, member.errors().cloned().collect()))
+    }
+}
+
+impl Member {
+    fn errors(&self) -> impl Iterator<Item = &PolicyError> {
+        self.policy.errors().iter().chain(&self.conflicts)
+    }
+
+    fn demand(
+        &self,
+        image: &ImageReference,
+        own_name: &Result<Gun, NameError>,
+        tag_covered: bool,
+    ) -> Result<Demand, Objection> {
+        match &self.policy.requirement {
+            Some(requirement) if self.conflicts.is_empty() => {
+                requirement.demand(self.policy.id(), image, own_name, tag_covered)
+            }
+            _ => Err(self.broken()),
+        }
+    }
+
+    fn broken(&self) -> Objection {
+        let mut messages = self.errors().map(ToString::to_string);
+        let mut message = messages.by_ref().take(MAX_ERRORS_SHOWN).collect::<Vec<_>>().join("; ");
+        let more = messages.count();
+        if more > 0 {
+            message.push_str(&format!("; and {more} more"));
+        }
+        Objection { policy: Arc::clone(self.policy.id()), reason: Reason::InvalidPolicy, message }
+    }
+}
+
+/// A denial's message names this many errors of a policy; its status names all.
+const MAX_ERRORS_SHOWN: usize = 3;
+
+/// Where Deny policies differ in `mutation` or `freshness` the strictest holds (design §2).
+fn make_strictest(demands: &mut [Demand]) {
+    let Some(mutation) = demands.iter().map(|demand| demand.mutation).min() else { return };
+    let revalidate_after = demands.iter().map(|demand| demand.freshness.revalidate_after).min();
+    let max_staleness = demands.iter().map(|demand| demand.freshness.max_staleness).min();
+    for demand in demands {
+        demand.mutation = mutation;
+        let own = demand.freshness;
+        demand.freshness = Freshness {
+            revalidate_after: revalidate_after.unwrap_or(own.revalidate_after),
+            max_staleness: max_staleness.unwrap_or(own.max_staleness),
+        };
     }
 }
 
 impl Selection {
     /// Where the digest is written: the strictest of the Deny policies; where none matches, of the others.
     pub fn mutation(&self) -> Option<Mutation> {
-        todo!()
+        let Self::Require { deny, observe } = self else { return None };
+        let observed = observe.iter().filter_map(|observed| observed.demand.as_ref().ok());
+        let denying = deny.iter().map(|demand| demand.mutation).min();
+        denying.or_else(|| observed.map(|demand| demand.mutation).min())
     }
 }
 

@@ -62,7 +62,10 @@ impl<'a> Asking<'a> {
     pub(super) fn new(core: &'a Arc<Core>, question: Question<'a>) -> Result<Self, Refusal> {
         let demand = question.demand;
         let asked = core.moment();
-        let entry = core.entries.entry(demand, asked).map_err(|Full| full(&question))?;
+        let entry = core
+            .entries
+            .entry(&demand.server, &demand.gun, &demand.anchors, asked)
+            .map_err(|Full| full(&question))?;
         entry.touch(&demand.freshness, asked.wall);
         let accessor = Accessor::new(&demand.credentials, question.grant, question.image.registry());
         let roles = roles_of(demand);

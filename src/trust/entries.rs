@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::entry::{Entry, EntryKey};
 use super::moment::Moment;
 use crate::digest::Digest;
-use crate::policy::Demand;
-use crate::tuf::Anchors;
+use crate::policy::TrustServer;
+use crate::tuf::{Anchors, Gun};
 
 const SHARDS: usize = 16;
 
@@ -53,13 +53,16 @@ impl Entries {
         }
     }
 
-    /// The entry for a demand, made if need be.
-    pub(super) fn entry(&self, demand: &Demand, now: Moment) -> Result<Arc<Entry>, Full> {
-        let key = EntryKey {
-            server: Arc::clone(&demand.server),
-            gun: demand.gun.clone(),
-            anchors: self.fingerprint(&demand.anchors),
-        };
+    /// The entry of a repository, made if need be.
+    pub(super) fn entry(
+        &self,
+        server: &Arc<TrustServer>,
+        gun: &Gun,
+        anchors: &Arc<Anchors>,
+        now: Moment,
+    ) -> Result<Arc<Entry>, Full> {
+        let (server, gun) = (Arc::clone(server), gun.clone());
+        let key = EntryKey { server, gun, anchors: self.fingerprint(anchors) };
         let shard = self.shard(&key);
         if let Some(found) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(found));
@@ -71,7 +74,7 @@ impl Entries {
         if let Some(found) = shard.get(&key) {
             return Ok(Arc::clone(found));
         }
-        let entry = Arc::new(Entry::new(key.clone(), demand, now.wall));
+        let entry = Arc::new(Entry::new(key.clone(), Arc::clone(anchors), now.wall));
         shard.insert(key, Arc::clone(&entry));
         self.room.fetch_sub(1, Ordering::Relaxed);
         Ok(entry)

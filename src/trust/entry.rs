@@ -15,7 +15,7 @@ use super::grant::Grants;
 use super::moment::Moment;
 use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::digest::Digest;
-use crate::policy::{Demand, Freshness, TrustServer};
+use crate::policy::{Freshness, TrustServer};
 use crate::tuf::{Anchors, Gun, RoleName, TrustedRepository};
 
 /// Roles beyond this many are not added to what an entry loads: policies name a handful.
@@ -118,12 +118,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(key: EntryKey, demand: &Demand, now: Timestamp) -> Self {
+    pub(super) fn new(key: EntryKey, anchors: Arc<Anchors>, now: Timestamp) -> Self {
         let state_key =
             RepositoryKey { server: key.server.url.to_string(), gun: key.gun.clone(), anchors: key.anchors };
-        let entry = Self {
+        Self {
             key,
-            anchors: Arc::clone(&demand.anchors),
+            anchors,
             state_key,
             flights: Mutex::default(),
             grants: Grants::default(),
@@ -138,9 +138,7 @@ impl Entry {
             used: AtomicI64::new(now.as_second()),
             revalidate_after: AtomicU64::new(u64::MAX),
             max_staleness: AtomicU64::new(u64::MAX),
-        };
-        entry.touch(&demand.freshness, now);
-        entry
+        }
     }
 
     /// Notes that the entry is in use, and how fresh its strictest policy wants it.

@@ -6,7 +6,7 @@ use super::error::Refusal;
 use super::source::SourceError;
 use super::state::{RepositoryKey, StateError};
 use crate::policy::Reason;
-use crate::tuf::{FileName, RoleName, TufError};
+use crate::tuf::{FileName, RoleName, RoleProblem, TufError};
 
 /// Why files could not be fetched. The update knows only that they could not.
 #[derive(Debug, Default)]
@@ -58,6 +58,16 @@ pub(super) fn refusal(error: &TufError, causes: &Causes, key: &RepositoryKey) ->
         // Nothing was learned about the image.
         Reason::TrustServerUnreachable | Reason::StateUnavailable => Refusal::unavailable(reason, message),
         _ => Refusal::untrusted(reason, message),
+    }
+}
+
+/// Why a publisher's role is unusable, by itself: `inspect` has no policy to say `DelegationUnusable`.
+pub(super) fn of_role(problem: &RoleProblem) -> Reason {
+    match problem {
+        RoleProblem::Unusable { error, .. } => reason(error),
+        RoleProblem::Missing { .. } | RoleProblem::NotDelegated { .. } | RoleProblem::NotLoaded { .. } => {
+            Reason::DelegationMissing
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::refresh::Plan;
 use super::source::Grant;
 use super::warnings;
 use crate::policy::{Demand, Reason};
-use crate::tuf::TrustedRepository;
+use crate::tuf::{RoleName, TrustedRepository};
 
 /// A repository to report on.
 #[derive(Debug, Clone, Copy)]
@@ -43,14 +43,26 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+impl Report {
+    /// Every delegation that its publisher left unusable, with its own reason (`Expired`, `ThresholdNotMet`,
+    /// `InvalidSignature`, `DelegationMissing`) and a message.
+    pub fn unusable(&self) -> Vec<(RoleName, Reason, String)> {
+        let unusable = self.repository.unusable(self.now, self.clock_skew).into_iter();
+        unusable.map(|(role, problem)| (role, fault::of_role(&problem), problem.to_string())).collect()
+    }
+}
+
 impl Core {
     pub(super) async fn report(&self, question: ReportQuestion<'_>) -> Result<Report, Refusal> {
-        let entry = self.entries.entry(question.demand, self.moment()).map_err(|Full| {
-            Refusal::unavailable(
-                Reason::TrustServerUnreachable,
-                "too many repositories are being looked up at once",
-            )
-        })?;
+        let entry = self
+            .entries
+            .entry(&question.demand.server, &question.demand.gun, &question.demand.anchors, self.moment())
+            .map_err(|Full| {
+                Refusal::unavailable(
+                    Reason::TrustServerUnreachable,
+                    "too many repositories are being looked up at once",
+                )
+            })?;
         timeout_at(question.deadline, self.report_on(&entry, question)).await.unwrap_or_else(|_| {
             let message = format!("{}: no answer before the deadline", question.demand.gun);
             Err(Refusal::unavailable(Reason::DeadlineExceeded, message))

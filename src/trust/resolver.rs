@@ -125,7 +125,7 @@ impl Resolver {
     }
 
     /// Keeps the repositories in use fresh, for ever. `serve` runs it beside the webhook.
-    pub async fn maintain(&self) {
+    pub async fn maintain(self: Arc<Self>) {
         self.0.maintain().await;
     }
 

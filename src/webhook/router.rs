@@ -137,3 +137,41 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let owned = || panic.downcast_ref::<String>().map(String::as_str);
     panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_a_second_less_than_the_api_servers() {
+        for (timeout, milliseconds) in [
+            (Some("10s"), 9000),
+            (None, 9000),
+            (Some("30s"), 29_000),
+            (Some("300s"), 29_000),
+            (Some("3s"), 2000),
+            (Some("1s"), 500),
+            (Some("500ms"), 250),
+            (Some("0s"), 0),
+            (Some("1h0m0s"), 9000),
+            (Some("-1s"), 9000),
+            (Some("99999999999999999999s"), 9000),
+            (Some(""), 9000),
+        ] {
+            assert_eq!(budget(timeout), Duration::from_millis(milliseconds), "{timeout:?}");
+        }
+    }
+
+    #[test]
+    fn json_is_recognised_with_its_parameters() {
+        let headers =
+            |value: &'static str| HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
+        for value in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
+            assert!(is_json(&headers(value)), "{value}");
+        }
+        for value in ["text/plain", "application/jsonp", "application/vnd.kubernetes.protobuf", ""] {
+            assert!(!is_json(&headers(value)), "{value}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

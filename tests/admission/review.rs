@@ -57,6 +57,10 @@ impl Review {
         &self.0["request"]["object"]
     }
 
+    pub fn uid(&self) -> &str {
+        self.0["request"]["uid"].as_str().unwrap()
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         serde_json::to_vec(&self.0).unwrap()
     }

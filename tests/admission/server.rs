@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
 
 use super::certificate::{Pair, Volume, now, pair_valid, provider};
 use super::review::{Answer, Review, containers};
@@ -56,7 +57,7 @@ async fn start(pair: &Pair, limits: Limits) -> Running {
     let namespaces = Arc::new(Slow { reading: Semaphore::new(0), gate: Semaphore::new(0) });
     let snapshot = PolicySnapshot::Synced(Arc::new(PolicySet::default()));
     let (policies, watched) = watch::channel(snapshot);
-    let admission = Admission::new(Arc::new(Nothing), watched, Arc::<Slow>::clone(&namespaces));
+    let admission = Admission::new(Arc::new(Nothing), watched, Some(Arc::<Slow>::clone(&namespaces)));
     let readiness = Readiness::default();
     readiness.certificate_loaded();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -169,10 +170,21 @@ async fn a_drain_ends_when_its_time_is_up() {
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed_and_makes_room() {
     let pair = localhost();
-    let limits = Limits { handshake: Duration::from_millis(50), connections: 1, ..QUICK };
+    let limits = Limits { handshake: Duration::from_millis(100), connections: 1, ..QUICK };
     let running = start(&pair, limits).await;
-    let mut silent = TcpStream::connect(running.address).await.unwrap();
-    assert_eq!(silent.read(&mut [0; 1]).await.unwrap_or(0), 0, "expected the end of the connection");
+    let mut before_tls = TcpStream::connect(running.address).await.unwrap();
+    assert_eq!(before_tls.read(&mut [0; 1]).await.unwrap_or(0), 0, "expected the end of the connection");
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pair.der.clone().into()).unwrap();
+    let config =
+        rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let connector =
+        TlsConnector::from(Arc::new(config.unwrap().with_root_certificates(roots).with_no_client_auth()));
+    let stream = TcpStream::connect(running.address).await.unwrap();
+    let mut after_tls = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    assert_eq!(after_tls.read(&mut [0; 1]).await.unwrap_or(0), 0, "expected the end of the connection");
+
     let health = url(running.address, "/healthz");
     assert_eq!(client(&pair).get(&health).send().await.unwrap().status(), StatusCode::OK);
 }

@@ -24,16 +24,20 @@ impl View {
     }
 
     /// Takes the policies as they are now. A namespace that is not in memory is read, by `deadline` at the latest: it
-    /// is never taken for one without labels (A19). What cannot be read denies.
+    /// is never taken for one without labels (A19). What cannot be read denies. `namespaces` is `None` where there is no
+    /// cluster to ask.
     pub async fn of(
         policies: PolicySnapshot,
-        namespaces: &dyn NamespaceLabels,
+        namespaces: Option<&dyn NamespaceLabels>,
         namespace: &str,
         deadline: Instant,
     ) -> Self {
         let PolicySnapshot::Synced(policies) = policies else {
             let message = "the policies are not loaded yet; try again in a moment";
             return Self { state: Err(Denial::unavailable(None, Reason::NotSynced, message)) };
+        };
+        let Some(namespaces) = namespaces else {
+            return Self::new(policies, NamespaceView::unlabelled(namespace));
         };
         let labels = labels(namespaces, namespace, deadline).await;
         Self { state: labels.map(|labels| (policies, NamespaceView::new(namespace, labels))) }

@@ -51,7 +51,7 @@ fn a14_what_is_no_v1_review_says_why() {
     assert_eq!(read(&with("/request", Value::Null)), no("it has no request"));
     assert_eq!(read(&with("/request/uid", json!(""))), no("the request has no uid"));
     assert_eq!(read(""), no("EOF while parsing a value at line 1 column 0"));
-    assert_eq!(read("[]").is_err(), true);
+    assert!(read("[]").is_err());
     assert!(matches!(Request::read(b"\xff\xfe"), Err(Unreadable::NotAReview(_))));
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(matches!(read(&deep), Err(Unreadable::NotAReview(_))));

@@ -1,0 +1,155 @@
+//! Where trust data is: server, authorities, credentials, rewrites.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use url::{Host, Url};
+
+use super::super::objects::{LookupError, ObjectKind, ObjectRef, ReferencedObjects};
+use super::super::{CredentialsSource, TrustServer};
+use super::Errors;
+use crate::api::{CaBundleSource, CredentialsSpec, NotaryServer, RewriteRule};
+use crate::image::Rewrite;
+
+/// Looks up what a policy refers to, and remembers what it was.
+pub struct Lookup<'a> {
+    /// Where the objects are.
+    pub objects: &'a dyn ReferencedObjects,
+    /// In which namespace.
+    pub namespace: String,
+    /// What was asked for.
+    pub references: Vec<ObjectRef>,
+}
+
+impl Lookup<'_> {
+    fn remember(&mut self, kind: ObjectKind, name: &str) {
+        let namespace = self.namespace.clone();
+        self.references.push(ObjectRef { kind, namespace, name: name.to_owned() });
+    }
+
+    fn config_map_key(&mut self, name: &str, key: &str) -> Result<Arc<str>, LookupError> {
+        self.remember(ObjectKind::ConfigMap, name);
+        self.objects.config_map_key(&self.namespace, name, key)
+    }
+
+    fn secret(&mut self, name: &str) -> Result<(), LookupError> {
+        self.remember(ObjectKind::Secret, name);
+        self.objects.secret(&self.namespace, name)
+    }
+}
+
+/// The trust server's URL in its one form, read from the raw spec: a namespaced policy may name a server that a broken
+/// cluster policy names.
+pub fn read_server(spec: &Value, errors: &mut Errors) -> Option<Url> {
+    let server = spec.pointer("/notary/server")?.as_str()?;
+    errors.keep("spec.notary.server", server_url(server))
+}
+
+/// Reads a trust server's URL: https, or http to this machine (design §2); no trailing slash but the root's.
+pub fn server_url(server: &str) -> Result<Url, String> {
+    let shown: String = server.chars().take(128).collect();
+    let expected = "write https://HOST[:PORT][/PATH]; http:// is for localhost, 127.0.0.0/8 and [::1] only";
+    let mut url = Url::parse(server).map_err(|error| format!("{shown:?} is no URL ({error}): {expected}"))?;
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        let where_to = "credentials go into spec.notary.credentials";
+        return Err(format!("a trust server's URL has no user, query or fragment; {where_to}"));
+    }
+    let loopback = match url.host() {
+        Some(Host::Domain(domain)) => domain == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" if url.has_host() => {}
+        "http" if loopback => {}
+        _ => return Err(format!("{shown:?} cannot be used: {expected}")),
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// The trust server with what it takes to reach it.
+pub fn server(
+    url: Url,
+    spec: &NotaryServer,
+    lookup: &mut Lookup<'_>,
+    errors: &mut Errors,
+) -> Option<TrustServer> {
+    let found = errors.0.len();
+    let ca_pem = spec.ca_bundle.as_ref().and_then(|bundle| ca_bundle(bundle, lookup, errors));
+    let mut token_realms = Vec::new();
+    for (index, realm) in spec.token_realms.iter().enumerate() {
+        if let Some(host) = errors.keep(format!("spec.notary.tokenRealms[{index}]"), token_realm(realm)) {
+            token_realms.push(host);
+        }
+    }
+    (errors.0.len() == found).then_some(TrustServer { url, ca_pem, token_realms })
+}
+
+/// Whether the certificates are good is for the connection to say, in its own words; here they must be there.
+fn ca_bundle(bundle: &CaBundleSource, lookup: &mut Lookup<'_>, errors: &mut Errors) -> Option<Arc<str>> {
+    let field = "spec.notary.caBundle";
+    let (field, pem) = match (&bundle.inline, &bundle.config_map_key_ref) {
+        (Some(inline), None) => (format!("{field}.inline"), Arc::from(inline.as_str())),
+        (None, Some(reference)) => {
+            let field = format!("{field}.configMapKeyRef");
+            let pem = errors.keep(field.clone(), lookup.config_map_key(&reference.name, &reference.key))?;
+            (field, pem)
+        }
+        _ => {
+            errors.push(field, "write exactly one of inline and configMapKeyRef");
+            return None;
+        }
+    };
+    if !pem.contains("-----BEGIN CERTIFICATE-----") {
+        errors.push(field, "there is no PEM certificate (-----BEGIN CERTIFICATE-----) in it");
+        return None;
+    }
+    Some(pem)
+}
+
+fn token_realm(realm: &str) -> Result<String, &'static str> {
+    let expected = "write a host, HOST or HOST:PORT, without a scheme or a path";
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]_".contains(&b);
+    if !realm.bytes().all(fits) {
+        return Err(expected);
+    }
+    let url = Url::parse(&format!("https://{realm}")).map_err(|_| expected)?;
+    let host = url.host_str().ok_or(expected)?;
+    Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+/// Whose credentials read trust data.
+pub fn credentials(
+    spec: Option<CredentialsSpec>,
+    lookup: &mut Lookup<'_>,
+    errors: &mut Errors,
+) -> CredentialsSource {
+    let Some(spec) = spec else { return CredentialsSource::Anonymous };
+    match (spec.image_pull_secrets, spec.secret_ref) {
+        (Some(true), None) => CredentialsSource::ImagePullSecrets,
+        (Some(false), None) => CredentialsSource::Anonymous,
+        (None, Some(secret)) => {
+            errors.keep("spec.notary.credentials.secretRef", lookup.secret(&secret.name));
+            CredentialsSource::Secret { namespace: lookup.namespace.clone(), name: secret.name }
+        }
+        _ => {
+            errors.push("spec.notary.credentials", "write exactly one of imagePullSecrets and secretRef");
+            CredentialsSource::Anonymous
+        }
+    }
+}
+
+/// The rules from an image's name to the name that it was signed under.
+pub fn rewrite(rules: &[RewriteRule], errors: &mut Errors) -> Vec<Rewrite> {
+    let compile = |(index, rule): (usize, &RewriteRule)| {
+        errors.keep(format!("spec.notary.rewrite[{index}]"), Rewrite::parse(&rule.from, &rule.to))
+    };
+    rules.iter().enumerate().filter_map(compile).collect()
+}

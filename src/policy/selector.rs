@@ -1,0 +1,131 @@
+//! [`Selector`]: a label selector, compiled.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::Labels;
+use super::compile::PolicyError;
+
+/// A label selector; all of its requirements must hold. Without any it selects everything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selector(Vec<Requirement>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Requirement {
+    In(String, BTreeSet<String>),
+    NotIn(String, BTreeSet<String>),
+    Exists(String),
+    DoesNotExist(String),
+}
+
+impl Selector {
+    /// Compiles a selector that stands at `path`.
+    ///
+    /// # Errors
+    /// Every requirement that Kubernetes would not take.
+    pub fn compile(selector: LabelSelector, path: &str) -> Result<Self, Vec<PolicyError>> {
+        let labels = selector.match_labels.into_iter().flatten();
+        let mut requirements: Vec<Requirement> =
+            labels.map(|(key, value)| Requirement::In(key, BTreeSet::from([value]))).collect();
+        let mut errors = Vec::new();
+        for (index, expression) in selector.match_expressions.into_iter().flatten().enumerate() {
+            let key = expression.key;
+            let values: BTreeSet<String> = expression.values.into_iter().flatten().collect();
+            let field = format!("{path}.matchExpressions[{index}]");
+            let mut error = |field: String, message: String| errors.push(PolicyError { field, message });
+            match (expression.operator.as_str(), values.is_empty()) {
+                ("In", false) => requirements.push(Requirement::In(key, values)),
+                ("NotIn", false) => requirements.push(Requirement::NotIn(key, values)),
+                ("Exists", true) => requirements.push(Requirement::Exists(key)),
+                ("DoesNotExist", true) => requirements.push(Requirement::DoesNotExist(key)),
+                ("In" | "NotIn", true) => {
+                    error(
+                        format!("{field}.values"),
+                        format!("{} needs at least one value", expression.operator),
+                    );
+                }
+                ("Exists" | "DoesNotExist", false) => {
+                    error(format!("{field}.values"), format!("{} takes no values", expression.operator));
+                }
+                (other, _) => error(
+                    format!("{field}.operator"),
+                    format!("{other:?} is none of In, NotIn, Exists, DoesNotExist"),
+                ),
+            }
+        }
+        if errors.is_empty() { Ok(Self(requirements)) } else { Err(errors) }
+    }
+
+    /// Whether the selector selects an object with these labels.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.0.iter().all(|requirement| match requirement {
+            Requirement::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
+            Requirement::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
+            Requirement::Exists(key) => labels.contains_key(key),
+            Requirement::DoesNotExist(key) => !labels.contains_key(key),
+        })
+    }
+
+    /// A label that must have one of these values for anything to be selected: the one with the fewest values.
+    pub fn narrowest(&self) -> Option<(&str, &BTreeSet<String>)> {
+        let named = self.0.iter().filter_map(|requirement| match requirement {
+            Requirement::In(key, values) => Some((key.as_str(), values)),
+            _ => None,
+        });
+        named.min_by_key(|(_, values)| values.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn selector(selector: serde_json::Value) -> Result<Selector, Vec<PolicyError>> {
+        Selector::compile(serde_json::from_value(selector).unwrap(), "spec.namespaceSelector")
+    }
+
+    fn expression(operator: &str, values: &[&str]) -> serde_json::Value {
+        json!({"matchExpressions": [{"key": "env", "operator": operator, "values": values}]})
+    }
+
+    #[test]
+    fn requirements_mean_what_they_mean_to_kubernetes() {
+        let none = Labels::new();
+        let labelled = |value: &str| Labels::from([("env".to_owned(), value.to_owned())]);
+        for (given, expected) in [
+            (json!({}), [true, true, true]),
+            (json!({"matchLabels": {"env": "a"}}), [true, false, false]),
+            (expression("In", &["a", "b"]), [true, true, false]),
+            (expression("NotIn", &["a"]), [false, true, true]),
+            (expression("Exists", &[]), [true, true, false]),
+            (expression("DoesNotExist", &[]), [false, false, true]),
+        ] {
+            let read = selector(given.clone()).unwrap();
+            let found = [&labelled("a"), &labelled("b"), &none].map(|labels| read.matches(labels));
+            assert_eq!(found, expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn all_requirements_must_hold() {
+        let both = json!({"matchLabels": {"env": "a", "team": "x"}});
+        let read = selector(both).unwrap();
+        assert!(!read.matches(&Labels::from([("env".to_owned(), "a".to_owned())])));
+    }
+
+    #[test]
+    fn what_kubernetes_would_not_take_is_an_error_with_its_field() {
+        for (given, field) in [
+            (expression("In", &[]), "values"),
+            (expression("Exists", &["a"]), "values"),
+            (expression("Equals", &["a"]), "operator"),
+        ] {
+            let errors = selector(given).unwrap_err();
+            let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+            assert_eq!(fields, [format!("spec.namespaceSelector.matchExpressions[0].{field}")]);
+        }
+    }
+}
