@@ -99,8 +99,9 @@ fn write_secrets(dir: &Path) {
     fs::write(dir.join("sa.key"), key.serialize_pem()).expect("the key's file");
     fs::write(dir.join("sa.pub"), key.public_key_pem()).expect("the key's file");
     fs::write(dir.join("audit-policy.json"), AUDIT_POLICY).expect("the audit policy");
-    let tokens =
-        format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{TAGSEAL}-token,{TAGSEAL_ACCOUNT},{TAGSEAL}\n");
+    let tokens = format!(
+        "{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{TAGSEAL}-token,{TAGSEAL_ACCOUNT},{TAGSEAL}\n"
+    );
     fs::write(dir.join("tokens.csv"), tokens).expect("the tokens");
 }
 

@@ -20,7 +20,9 @@ use super::{DENIED, UNDECIDED};
 use crate::clock::SystemClock;
 use crate::image::ImageReference;
 use crate::notary::NotaryClient;
-use crate::policy::{CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId, TrustServer};
+use crate::policy::{
+    CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId, TrustServer,
+};
 use crate::trust::{Grant, Refusal, Report, ReportQuestion, Resolver};
 use crate::tuf::{Anchor, Anchors, CaBundle, Gun, KeyId, PublicKey, RootRotation};
 

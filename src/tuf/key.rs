@@ -73,6 +73,18 @@ impl fmt::Debug for KeyId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyIdentity(pub(super) Digest);
 
+impl KeyIdentity {
+    /// The identity that was written down as `digest`.
+    pub const fn from_digest(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// What it is written down as, in trust state.
+    pub const fn digest(&self) -> Digest {
+        self.0
+    }
+}
+
 /// How a key is named and encoded in metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyType {
