@@ -1,4 +1,5 @@
 //! The one integration-test binary.
 
 mod crds;
+mod policy;
 mod support;
