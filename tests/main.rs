@@ -6,5 +6,6 @@ mod admission;
 mod crds;
 mod imports;
 mod notary;
+mod policy;
 mod support;
 mod tuf;
