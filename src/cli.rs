@@ -1,11 +1,78 @@
 //! The command line: one file a subcommand, each from arguments to configuration to a run.
 
+mod completions;
 pub mod crd;
 pub mod docker_config;
+mod inspect;
+mod output;
+mod policy_files;
+mod serve;
+mod settings;
+mod verify;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::clock::{ManualClock, SharedClock, SystemClock};
+
+/// Exit status when what was asked about is not trusted.
+const DENIED: u8 = 1;
+/// Exit status when it could not be decided.
+const UNDECIDED: u8 = 2;
+
+/// A Kubernetes cluster runs exactly the images that their publishers signed.
+#[derive(Debug, Parser)]
+#[command(name = "tagseal", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the admission webhook and its controller.
+    Serve(Box<serve::Args>),
+    /// Verify images against policy files, as the cluster would.
+    Verify(Box<verify::Args>),
+    /// Show a repository's signed tags, its roles and their keys.
+    Inspect(Box<inspect::Args>),
+    /// Print the custom resource definitions.
+    Crd(crd::Args),
+    /// Print a shell's completion script.
+    Completions(completions::Args),
+}
 
 /// Parses the command line and runs the subcommand.
+///
+/// Exits 0 when all passed, 1 when something was denied, 2 when something could not be decided.
 pub fn main() -> ExitCode {
-    ExitCode::from(2)
+    let cli = Cli::parse();
+    // The one TLS provider of the process. A second installation is refused and harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let outcome = match cli.command {
+        Command::Serve(args) => serve::run(*args),
+        Command::Verify(args) => verify::run(*args),
+        Command::Inspect(args) => inspect::run(*args),
+        Command::Crd(args) => crd::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("tagseal: {error:#}");
+        ExitCode::from(UNDECIDED)
+    })
+}
+
+/// The runtime of a command.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// The clock that trust data is judged by: the machine's, or one that stands at `--at`.
+fn clock(at: Option<jiff::Timestamp>) -> SharedClock {
+    match at {
+        Some(at) => Arc::new(ManualClock::at(at)),
+        None => Arc::new(SystemClock),
+    }
 }

@@ -1,15 +1,59 @@
 //! Trust data: resolver, cache and state. Design §4 in code.
+//!
+//! | rule of design §4 | file |
+//! |---|---|
+//! | update, credentials in turn, one role's failure is not all roles' | `refresh` |
+//! | floors and pins before anything serves | `commit`, `record` |
+//! | whose fault, and by which reason | `fault` |
+//! | what suffices, what is waited for, denials confirmed | `answer` |
+//! | single-flight | `flight`, `core` |
+//! | read grants | `grant` |
+//! | unknown repositories do not starve known ones | `entries`, `budget` |
+//! | refreshed ahead | `maintain` |
+//! | disk, restart during an outage, seeds | `disk`, `recall` |
+//! | which digest is signed (design §2) | `resolution`, `history` |
 
+mod answer;
+mod budget;
+mod commit;
+mod core;
+mod disk;
+mod docker_auths;
+mod driver;
+mod entries;
+mod entry;
 mod error;
+mod fault;
+mod files;
+mod flight;
+mod grant;
+mod history;
+mod maintain;
+mod moment;
+mod recall;
+mod record;
+mod refresh;
+mod report;
+mod resolution;
 mod resolver;
 mod source;
 mod state;
+mod status;
+mod warnings;
 
 pub use crate::policy::{CredentialsSource, TrustServer};
+pub use docker_auths::{DockerAuths, DockerAuthsError};
 pub use error::{Refusal, Unavailable, Untrusted};
-pub use resolver::{Question, Resolved, Resolver, SignedDigest, Signer};
+pub use maintain::Maintenance;
+pub use report::{Report, ReportQuestion};
+pub use resolution::{SignedDigest, Signer};
+pub use resolver::{Question, Resolved, Resolver, ResolverConfig};
 pub use source::{
     Access, BoxFuture, CredentialError, Credentials, Grant, MetadataSource, Secret, SourceError,
     SourceRequest,
 };
-pub use state::{RepositoryKey, Revision, RoleVersion, RootPin, StateError, TrustRecord, TrustState};
+pub use state::{
+    DiskState, MemoryState, RepositoryKey, Revision, RoleVersion, RootPin, StateError, TrustRecord,
+    TrustState,
+};
+pub use status::RepositoryStatus;

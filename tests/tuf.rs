@@ -3,6 +3,7 @@
 mod conformance;
 mod delegations;
 mod driver;
+mod fuzz;
 mod roots;
 mod samples;
 mod server;

@@ -1,9 +1,43 @@
 //! `tagseal crd`: the custom resource definitions.
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
+use super::output::print;
 use crate::api::{ClusterTrustPolicy, TrustPolicy};
+
+/// Arguments of `tagseal crd`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder to write them to, a file each, in place of standard output.
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// Prints the definitions, or writes them.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let files = render()?;
+    match &args.output {
+        Some(folder) => {
+            for file in files {
+                let path = folder.join(&file.name);
+                std::fs::write(&path, file.yaml)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+        None => {
+            print(files.iter().map(|file| file.yaml.as_str()).collect::<Vec<_>>().join("---\n").trim_end())
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
 /// A definition as a file: its name, and its YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,13 +10,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use crate::policy::{CredentialsSource, TrustServer};
-use crate::trust::{Access, BoxFuture, CredentialError, Credentials, Grant, Secret};
+use crate::trust::{
+    Access, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError, Grant, Secret,
+};
 use crate::tuf::Gun;
 
 /// The key under which docker keeps Docker Hub's credentials.
@@ -55,19 +54,24 @@ impl DockerConfig {
         Self { path: Some(path.into()), ..self }
     }
 
-    /// The credentials for `registry`; `None` where docker has none.
+    /// The credentials for `repository` on `registry`; `None` where docker has none.
     ///
     /// # Errors
     /// When the file cannot be read, or a helper fails.
-    pub async fn credentials(&self, registry: &str) -> Result<Option<Access>, CredentialError> {
+    pub async fn credentials(
+        &self,
+        registry: &str,
+        repository: &str,
+    ) -> Result<Option<Access>, CredentialError> {
         let Some((file, config)) = self.read().await? else { return Ok(None) };
         if let Some(helper) = config.helper(registry)
             && let Some(access) = self.ask(helper, registry).await?
         {
             return Ok(Some(access));
         }
-        let Some((key, entry)) = config.entry(registry) else { return Ok(None) };
-        entry.access().map_err(|what| CredentialError { message: format!("{file}: auths[{key:?}]: {what}") })
+        let found = config.auths.matching(registry, repository);
+        let found = found.map_err(|error| CredentialError { message: format!("{file}: {error}") })?;
+        Ok(found.into_iter().next())
     }
 
     async fn read(&self) -> Result<Option<(String, Config)>, CredentialError> {
@@ -82,16 +86,9 @@ impl DockerConfig {
                 return Err(CredentialError { message });
             }
         };
-        match serde_json::from_slice(&bytes) {
+        match Config::read(&bytes) {
             Ok(config) => Ok(Some((file, config))),
-            // Only the place: serde's own words may quote a password.
-            Err(error) => {
-                let (line, column) = (error.line(), error.column());
-                let message = format!(
-                    "{file} is not docker's configuration (line {line}, column {column}): correct it there"
-                );
-                Err(CredentialError { message })
-            }
+            Err(error) => Err(CredentialError { message: format!("{file} is {error}") }),
         }
     }
 
@@ -129,76 +126,43 @@ impl Credentials for DockerConfig {
         source: &'a CredentialsSource,
         _: &'a Grant,
         _: &'a TrustServer,
-        _: &'a Gun,
+        gun: &'a Gun,
         registry: &'a str,
     ) -> BoxFuture<'a, Result<Vec<Access>, CredentialError>> {
         Box::pin(async move {
             match source {
                 CredentialsSource::Anonymous => Ok(vec![Access::Anonymous]),
                 CredentialsSource::ImagePullSecrets | CredentialsSource::Secret { .. } => {
-                    Ok(vec![self.credentials(registry).await?.unwrap_or_default()])
+                    let repository = gun.as_str().split_once('/').map_or("", |(_, repository)| repository);
+                    Ok(vec![self.credentials(registry, repository).await?.unwrap_or_default()])
                 }
             }
         })
     }
 }
 
+struct Config {
+    helpers: Helpers,
+    auths: DockerAuths,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Config {
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
+struct Helpers {
     creds_store: Option<String>,
     #[serde(default)]
     cred_helpers: BTreeMap<String, String>,
 }
 
-/// What the file holds for one registry. Never shown: see `Debug`.
-#[derive(Deserialize)]
-struct Entry {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    identitytoken: Option<String>,
-}
-
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Entry(…)")
-    }
-}
-
 impl Config {
+    fn read(json: &[u8]) -> Result<Self, DockerAuthsError> {
+        Ok(Self { helpers: serde_json::from_slice(json)?, auths: DockerAuths::from_config(json)? })
+    }
+
     fn helper(&self, registry: &str) -> Option<&str> {
-        let own = keys(registry).into_iter().find_map(|key| self.cred_helpers.get(key));
+        let own = keys(registry).into_iter().find_map(|key| self.helpers.cred_helpers.get(key));
         // An empty name is docker's way to say "none for this registry".
-        own.or(self.creds_store.as_ref()).map(String::as_str).filter(|helper| !helper.is_empty())
-    }
-
-    fn entry(&self, registry: &str) -> Option<(&str, &Entry)> {
-        let keys = keys(registry);
-        let exact = keys.iter().find_map(|&key| self.auths.get_key_value(key));
-        let by_host = || self.auths.iter().find(|(key, _)| keys.contains(&hostname(key)));
-        exact.or_else(by_host).map(|(key, entry)| (key.as_str(), entry))
-    }
-}
-
-impl Entry {
-    fn access(&self) -> Result<Option<Access>, &'static str> {
-        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-        if let Some(token) = given(&self.identitytoken) {
-            return Ok(Some(Access::IdentityToken(Secret::new(token))));
-        }
-        if let Some(auth) = given(&self.auth) {
-            return decode(&auth).map(Some);
-        }
-        match (given(&self.username), given(&self.password)) {
-            (Some(username), Some(password)) => {
-                Ok(Some(Access::Basic { username, password: Secret::new(password) }))
-            }
-            // `docker login` with a store leaves `{}` here.
-            _ => Ok(None),
-        }
+        own.or(self.helpers.creds_store.as_ref()).map(String::as_str).filter(|helper| !helper.is_empty())
     }
 }
 
@@ -212,26 +176,6 @@ fn keys(registry: &str) -> Vec<&str> {
 
 fn is_hub(registry: &str) -> bool {
     HUB_HOSTS.contains(&registry)
-}
-
-/// The host in a key that may be a URL, as old versions wrote them.
-fn hostname(key: &str) -> &str {
-    let host = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    host.split('/').next().unwrap_or(host)
-}
-
-fn decode(auth: &str) -> Result<Access, &'static str> {
-    let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let decoded = GeneralPurpose::new(&STANDARD, lenient).decode(auth.trim());
-    let decoded = decoded.map_err(|_| "auth is not base64: log in again")?;
-    let decoded = String::from_utf8(decoded).map_err(|_| "auth is not UTF-8: log in again")?;
-    match decoded.split_once(':') {
-        Some((username, password)) if !username.is_empty() => {
-            let password = Secret::new(password.trim_end_matches('\0'));
-            Ok(Access::Basic { username: username.to_owned(), password })
-        }
-        _ => Err("auth is not USER:PASSWORD in base64: log in again"),
-    }
 }
 
 #[derive(Deserialize)]

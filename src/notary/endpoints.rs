@@ -116,11 +116,12 @@ pub(super) fn ip(url: &Url) -> Option<IpAddr> {
     }
 }
 
-/// Whether the host is this machine, by its name alone: `localhost` or a loopback address.
+/// Whether the host is this machine, by its name alone: `localhost` or a loopback address. Not `*.localhost`: some
+/// resolvers ask the network for those.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match ip(url) {
         Some(address) => address.is_loopback(),
-        None => host(url).is_some_and(|host| host == "localhost" || host.ends_with(".localhost")),
+        None => host(url).as_deref() == Some("localhost"),
     }
 }
 

@@ -34,17 +34,19 @@ pub(super) fn parse(realm: &str, server: &Url) -> Result<Url, Fault> {
     if clear && !(near && server.scheme() == "http" && is_loopback(&url)) {
         return Err(Fault::Realm(RealmFault::Insecure { realm: told }));
     }
-    if !near && (is_loopback(&url) || ip(&url).is_some_and(is_inside)) {
+    if !near && is_inside(&url) {
         return Err(Fault::Realm(RealmFault::Inside { realm: told }));
     }
     Ok(url)
 }
 
-fn is_inside(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_unspecified() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unspecified() || v6.is_unicast_link_local(),
-    }
+fn is_inside(url: &Url) -> bool {
+    let named = host(url).is_some_and(|host| host == "localhost" || host.ends_with(".localhost"));
+    named
+        || ip(url).is_some_and(|address| match address {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_unspecified() || v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unicast_link_local(),
+        })
 }
 
 /// Whether `realm` may see the credentials for `registry`.
@@ -107,6 +109,7 @@ mod tests {
         assert_eq!(asked("http://127.0.0.1/t", "https://127.0.0.1"), insecure("http://127.0.0.1/t"));
         assert_eq!(asked("http://auth.test/t", "http://127.0.0.1"), insecure("http://auth.test/t"));
         assert_eq!(asked("http://localhost:6500/t", "http://127.0.0.1:4443"), Ok(()));
+        assert_eq!(asked("http://a.localhost/t", "http://127.0.0.1"), insecure("http://a.localhost/t"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! TLS towards a trust server: whom to believe, and how a failure is told.
 
-use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -200,11 +199,5 @@ pub(super) fn handshake_fault(error: &std::io::Error) -> Fault {
         // What looks like no TLS record at all is, in practice, "HTTP/1.1 400 Bad Request".
         rustls::Error::InvalidMessage(_) => Fault::NotTls,
         other => Fault::Handshake { cause: other.to_string() },
-    }
-}
-
-impl fmt::Display for Roots {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.describe())
     }
 }

@@ -35,6 +35,32 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The trust data says no.
+    pub(super) fn untrusted(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Untrusted(Untrusted { reason, message: message.into() })
+    }
+
+    /// There is no answer.
+    pub(super) fn unavailable(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Unavailable(Unavailable { reason, message: message.into() })
+    }
+
+    /// What was found, without the stable word.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Untrusted(untrusted) => &untrusted.message,
+            Self::Unavailable(unavailable) => &unavailable.message,
+        }
+    }
+
+    /// The same verdict with another message; the verdict itself never changes.
+    pub(super) fn with_message(self, message: String) -> Self {
+        match self {
+            Self::Untrusted(untrusted) => Self::Untrusted(Untrusted { message, ..untrusted }),
+            Self::Unavailable(unavailable) => Self::Unavailable(Unavailable { message, ..unavailable }),
+        }
+    }
+
     /// The stable word.
     pub fn reason(&self) -> Reason {
         match self {

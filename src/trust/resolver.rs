@@ -1,45 +1,64 @@
 //! [`Resolver`]: the one way from a demand and an image to a [`SignedDigest`].
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use super::answer::Asking;
+use super::core::Core;
 use super::error::Refusal;
-use super::source::Grant;
-use crate::digest::Digest;
+use super::report::{Report, ReportQuestion};
+use super::resolution::{self, SignedDigest};
+use super::source::{Credentials, Grant, MetadataSource};
+use super::state::{RepositoryKey, TrustState};
+use super::status::RepositoryStatus;
+use crate::clock::SharedClock;
 use crate::image::ImageReference;
 use crate::policy::Demand;
-use crate::tuf::{KeyId, RoleName};
+use crate::tuf::RoleName;
 
-/// A digest that verification found signed. Only the resolver makes one.
+/// How a resolver is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedDigest {
-    digest: Digest,
-    signers: Vec<Signer>,
+pub struct ResolverConfig {
+    /// Tolerance for clocks when expiry is judged (`--clock-skew`).
+    pub clock_skew: SignedDuration,
+    /// Where verified metadata is kept (`--cache-dir`).
+    pub cache_dir: Option<PathBuf>,
+    /// Whether a tree that notary or docker left in `cache_dir` is read: for `verify` and `inspect`, never for `serve`.
+    pub seed: bool,
+    /// Repositories that verified, kept in memory.
+    pub max_repositories: usize,
+    /// Repositories that never verified, looked up or waiting.
+    pub max_unknown: usize,
+    /// How many of those are looked up at once on one trust server.
+    pub unknown_at_once: usize,
+    /// How many repositories are refreshed in the background at once.
+    pub background_at_once: usize,
+    /// How long one request may take, its retries included.
+    pub request_timeout: Duration,
+    /// How long one refresh may take.
+    pub refresh_timeout: Duration,
+    /// How long an admission that has usable data waits for fresher.
+    pub patience: Duration,
 }
 
-/// A role that signed, and by which keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
-    /// The role that lists the digest.
-    pub role: RoleName,
-    /// Canonical IDs of the keys whose signatures on it are valid.
-    pub key_ids: Vec<KeyId>,
-}
-
-impl SignedDigest {
-    /// The digest.
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// Who signed it.
-    pub fn signers(&self) -> &[Signer] {
-        &self.signers
-    }
-
-    /// The reference with this digest: what the pod spec had, `:latest` if it had no tag, and `@sha256:…`.
-    pub fn seal(&self, image: &ImageReference) -> String {
-        let _ = image;
-        todo!()
+impl Default for ResolverConfig {
+    fn default() -> Self {
+        Self {
+            clock_skew: SignedDuration::from_secs(60),
+            cache_dir: None,
+            seed: false,
+            max_repositories: 20_000,
+            max_unknown: 1_000,
+            unknown_at_once: 8,
+            background_at_once: 64,
+            request_timeout: Duration::from_secs(5),
+            refresh_timeout: Duration::from_secs(60),
+            patience: Duration::from_secs(1),
+        }
     }
 }
 
@@ -69,17 +88,59 @@ pub struct Resolved {
     pub versions: Vec<(RoleName, u64)>,
 }
 
-/// Resolves images to signed digests, from memory when it can.
-#[derive(Debug)]
-pub struct Resolver {}
+/// Resolves images to signed digests, from memory when it can. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Resolver(Arc<Core>);
 
 impl Resolver {
+    /// A resolver that holds nothing yet.
+    pub fn new(
+        config: ResolverConfig,
+        source: Arc<dyn MetadataSource>,
+        credentials: Arc<dyn Credentials>,
+        state: Arc<dyn TrustState>,
+        clock: SharedClock,
+    ) -> Self {
+        Self(Arc::new(Core::new(config, source, credentials, state, clock)))
+    }
+
     /// Answers from verified data; fetches, revalidates and waits only where the data at hand does not suffice.
     ///
     /// # Errors
     /// [`Refusal`] with the reason.
     pub async fn resolve(&self, question: Question<'_>) -> Result<Resolved, Refusal> {
-        let _ = question;
-        todo!()
+        if resolution::passes_unchecked(question.demand, question.image) {
+            return Ok(Resolved { signed: None, warnings: Vec::new(), versions: Vec::new() });
+        }
+        Asking::new(&self.0, question)?.answer().await
+    }
+
+    /// Refreshes a repository and hands out what it says, every role included (`inspect`). Reports the refresh itself: a
+    /// server at fault fails it even where older data is at hand.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the reason.
+    pub async fn report(&self, question: ReportQuestion<'_>) -> Result<Report, Refusal> {
+        self.0.report(question).await
+    }
+
+    /// Keeps the repositories in use fresh, for ever. `serve` runs it beside the webhook.
+    pub async fn maintain(self: Arc<Self>) {
+        self.0.maintain().await;
+    }
+
+    /// One round of [`Self::maintain`]: starts the refreshes that are due at `now`.
+    pub fn maintain_once(&self, now: jiff::Timestamp) -> super::Maintenance {
+        self.0.maintain_once(now)
+    }
+
+    /// What is known of every repository in memory that verified.
+    pub fn status(&self) -> Vec<RepositoryStatus> {
+        self.0.status()
+    }
+
+    /// Drops memory and disk of a repository: its `TrustedRepository` was deleted (design §2).
+    pub async fn forget(&self, key: &RepositoryKey) {
+        self.0.forget(key).await;
     }
 }

@@ -1,7 +1,13 @@
 //! [`TrustState`]: floors, first-use pins and the record of what was current. Async, compare-and-swap (design §11).
 
+mod disk;
+mod document;
+mod memory;
+
 use jiff::Timestamp;
 
+pub use self::disk::DiskState;
+pub use self::memory::MemoryState;
 use super::source::BoxFuture;
 use crate::digest::Digest;
 use crate::tuf::{Floors, Gun, KeyId, RoleName};

@@ -73,6 +73,18 @@ impl fmt::Debug for KeyId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyIdentity(pub(super) Digest);
 
+impl KeyIdentity {
+    /// The identity that was written down as `digest`.
+    pub const fn from_digest(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// What it is written down as, in trust state.
+    pub const fn digest(&self) -> Digest {
+        self.0
+    }
+}
+
 /// How a key is named and encoded in metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyType {
@@ -125,7 +137,7 @@ struct Inner {
     canonical_id: KeyId,
     identity: KeyIdentity,
     material: Material,
-    certificate: Option<CertificateChain>,
+    certificate: Option<Box<CertificateChain>>,
 }
 
 impl PublicKey {
@@ -213,7 +225,7 @@ impl PublicKey {
             return Err(KeyError::Mismatch { keytype: keytype.name(), actual });
         }
         let (canonical_id, identity, material) = (leaf.id, leaf.identity, leaf.material.clone());
-        let certificate = Some(chain);
+        let certificate = Some(Box::new(chain));
         Ok(Self(Arc::new(Inner { keytype, id, canonical_id, identity, material, certificate })))
     }
 
@@ -239,7 +251,7 @@ impl PublicKey {
 
     /// The certificate chain of an `*-x509` key.
     pub fn certificate(&self) -> Option<&CertificateChain> {
-        self.0.certificate.as_ref()
+        self.0.certificate.as_deref()
     }
 
     /// Whether `signature` is this key's over `message`, by a `method` that suits the key (Notary v1, "Signed bytes").

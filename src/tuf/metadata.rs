@@ -6,12 +6,14 @@ mod root;
 mod snapshot;
 mod targets;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp as Time;
 
+use super::canonical::Value;
 use super::decode::{Fields, What, base64, timestamp};
-use super::key::PublicKey;
+use super::key::{KeyId, PublicKey};
 use super::role::RoleName;
 use super::verify::SignedValue;
 use crate::digest::Digest;
@@ -19,6 +21,9 @@ use crate::digest::Digest;
 pub(super) use root::Root;
 pub(super) use snapshot::{Snapshot, Timestamp};
 pub(super) use targets::{Delegation, Target, Targets};
+
+/// More keys than this a role may not have: a budget on work that a server can ask for.
+const MAX_KEYS: usize = 256;
 
 /// What verification makes of the `signed` part of a file.
 pub(super) trait Metadata: Sized {
@@ -64,28 +69,48 @@ pub(super) struct RoleKeys {
 /// A key as a role names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RoleKey {
-    /// The ID that signatures refer to it by. Whether it is the key's own is asked when one does.
-    pub(super) id: Box<str>,
+    /// The ID that signatures refer to it by.
+    id: DeclaredId,
     /// `None` where the key is of an unknown type or too weak: it never counts.
     pub(super) key: Option<PublicKey>,
 }
 
+/// The ID under which a file lists a key. Whether it is the key's own matters when a signature uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum DeclaredId {
+    /// The key's own.
+    Own(KeyId),
+    /// Any other string.
+    Other(Box<str>),
+}
+
+impl RoleKey {
+    /// Whether `id` refers to it.
+    pub(super) fn is_called(&self, id: &str) -> bool {
+        match &self.id {
+            DeclaredId::Own(own) => KeyId::from_hex(id) == Ok(*own),
+            DeclaredId::Other(other) => **other == *id,
+        }
+    }
+
+    /// Whether the ID is the key's own.
+    pub(super) fn is_rightly_called(&self) -> bool {
+        matches!(self.id, DeclaredId::Own(_))
+    }
+}
+
 impl RoleKeys {
     /// Reads `keyids` and `threshold`; every key ID must be in `keys`.
-    fn decode(role: Fields<'_>, name: &str, keys: Fields<'_>) -> Result<Self, What> {
+    fn decode<'a>(role: Fields<'a>, name: &str, keys: &mut KeyTable<'a>) -> Result<Self, What> {
         let threshold = role.integer("threshold", 1)?;
-        let mut found: Vec<RoleKey> = Vec::new();
-        for id in role.strings("keyids")? {
-            // A key ID listed twice is one key.
-            if found.iter().any(|key| &*key.id == id) {
-                continue;
-            }
-            let value = keys
-                .optional(id)
-                .ok_or_else(|| format!("key {id:?} of role {name} is not among the keys"))?;
-            found.push(RoleKey { id: id.into(), key: decode_key(value)? });
+        let ids = role.strings("keyids")?;
+        if ids.len() > MAX_KEYS {
+            return Err(format!("role {name} has more than {MAX_KEYS} keys"));
         }
-        Ok(Self { keys: found.into(), threshold })
+        // A key ID listed twice is one key.
+        let mut seen = BTreeSet::new();
+        let found = ids.into_iter().filter(|id| seen.insert(*id)).map(|id| keys.key(id, name));
+        Ok(Self { keys: found.collect::<Result<_, What>>()?, threshold })
     }
 
     /// The keys for which `counts` holds, with the same threshold.
@@ -100,16 +125,40 @@ impl RoleKeys {
     }
 }
 
+/// The `keys` of a file. One that several roles name is read once; one that none names is not.
+struct KeyTable<'a> {
+    written: Fields<'a>,
+    read: BTreeMap<&'a str, RoleKey>,
+}
+
+impl<'a> KeyTable<'a> {
+    fn new(written: Fields<'a>) -> Self {
+        Self { written, read: BTreeMap::new() }
+    }
+
+    fn key(&mut self, id: &'a str, role: &str) -> Result<RoleKey, What> {
+        if let Some(key) = self.read.get(id) {
+            return Ok(key.clone());
+        }
+        let missing = || format!("key {id:?} of role {role} is not among the keys");
+        let key = decode_key(id, self.written.optional(id).ok_or_else(missing)?)?;
+        self.read.insert(id, key.clone());
+        Ok(key)
+    }
+}
+
 /// Reads a key. Its structure must be sound; that it is of an unknown type or too weak is no error of the file.
-fn decode_key(value: &crate::tuf::canonical::Value) -> Result<Option<PublicKey>, What> {
-    let key = Fields::of(value, "key")?;
-    let keytype = key.string("keytype")?;
-    let keyval = Fields::of(key.required("keyval")?, "keyval")?;
+fn decode_key(id: &str, value: &Value) -> Result<RoleKey, What> {
+    let fields = Fields::of(value, "a key")?;
+    let keytype = fields.string("keytype")?;
+    let keyval = Fields::of(fields.required("keyval")?, "a key's keyval")?;
     let public = keyval.string("public")?;
     if base64(public).is_none() {
-        return Err("keyval.public is not base64".to_owned());
+        return Err(format!("the public part of key {id:?} is not base64"));
     }
-    Ok(PublicKey::from_metadata(keytype, public).ok())
+    let own = KeyId::of(keytype, public);
+    let id = if KeyId::from_hex(id) == Ok(own) { DeclaredId::Own(own) } else { DeclaredId::Other(id.into()) };
+    Ok(RoleKey { id, key: PublicKey::from_metadata(keytype, public).ok() })
 }
 
 /// What a parent says about a metadata file.
@@ -124,7 +173,7 @@ pub(super) struct FileMeta {
 impl FileMeta {
     /// Reads `hashes` and `length`. The sha256 is needed, since files are asked for by it; a known hash of the
     /// wrong size is an error, an unknown algorithm is not.
-    fn decode(value: &crate::tuf::canonical::Value, name: &str) -> Result<Self, What> {
+    fn decode(value: &Value, name: &str) -> Result<Self, What> {
         let meta = Fields::of(value, name)?;
         let sha256 = sha256(meta, name)?.ok_or_else(|| format!("{name} has no sha256"))?;
         let hashes = meta.optional("hashes").map(|hashes| Fields::of(hashes, name)).transpose()?;

@@ -122,11 +122,11 @@ pub(super) fn signers(
 ) -> Result<Vec<RoleSigner>, TufError> {
     let mut signers: Vec<RoleSigner> = Vec::new();
     for signature in &envelope.signatures {
-        let Some(listed) = keys.keys.iter().find(|key| *key.id == *signature.key_id) else { continue };
-        let Some(key) = &listed.key else { continue };
-        if key.id().to_string() != *listed.id {
+        let Some(listed) = keys.keys.iter().find(|key| key.is_called(&signature.key_id)) else { continue };
+        if !listed.is_rightly_called() {
             return Err(TufError::KeyIdMismatch { role: role.clone(), key_id: signature.key_id.clone() });
         }
+        let Some(key) = &listed.key else { continue };
         let signer = RoleSigner { key_id: key.canonical_id(), identity: key.identity() };
         if signers.iter().all(|counted| counted.identity != signer.identity)
             && key.verifies(&signature.method, &envelope.message, &signature.bytes)

@@ -82,3 +82,22 @@ async fn a_connection_whose_answer_was_not_read_to_the_end_is_not_used_again() {
     assert_eq!(reader.fetch("root", Selector::Current).await, found("{}"));
     assert_eq!(server.accepted(), 2);
 }
+
+#[tokio::test]
+async fn a_kept_connection_that_ends_costs_no_attempt() {
+    // Only the first request of a connection is answered; the second and the third connection say 503.
+    let served = std::sync::Mutex::new(std::collections::BTreeSet::new());
+    let server = Server::http(move |seen| {
+        let first = served.lock().unwrap().insert(seen.connection);
+        match (first, seen.connection) {
+            (false, _) => Answer(vec![Piece::Close]),
+            (true, 1 | 2) => Answer::status(503, &[], ""),
+            (true, _) => Answer::ok("{}"),
+        }
+    })
+    .await;
+    let reader = Reader::of(&server.url());
+    assert_eq!(reader.timestamp().await, found("{}"));
+    assert_eq!(reader.timestamp().await, found("{}"));
+    assert_eq!(server.accepted(), 4);
+}

@@ -123,6 +123,8 @@ fn t4_a_delegation_that_expired_is_unusable_and_its_subtree_with_it() {
     let set = drive(pinned(&repository, &[child]), from(&files)).repository();
     assert_eq!(set.usable(&role(child), now(), SKEW).unwrap_err(), expired);
     assert_eq!(set.unusable(now(), SKEW), [(role(RELEASES), expired)]);
+    let every = drive(input(GUN, &[repository.root_key()], now()), from(&files));
+    assert!(!every.asked().iter().any(|file| file.starts_with(child)), "{:?}", every.steps);
     // What it proves is a floor all the same.
     assert_eq!(set.floors().get(&role(RELEASES)).map(|floor| floor.version), Some(1));
 }

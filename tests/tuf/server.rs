@@ -227,6 +227,19 @@ fn t14_a_file_longer_than_its_parent_says_is_too_large() {
 }
 
 #[test]
+fn t14_a_file_must_have_all_the_hashes_that_its_parent_names() {
+    let mut repository = repository();
+    let files = repository
+        .edit("snapshot", |signed| {
+            signed["meta"][RELEASES]["hashes"]["sha512"] = ["A".repeat(86), "==".into()].concat().into()
+        })
+        .publish(now());
+    let what = "its sha512 is not the one that its parent names".to_owned();
+    let error = TufError::Malformed { role: role(RELEASES), what };
+    assert_eq!(*drive(pinned(&repository), from(&files)).error(), error);
+}
+
+#[test]
 fn t23_a_publish_between_two_downloads_is_retried_from_the_timestamp() {
     let mut repository = repository();
     let before = repository.publish(now());
@@ -341,6 +354,57 @@ fn t29_a_timestamp_key_rotated_by_the_server_is_followed() {
     let driven = drive(UpdateInput { known, ..pinned(&repository) }, from(&files));
     assert_eq!(driven.repository().root().version(), 2);
     assert_eq!(driven.steps[1], ["timestamp.json", "root.json"], "{:?}", driven.steps);
+}
+
+#[test]
+fn a_key_that_the_new_root_took_away_vouches_for_nothing() {
+    for name in ["timestamp", "snapshot", "targets"] {
+        let mut repository = repository();
+        repository.publish(now());
+        let known = known(&repository);
+        let old = repository.keys(name)[0].clone();
+        repository.rotate(name, &[&TestKey::ecdsa()]).keys_that_sign(name, &[&old]);
+        let files = repository.publish(now());
+        let error = TufError::NoValidSignature { role: role(name) };
+        for driven in warm_and_cold(&repository, &known, &files) {
+            assert_eq!(*driven.error(), error, "{:?}", driven.steps);
+        }
+    }
+}
+
+#[test]
+fn a_delegation_whose_keys_changed_must_be_signed_by_the_new_ones() {
+    let mut repository = repository();
+    repository.publish(now());
+    let known = known(&repository);
+    // Its own file is still the old one.
+    let (new, old) = (TestKey::ecdsa(), repository.files().current(RELEASES).clone());
+    let files = repository.rotate(RELEASES, &[&new]).roll_back(RELEASES, 1).publish(now());
+    assert_eq!(*files.current(RELEASES), old);
+    let error = TufError::NoValidSignature { role: role(RELEASES) };
+    let problem = RoleProblem::Unusable { role: role(RELEASES), error };
+    for driven in warm_and_cold(&repository, &known, &files) {
+        assert_eq!(driven.repository().usable(&role(RELEASES), now(), SKEW).unwrap_err(), problem);
+    }
+}
+
+#[test]
+fn an_older_root_json_from_a_cache_on_the_way_says_nothing() {
+    let mut repository = repository();
+    let old = repository.publish(now());
+    let files = repository.witness("root").publish(now());
+    let known = Some(known(&repository));
+    let mut timestamps = 0;
+    let driven = drive(UpdateInput { known, ..pinned(&repository) }, |file| {
+        timestamps += usize::from(file.to_string() == "timestamp.json");
+        match file.to_string().as_str() {
+            "root.json" => Answer::Bytes(current(&old, "root")),
+            "timestamp.json" if timestamps == 1 => Answer::Bytes(Bytes::from_static(b"{}")),
+            name => files.get(name).map_or(Answer::NotFound, |bytes| Answer::Bytes(bytes.clone())),
+        }
+    });
+    assert_eq!(driven.repository().root().version(), 2);
+    assert!(driven.asked().contains(&"root.json"));
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Home {
     async fn credentials(&self, registry: &str) -> Result<Option<Access>, String> {
         let config = DockerConfig::at(self.0.path()).with_helpers_in(self.0.path().join("bin"));
         let here = self.0.path().display().to_string();
-        config.credentials(registry).await.map_err(|error| error.message.replace(&here, "HOME"))
+        config.credentials(registry, "shop/web").await.map_err(|error| error.message.replace(&here, "HOME"))
     }
 }
 
@@ -132,7 +132,7 @@ async fn a_file_that_cannot_be_read_is_an_error_and_an_absent_one_is_not() {
     let home = Home::with(r#"{"auths":{"a.test":{"auth":"czNjcmV0"}}}"#);
     let expected = r#"HOME/config.json: auths["a.test"]: auth is not USER:PASSWORD in base64: log in again"#;
     assert_eq!(home.credentials("a.test").await, Err(expected.into()));
-    assert_eq!(DockerConfig::at("/nonexistent").credentials("a.test").await, Ok(None));
+    assert_eq!(DockerConfig::at("/nonexistent").credentials("a.test", "shop/web").await, Ok(None));
 }
 
 #[tokio::test]

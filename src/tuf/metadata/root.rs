@@ -1,6 +1,6 @@
 //! [`Root`]: which keys sign the base roles.
 
-use super::{Common, Metadata, RoleKeys};
+use super::{Common, KeyTable, Metadata, RoleKeys};
 use crate::tuf::decode::{Fields, What};
 use crate::tuf::role::RoleName;
 
@@ -38,9 +38,10 @@ impl Metadata for Root {
     /// All four roles are needed; extra roles and keys are allowed (old root certificates stay after rotation).
     fn decode(_: &RoleName, common: Common, signed: Fields<'_>) -> Result<Self, What> {
         signed.unused_bool("consistent_snapshot")?;
-        let keys = Fields::of(signed.required("keys")?, "signed.keys")?;
+        let mut keys = KeyTable::new(Fields::of(signed.required("keys")?, "signed.keys")?);
         let roles = Fields::of(signed.required("roles")?, "signed.roles")?;
-        let role = |name: &str| RoleKeys::decode(Fields::of(roles.required(name)?, name)?, name, keys);
+        let mut role =
+            |name: &'static str| RoleKeys::decode(Fields::of(roles.required(name)?, name)?, name, &mut keys);
         Ok(Self {
             common,
             root: role("root")?,

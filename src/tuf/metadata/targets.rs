@@ -1,6 +1,8 @@
 //! [`Targets`]: what `targets` or a delegation role lists and delegates.
 
-use super::{Common, Metadata, RoleKeys, length, sha256};
+use std::cmp::Ordering;
+
+use super::{Common, KeyTable, Metadata, RoleKeys, length, sha256};
 use crate::digest::Digest;
 use crate::tuf::decode::{Fields, What};
 use crate::tuf::role::RoleName;
@@ -9,19 +11,34 @@ use crate::tuf::role::RoleName;
 #[derive(Debug)]
 pub(in crate::tuf) struct Targets {
     common: Common,
-    /// Sorted by name.
-    targets: Box<[Target]>,
+    targets: TargetList,
     /// In the file's order, which is priority.
     pub(in crate::tuf) delegations: Box<[Delegation]>,
 }
 
 /// A listed target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::tuf) struct Target {
-    pub(in crate::tuf) name: Box<str>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::tuf) struct Target<'a> {
+    pub(in crate::tuf) name: &'a str,
     /// `None` without a sha256 of 32 bytes: the entry does not count.
     pub(in crate::tuf) digest: Option<Digest>,
     pub(in crate::tuf) length: u64,
+}
+
+/// Targets by name, in two allocations: caches hold a million of them (design §10).
+#[derive(Debug)]
+struct TargetList {
+    /// All names, one after the other, sorted.
+    names: Box<str>,
+    entries: Box<[Entry]>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    length: u64,
+    digest: Option<Digest>,
+    /// Where the name ends; it begins where the one before ends. A file has at most 16 MiB.
+    end: u32,
 }
 
 /// A delegation to a direct child.
@@ -35,14 +52,23 @@ pub(in crate::tuf) struct Delegation {
 
 impl Targets {
     /// All listed targets, those that do not count included; sorted by name.
-    pub(in crate::tuf) fn targets(&self) -> &[Target] {
-        &self.targets
+    pub(in crate::tuf) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+        (0..self.targets.entries.len()).filter_map(|at| self.targets.at(at))
     }
 
     /// The target of exactly this name.
-    pub(in crate::tuf) fn target(&self, name: &str) -> Option<&Target> {
-        let found = self.targets.binary_search_by(|target| (*target.name).cmp(name)).ok()?;
-        self.targets.get(found)
+    pub(in crate::tuf) fn target(&self, name: &str) -> Option<Target<'_>> {
+        let (mut low, mut high) = (0, self.targets.entries.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let target = self.targets.at(middle)?;
+            match target.name.cmp(name) {
+                Ordering::Equal => return Some(target),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
     }
 
     /// The delegation to `role`, a direct child.
@@ -60,18 +86,7 @@ impl Metadata for Targets {
     const TYPE: &str = "Targets";
 
     fn decode(role: &RoleName, common: Common, signed: Fields<'_>) -> Result<Self, What> {
-        // The entries come sorted: a decoded object's keys are.
-        let targets = signed
-            .entries("targets")?
-            .map(|(name, value)| {
-                let target = Fields::of(value, name)?;
-                Ok(Target {
-                    name: name.as_str().into(),
-                    digest: sha256(target, name)?,
-                    length: length(target)?,
-                })
-            })
-            .collect::<Result<_, What>>()?;
+        let targets = TargetList::decode(signed)?;
         let delegations = match signed.optional("delegations") {
             None => Box::default(),
             Some(value) => decode_delegations(role, Fields::of(value, "signed.delegations")?)?,
@@ -84,10 +99,37 @@ impl Metadata for Targets {
     }
 }
 
+impl TargetList {
+    fn decode(signed: Fields<'_>) -> Result<Self, What> {
+        // They come sorted: a decoded object's keys are.
+        let found = signed.entries("targets")?;
+        let mut names = String::new();
+        let mut entries = Vec::with_capacity(found.len());
+        for (name, value) in found {
+            let target = Fields::of(value, name)?;
+            names.push_str(name);
+            let end = u32::try_from(names.len()).map_err(|_| "it lists too many targets".to_owned())?;
+            entries.push(Entry { length: length(target)?, digest: sha256(target, name)?, end });
+        }
+        Ok(Self { names: names.into(), entries: entries.into() })
+    }
+
+    fn at(&self, at: usize) -> Option<Target<'_>> {
+        let start = match at.checked_sub(1) {
+            Some(before) => self.entries.get(before)?.end,
+            None => 0,
+        };
+        let Entry { length, digest, end } = *self.entries.get(at)?;
+        let name = self.names.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
+        Some(Target { name, digest, length })
+    }
+}
+
 /// Each role is a direct child of `parent`, and named once (design §11 tuf).
 fn decode_delegations(parent: &RoleName, delegations: Fields<'_>) -> Result<Box<[Delegation]>, What> {
     let empty = crate::tuf::canonical::Value::Object(Default::default());
     let keys = Fields::of(delegations.optional("keys").unwrap_or(&empty), "delegations.keys")?;
+    let mut keys = KeyTable::new(keys);
     let mut names = std::collections::BTreeSet::new();
     let mut found = Vec::new();
     for value in delegations.array("roles")? {
@@ -101,7 +143,7 @@ fn decode_delegations(parent: &RoleName, delegations: Fields<'_>) -> Result<Box<
             return Err(format!("it delegates {written} twice"));
         }
         found.push(Delegation {
-            keys: RoleKeys::decode(role, written, keys)?,
+            keys: RoleKeys::decode(role, written, &mut keys)?,
             paths: role.strings("paths")?.into_iter().map(Into::into).collect(),
             name,
         });

@@ -27,10 +27,10 @@ impl HistoricTargets {
         let nobody = RoleKeys { keys: [].into(), threshold: 1 };
         let (keys, paths) = slot.map_or((&nobody, &[][..]), |slot| (&slot.keys, &*slot.paths));
         let file: Verified<Targets> = verify_recorded(role, recorded, bytes, keys)?;
-        let targets = file.targets().iter().filter(|target| covers(paths, &target.name));
+        let targets = file.targets().filter(|target| covers(paths, target.name));
         Ok(Self {
             version: file.common().version,
-            targets: targets.filter_map(|t| Some((t.name.clone(), t.digest?))).collect(),
+            targets: targets.filter_map(|t| Some((t.name.into(), t.digest?))).collect(),
             signers: file.signers().to_vec(),
         })
     }

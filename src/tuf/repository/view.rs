@@ -143,10 +143,10 @@ impl<'a> Role<'a> {
     /// The targets that count: with a sha256, within the role's paths. Sorted by name.
     pub fn targets(&self) -> impl Iterator<Item = TargetEntry<'a>> + use<'a> {
         let role = *self;
-        let targets = self.targets.map_or(&[][..], Targets::targets);
-        targets
-            .iter()
-            .filter(move |target| covers(role.paths, &target.name))
+        self.targets
+            .into_iter()
+            .flat_map(Targets::targets)
+            .filter(move |target| covers(role.paths, target.name))
             .filter_map(move |target| role.entry(target))
     }
 
@@ -159,8 +159,8 @@ impl<'a> Role<'a> {
         self.targets.map(|targets| &*targets.delegations)
     }
 
-    fn entry(&self, target: &'a Target) -> Option<TargetEntry<'a>> {
+    fn entry(&self, target: Target<'a>) -> Option<TargetEntry<'a>> {
         let digest = target.digest?;
-        Some(TargetEntry { name: &target.name, digest, length: target.length, signers: self.signers })
+        Some(TargetEntry { name: target.name, digest, length: target.length, signers: self.signers })
     }
 }

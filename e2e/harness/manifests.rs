@@ -1,0 +1,59 @@
+//! Objects that scenarios apply.
+
+use serde_json::{Value, json};
+
+/// A pod with one container, `web`.
+pub fn pod(name: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {"containers": [{"name": "web", "image": image}]},
+    })
+}
+
+/// A Deployment of `replicas` pods with one container, `web`.
+pub fn deployment(name: &str, replicas: u32, image: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": template(name, image),
+        },
+    })
+}
+
+/// A CronJob that never runs.
+pub fn suspended_cron_job(name: &str, image: &str) -> Value {
+    let mut template = template(name, image);
+    template["spec"]["restartPolicy"] = json!("Never");
+    json!({
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name},
+        "spec": {"schedule": "0 0 1 1 *", "suspend": true, "jobTemplate": {"spec": {"template": template}}},
+    })
+}
+
+/// A PodTemplate.
+pub fn pod_template(name: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name},
+        "template": template(name, image),
+    })
+}
+
+fn template(name: &str, image: &str) -> Value {
+    json!({
+        "metadata": {"labels": {"app": name}},
+        "spec": {"containers": [{"name": "web", "image": image}]},
+    })
+}
+
+/// The images of a pod's (or a template's) containers, in order.
+pub fn images(pod: &Value) -> Vec<String> {
+    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+    containers.filter_map(|container| container["image"].as_str()).map(str::to_owned).collect()
+}
+
+/// The image with its digest.
+pub fn sealed(image: &str, digest: &str) -> String {
+    format!("{image}@{digest}")
+}

@@ -1,0 +1,86 @@
+//! notary-server with memory storage and its local trust service (keys that it makes itself).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::ca::Authority;
+use super::http::answers_with;
+use super::poll::eventually;
+use super::process::Process;
+use super::run::{RUN, RUNTIME};
+use super::token_server::TokenServer;
+
+/// A running trust server.
+pub struct NotaryServer {
+    url: String,
+    authority: Option<PathBuf>,
+    _process: Process,
+}
+
+impl NotaryServer {
+    /// Over plain http, open to everybody.
+    pub fn start(name: &str) -> Self {
+        Self::launch(name, None, None)
+    }
+
+    /// Over TLS; who may do what is said by the tokens of `tokens`, which `authority` certifies too.
+    pub fn private(name: &str, authority: &Authority, tokens: &TokenServer) -> Self {
+        Self::launch(name, Some(authority), Some(tokens))
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The file of the authority that certifies it, when it speaks TLS.
+    pub fn authority(&self) -> Option<&PathBuf> {
+        self.authority.as_ref()
+    }
+
+    fn launch(name: &str, authority: Option<&Authority>, tokens: Option<&TokenServer>) -> Self {
+        let dir = RUN.folder(name);
+        let port = RUN.free_port();
+        let mut config = json!({
+            "server": {"http_addr": format!("127.0.0.1:{port}")},
+            "trust_service": {"type": "local"},
+            "storage": {"backend": "memory"},
+            "logging": {"level": "info"},
+        });
+        let authority = authority.map(|authority| {
+            let (certificate, key) = authority.issue().write(&dir, "server");
+            config["server"]["tls_cert_file"] = json!(certificate);
+            config["server"]["tls_key_file"] = json!(key);
+            let file = dir.join("ca.crt");
+            std::fs::write(&file, authority.pem()).expect("the authority's file");
+            (file, authority.pem().to_owned())
+        });
+        if let Some(tokens) = tokens {
+            config["auth"] = tokens.server_options(&dir);
+        }
+        write_config(&dir.join("config.json"), &config);
+        let scheme = if authority.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://127.0.0.1:{port}");
+        let program = PathBuf::from("notary-server");
+        let mut process = Process::start("notary-server", &program, ["-config", "config.json"], &dir);
+        let client = client(authority.as_ref().map(|(_, pem)| pem.as_str()));
+        eventually("notary-server is healthy", Duration::from_secs(20), || {
+            process.runs();
+            answers_with(&client, &format!("{url}/_notary_server/health"))
+        });
+        Self { url, authority: authority.map(|(file, _)| file), _process: process }
+    }
+}
+
+fn write_config(path: &std::path::Path, config: &Value) {
+    std::fs::write(path, config.to_string()).expect("the configuration");
+}
+
+/// A client that trusts the authority `pem` alone.
+pub fn client(pem: Option<&str>) -> reqwest::Client {
+    std::sync::LazyLock::force(&RUNTIME);
+    let certificates = pem.map(|pem| reqwest::Certificate::from_pem(pem.as_bytes()).expect("a certificate"));
+    reqwest::Client::builder().no_proxy().tls_certs_only(certificates).build().expect("a client")
+}

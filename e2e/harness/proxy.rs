@@ -1,0 +1,120 @@
+//! A proxy in front of a trust server: counts, holds, fails, stops.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode, header};
+use tokio::sync::watch;
+
+use super::http::{CLIENT, Server};
+use super::run::RUN;
+
+const MAX_BODY: usize = 16 << 20;
+
+/// Passes everything on until told otherwise.
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+    server: Mutex<Option<Server>>,
+}
+
+struct Shared {
+    upstream: String,
+    requests: Mutex<Vec<String>>,
+    fault: Mutex<Option<(String, StatusCode)>>,
+    held: watch::Sender<bool>,
+}
+
+impl Proxy {
+    /// In front of `upstream` (a base URL).
+    pub fn of(upstream: &str) -> Self {
+        let shared = Arc::new(Shared {
+            upstream: upstream.to_owned(),
+            requests: Mutex::default(),
+            fault: Mutex::default(),
+            held: watch::Sender::new(false),
+        });
+        let proxy = Self { port: RUN.free_port(), shared, server: Mutex::new(None) };
+        proxy.starts();
+        proxy
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Refuses connections from now on, and drops those that are open.
+    pub fn stops(&self) {
+        self.server.lock().unwrap().take();
+    }
+
+    /// Listens again, on the same port.
+    pub fn starts(&self) {
+        let router = Router::new().fallback(forward).with_state(self.shared.clone());
+        *self.server.lock().unwrap() = Some(Server::start(self.port, None, router));
+    }
+
+    /// Takes requests but answers none until [`Self::releases`].
+    pub fn holds(&self) {
+        self.shared.held.send_replace(true);
+    }
+
+    /// Answers what is held, and everything after it.
+    pub fn releases(&self) {
+        self.shared.held.send_replace(false);
+    }
+
+    /// Answers `status` for every path that contains `part`.
+    pub fn fails(&self, part: &str, status: u16) {
+        let status = StatusCode::from_u16(status).expect("a status");
+        *self.shared.fault.lock().unwrap() = Some((part.to_owned(), status));
+    }
+
+    /// Fails nothing any more.
+    pub fn recovers(&self) {
+        self.shared.fault.lock().unwrap().take();
+    }
+
+    /// How many requests so far had `part` in their path.
+    pub fn count(&self, part: &str) -> usize {
+        self.shared.requests.lock().unwrap().iter().filter(|path| path.contains(part)).count()
+    }
+}
+
+async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    shared.requests.lock().unwrap().push(path.clone());
+    let mut held = shared.held.subscribe();
+    held.wait_for(|held| !held).await.expect("the proxy outlives its requests");
+    let fault = shared.fault.lock().unwrap().clone();
+    if let Some((_, status)) = fault.filter(|(part, _)| path.contains(part.as_str())) {
+        return answer(status, None, Body::empty());
+    }
+    match relay(&shared.upstream, &path, request).await {
+        Ok(response) => response,
+        Err(error) => answer(StatusCode::BAD_GATEWAY, None, Body::from(error.to_string())),
+    }
+}
+
+async fn relay(upstream: &str, path: &str, request: Request) -> anyhow::Result<Response<Body>> {
+    let (parts, body) = request.into_parts();
+    let mut headers = parts.headers;
+    headers.remove(header::HOST);
+    let sent = CLIENT.request(parts.method, format!("{upstream}{path}")).headers(headers);
+    let response = sent.body(to_bytes(body, MAX_BODY).await?).send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    Ok(answer(status, Some(headers), Body::from(response.bytes().await?)))
+}
+
+fn answer(status: StatusCode, headers: Option<axum::http::HeaderMap>, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    if let Some(headers) = headers {
+        *response.headers_mut() = headers;
+        response.headers_mut().remove(header::TRANSFER_ENCODING);
+    }
+    response
+}

@@ -1,0 +1,63 @@
+//! What all tests of a run share: one control plane, one trust server, one tagseal.
+
+use std::sync::LazyLock;
+
+use super::cluster::Cluster;
+use super::control_plane::ControlPlane;
+use super::notary_server::NotaryServer;
+use super::tagseal::{Tagseal, TagsealOptions, prepare};
+
+static SUITE: LazyLock<Suite> = LazyLock::new(Suite::start);
+
+/// The shared components.
+pub struct Suite {
+    control_plane: ControlPlane,
+    notary: NotaryServer,
+    prepared: LazyLock<()>,
+    tagseal: LazyLock<Tagseal>,
+}
+
+/// The run's components, started by the first test that asks.
+pub fn suite() -> &'static Suite {
+    &SUITE
+}
+
+impl Suite {
+    fn start() -> Self {
+        Self {
+            control_plane: ControlPlane::start(),
+            notary: NotaryServer::start("notary"),
+            prepared: LazyLock::new(|| prepare(&suite().cluster())),
+            tagseal: LazyLock::new(|| {
+                LazyLock::force(&suite().prepared);
+                Tagseal::common(&suite().control_plane)
+            }),
+        }
+    }
+
+    /// The cluster, as its administrator sees it.
+    pub fn cluster(&self) -> Cluster {
+        self.control_plane.cluster()
+    }
+
+    /// The trust server that is open to everybody.
+    pub fn notary(&self) -> &NotaryServer {
+        &self.notary
+    }
+
+    /// Sees to it that the common tagseal runs.
+    pub fn has_tagseal(&self) {
+        LazyLock::force(&self.tagseal);
+    }
+
+    /// Starts a tagseal for `namespace` alone.
+    pub fn own_tagseal(&self, namespace: &str, options: &TagsealOptions) -> Tagseal {
+        LazyLock::force(&self.prepared);
+        Tagseal::own(&self.control_plane, namespace, options)
+    }
+
+    /// Sees to it that the CRDs are there.
+    pub fn has_crds(&self) {
+        LazyLock::force(&self.prepared);
+    }
+}

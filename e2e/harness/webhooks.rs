@@ -1,0 +1,108 @@
+//! Installs the webhook configurations that users apply, pointed at a process on loopback.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::ca::Authority;
+use super::cluster::Cluster;
+use super::manifests::pod;
+use super::poll::eventually;
+use super::run::{RUN, source_path};
+use super::tagseal::TagsealOptions;
+
+/// The label of namespaces that the suite's common tagseal leaves alone.
+pub const OWN: &str = "e2e.tagseal.dev/own";
+
+const VALIDATING: &str = "ValidatingWebhookConfiguration";
+const MUTATING: &str = "MutatingWebhookConfiguration";
+
+/// Where the webhooks of a configuration are to go.
+pub struct Target<'a> {
+    pub port: u16,
+    pub authority: &'a str,
+    /// The namespace that they are for; `None` for all that have no tagseal of their own.
+    pub namespace: Option<&'a str>,
+}
+
+/// Applies the shipped configurations for `target`, and waits until the API server calls them.
+///
+/// `probe` is an image that is denied once a webhook is called.
+pub fn install(cluster: &Cluster, target: &Target, options: &TagsealOptions, probe: &str) {
+    // The validating one first: while both are there, the mutating one is asked first and its refusal is all one sees.
+    point(cluster, VALIDATING, target, options, probe);
+    if !options.without_mutating {
+        point(cluster, MUTATING, target, options, probe);
+    }
+}
+
+/// Applies the shipped configurations for the namespace of `cluster`, where nobody answers.
+pub fn install_unanswered(cluster: &Cluster) {
+    let authority = Authority::new("nobody");
+    let target =
+        Target { port: RUN.free_port(), authority: authority.pem(), namespace: Some(cluster.namespace()) };
+    for kind in [MUTATING, VALIDATING] {
+        // The mutating one fails open: only the other's absence is told.
+        let configuration = rewritten(shipped(cluster, kind), &target, &TagsealOptions::default());
+        cluster.applies(&configuration);
+    }
+    eventually("the validating webhook is called", Duration::from_secs(30), || {
+        let answer = cluster.tries(&pod("probe", "probe.test/never:published"));
+        if answer.errors.contains("failed calling webhook") { Ok(()) } else { Err(answer.text()) }
+    });
+}
+
+fn point(cluster: &Cluster, kind: &str, target: &Target, options: &TagsealOptions, probe: &str) {
+    let configuration = rewritten(shipped(cluster, kind), target, options);
+    let hook = configuration["webhooks"][0]["name"].as_str().expect("a name").to_owned();
+    cluster.applies(&configuration);
+    eventually(&format!("{hook} is called"), Duration::from_secs(30), || {
+        let answer = cluster.tries(&pod("probe", probe));
+        let called = answer.errors.contains(&format!("webhook \"{hook}\" denied the request"));
+        if called { Ok(()) } else { Err(answer.text()) }
+    });
+}
+
+/// The configuration of `kind` in `manifests/webhooks.yaml`.
+fn shipped(cluster: &Cluster, kind: &str) -> Value {
+    let file = source_path("manifests/webhooks.yaml");
+    let args = ["create", "--dry-run=client", "-o", "json", "-f", &file.to_string_lossy()];
+    let output = cluster.does(&args);
+    let documents = serde_json::Deserializer::from_str(&output).into_iter::<Value>();
+    let mut objects = documents.flat_map(|document| match document.expect("JSON") {
+        Value::Object(mut list) if list.contains_key("items") => {
+            list["items"].as_array_mut().map(std::mem::take).unwrap_or_default()
+        }
+        object => vec![object],
+    });
+    objects.find(|object| object["kind"] == kind).unwrap_or_else(|| panic!("{}: no {kind}", file.display()))
+}
+
+fn rewritten(mut configuration: Value, target: &Target, options: &TagsealOptions) -> Value {
+    let name = configuration["metadata"]["name"].as_str().expect("a name").to_owned();
+    let mine = match target.namespace {
+        Some(namespace) => {
+            configuration["metadata"]["name"] = json!(format!("{name}-{namespace}"));
+            json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace]})
+        }
+        None => json!({"key": OWN, "operator": "DoesNotExist"}),
+    };
+    for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
+        let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap_or("/").to_owned();
+        webhook["clientConfig"] = json!({
+            "url": format!("https://127.0.0.1:{}{path}", target.port),
+            "caBundle": STANDARD.encode(target.authority),
+        });
+        let selector = &mut webhook["namespaceSelector"]["matchExpressions"];
+        match selector.as_array_mut() {
+            Some(expressions) => expressions.push(mine.clone()),
+            None => *selector = json!([mine]),
+        }
+        if let Some(seconds) = options.timeout_seconds {
+            webhook["timeoutSeconds"] = json!(seconds);
+        }
+    }
+    configuration
+}

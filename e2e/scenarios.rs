@@ -1,0 +1,12 @@
+//! What tagseal promises, shown through kubectl. `tagseal verify` is asked in every case too, and must agree.
+
+mod admission;
+mod harness;
+mod mutation;
+mod outages;
+mod policies;
+mod publishing;
+mod quorum;
+mod refusals;
+mod sites;
+mod webhooks;

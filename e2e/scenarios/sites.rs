@@ -1,0 +1,61 @@
+//! Image sites that only a real API server reaches as users do: ephemeral containers and image volumes.
+
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+#[test]
+fn a3_an_ephemeral_container_is_sealed_or_denied() {
+    let s = Scenario::new("a3-ephemeral");
+    let (image, digest) = s.signed_web();
+    s.seals(&image, &sealed(&image, &digest));
+    let debug = |container: &str, image: &str| {
+        let image = format!("--image={image}");
+        s.cluster.kubectl(&["debug", "pod-0", &image, "--attach=false", "-c", container])
+    };
+    let answer = debug("good", &image);
+    assert!(answer.passed, "{}", answer.errors);
+    assert_eq!(ephemeral_images(&s), [sealed(&image, &digest)]);
+
+    let unsigned = s.image("web:1.5");
+    s.is_refusal(debug("bad", &unsigned), &unsigned, "NotSigned");
+    assert_eq!(ephemeral_images(&s).len(), 1);
+}
+
+fn ephemeral_images(s: &Scenario) -> Vec<String> {
+    let pod = s.cluster.gets("pod/pod-0");
+    let containers = pod["spec"]["ephemeralContainers"].as_array().into_iter().flatten();
+    containers.filter_map(|container| container["image"].as_str()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a4_an_image_volume_is_sealed_or_denied() {
+    let s = Scenario::new("a4-volume");
+    let (image, digest) = s.signed_web();
+    let with_volume = |reference: &str| -> Value {
+        let mut pod = s.pod(&image);
+        pod["spec"]["volumes"] = json!([{"name": "data", "image": {"reference": reference}}]);
+        pod
+    };
+    let stored = s.cluster.creates(&with_volume(&image)).object();
+    let volumes = stored["spec"]["volumes"].as_array().expect("volumes");
+    let volume = volumes.iter().find(|volume| volume["name"] == "data").expect("the volume");
+    assert_eq!(volume["image"]["reference"], sealed(&image, &digest));
+
+    let unsigned = s.image("web:1.5");
+    s.refuses(&with_volume(&unsigned), &unsigned, "NotSigned");
+}
+
+#[test]
+fn every_failing_image_of_a_pod_is_named() {
+    let s = Scenario::new("sites-all");
+    let (image, _) = s.signed_web();
+    let mut pod = s.pod(&image);
+    let (init, sidecar) = (s.image("web:init"), s.image("web:sidecar"));
+    pod["spec"]["initContainers"] = json!([
+        {"name": "init", "image": init},
+        {"name": "sidecar", "image": sidecar, "restartPolicy": "Always"},
+    ]);
+    let message = s.refuses(&pod, &init, "NotSigned");
+    assert!(message.contains(&sidecar), "{message}");
+}

@@ -1,0 +1,51 @@
+# Builds what the end-to-end suite runs against: `tools` leaves etcd, kube-apiserver, kube-controller-manager and
+# kubectl in $(TOOLS_DIR), built from the versions that e2e/tools/*/go.mod pin, and sees to it that notary and
+# notary-server are installed. A tool that KUBEBUILDER_ASSETS already has is taken from there and not built.
+
+TOOLS_DIR ?= $(CURDIR)/target/tools
+GO ?= go
+E2E_TOOLS := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))/tools
+
+# The stamps carry a checksum of the pins, so that neither a fresh clone nor another branch builds again what is there.
+tools_sum = $(shell cat $(E2E_TOOLS)/$(1)/go.mod $(E2E_TOOLS)/$(1)/go.sum | sha256sum | cut -c1-16)
+tools_wanted = $(strip $(foreach tool,$(1),$(if $(KUBEBUILDER_ASSETS),$(if $(wildcard $(KUBEBUILDER_ASSETS)/$(tool)),,$(tool)),$(tool))))
+rebuild_if_absent = $(if $(filter-out $(notdir $(wildcard $(addprefix $(TOOLS_DIR)/,$(1)))),$(1)),absent-tool)
+
+KUBERNETES_TOOLS := $(call tools_wanted,kube-apiserver kube-controller-manager kubectl)
+ETCD_TOOLS := $(call tools_wanted,etcd)
+KUBERNETES_STAMP := $(TOOLS_DIR)/.kubernetes-$(call tools_sum,kubernetes)
+ETCD_STAMP := $(TOOLS_DIR)/.etcd-$(call tools_sum,etcd)
+
+# Without its version strings the server calls itself v0.0.0, and clients that check versions complain.
+KUBERNETES_VERSION := $(shell sed -nE 's|^.*k8s.io/kubernetes (v[0-9.]+).*|\1|p' $(E2E_TOOLS)/kubernetes/go.mod)
+KUBERNETES_LDFLAGS := -s -w \
+	-X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION) \
+	-X k8s.io/component-base/version.gitMajor=$(word 1,$(subst ., ,$(KUBERNETES_VERSION:v%=%))) \
+	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION:v%=%)))
+
+.PHONY: tools
+tools: $(if $(ETCD_TOOLS),$(ETCD_STAMP)) $(if $(KUBERNETES_TOOLS),$(KUBERNETES_STAMP)) notary ## what the end-to-end suite runs against
+
+$(ETCD_STAMP): $(call rebuild_if_absent,$(ETCD_TOOLS)) | $(TOOLS_DIR) go
+	cd $(E2E_TOOLS)/etcd && $(GO) build -o $(TOOLS_DIR)/etcd go.etcd.io/etcd/server/v3
+	@rm -f $(TOOLS_DIR)/.etcd-* && touch $@
+
+$(KUBERNETES_STAMP): $(call rebuild_if_absent,$(KUBERNETES_TOOLS)) | $(TOOLS_DIR) go
+	cd $(E2E_TOOLS)/kubernetes && $(GO) build -ldflags '$(KUBERNETES_LDFLAGS)' -o $(TOOLS_DIR)/ \
+		$(addprefix k8s.io/kubernetes/cmd/,$(KUBERNETES_TOOLS))
+	@rm -f $(TOOLS_DIR)/.kubernetes-* && touch $@
+
+.PHONY: go absent-tool
+absent-tool:
+go:
+	@command -v $(GO) >/dev/null \
+		|| { echo 'error: $(GO) is needed to build the end-to-end tools (https://go.dev/dl)' >&2; exit 1; }
+
+$(TOOLS_DIR):
+	@mkdir -p $@
+
+# Only Debian's package will do: it is patched, while the module's own server, built with any Go since 1.17, refuses
+# every delegation (INVALID_ROLE).
+.PHONY: notary
+notary:
+	@$(E2E_TOOLS)/install-notary.sh

@@ -1,0 +1,81 @@
+//! Options that several commands share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use url::Url;
+
+use crate::policy::{SetOptions, UnmatchedImages};
+use crate::trust::{DiskState, MemoryState, ResolverConfig, TrustState};
+
+/// tagseal's namespace, if nothing else is said.
+pub const SYSTEM_NAMESPACE: &str = "tagseal-system";
+
+/// What policies do not say themselves.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Policies {
+    /// What becomes of an image that no policy matches: Allow, Warn or Deny.
+    #[arg(long, value_name = "ACTION", default_value = "Allow", value_parser = unmatched_images)]
+    pub unmatched_images: UnmatchedImages,
+    /// A trust server that namespaced policies may name besides those of cluster policies. May be repeated.
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub trust_servers: Vec<Url>,
+}
+
+impl Policies {
+    /// As the policy set takes them.
+    pub fn set_options(&self) -> SetOptions {
+        SetOptions {
+            unmatched: self.unmatched_images,
+            trust_servers: self.trust_servers.iter().cloned().collect(),
+        }
+    }
+}
+
+fn unmatched_images(value: &str) -> Result<UnmatchedImages, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "allow" => Ok(UnmatchedImages::Allow),
+        "warn" => Ok(UnmatchedImages::Warn),
+        "deny" => Ok(UnmatchedImages::Deny),
+        _ => Err("expected Allow, Warn or Deny".to_owned()),
+    }
+}
+
+/// Where trust data and trust state are kept.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Storage {
+    /// Folder for verified metadata, verified again when it is read. Without it, a restart fetches everything anew.
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Folder for rollback floors and first-use pins. Without it they are forgotten when the process ends.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Tolerance for clocks when expiry is judged.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub clock_skew: SignedDuration,
+}
+
+impl Storage {
+    /// The trust state: on disk where there is a folder for it.
+    pub fn state(&self) -> Arc<dyn TrustState> {
+        match &self.state_dir {
+            Some(dir) => Arc::new(DiskState::new(dir)),
+            None => Arc::new(MemoryState::new()),
+        }
+    }
+
+    /// How the resolver of a long-lived process is set up.
+    pub fn resolver(&self) -> ResolverConfig {
+        ResolverConfig {
+            clock_skew: self.clock_skew,
+            cache_dir: self.cache_dir.clone(),
+            ..ResolverConfig::default()
+        }
+    }
+
+    /// How the resolver of a command is set up: a tree that notary or docker left in the cache folder is a seed.
+    pub fn seeded_resolver(&self) -> ResolverConfig {
+        ResolverConfig { seed: true, ..self.resolver() }
+    }
+}

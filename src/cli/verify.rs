@@ -1,0 +1,201 @@
+//! `tagseal verify`: what the cluster would say of images, but for its own memory (floors and first-use pins).
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::docker_config::DockerConfig;
+use super::output::{Format, print, print_json};
+use super::settings::{Policies, SYSTEM_NAMESPACE, Storage};
+use super::{DENIED, UNDECIDED, policy_files};
+use crate::admission::judge::{Circumstances, Fault, ImageVerdict, Outcome, View};
+use crate::clock::SystemClock;
+use crate::notary::NotaryClient;
+use crate::policy::{Finding, Labels, NamespaceView};
+use crate::trust::{Grant, Resolver, SignedDigest, Signer};
+
+/// Arguments of `tagseal verify`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Images, as a pod spec names them.
+    #[arg(required = true)]
+    images: Vec<String>,
+    /// YAML file with policies (and the config maps that they name); `-` is standard input. May be repeated.
+    #[arg(long = "policy", short = 'p', required = true, value_name = "FILE")]
+    policies: Vec<PathBuf>,
+    /// The namespace that the pod would be in.
+    #[arg(long, short = 'n', value_name = "NAME", default_value = "default")]
+    namespace: String,
+    /// A label of that namespace. Without any, every namespaceSelector counts as matching. May be repeated.
+    #[arg(long = "namespace-label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// tagseal's own namespace in the cluster, where cluster policies' config maps are looked up.
+    #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
+    system_namespace: String,
+    #[command(flatten)]
+    policy: Policies,
+    #[command(flatten)]
+    storage: Storage,
+    /// Verify as of this time, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// How long the answers may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+    /// How to print.
+    #[arg(long, short = 'o', value_enum, default_value_t)]
+    output: Format,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Verifies the images. Exits 0 when all pass, 1 when one is denied, 2 when one could not be decided.
+///
+/// # Errors
+/// When a policy file cannot be read or does not compile.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let files = policy_files::read(&args.policies)?;
+    let set = policy_files::compile(&files, &args.system_namespace, args.policy.set_options())?;
+    let namespace = match args.labels.as_slice() {
+        [] => NamespaceView::unlabelled(args.namespace.as_str()),
+        labels => {
+            NamespaceView::new(args.namespace.as_str(), Arc::new(labels.iter().cloned().collect::<Labels>()))
+        }
+    };
+    let view = View::new(Arc::new(set), namespace);
+    let verdicts = super::runtime()?.block_on(judge(&args, &view))?;
+    match args.output {
+        Format::Json => print_json(&verdicts.iter().map(Report::of).collect::<Vec<_>>())?,
+        Format::Text => verdicts.iter().for_each(|verdict| print(&text(&Report::of(verdict)))),
+    }
+    Ok(exit_code(&verdicts))
+}
+
+async fn judge(args: &Args, view: &View) -> anyhow::Result<Vec<ImageVerdict>> {
+    // Connections are judged by the real clock, trust data by the one that was asked for.
+    let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
+    let credentials = Arc::new(DockerConfig::from_env());
+    let config = args.storage.seeded_resolver();
+    let resolver = Resolver::new(config, source, credentials, args.storage.state(), super::clock(args.at));
+    let grant = Grant { namespace: args.namespace.clone(), ..Grant::default() };
+    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    let circumstances = Circumstances { grant: &grant, deadline, dry_run: false };
+    let verdicts = args.images.iter().map(|image| view.judge_image(&resolver, image, circumstances));
+    Ok(futures::future::join_all(verdicts).await)
+}
+
+/// One element of what `-o json` prints. The names are an interface: see `docs/policies.md`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    image: String,
+    verdict: &'static str,
+    sealed: Option<String>,
+    digest: Option<String>,
+    policies: Vec<String>,
+    signed_by: Vec<SignedBy>,
+    reason: Option<&'static str>,
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedBy {
+    role: String,
+    #[serde(rename = "keyIDs")]
+    key_ids: Vec<String>,
+}
+
+impl Report {
+    fn of(verdict: &ImageVerdict) -> Self {
+        let passed = verdict.passed();
+        let signed = passed.and_then(|passed| passed.signed());
+        let headline = verdict.headline();
+        let sealed = passed.map(|passed| passed.sealed.clone().unwrap_or_else(|| verdict.image.clone()));
+        Self {
+            image: verdict.image.clone(),
+            verdict: word(verdict),
+            sealed,
+            digest: signed.map(|signed| signed.digest().to_string()),
+            policies: verdict.policies.iter().map(ToString::to_string).collect(),
+            signed_by: signed.map(signed_by).unwrap_or_default(),
+            reason: headline.map(|denial| denial.reason().as_str()),
+            message: headline.map(|_| message(verdict)),
+            warnings: warnings(verdict),
+        }
+    }
+}
+
+fn signed_by(signed: &SignedDigest) -> Vec<SignedBy> {
+    let of = |signer: &Signer| SignedBy {
+        role: signer.role.to_string(),
+        key_ids: signer.key_ids.iter().map(ToString::to_string).collect(),
+    };
+    signed.signers().iter().map(of).collect()
+}
+
+fn word(verdict: &ImageVerdict) -> &'static str {
+    match (&verdict.outcome, verdict.headline().map(|denial| denial.fault)) {
+        (Outcome::Passed(_), _) => "Sealed",
+        (Outcome::Denied(_), Some(Fault::Unavailable)) => "Unavailable",
+        (Outcome::Denied(_), _) => "Denied",
+        (Outcome::Unmatched, _) => "Unmatched",
+    }
+}
+
+/// Everything that stands against the image, the headline's policy first.
+fn message(verdict: &ImageVerdict) -> String {
+    verdict.denials().iter().map(|denial| line(&denial.finding)).collect::<Vec<_>>().join("; ")
+}
+
+fn line(finding: &Finding) -> String {
+    let policy = finding.policy.as_ref().map(|policy| format!("{policy}: ")).unwrap_or_default();
+    format!("{policy}{}: {}", finding.reason, finding.message)
+}
+
+fn warnings(verdict: &ImageVerdict) -> Vec<String> {
+    let remarks = verdict.remarks.iter().map(|remark| line(&remark.denial.finding));
+    verdict.warnings.iter().cloned().chain(remarks).collect()
+}
+
+fn text(report: &Report) -> String {
+    let mut lines = Vec::new();
+    match report.verdict {
+        "Sealed" => {
+            lines.push(format!("sealed      {}", report.sealed.as_deref().unwrap_or(&report.image)));
+            for signer in &report.signed_by {
+                let keys: Vec<_> = signer.key_ids.iter().map(|id| id.get(..12).unwrap_or(id)).collect();
+                lines.push(format!("            signed in {} by {}", signer.role, keys.join(", ")));
+            }
+        }
+        word => {
+            lines.push(format!("{:<11} {}", word.to_ascii_lowercase(), report.image));
+            lines.extend(report.message.iter().map(|message| format!("            {message}")));
+        }
+    }
+    lines.extend(report.warnings.iter().map(|warning| format!("            warning: {warning}")));
+    lines.join("\n")
+}
+
+/// Mixed results: 1 beats 2 beats 0 (design §11).
+fn exit_code(verdicts: &[ImageVerdict]) -> ExitCode {
+    let faults: Vec<_> =
+        verdicts.iter().filter_map(|verdict| verdict.headline()).map(|denial| denial.fault).collect();
+    if faults.contains(&Fault::Untrusted) {
+        ExitCode::from(DENIED)
+    } else if faults.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(UNDECIDED)
+    }
+}

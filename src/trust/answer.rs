@@ -1,0 +1,313 @@
+//! Answering one question: what suffices, what must be fetched first, and for how long to wait (design §4 "Cache").
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout_at;
+
+use super::core::{Core, Waited};
+use super::entries::Full;
+use super::entry::{Entry, Recorded, Served, Vouched};
+use super::error::Refusal;
+use super::flight::{FlightKey, Ticket};
+use super::grant::{Accessor, RENEW_AFTER};
+use super::history::same_set;
+use super::moment::Moment;
+use super::resolution::{Case, Judgement, Past, SignedDigest, judge, roles_of};
+use super::resolver::{Question, Resolved};
+use super::warnings;
+use crate::policy::Reason;
+use crate::tuf::RoleName;
+
+/// So many refreshes one question may cause or wait for.
+const MAX_REFRESHES: usize = 6;
+
+/// So many batches of older files one question may ask for.
+const MAX_PASTS: usize = 64;
+
+/// A question on its way to an answer.
+pub(super) struct Asking<'a> {
+    core: &'a Arc<Core>,
+    question: Question<'a>,
+    entry: Arc<Entry>,
+    accessor: Accessor,
+    roles: Vec<RoleName>,
+    asked: Moment,
+    refreshes: usize,
+    /// Why data that is older than wanted answers.
+    old_because: Option<String>,
+}
+
+/// How the data at hand stands to the question.
+enum Standing {
+    /// It suffices.
+    Fresh,
+    /// It suffices, and something is to be renewed behind the answer's back.
+    Ahead,
+    /// It suffices, but one timestamp GET is due.
+    Old(Option<Timestamp>),
+    /// It does not suffice.
+    Lacking(Lack),
+}
+
+/// What is lacking.
+enum Lack {
+    /// Data, a grant, the pin, a role.
+    Something,
+    /// Data that is young enough.
+    Freshness { vouched: Timestamp },
+}
+
+impl<'a> Asking<'a> {
+    pub(super) fn new(core: &'a Arc<Core>, question: Question<'a>) -> Result<Self, Refusal> {
+        let demand = question.demand;
+        let asked = core.moment();
+        let entry = core
+            .entries
+            .entry(&demand.server, &demand.gun, &demand.anchors, asked)
+            .map_err(|Full| full(&question))?;
+        entry.touch(&demand.freshness, asked.wall);
+        let accessor = Accessor::new(&demand.credentials, question.grant, question.image.registry());
+        let roles = roles_of(demand);
+        Ok(Self { core, question, entry, accessor, roles, asked, refreshes: 0, old_because: None })
+    }
+
+    pub(super) async fn answer(mut self) -> Result<Resolved, Refusal> {
+        if !self.entry.recalled.initialized() {
+            let recalled = timeout_at(self.question.deadline, self.core.recall(&self.entry)).await;
+            recalled.map_err(|_| self.too_late())??;
+        }
+        let mut past = Past::new();
+        let mut past_of: Option<Arc<Served>> = None;
+        for _ in 0..MAX_REFRESHES + MAX_PASTS {
+            let Some(served) = self.sufficient().await? else { continue };
+            if past_of.as_ref().is_some_and(|of| !same_set(of, &served)) {
+                past.clear();
+            }
+            let recorded = self.entry.recorded.load_full();
+            match self.judge(&served, recorded.as_deref(), &past) {
+                Judgement::Signed { signed, warnings } => {
+                    return Ok(self.resolved(&served, signed, warnings));
+                }
+                Judgement::NeedsPast(files) => {
+                    let read = self.core.past_files(&self.entry, &self.accessor, &served, &files);
+                    let read = timeout_at(self.question.deadline, read).await;
+                    past.extend(read.map_err(|_| self.too_late())?);
+                    past_of = Some(served);
+                }
+                Judgement::Refused(refusal) => self.confirm(&served, refusal).await?,
+            }
+        }
+        Err(self.never_ends())
+    }
+
+    fn judge(&self, served: &Served, recorded: Option<&Recorded>, past: &Past) -> Judgement {
+        let nothing = Recorded::default();
+        let case = Case {
+            demand: self.question.demand,
+            image: self.question.image,
+            repository: &served.repository,
+            record: &recorded.unwrap_or(&nothing).record,
+            now: self.core.clock.now(),
+            skew: self.core.config.clock_skew,
+        };
+        judge(&case, past)
+    }
+
+    /// Data that may answer; `None` after a refresh, when everything is to be looked at again.
+    async fn sufficient(&mut self) -> Result<Option<Arc<Served>>, Refusal> {
+        let now = self.core.clock.now();
+        let served = self.entry.served_for(&self.roles);
+        match (self.standing(served.as_deref(), now), served) {
+            (Standing::Fresh, Some(served)) => Ok(Some(served)),
+            (Standing::Ahead, Some(served)) => {
+                self.core.refresh_behind(&self.entry, &self.ticket());
+                Ok(Some(served))
+            }
+            (Standing::Old(vouched), Some(served)) => {
+                if self.old_because.is_some() || self.revalidates(vouched, now).await? {
+                    return Ok(Some(served));
+                }
+                Ok(None)
+            }
+            (Standing::Lacking(lack), served) => {
+                self.fetch(lack, served.as_deref()).await?;
+                Ok(None)
+            }
+            // Only `Lacking` has no data.
+            (_, None) => Err(self.never_ends()),
+        }
+    }
+
+    fn standing(&self, served: Option<&Served>, now: Timestamp) -> Standing {
+        use Standing::{Ahead, Fresh, Lacking, Old};
+        let something = Lacking(Lack::Something);
+        let Some(served) = served else { return something };
+        if (!served.pinned && !self.question.dry_run) || !served.repository.covers(&self.roles) {
+            return something;
+        }
+        let freshness = &self.question.demand.freshness;
+        let granted = match self.accessor.needs_grant() {
+            true => self.entry.grants.at(&self.accessor).map(|at| now.duration_since(at)),
+            false => Some(SignedDuration::ZERO),
+        };
+        let Some(granted) = granted.filter(|age| *age <= freshness.max_staleness) else { return something };
+        let Some(vouched) = served.vouched.map(|vouched| vouched.at()) else { return Old(None) };
+        let age = now.duration_since(vouched);
+        let is_ahead_of_us = age < -self.core.config.clock_skew;
+        if age > freshness.max_staleness {
+            Lacking(Lack::Freshness { vouched })
+        } else if age > freshness.revalidate_after || is_ahead_of_us {
+            Old(Some(vouched))
+        } else if is_due(age, freshness.revalidate_after) || granted > RENEW_AFTER {
+            Ahead
+        } else {
+            Fresh
+        }
+    }
+
+    /// Fetches what is lacking, and waits for it until the caller's deadline.
+    async fn fetch(&mut self, lack: Lack, served: Option<&Served>) -> Result<(), Refusal> {
+        match self.refresh(&self.ticket(), false).await? {
+            Ok(()) => Ok(()),
+            Err(Waited::TooLong) => Err(self.too_late()),
+            Err(Waited::Failed(refusal)) => Err(match lack {
+                Lack::Something => refusal,
+                Lack::Freshness { vouched } => self.too_stale(vouched, refusal, served),
+            }),
+        }
+    }
+
+    /// One timestamp GET. `true`: it is not to be had in time, and the data at hand answers.
+    async fn revalidates(&mut self, vouched: Option<Timestamp>, now: Timestamp) -> Result<bool, Refusal> {
+        let revalidate_after = self.question.demand.freshness.revalidate_after;
+        let trouble = self.entry.trouble.load_full();
+        if let Some(trouble) = trouble.filter(|t| is_recent(t.last, now, revalidate_after)) {
+            // The server failed since it was due: its silence costs freshness, not the admission's time.
+            self.core.refresh_behind(&self.entry, &self.ticket());
+            self.old_because =
+                Some(warnings::old_data(&self.entry.state_key, vouched, &trouble.refusal.to_string()));
+            return Ok(true);
+        }
+        let why = match self.refresh(&self.ticket(), true).await? {
+            Ok(()) => return Ok(false),
+            Err(Waited::Failed(refusal)) if self.is_ended(&refusal) => return Err(refusal),
+            Err(Waited::Failed(refusal)) => refusal.to_string(),
+            Err(Waited::TooLong) => "the trust server is slow".to_owned(),
+        };
+        self.old_because = Some(warnings::old_data(&self.entry.state_key, vouched, &why));
+        Ok(true)
+    }
+
+    /// A denial that rests on data from before the question first forces one timestamp GET, so that a tag signed a
+    /// moment ago is never refused. When that fails, the reason is its own.
+    async fn confirm(&mut self, served: &Served, refused: Refusal) -> Result<(), Refusal> {
+        if let Some(Vouched::Here(sent)) = served.vouched
+            && sent.timer >= self.asked.timer
+        {
+            return Err(refused);
+        }
+        let ticket = Ticket { not_before: Some(self.asked.timer), ..self.ticket() };
+        match self.refresh(&ticket, false).await? {
+            Ok(()) => Ok(()),
+            Err(Waited::TooLong) => Err(self.too_late()),
+            // The server offers what is older than the data at hand: that data has the last word.
+            Err(Waited::Failed(failed)) if failed.reason() == Reason::Rollback => {
+                let message = format!("{} (the trust server offers older data: {failed})", refused.message());
+                Err(refused.with_message(message))
+            }
+            Err(Waited::Failed(failed)) => {
+                let message = format!("{}; going by older data: {refused}", failed.message());
+                Err(failed.with_message(message))
+            }
+        }
+    }
+
+    async fn refresh(&mut self, ticket: &Ticket, patient: bool) -> Result<Result<(), Waited>, Refusal> {
+        self.refreshes += 1;
+        if self.refreshes > MAX_REFRESHES {
+            return Err(self.never_ends());
+        }
+        let patience = patient.then_some(self.core.config.patience);
+        Ok(self.core.refresh(&self.entry, ticket, self.question.deadline, patience).await)
+    }
+
+    fn ticket(&self) -> Ticket {
+        let pin = !(self.question.dry_run && self.entry.is_first_use());
+        let key = FlightKey { accessor: self.accessor.clone(), pin };
+        Ticket { key, roles: self.roles.clone(), not_before: None }
+    }
+
+    /// Whether a failed refresh ended the caller's own grant.
+    fn is_ended(&self, refusal: &Refusal) -> bool {
+        refusal.reason() == Reason::Unauthorized && self.accessor.is_tenant()
+    }
+
+    fn resolved(&self, served: &Served, signed: SignedDigest, mut warnings: Vec<String>) -> Resolved {
+        warnings.extend(self.old_because.clone());
+        warnings.extend(warnings::expiring(&served.repository, &signed, self.core.clock.now()));
+        let versions = warnings::versions(&served.repository, &signed);
+        Resolved { signed: Some(signed), warnings, versions }
+    }
+
+    fn too_late(&self) -> Refusal {
+        let (gun, server) = (&self.entry.state_key.gun, &self.entry.state_key.server);
+        Refusal::unavailable(
+            Reason::DeadlineExceeded,
+            format!(
+                "{gun} at {server}: no answer before the admission's deadline; the fetch goes on, so try again"
+            ),
+        )
+    }
+
+    /// Past `maxStaleness`. Where the data is past its own expiry as well, what the server says counts.
+    fn too_stale(&self, vouched: Timestamp, cause: Refusal, served: Option<&Served>) -> Refusal {
+        let (now, skew) = (self.core.clock.now(), self.core.config.clock_skew);
+        let has_expired =
+            served.is_none_or(|served| served.repository.usable(&RoleName::targets(), now, skew).is_err());
+        if has_expired && matches!(cause, Refusal::Untrusted(_)) {
+            return cause;
+        }
+        let (gun, server) = (&self.entry.state_key.gun, &self.entry.state_key.server);
+        let age = match vouched == Timestamp::MIN {
+            true => "nobody knows when".to_owned(),
+            false => format!("at {vouched}"),
+        };
+        Refusal::unavailable(
+            Reason::TooStale,
+            format!(
+                "{gun} at {server}: trust data was last confirmed {age}, which is more than {:#} ago (maxStaleness); it \
+                 cannot be refreshed: {cause}",
+                self.question.demand.freshness.max_staleness
+            ),
+        )
+    }
+
+    fn never_ends(&self) -> Refusal {
+        let (gun, server) = (&self.entry.state_key.gun, &self.entry.state_key.server);
+        Refusal::unavailable(
+            Reason::TrustServerUnreachable,
+            format!("{gun} at {server}: trust data changes faster than it can be read; try again"),
+        )
+    }
+}
+
+/// Whether data in use is to be refreshed ahead: four fifths of the time are over.
+pub(super) fn is_due(age: SignedDuration, revalidate_after: SignedDuration) -> bool {
+    age.as_millis().saturating_mul(5) >= revalidate_after.as_millis().saturating_mul(4)
+}
+
+fn is_recent(at: Timestamp, now: Timestamp, within: SignedDuration) -> bool {
+    let age = now.duration_since(at);
+    !age.is_negative() && age <= within
+}
+
+fn full(question: &Question<'_>) -> Refusal {
+    Refusal::unavailable(
+        Reason::TrustServerUnreachable,
+        format!(
+            "{}: too many repositories that never verified are being looked up at once; try again",
+            question.demand.gun
+        ),
+    )
+}

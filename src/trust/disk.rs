@@ -1,0 +1,171 @@
+//! [`DiskCache`]: verified metadata under `--cache-dir`, verified again from scratch when it is loaded.
+//!
+//! ```text
+//! CACHE_DIR/<hash of server, CA, GUN, anchors>/tuf/<GUN>/metadata/<role>.json    notary's own layout
+//!                                             …           /metadata/<N>.root.json  older roots, for the chain
+//!                                             /history/<sha256>.json               superseded files of roles
+//!                                             /tagseal.json                        when it was last vouched for
+//! CACHE_DIR/tuf/<GUN>/metadata/<role>.json                                        a seed that notary or docker left
+//! ```
+
+mod note;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+pub(super) use self::note::Note;
+pub(super) use self::tree::Tree;
+use super::entry::EntryKey;
+use super::files;
+use crate::digest::Digest;
+use crate::tuf::{Gun, RoleName};
+
+/// Superseded files of one repository beyond this many are deleted, the oldest first.
+const MAX_HISTORY: usize = 64;
+
+/// The cache directory. Everything here blocks: callers run it off the runtime's threads.
+#[derive(Debug, Clone)]
+pub(super) struct DiskCache {
+    directory: PathBuf,
+}
+
+/// What the disk has of a repository.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub(super) tree: Tree,
+    pub(super) note: Option<Note>,
+}
+
+impl DiskCache {
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// What is there; what cannot be read is a miss.
+    pub(super) fn load(&self, key: &EntryKey) -> Stored {
+        let home = self.home(key);
+        let note = std::fs::read(home.join("tagseal.json")).ok().and_then(|bytes| Note::read(&bytes));
+        Stored { tree: Tree::read(&metadata(&home, &key.gun)), note }
+    }
+
+    /// The tree that notary or docker left for a repository. Never written to.
+    pub(super) fn seed(&self, gun: &Gun) -> Tree {
+        Tree::read(&metadata(&self.directory, gun))
+    }
+
+    /// Writes what changed. Children come before the parents that name them, so that a crash in between leaves a set
+    /// that is merely incomplete. `replaced` is the version of the root on disk: a root that is replaced stays, for the
+    /// chain from a pin.
+    pub(super) fn save(
+        &self,
+        key: &EntryKey,
+        new: &[(RoleName, Bytes)],
+        roots: &[(u64, Bytes)],
+        replaced: Option<u64>,
+        note: &Note,
+    ) -> std::io::Result<()> {
+        let home = self.home(key);
+        let directory = metadata(&home, &key.gun);
+        files::create_dir(&directory)?;
+        let root = directory.join("root.json");
+        if let Some(version) = replaced.filter(|_| new.iter().any(|(role, _)| *role == RoleName::root()))
+            && let Ok(old) = std::fs::read(&root)
+        {
+            files::write(&directory.join(format!("{version}.root.json")), &old)?;
+        }
+        for (version, bytes) in roots {
+            files::write(&directory.join(format!("{version}.root.json")), bytes)?;
+        }
+        let mut new: Vec<_> = new.iter().collect();
+        new.sort_by_key(|(role, _)| rank(role));
+        for (role, bytes) in new {
+            let path = directory.join(format!("{role}.json"));
+            if role.is_delegation() || *role == RoleName::targets() {
+                keep_old(&home, &path, bytes)?;
+            }
+            path.parent().map_or(Ok(()), files::create_dir)?;
+            files::write(&path, bytes)?;
+        }
+        files::write(&home.join("tagseal.json"), &note.write())
+    }
+
+    /// Writes down that the set is still current.
+    pub(super) fn note(&self, key: &EntryKey, note: &Note) -> std::io::Result<()> {
+        let home = self.home(key);
+        files::create_dir(&home)?;
+        files::write(&home.join("tagseal.json"), &note.write())
+    }
+
+    /// A superseded file of a role.
+    pub(super) fn history(&self, key: &EntryKey, sha256: Digest) -> Option<Bytes> {
+        let bytes = std::fs::read(history_path(&self.home(key), sha256)).ok()?;
+        (Digest::of(&bytes) == sha256).then(|| bytes.into())
+    }
+
+    /// Drops everything of a repository.
+    pub(super) fn remove(&self, key: &EntryKey) -> std::io::Result<()> {
+        match std::fs::remove_dir_all(self.home(key)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn home(&self, key: &EntryKey) -> PathBuf {
+        let ca = key.server.ca_pem.as_deref().map_or(&[][..], str::as_bytes);
+        let (server, gun) = (key.server.url.as_str().as_bytes(), key.gun.as_str().as_bytes());
+        let parts = [server, Digest::of(ca).as_bytes(), gun, key.anchors.as_bytes()].join(&0);
+        self.directory.join(Digest::of(&parts).hex())
+    }
+}
+
+fn metadata(home: &Path, gun: &Gun) -> PathBuf {
+    home.join("tuf").join(gun.as_str()).join("metadata")
+}
+
+fn history_path(home: &Path, sha256: Digest) -> PathBuf {
+    home.join("history").join(format!("{}.json", sha256.hex()))
+}
+
+/// Delegations, `targets`, root, snapshot, timestamp.
+fn rank(role: &RoleName) -> u8 {
+    match role.as_str() {
+        "targets" => 1,
+        "root" => 2,
+        "snapshot" => 3,
+        "timestamp" => 4,
+        _ => 0,
+    }
+}
+
+/// Moves the file that `bytes` replace to the history.
+fn keep_old(home: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let Ok(old) = std::fs::read(path) else { return Ok(()) };
+    if old == bytes {
+        return Ok(());
+    }
+    let kept = history_path(home, Digest::of(&old));
+    kept.parent().map_or(Ok(()), files::create_dir)?;
+    files::write(&kept, &old)?;
+    if let Some(history) = kept.parent() {
+        forget_oldest(history)?;
+    }
+    Ok(())
+}
+
+fn forget_oldest(history: &Path) -> std::io::Result<()> {
+    let entries = std::fs::read_dir(history)?.filter_map(Result::ok);
+    let mut files: Vec<_> =
+        entries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
+    if files.len() > MAX_HISTORY {
+        files.sort();
+        for (_, path) in files.iter().take(files.len() - MAX_HISTORY) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! [`Note`]: what tagseal itself adds to a repository on disk: when it was vouched for, and who may read it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::trust::grant::{Accessor, Who};
+use crate::trust::source::Grant;
+
+const FORMAT: u32 = 1;
+
+/// When the server last vouched for the set, and whose grants it honoured. Holds no credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::trust) struct Note {
+    pub(in crate::trust) vouched: Timestamp,
+    pub(in crate::trust) grants: Vec<(Accessor, Timestamp)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: u32,
+    vouched: Timestamp,
+    grants: Vec<GrantEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GrantEntry {
+    registry: String,
+    at: Timestamp,
+    #[serde(flatten)]
+    who: WhoEntry,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "who")]
+enum WhoEntry {
+    Anybody,
+    Policy { namespace: String, name: String },
+    Pod { namespace: String, service_account: String, pull_secrets: Vec<String> },
+}
+
+impl Note {
+    /// `None` where it cannot be read: nobody knows how old the set is then.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let document: Document = serde_json::from_slice(bytes).ok()?;
+        let grants = document.grants.into_iter().map(|entry| {
+            let who = match entry.who {
+                WhoEntry::Anybody => Who::Anybody,
+                WhoEntry::Policy { namespace, name } => Who::Policy { namespace, name },
+                WhoEntry::Pod { namespace, service_account, pull_secrets } => {
+                    Who::Pod(Grant { namespace, service_account, pull_secrets })
+                }
+            };
+            (Accessor { who, registry: entry.registry }, entry.at)
+        });
+        (document.format == FORMAT).then(|| Self { vouched: document.vouched, grants: grants.collect() })
+    }
+
+    pub(super) fn write(&self) -> Vec<u8> {
+        let grants = self.grants.iter().map(|(accessor, at)| {
+            let who = match accessor.who.clone() {
+                Who::Anybody => WhoEntry::Anybody,
+                Who::Policy { namespace, name } => WhoEntry::Policy { namespace, name },
+                Who::Pod(Grant { namespace, service_account, pull_secrets }) => {
+                    WhoEntry::Pod { namespace, service_account, pull_secrets }
+                }
+            };
+            GrantEntry { registry: accessor.registry.clone(), at: *at, who }
+        });
+        let document = Document { format: FORMAT, vouched: self.vouched, grants: grants.collect() };
+        // Strings, integers and lists alone: it cannot fail.
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+}

@@ -1,0 +1,113 @@
+//! What is written is read back; what is torn is a miss; nobody reads another's files.
+
+use std::sync::Arc;
+
+use super::super::grant::{Accessor, Who};
+use super::*;
+use crate::policy::TrustServer;
+use crate::trust::Grant;
+
+fn key(server: &str, ca: Option<&str>, anchors: &str) -> EntryKey {
+    let server =
+        TrustServer { url: server.parse().unwrap(), ca_pem: ca.map(Arc::from), token_realms: Vec::new() };
+    EntryKey {
+        server: Arc::new(server),
+        gun: Gun::new("registry.example.com/shop/web").unwrap(),
+        anchors: Digest::of(anchors.as_bytes()),
+    }
+}
+
+fn note() -> Note {
+    let pod = Grant {
+        namespace: "shop".to_owned(),
+        service_account: "default".to_owned(),
+        pull_secrets: vec!["regcred".to_owned()],
+    };
+    let accessor = |who| Accessor { who, registry: "registry.example.com".to_owned() };
+    let at = "2026-11-21T12:00:00Z".parse().unwrap();
+    let policy = Who::Policy { namespace: "tagseal".to_owned(), name: "notary".to_owned() };
+    let grants = [Who::Pod(pod), policy, Who::Anybody].map(|who| (accessor(who), at));
+    Note { vouched: at, grants: grants.into() }
+}
+
+fn role(name: &str) -> RoleName {
+    RoleName::parse(name).unwrap()
+}
+
+fn some_files() -> Vec<(RoleName, Bytes)> {
+    ["timestamp", "targets", "targets/a", "targets/a/b"]
+        .map(|name| (role(name), Bytes::from(format!("file of {name}"))))
+        .into()
+}
+
+#[test]
+fn what_is_written_is_read_back_in_notarys_layout() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = DiskCache::new(directory.path().to_owned());
+    let key = key("https://notary.example.com", None, "a");
+    cache.save(&key, &some_files(), &[(3, Bytes::from("root 3"))], None, &note()).unwrap();
+    let stored = cache.load(&key);
+    assert_eq!(stored.note, Some(note()));
+    assert_eq!(stored.tree.files, some_files().into_iter().collect());
+    assert_eq!(stored.tree.roots, [(3, Bytes::from("root 3"))].into());
+    assert_eq!(stored.tree.delegations(), [role("targets/a"), role("targets/a/b")].into());
+    let file = metadata(&cache.home(&key), &key.gun).join("targets/a/b.json");
+    assert!(file.ends_with("tuf/registry.example.com/shop/web/metadata/targets/a/b.json"));
+    assert!(file.exists());
+}
+
+/// T30 (design §4 "Cache"), and the servers' authorities.
+#[test]
+fn t30_other_servers_authorities_and_anchors_have_other_directories() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = DiskCache::new(directory.path().to_owned());
+    let one = key("https://notary.example.com", None, "a");
+    cache.save(&one, &some_files(), &[], None, &note()).unwrap();
+    for other in [
+        key("https://other.example.com", None, "a"),
+        key("https://notary.example.com", Some("PEM"), "a"),
+        key("https://notary.example.com", None, "b"),
+    ] {
+        assert_eq!(cache.load(&other).tree, Tree::default());
+    }
+    assert_eq!(cache.seed(&one.gun), Tree::default(), "a seed has no prefix");
+}
+
+#[test]
+fn a_torn_note_is_no_note() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = DiskCache::new(directory.path().to_owned());
+    let key = key("https://notary.example.com", None, "a");
+    cache.save(&key, &some_files(), &[], None, &note()).unwrap();
+    let path = cache.home(&key).join("tagseal.json");
+    let good = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &good[..good.len() / 2]).unwrap();
+    assert_eq!(cache.load(&key).note, None);
+    cache.remove(&key).unwrap();
+    assert_eq!(cache.load(&key).tree, Tree::default());
+    cache.remove(&key).unwrap();
+}
+
+#[test]
+fn a_replaced_file_of_a_role_goes_to_the_history_which_is_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = DiskCache::new(directory.path().to_owned());
+    let key = key("https://notary.example.com", None, "a");
+    let file = |n: usize| Bytes::from(format!("version {n}"));
+    for n in 0..=MAX_HISTORY + 8 {
+        cache
+            .save(
+                &key,
+                &[(RoleName::targets(), file(n)), (RoleName::timestamp(), file(n))],
+                &[],
+                None,
+                &note(),
+            )
+            .unwrap();
+    }
+    let newest_old = MAX_HISTORY + 7;
+    assert_eq!(cache.history(&key, Digest::of(&file(newest_old))), Some(file(newest_old)));
+    assert_eq!(cache.history(&key, Digest::of(&file(MAX_HISTORY + 8))), None, "the current one is not old");
+    let kept = std::fs::read_dir(cache.home(&key).join("history")).unwrap().count();
+    assert_eq!(kept, MAX_HISTORY);
+}

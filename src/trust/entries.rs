@@ -1,0 +1,148 @@
+//! [`Entries`]: the bounded set of repositories in memory. Invented ones cannot push out known ones.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::entry::{Entry, EntryKey};
+use super::moment::Moment;
+use crate::digest::Digest;
+use crate::policy::TrustServer;
+use crate::tuf::{Anchors, Gun};
+
+const SHARDS: usize = 16;
+
+/// How long a sweep that found nothing to push out speaks for those after it.
+const STAY_FULL: Duration = Duration::from_millis(200);
+
+/// Fingerprints of more sets of anchors than this are not kept.
+const MAX_FINGERPRINTS: usize = 8192;
+
+/// The repositories in memory. Reads take a shard's lock for the look-up alone.
+#[derive(Debug)]
+pub(super) struct Entries {
+    shards: [RwLock<HashMap<EntryKey, Arc<Entry>>>; SHARDS],
+    hasher: RandomState,
+    fingerprints: RwLock<HashMap<usize, (Arc<Anchors>, Digest)>>,
+    /// How many entries may be added until the next sweep.
+    room: AtomicI64,
+    /// Held while entries are pushed out. When a sweep last found nothing to push out.
+    sweeping: Mutex<Option<Moment>>,
+    max_known: usize,
+    max_unknown: usize,
+}
+
+/// There are as many repositories under way as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Entries {
+    /// At most `max_known` repositories that verified, and `max_unknown` that never did.
+    pub(super) fn new(max_known: usize, max_unknown: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| RwLock::default()),
+            hasher: RandomState::new(),
+            fingerprints: RwLock::default(),
+            room: AtomicI64::new(i64::try_from(max_unknown.min(max_known)).unwrap_or(i64::MAX)),
+            sweeping: Mutex::default(),
+            max_known,
+            max_unknown,
+        }
+    }
+
+    /// The entry of a repository, made if need be.
+    pub(super) fn entry(
+        &self,
+        server: &Arc<TrustServer>,
+        gun: &Gun,
+        anchors: &Arc<Anchors>,
+        now: Moment,
+    ) -> Result<Arc<Entry>, Full> {
+        let (server, gun) = (Arc::clone(server), gun.clone());
+        let key = EntryKey { server, gun, anchors: self.fingerprint(anchors) };
+        let shard = self.shard(&key);
+        if let Some(found) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(found));
+        }
+        if self.room.load(Ordering::Relaxed) <= 0 {
+            self.sweep(now)?;
+        }
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = shard.get(&key) {
+            return Ok(Arc::clone(found));
+        }
+        let entry = Arc::new(Entry::new(key.clone(), Arc::clone(anchors), now.wall));
+        shard.insert(key, Arc::clone(&entry));
+        self.room.fetch_sub(1, Ordering::Relaxed);
+        Ok(entry)
+    }
+
+    /// All entries.
+    pub(super) fn all(&self) -> Vec<Arc<Entry>> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned());
+        }
+        all
+    }
+
+    /// Drops the entries for which `is_gone` holds.
+    pub(super) fn remove(&self, is_gone: impl Fn(&Entry) -> bool) {
+        for shard in &self.shards {
+            shard.write().unwrap_or_else(PoisonError::into_inner).retain(|_, entry| !is_gone(entry));
+        }
+    }
+
+    /// Makes room: unknown repositories with nothing under way go first, all at once; known ones only when there are
+    /// too many of them, the least recently used first. Sets how many may be added until the next sweep.
+    fn sweep(&self, now: Moment) -> Result<(), Full> {
+        let mut full = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.room.load(Ordering::Relaxed) > 0 {
+            return Ok(());
+        }
+        if full.is_some_and(|full| full.remaining(STAY_FULL, &now).is_some()) {
+            return Err(Full);
+        }
+        self.remove(|entry| !entry.is_known() && entry.is_idle());
+        let (known, unknown): (Vec<_>, Vec<_>) = self.all().into_iter().partition(|entry| entry.is_known());
+        let mut known_room = self.max_known.saturating_sub(known.len());
+        if known_room == 0 {
+            let mut uses: Vec<i64> = known.iter().map(|entry| entry.last_used()).collect();
+            uses.sort_unstable();
+            // A tenth at once, so that the next sweep is not due at once.
+            let oldest = uses.get(self.max_known / 10).copied().unwrap_or(i64::MIN);
+            self.remove(|entry| entry.is_known() && entry.is_idle() && entry.last_used() <= oldest);
+            known_room = (self.max_known / 10).max(1);
+        }
+        let room = self.max_unknown.saturating_sub(unknown.len()).min(known_room);
+        self.room.store(i64::try_from(room).unwrap_or(i64::MAX), Ordering::Relaxed);
+        *full = (room == 0).then_some(now);
+        if room == 0 { Err(Full) } else { Ok(()) }
+    }
+
+    fn shard(&self, key: &EntryKey) -> &RwLock<HashMap<EntryKey, Arc<Entry>>> {
+        let hash = self.hasher.hash_one(key);
+        &self.shards[(hash % SHARDS as u64) as usize]
+    }
+
+    /// The fingerprint of anchors, computed once for each set that policies hold.
+    fn fingerprint(&self, anchors: &Arc<Anchors>) -> Digest {
+        let address = Arc::as_ptr(anchors).addr();
+        if let Some((_, digest)) =
+            self.fingerprints.read().unwrap_or_else(PoisonError::into_inner).get(&address)
+        {
+            return *digest;
+        }
+        let digest = anchors.fingerprint();
+        let mut fingerprints = self.fingerprints.write().unwrap_or_else(PoisonError::into_inner);
+        if fingerprints.len() >= MAX_FINGERPRINTS {
+            fingerprints.clear();
+        }
+        // The Arc is kept, so that its address stays its own.
+        fingerprints.insert(address, (Arc::clone(anchors), digest));
+        digest
+    }
+}

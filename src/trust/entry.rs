@@ -1,0 +1,256 @@
+//! [`Entry`]: what is held of one repository: its verified set, its grants, its refreshes.
+
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::OnceCell;
+
+use super::error::Refusal;
+use super::flight::Flights;
+use super::grant::Grants;
+use super::moment::Moment;
+use super::state::{RepositoryKey, Revision, TrustRecord};
+use crate::digest::Digest;
+use crate::policy::{Freshness, TrustServer};
+use crate::tuf::{Anchors, Gun, RoleName, TrustedRepository};
+
+/// Roles beyond this many are not added to what an entry loads: policies name a handful.
+const MAX_WANTED: usize = 256;
+
+/// What verified data is kept by: server, its authorities, GUN, anchors (design §4 "Cache"). Never credentials.
+#[derive(Debug, Clone)]
+pub(super) struct EntryKey {
+    pub(super) server: Arc<TrustServer>,
+    pub(super) gun: Gun,
+    /// `Anchors::fingerprint`.
+    pub(super) anchors: Digest,
+}
+
+impl PartialEq for EntryKey {
+    fn eq(&self, other: &Self) -> bool {
+        let same_server = Arc::ptr_eq(&self.server, &other.server)
+            || (self.server.url == other.server.url && self.server.ca_pem == other.server.ca_pem);
+        self.anchors == other.anchors && self.gun == other.gun && same_server
+    }
+}
+
+impl Eq for EntryKey {}
+
+impl Hash for EntryKey {
+    /// Not the authorities: they are long, and two of them for one server are rare.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.server.url.as_str().hash(state);
+        self.gun.hash(state);
+        self.anchors.hash(state);
+    }
+}
+
+/// A verified set that answers questions.
+#[derive(Debug, Clone)]
+pub(super) struct Served {
+    pub(super) repository: Arc<TrustedRepository>,
+    /// When the request was sent by which the server last vouched for it. `None`: a seed, whose age nobody knows.
+    pub(super) vouched: Option<Vouched>,
+    /// Whether the root is pinned by policy or by a pin that is written down. A dry run leaves it open.
+    pub(super) pinned: bool,
+}
+
+/// When the server last vouched for a set.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Vouched {
+    /// This process asked.
+    Here(Moment),
+    /// An earlier process did, says the disk.
+    Before(Timestamp),
+}
+
+impl Vouched {
+    pub(super) fn at(&self) -> Timestamp {
+        match self {
+            Self::Here(moment) => moment.wall,
+            Self::Before(at) => *at,
+        }
+    }
+}
+
+/// Why the last refresh failed, and since when they do.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    pub(super) refusal: Refusal,
+    pub(super) since: Timestamp,
+    pub(super) last: Timestamp,
+}
+
+/// The record as last seen, and its revision.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recorded {
+    pub(super) record: TrustRecord,
+    pub(super) revision: Option<Revision>,
+}
+
+/// All that is held of one repository.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: EntryKey,
+    pub(super) anchors: Arc<Anchors>,
+    pub(super) state_key: RepositoryKey,
+    pub(super) flights: Mutex<Flights>,
+    pub(super) grants: Grants,
+    pub(super) recorded: ArcSwapOption<Recorded>,
+    pub(super) trouble: ArcSwapOption<Trouble>,
+    /// Held while a refresh is committed: one at a time.
+    pub(super) commit: tokio::sync::Mutex<()>,
+    /// Disk and state were looked at.
+    pub(super) recalled: OnceCell<()>,
+    /// When the disk last heard that the set is current.
+    pub(super) noted: AtomicI64,
+    served: ArcSwapOption<Served>,
+    /// An earlier set with roles that the present one lacks, because they could not be had the last time.
+    older: ArcSwapOption<Served>,
+    wanted: Mutex<BTreeSet<RoleName>>,
+    used: AtomicI64,
+    revalidate_after: AtomicU64,
+    max_staleness: AtomicU64,
+}
+
+impl Entry {
+    pub(super) fn new(key: EntryKey, anchors: Arc<Anchors>, now: Timestamp) -> Self {
+        let state_key =
+            RepositoryKey { server: key.server.url.to_string(), gun: key.gun.clone(), anchors: key.anchors };
+        Self {
+            key,
+            anchors,
+            state_key,
+            flights: Mutex::default(),
+            grants: Grants::default(),
+            recorded: ArcSwapOption::empty(),
+            trouble: ArcSwapOption::empty(),
+            commit: tokio::sync::Mutex::default(),
+            recalled: OnceCell::new(),
+            noted: AtomicI64::new(i64::MIN),
+            served: ArcSwapOption::empty(),
+            older: ArcSwapOption::empty(),
+            wanted: Mutex::default(),
+            used: AtomicI64::new(now.as_second()),
+            revalidate_after: AtomicU64::new(u64::MAX),
+            max_staleness: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Notes that the entry is in use, and how fresh its strictest policy wants it.
+    pub(super) fn touch(&self, freshness: &Freshness, now: Timestamp) {
+        raise_or_lower(&self.used, now.as_second());
+        let seconds = |duration: SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);
+        lower(&self.revalidate_after, seconds(freshness.revalidate_after));
+        lower(&self.max_staleness, seconds(freshness.max_staleness));
+    }
+
+    pub(super) fn last_used(&self) -> i64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The strictest freshness that was asked for.
+    pub(super) fn freshness(&self) -> Freshness {
+        let duration = |seconds: &AtomicU64| {
+            SignedDuration::from_secs(i64::try_from(seconds.load(Ordering::Relaxed)).unwrap_or(i64::MAX))
+        };
+        Freshness {
+            revalidate_after: duration(&self.revalidate_after),
+            max_staleness: duration(&self.max_staleness),
+        }
+    }
+
+    /// Whether the root is trusted because it came first.
+    pub(super) fn is_first_use(&self) -> bool {
+        self.anchors.anchors.is_empty()
+    }
+
+    /// Whether the repository has verified before, here or elsewhere.
+    pub(super) fn is_known(&self) -> bool {
+        self.served.load().is_some()
+            || self.recorded.load().as_ref().is_some_and(|recorded| !recorded.record.floors.is_empty())
+    }
+
+    /// Whether no refresh is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner).is_idle()
+    }
+
+    pub(super) fn served(&self) -> Option<Arc<Served>> {
+        self.served.load_full()
+    }
+
+    /// The set that knows about these roles, the newest first; else the newest.
+    pub(super) fn served_for(&self, roles: &[RoleName]) -> Option<Arc<Served>> {
+        let newest = self.served.load_full()?;
+        if newest.repository.covers(roles) {
+            return Some(newest);
+        }
+        let older = self.older.load_full().filter(|older| older.repository.covers(roles));
+        Some(older.unwrap_or(newest))
+    }
+
+    /// Serves `new` from now on. `known` is what its update started from: where another refresh came in between, the
+    /// later set stays.
+    pub(super) fn install(&self, new: Served, known: Option<&Arc<Served>>) {
+        let present = self.served.load_full();
+        if let Some(present) = &present {
+            let since = known.is_none_or(|known| !Arc::ptr_eq(&known.repository, &present.repository));
+            if since && timestamp_version(&present.repository) > timestamp_version(&new.repository) {
+                return;
+            }
+            let wanted = self.wanted();
+            if new.repository.covers(&wanted) {
+                self.older.store(None);
+            } else if !Arc::ptr_eq(&present.repository, &new.repository) && present.repository.covers(&wanted)
+            {
+                self.older.store(Some(Arc::clone(present)));
+            }
+        }
+        self.served.store(Some(Arc::new(new)));
+    }
+
+    /// Forgets what is verified: an admin reset the repository.
+    pub(super) fn reset(&self) {
+        self.served.store(None);
+        self.older.store(None);
+        self.recorded.store(None);
+        self.trouble.store(None);
+        self.grants.clear();
+    }
+
+    /// All roles that were ever asked for.
+    pub(super) fn wanted(&self) -> BTreeSet<RoleName> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn want(&self, roles: &[RoleName]) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        for role in roles {
+            if wanted.len() < MAX_WANTED {
+                wanted.insert(role.clone());
+            }
+        }
+    }
+}
+
+fn timestamp_version(repository: &TrustedRepository) -> u64 {
+    repository.role(&RoleName::timestamp()).map_or(0, |role| role.version())
+}
+
+fn lower(value: &AtomicU64, to: u64) {
+    if value.load(Ordering::Relaxed) > to {
+        value.fetch_min(to, Ordering::Relaxed);
+    }
+}
+
+/// Stores a value that mostly does not change, without making the cache line travel.
+fn raise_or_lower(value: &AtomicI64, to: i64) {
+    if value.load(Ordering::Relaxed) != to {
+        value.store(to, Ordering::Relaxed);
+    }
+}

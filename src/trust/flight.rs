@@ -1,0 +1,135 @@
+//! Single-flight: one refresh for all who ask alike, as a task of its own that outlives its callers.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::error::Refusal;
+use super::grant::Accessor;
+use super::moment::Moment;
+use crate::tuf::RoleName;
+
+/// How long a failure is remembered, so that a burst of admissions does not become a burst of requests.
+const REMEMBER_FAILURE: Duration = Duration::from_secs(2);
+
+/// How far apart requests are that denials force (design §2 "Resolution").
+const FORCED_APART: Duration = Duration::from_secs(1);
+
+/// Failures of more accessors than this are not remembered.
+const MAX_FAILURES: usize = 256;
+
+/// How a refresh ended.
+pub(super) type Landing = Result<(), Refusal>;
+
+/// What is under way for one repository.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    flying: HashMap<FlightKey, Flight>,
+    failures: HashMap<FlightKey, Failure>,
+    last_start: Option<Moment>,
+}
+
+/// Whose refresh: credentials are never mixed, nor what may be pinned with what may not.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct FlightKey {
+    pub(super) accessor: Accessor,
+    /// Whether a first-use pin may be written.
+    pub(super) pin: bool,
+}
+
+#[derive(Debug)]
+struct Flight {
+    started: Instant,
+    roles: Vec<RoleName>,
+    landing: watch::Receiver<Option<Landing>>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    at: Moment,
+    /// The delegation that it is about, where it is about one.
+    role: Option<RoleName>,
+    refusal: Refusal,
+}
+
+/// What somebody wants of a refresh.
+#[derive(Debug, Clone)]
+pub(super) struct Ticket {
+    pub(super) key: FlightKey,
+    /// Roles that it must load.
+    pub(super) roles: Vec<RoleName>,
+    /// It must have started then or later: what was sent before cannot have seen a publish since.
+    pub(super) not_before: Option<Instant>,
+}
+
+/// What is to be done with a ticket.
+#[derive(Debug)]
+pub(super) enum Boarding {
+    /// Wait for this refresh: it will do.
+    Aboard {
+        /// When it started.
+        started: Instant,
+        /// How it will have ended.
+        landing: watch::Receiver<Option<Landing>>,
+    },
+    /// Another one of the kind is under way that will not do: wait for it, and come back.
+    AfterThis(watch::Receiver<Option<Landing>>),
+    /// Too soon: come back then.
+    After(Duration),
+    /// It failed a moment ago.
+    Failed(Refusal),
+    /// Start one, and send its end here.
+    Start(watch::Sender<Option<Landing>>, watch::Receiver<Option<Landing>>),
+}
+
+impl Flights {
+    pub(super) fn board(&mut self, ticket: &Ticket, now: Moment) -> Boarding {
+        if let Some(flight) = self.flying.get(&ticket.key) {
+            let in_time = ticket.not_before.is_none_or(|not_before| flight.started >= not_before);
+            let landing = flight.landing.clone();
+            return match in_time && ticket.roles.iter().all(|role| flight.roles.contains(role)) {
+                true => Boarding::Aboard { started: flight.started, landing },
+                false => Boarding::AfterThis(landing),
+            };
+        }
+        if let Some(failure) = self.failures.get(&ticket.key)
+            && failure.at.remaining(REMEMBER_FAILURE, &now).is_some()
+            && failure.role.as_ref().is_none_or(|role| ticket.roles.contains(role))
+        {
+            return Boarding::Failed(failure.refusal.clone());
+        }
+        let wait = self.last_start.and_then(|start| start.remaining(FORCED_APART, &now));
+        if let Some(wait) = wait.filter(|_| ticket.not_before.is_some()) {
+            return Boarding::After(wait);
+        }
+        let (sender, landing) = watch::channel(None);
+        let flight = Flight { started: now.timer, roles: ticket.roles.clone(), landing: landing.clone() };
+        self.flying.insert(ticket.key.clone(), flight);
+        self.last_start = Some(now);
+        Boarding::Start(sender, landing)
+    }
+
+    /// Takes a refresh off the list. `role` is the delegation that its failure is about, where it is about one.
+    pub(super) fn land(&mut self, key: &FlightKey, landing: &Landing, role: Option<RoleName>, now: Moment) {
+        self.flying.remove(key);
+        match landing {
+            Ok(()) => {
+                self.failures.remove(key);
+            }
+            Err(refusal) => {
+                self.failures.retain(|_, failure| failure.at.remaining(REMEMBER_FAILURE, &now).is_some());
+                if self.failures.len() < MAX_FAILURES {
+                    let failure = Failure { at: now, role, refusal: refusal.clone() };
+                    self.failures.insert(key.clone(), failure);
+                }
+            }
+        }
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flying.is_empty()
+    }
+}

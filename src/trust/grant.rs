@@ -1,0 +1,126 @@
+//! Read grants: who may read a repository's trust data is apart from the data (design §4 "Cache").
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::source::{Access, Grant};
+use crate::policy::CredentialsSource;
+
+/// Grants beyond this many push out the oldest.
+const MAX_GRANTS: usize = 1024;
+
+/// A grant in use is renewed in the background when it is older than this.
+pub(super) const RENEW_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// Whose eyes read a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Accessor {
+    pub(super) who: Who,
+    /// The registry's host, whose token realm may see the credentials too.
+    pub(super) registry: String,
+}
+
+/// What a grant is keyed by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Who {
+    /// Anybody: no grant is needed.
+    Anybody,
+    /// Whoever a policy lends its own secret to.
+    Policy {
+        /// The secret's namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// A pod, by what its pull secrets come from.
+    Pod(Grant),
+}
+
+impl Accessor {
+    pub(super) fn new(source: &CredentialsSource, grant: &Grant, registry: &str) -> Self {
+        let who = match source {
+            CredentialsSource::Anonymous => Who::Anybody,
+            CredentialsSource::Secret { namespace, name } => {
+                Who::Policy { namespace: namespace.clone(), name: name.clone() }
+            }
+            CredentialsSource::ImagePullSecrets => Who::Pod(grant.clone()),
+        };
+        Self { who, registry: registry.to_owned() }
+    }
+
+    /// Whether the server's refusal ends the grant at once: it is about the tenant, not about tagseal's own access.
+    pub(super) fn is_tenant(&self) -> bool {
+        matches!(self.who, Who::Pod(_))
+    }
+
+    pub(super) fn needs_grant(&self) -> bool {
+        self.who != Who::Anybody
+    }
+
+    /// The source and the grant that credentials are asked for with.
+    pub(super) fn credentials(&self) -> (CredentialsSource, Grant) {
+        match &self.who {
+            Who::Anybody => (CredentialsSource::Anonymous, Grant::default()),
+            Who::Policy { namespace, name } => {
+                let (namespace, name) = (namespace.clone(), name.clone());
+                (CredentialsSource::Secret { namespace, name }, Grant::default())
+            }
+            Who::Pod(grant) => (CredentialsSource::ImagePullSecrets, grant.clone()),
+        }
+    }
+}
+
+/// That somebody may read the repository, as a successful fetch showed.
+#[derive(Debug, Clone)]
+pub(super) struct Granted {
+    /// When it was last shown.
+    pub(super) at: Timestamp,
+    /// What was shown to the server. Tried first the next time; never written down.
+    pub(super) access: Access,
+}
+
+/// The grants of one repository.
+#[derive(Debug, Default)]
+pub(super) struct Grants(RwLock<HashMap<Accessor, Granted>>);
+
+impl Grants {
+    /// When `accessor` was last seen to be allowed.
+    pub(super) fn at(&self, accessor: &Accessor) -> Option<Timestamp> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(accessor).map(|granted| granted.at)
+    }
+
+    pub(super) fn access(&self, accessor: &Accessor) -> Option<Access> {
+        let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        grants.get(accessor).map(|granted| granted.access.clone())
+    }
+
+    pub(super) fn put(&self, accessor: &Accessor, granted: Granted) {
+        let mut grants = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if grants.len() >= MAX_GRANTS && !grants.contains_key(accessor) {
+            let oldest = grants.iter().min_by_key(|(_, granted)| granted.at).map(|(who, _)| who.clone());
+            oldest.and_then(|who| grants.remove(&who));
+        }
+        grants.insert(accessor.clone(), granted);
+    }
+
+    pub(super) fn end(&self, accessor: &Accessor) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(accessor);
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The grant that was shown last: whose eyes a refresh in the background uses.
+    pub(super) fn latest(&self) -> Option<Accessor> {
+        let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        grants.iter().max_by_key(|(_, granted)| granted.at).map(|(who, _)| who.clone())
+    }
+
+    pub(super) fn all(&self) -> Vec<(Accessor, Timestamp)> {
+        let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        grants.iter().map(|(who, granted)| (who.clone(), granted.at)).collect()
+    }
+}

@@ -1,0 +1,81 @@
+//! Keeping repositories fresh behind everybody's back (design §4 "Cache").
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+use super::answer::is_due;
+use super::core::Core;
+use super::entry::Entry;
+use super::flight::{FlightKey, Landing, Ticket};
+
+/// How often it is looked what is due.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Repositories that nobody asked for in this time are left alone.
+const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+/// A refresh that failed is not tried again, if nobody asks, before this is over.
+const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(15);
+
+/// The refreshes that one round started.
+#[derive(Debug)]
+pub struct Maintenance(Vec<watch::Receiver<Option<Landing>>>);
+
+impl Maintenance {
+    /// How many there are.
+    pub fn started(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Waits until all of them are over, however they end.
+    pub async fn finished(self) {
+        for mut landing in self.0 {
+            // An error is the end of the refresh as well.
+            let _ = landing.wait_for(Option::is_some).await;
+        }
+    }
+}
+
+impl Core {
+    pub(super) async fn maintain(self: &Arc<Self>) {
+        loop {
+            tokio::time::sleep(ROUND).await;
+            self.maintain_once(self.clock.now());
+        }
+    }
+
+    pub(super) fn maintain_once(self: &Arc<Self>, now: Timestamp) -> Maintenance {
+        let due = self.entries.all().into_iter().filter(|entry| entry.is_due(now));
+        let started = due.filter_map(|entry| {
+            // Whose eyes: whoever was let in last. Nobody's roles: each is done without if it fails.
+            let key = FlightKey { accessor: entry.grants.latest()?, pin: true };
+            self.refresh_behind(&entry, &Ticket { key, roles: Vec::new(), not_before: None })
+        });
+        Maintenance(started.collect())
+    }
+}
+
+impl Entry {
+    /// Whether a refresh is due: ahead of admissions for what is in use, each `maxStaleness`/4 for what was used within
+    /// 30 days, so that a short outage finds them all fresh.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let Some(vouched) = self.served().filter(|served| served.pinned).and_then(|served| served.vouched)
+        else {
+            return false;
+        };
+        let age = now.duration_since(vouched.at());
+        let unused = SignedDuration::from_secs(now.as_second().saturating_sub(self.last_used()));
+        let freshness = self.freshness();
+        let is_in_use = unused <= freshness.revalidate_after.saturating_mul(2);
+        let is_wanted = (is_in_use && is_due(age, freshness.revalidate_after))
+            || (unused <= IN_USE && age >= freshness.max_staleness / 4);
+        let failed_now = self.trouble.load().as_ref().is_some_and(|trouble| {
+            let since = now.duration_since(trouble.last);
+            !since.is_negative() && since < RETRY_AFTER
+        });
+        is_wanted && !failed_now
+    }
+}

@@ -1,0 +1,107 @@
+//! What a verified set changes in the record: floors, the first-use pin, what was current when.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::state::{RoleVersion, RootPin, TrustRecord};
+use crate::tuf::{RoleName, TrustedRepository};
+
+/// Superseded versions of one role beyond this many are forgotten, the oldest first.
+const MAX_SUPERSEDED: usize = 256;
+
+/// Versions that were superseded longer ago than this are forgotten.
+const REMEMBER_SUPERSEDED: SignedDuration = SignedDuration::from_hours(24 * 90);
+
+/// The record after `repository` verified at `now`. `pin` says that its root becomes the first-use pin if there is none.
+pub(super) fn next(
+    before: &TrustRecord,
+    repository: &TrustedRepository,
+    pin: bool,
+    now: Timestamp,
+) -> TrustRecord {
+    let floors = repository.raise(&before.floors);
+    let mut recent = before.recent.clone();
+    for role in current(repository) {
+        let floor = floors.get(&role.role).map_or(0, |floor| floor.version);
+        note(&mut recent, role, floor, now);
+    }
+    supersede_removed(&mut recent, repository, now);
+    forget_old(&mut recent, now);
+    TrustRecord { pin: before.pin.clone().or_else(|| pin.then(|| root_pin(repository))), floors, recent }
+}
+
+/// The root of `repository` as a first-use pin.
+fn root_pin(repository: &TrustedRepository) -> RootPin {
+    let root = repository.root();
+    RootPin { version: root.version(), sha256: root.sha256(), key_ids: root.key_ids() }
+}
+
+/// A role's file as it is now.
+struct Current {
+    role: RoleName,
+    version: u64,
+    sha256: crate::digest::Digest,
+}
+
+fn current(repository: &TrustedRepository) -> impl Iterator<Item = Current> + '_ {
+    let names = repository.floors().into_keys().filter(|role| is_recorded(role));
+    names.filter_map(|name| {
+        let role = repository.role(&name)?;
+        Some(Current { version: role.version(), sha256: role.sha256(), role: name })
+    })
+}
+
+/// Only what lists tags is worth remembering.
+fn is_recorded(role: &RoleName) -> bool {
+    role.is_delegation() || *role == RoleName::targets()
+}
+
+/// Notes that `now_current` is the role's current file, unless another replica has seen a newer one (`floor`).
+fn note(recent: &mut Vec<RoleVersion>, now_current: Current, floor: u64, now: Timestamp) {
+    let Current { role, version, sha256 } = now_current;
+    let newer = |other: &RoleVersion| other.version > version && other.version <= floor;
+    if recent.iter().any(|other| other.role == role && other.superseded.is_none() && newer(other)) {
+        return;
+    }
+    let mut is_there = false;
+    for other in recent.iter_mut().filter(|other| other.role == role) {
+        if other.version == version && other.sha256 == sha256 {
+            is_there = true;
+            other.superseded = None;
+        } else {
+            other.superseded.get_or_insert(now);
+        }
+    }
+    if !is_there {
+        recent.push(RoleVersion { role, version, sha256, first_seen: now, superseded: None });
+    }
+}
+
+/// A role that is no longer delegated has nothing current.
+fn supersede_removed(recent: &mut [RoleVersion], repository: &TrustedRepository, now: Timestamp) {
+    for version in recent.iter_mut().filter(|version| version.superseded.is_none()) {
+        let gone = version.role.is_delegation()
+            && repository.role(&version.role).is_none()
+            && version.role.parent().is_some_and(|parent| repository.role(&parent).is_some())
+            && !repository.delegates(&version.role);
+        if gone {
+            version.superseded = Some(now);
+        }
+    }
+}
+
+fn forget_old(recent: &mut Vec<RoleVersion>, now: Timestamp) {
+    recent.retain(|version| {
+        version.superseded.is_none_or(|superseded| now.duration_since(superseded) <= REMEMBER_SUPERSEDED)
+    });
+    recent.sort_by(|a, b| (&a.role, a.first_seen, a.version).cmp(&(&b.role, b.first_seen, b.version)));
+    let mut kept: Vec<RoleVersion> = Vec::with_capacity(recent.len());
+    let mut of_role = 0;
+    for version in recent.drain(..).rev() {
+        of_role = if kept.last().is_some_and(|last| last.role == version.role) { of_role + 1 } else { 0 };
+        if of_role <= MAX_SUPERSEDED || version.superseded.is_none() {
+            kept.push(version);
+        }
+    }
+    kept.reverse();
+    *recent = kept;
+}

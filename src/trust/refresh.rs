@@ -1,0 +1,270 @@
+//! A refresh: state, credentials, the update, and its commit.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::core::Core;
+use super::driver::{Downloads, Line, drive};
+use super::entry::{Entry, Recorded, Served};
+use super::error::Refusal;
+use super::fault::{self, Causes};
+use super::flight::Ticket;
+use super::grant::{Accessor, Who};
+use super::moment::Moment;
+use super::recall::AtHand;
+use super::source::Access;
+use super::state::RootPin;
+use crate::digest::Digest;
+use crate::policy::Reason;
+use crate::tuf::{Fetch, FileName, RoleName, Selector, Update, UpdateInput, Updated};
+
+/// How often a refresh starts anew because another replica pinned first.
+const MAX_RACES: usize = 4;
+
+/// How many delegations that nobody waits for may fail one refresh before it fails as a whole.
+const MAX_DROPPED: usize = 4;
+
+/// The cap on a root that is fetched by the hash of its pin.
+const MAX_ROOT: u64 = 16 << 20;
+
+/// Why a refresh failed.
+#[derive(Debug)]
+pub(super) struct Crash {
+    pub(super) refusal: Refusal,
+    /// The delegation that it is about, where it is about one: whoever does not need it may try without.
+    pub(super) role: Option<RoleName>,
+}
+
+impl From<Refusal> for Crash {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, role: None }
+    }
+}
+
+/// What is to be fetched, and for whom.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) accessor: &'a Accessor,
+    /// The delegations to load; `None` loads all of them.
+    pub(super) wanted: Option<BTreeSet<RoleName>>,
+    /// Those among them without which the refresh fails.
+    pub(super) needed: &'a [RoleName],
+    /// Whether a timestamp that is not to be had falls back to the one from before.
+    pub(super) fall_back: bool,
+}
+
+/// What was fetched and verified, before it is committed.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) updated: Updated,
+    /// When the first request was about to be sent.
+    pub(super) sent: Moment,
+    pub(super) recorded: Arc<Recorded>,
+    /// What the update started from.
+    pub(super) known: Option<Arc<Served>>,
+    /// What the server let read.
+    pub(super) access: Access,
+    /// The root that first use pinned, where it was needed.
+    pub(super) pinned_root: Option<Bytes>,
+    /// Why files did not come.
+    pub(super) causes: Causes,
+}
+
+impl Core {
+    /// Refreshes an entry and serves what came.
+    pub(super) async fn fly(&self, entry: &Arc<Entry>, ticket: &Ticket) -> Result<(), Crash> {
+        self.recall(entry).await?;
+        entry.want(&ticket.roles);
+        for _ in 0..MAX_RACES {
+            let plan = Plan {
+                accessor: &ticket.key.accessor,
+                wanted: Some(entry.wanted()),
+                needed: &ticket.roles,
+                fall_back: false,
+            };
+            let fetched = self.fetch(entry, &plan).await?;
+            if self.commit(entry, &plan, fetched, ticket.key.pin).await? {
+                return Ok(());
+            }
+        }
+        Err(Refusal::unavailable(
+            Reason::StateUnavailable,
+            format!(
+                "{}: the first-use pin was changed again and again by others; try again",
+                entry.state_key.gun
+            ),
+        )
+        .into())
+    }
+
+    /// Fetches and verifies, with each of the credentials in turn.
+    pub(super) async fn fetch(&self, entry: &Arc<Entry>, plan: &Plan<'_>) -> Result<Fetched, Crash> {
+        let sent = self.moment();
+        let recorded = self.load_record(entry).await?;
+        let known = entry.served().filter(|served| served.pinned && served.vouched.is_some());
+        let is_known = entry.is_known();
+        let _place = match is_known {
+            true => None,
+            false => self.budget.place(&entry.state_key.server).await,
+        };
+        let at_hand = match known {
+            Some(_) => AtHand::default(),
+            None => self.at_hand(entry).await,
+        };
+        let mut refused = None;
+        for access in self.accesses(entry, plan.accessor).await? {
+            let line = Line {
+                source: &*self.source,
+                server: &entry.key.server,
+                gun: &entry.key.gun,
+                registry: &plan.accessor.registry,
+                access: &access,
+                known: is_known,
+                timeout: self.config.request_timeout,
+            };
+            let attempt = Attempt {
+                core: self,
+                entry,
+                plan,
+                line,
+                recorded: &recorded,
+                known: known.clone(),
+                at_hand: &at_hand,
+            };
+            match attempt.run().await {
+                Ok((updated, pinned_root, causes)) => {
+                    return Ok(Fetched { updated, sent, recorded, known, access, pinned_root, causes });
+                }
+                // Other credentials may see more: servers hide what may not be read behind 401 or 404.
+                Err(crash) if is_about_access(&crash.refusal) => refused = Some(crash),
+                Err(crash) => return Err(crash),
+            }
+        }
+        Err(refused.unwrap_or_else(|| no_credentials(entry, "there are none to try").into()))
+    }
+
+    /// What to show the server, in order. What it honoured the last time comes first.
+    async fn accesses(&self, entry: &Entry, accessor: &Accessor) -> Result<Vec<Access>, Crash> {
+        if accessor.who == Who::Anybody {
+            return Ok(vec![Access::Anonymous]);
+        }
+        let (source, grant) = accessor.credentials();
+        let (server, gun) = (&entry.key.server, &entry.key.gun);
+        let accesses = self.credentials.access(&source, &grant, server, gun, &accessor.registry).await;
+        let mut accesses = accesses.map_err(|error| no_credentials(entry, &error.message))?;
+        if let Some(good) = entry.grants.access(accessor) {
+            accesses.sort_by_key(|access| *access != good);
+        }
+        Ok(accesses)
+    }
+}
+
+fn is_about_access(refusal: &Refusal) -> bool {
+    matches!(refusal.reason(), Reason::Unauthorized | Reason::RepositoryNotFound)
+}
+
+fn no_credentials(entry: &Entry, what: &str) -> Refusal {
+    let (gun, server) = (&entry.state_key.gun, &entry.state_key.server);
+    Refusal::unavailable(Reason::Unauthorized, format!("{gun} at {server}: no credentials: {what}"))
+}
+
+/// One attempt with one set of credentials.
+struct Attempt<'a> {
+    core: &'a Core,
+    entry: &'a Entry,
+    plan: &'a Plan<'a>,
+    line: Line<'a>,
+    recorded: &'a Recorded,
+    known: Option<Arc<Served>>,
+    at_hand: &'a AtHand,
+}
+
+impl Attempt<'_> {
+    /// Updates; does without a delegation that fails it where only others need it, so that one policy's broken role
+    /// keeps nobody else's data from being fresh.
+    async fn run(&self) -> Result<(Updated, Option<Bytes>, Causes), Crash> {
+        let pinned_root = self.pinned_root().await?;
+        let mut downloads = Downloads::default();
+        let mut wanted = self.plan.wanted.clone();
+        let mut dropped = 0;
+        loop {
+            let update = Update::new(self.input(wanted.clone(), pinned_root.clone()));
+            let error = match drive(update, &self.line, &mut downloads).await {
+                Ok(updated) => return Ok((updated, pinned_root, downloads.causes)),
+                Err(error) => error,
+            };
+            let role = fault::delegation(&error).cloned();
+            match (&role, &mut wanted) {
+                (Some(role), Some(wanted)) if dropped < MAX_DROPPED && !self.needs(role) => {
+                    dropped += 1;
+                    wanted.retain(|other| other != role && !is_below(other, role));
+                }
+                _ => {
+                    let refusal = fault::refusal(&error, &downloads.causes, &self.entry.state_key);
+                    return Err(Crash { refusal, role });
+                }
+            }
+        }
+    }
+
+    fn needs(&self, role: &RoleName) -> bool {
+        self.plan.wanted.is_none()
+            || self.plan.needed.iter().any(|needed| needed == role || is_below(needed, role))
+    }
+
+    fn input(&self, wanted: Option<BTreeSet<RoleName>>, pinned_root: Option<Bytes>) -> UpdateInput {
+        UpdateInput {
+            gun: self.entry.key.gun.clone(),
+            anchors: Arc::clone(&self.entry.anchors),
+            known: self.known.as_ref().map(|known| Arc::clone(&known.repository)),
+            pinned_root,
+            local: self.at_hand.tree.files.clone(),
+            local_roots: self.at_hand.tree.roots.clone(),
+            floors: self.recorded.record.floors.clone(),
+            wanted,
+            timestamp_fallback: self.plan.fall_back,
+            now: self.core.clock.now(),
+            clock_skew: self.core.config.clock_skew,
+        }
+    }
+
+    /// The root that first use pinned: from disk, else from the server by its hash, so that whatever the server sends
+    /// it is that one.
+    async fn pinned_root(&self) -> Result<Option<Bytes>, Crash> {
+        if !self.entry.is_first_use() || self.known.is_some() {
+            return Ok(None);
+        }
+        let Some(pin) = &self.recorded.record.pin else { return Ok(self.at_hand.seed_root()) };
+        if let Some(bytes) = self.at_hand.tree.root_with(pin.sha256) {
+            return Ok(Some(bytes.clone()));
+        }
+        let file = FileName { role: RoleName::root(), selector: Selector::Hash(pin.sha256) };
+        let fetch = Fetch { file, max_bytes: MAX_ROOT };
+        match self.line.fetch(&fetch).await {
+            Ok(Some(bytes)) if Digest::of(&bytes) == pin.sha256 => Ok(Some(bytes)),
+            Ok(_) => Err(self.not_the_pinned_root(pin).into()),
+            Err(cause) => Err(fault::source(&cause, &fetch.file, &self.entry.state_key).into()),
+        }
+    }
+
+    fn not_the_pinned_root(&self, pin: &RootPin) -> Refusal {
+        let key = &self.entry.state_key;
+        Refusal::untrusted(
+            Reason::RootMismatch,
+            format!(
+                "{} at {}: the trust server does not have the root that first use pinned (version {}, sha256 {}); if the \
+                 repository was set up anew on purpose, delete its TrustedRepository (or its file in the state directory)",
+                key.gun,
+                key.server,
+                pin.version,
+                pin.sha256.hex()
+            ),
+        )
+    }
+}
+
+fn is_below(role: &RoleName, ancestor: &RoleName) -> bool {
+    role.as_str().strip_prefix(ancestor.as_str()).is_some_and(|rest| rest.starts_with('/'))
+}

@@ -1,0 +1,309 @@
+//! From verified trust data to a signed digest: the rules of design §2 "Resolution". Nothing else makes a [`SignedDigest`].
+
+mod ballot;
+mod docker;
+mod objection;
+mod past;
+mod signed;
+
+use std::sync::LazyLock;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::ballot::{Found, under_required};
+use self::objection::{Objection, refuse};
+pub(super) use self::past::{Past, PastFile};
+use self::past::{Then, once};
+pub use self::signed::{SignedDigest, Signer};
+use super::error::Refusal;
+use super::state::TrustRecord;
+use crate::digest::Digest;
+use crate::image::ImageReference;
+use crate::policy::{Demand, DigestReferences, Reason};
+use crate::tuf::{RoleName, TrustedRepository};
+
+/// `targets/releases`, where docker puts what every signer signs.
+static RELEASES: LazyLock<Option<RoleName>> = LazyLock::new(|| RoleName::parse("targets/releases").ok());
+
+/// One question, and the verified data that answers it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub(super) demand: &'a Demand,
+    pub(super) image: &'a ImageReference,
+    pub(super) repository: &'a TrustedRepository,
+    pub(super) record: &'a TrustRecord,
+    pub(super) now: Timestamp,
+    pub(super) skew: SignedDuration,
+}
+
+/// What the data says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// The image may run, as this digest.
+    Signed {
+        /// The digest.
+        signed: SignedDigest,
+        /// What somebody should know all the same.
+        warnings: Vec<String>,
+    },
+    /// It may not, or nobody can tell.
+    Refused(Refusal),
+    /// It depends on older files of roles: these, each recorded by tagseal itself.
+    NeedsPast(Vec<(RoleName, Digest)>),
+}
+
+/// What a reference asks for.
+enum Asked<'a> {
+    Tag(&'a str),
+    TagAndDigest(&'a str, Digest),
+    Digest(Digest),
+}
+
+/// Whether the reference passes without a look: `digestReferences: Allow`.
+pub(super) fn passes_unchecked(demand: &Demand, image: &ImageReference) -> bool {
+    demand.digest_references == DigestReferences::Allow && matches!(asked(demand, image), Asked::Digest(_))
+}
+
+/// The delegation roles that a demand looks at.
+pub(super) fn roles_of(demand: &Demand) -> Vec<RoleName> {
+    match &demand.delegations {
+        Some(required) => required.roles().iter().map(|required| required.role.clone()).collect(),
+        None => RELEASES.iter().cloned().collect(),
+    }
+}
+
+/// Answers a question.
+pub(super) fn judge(case: &Case<'_>, past: &Past) -> Judgement {
+    let judged = match asked(case.demand, case.image) {
+        Asked::Tag(tag) => {
+            case.under(tag).map(Found::signed).map_err(|objections| Stop::No(refuse(objections)))
+        }
+        Asked::TagAndDigest(tag, digest) => case.tag_and_digest(tag, digest, past),
+        Asked::Digest(digest) => case.digest_alone(digest, past),
+    };
+    match judged {
+        Ok((signed, warnings)) => Judgement::Signed { signed, warnings },
+        Err(Stop::No(refusal)) => Judgement::Refused(refusal),
+        Err(Stop::Needs(files)) => Judgement::NeedsPast(files),
+    }
+}
+
+/// A tag that the policy's `include` does not cover is ignored beside a digest (design §11 "policy").
+fn asked<'a>(demand: &Demand, image: &'a ImageReference) -> Asked<'a> {
+    let tag = image.tag().map(crate::image::Tag::as_str);
+    match (tag, image.digest()) {
+        (Some(tag), Some(digest)) if demand.tag_covered => Asked::TagAndDigest(tag, digest),
+        (_, Some(digest)) => Asked::Digest(digest),
+        (tag, None) => Asked::Tag(tag.unwrap_or("latest")),
+    }
+}
+
+/// Why there is no signed digest yet.
+enum Stop {
+    No(Refusal),
+    Needs(Vec<(RoleName, Digest)>),
+}
+
+type Judged = Result<(SignedDigest, Vec<String>), Stop>;
+
+fn no(reason: Reason, message: String) -> Stop {
+    Stop::No(Refusal::untrusted(reason, message))
+}
+
+impl<'a> Case<'a> {
+    /// What the tag is signed to be now.
+    fn under(&self, tag: &str) -> Result<Found<'a>, Vec<Objection>> {
+        match &self.demand.delegations {
+            Some(required) => under_required(self, required, tag),
+            None => docker::under(self, tag),
+        }
+    }
+
+    /// `repo:tag@X`: X must be what the tag is signed to be, or superseded within `acceptFor`.
+    fn tag_and_digest(&self, tag: &str, digest: Digest, past: &Past) -> Judged {
+        match self.under(tag) {
+            Ok(found) if found.digest == digest => Ok(found.signed()),
+            Ok(found) => self.superseded(&found, tag, digest, past)?.map_err(|why| match why {
+                NotNow::SignerRemoved => no(Reason::DigestRevoked, signer_removed(tag, digest)),
+                NotNow::TooOld(at) => no(Reason::DigestMismatch, self.too_old(tag, digest, at, &found)),
+                NotNow::Never => no(
+                    Reason::DigestMismatch,
+                    format!(
+                        "{tag} is signed to be {}, not {digest}; {digest} was not seen signed as {tag} within the last \
+                         {:#}",
+                        found.digest, self.demand.accept_for
+                    ),
+                ),
+            }),
+            Err(objections) => {
+                if objections.iter().all(|objection| objection.reason == Reason::NotSigned) {
+                    self.revoked(tag, digest, past)?;
+                }
+                Err(Stop::No(refuse(objections)))
+            }
+        }
+    }
+
+    /// `repo@X`: X must be signed by the required delegations, all under one tag, paths applied.
+    fn digest_alone(&self, digest: Digest, past: &Past) -> Judged {
+        let mut objections = Vec::new();
+        for tag in self.tags_of(digest) {
+            match self.under(tag) {
+                Ok(found) if found.digest == digest => return Ok(found.signed()),
+                Ok(_) => {}
+                Err(more) => objections.extend(more),
+            }
+        }
+        // A role that may not be believed might have listed it: that is the reason then.
+        objections.extend(self.standing_objections());
+        objections.retain(|objection| objection.reason != Reason::NotSigned);
+        if !objections.is_empty() {
+            return Err(Stop::No(refuse(objections)));
+        }
+        self.digest_once(digest, past)
+    }
+
+    /// A digest that no tag names now: superseded, revoked, or never signed.
+    fn digest_once(&self, digest: Digest, past: &Past) -> Judged {
+        let mut not_now = None;
+        for tag in past::tags_once(self, past, digest)? {
+            match self.under(&tag) {
+                Ok(found) => match self.superseded(&found, &tag, digest, past)? {
+                    Ok(signed) => return Ok(signed),
+                    Err(NotNow::SignerRemoved) => {
+                        not_now = Some((Reason::DigestRevoked, signer_removed(&tag, digest)));
+                    }
+                    Err(NotNow::TooOld(at)) => {
+                        let message = self.too_old(&tag, digest, at, &found);
+                        not_now.get_or_insert((Reason::DigestNotSigned, message));
+                    }
+                    Err(NotNow::Never) => {}
+                },
+                Err(_) => self.revoked(&tag, digest, past)?,
+            }
+        }
+        let (reason, message) = not_now.unwrap_or_else(|| {
+            let who = self.who();
+            (Reason::DigestNotSigned, format!("{digest} is signed under no tag by {who}"))
+        });
+        Err(no(reason, message))
+    }
+
+    /// Whether `digest` was what `tag` is signed to be, in the same roles, until a moment within `acceptFor`. The
+    /// outer error is that this cannot be told.
+    fn superseded(
+        &self,
+        found: &Found<'a>,
+        tag: &str,
+        digest: Digest,
+        past: &Past,
+    ) -> Result<Result<(SignedDigest, Vec<String>), NotNow>, Stop> {
+        let oldest = self.now.saturating_sub(self.demand.accept_for).unwrap_or(Timestamp::MIN);
+        let mut votes = Vec::new();
+        let mut not_now = NotNow::Never;
+        for role in &found.roles {
+            match once(self, past, role.name(), tag, digest, oldest)? {
+                Then::Superseded { at, signers } if at >= oldest && found.accepts(role.name(), &signers) => {
+                    votes.push((role.name().clone(), at, signers));
+                }
+                Then::Superseded { at, .. } if at < oldest => not_now = NotNow::TooOld(at),
+                Then::Superseded { .. } | Then::SignerRemoved => not_now = NotNow::SignerRemoved,
+                Then::Never => {}
+            }
+        }
+        if votes.is_empty() && self.demand.delegations.is_none() {
+            votes.extend(docker::before_releases(self, past, found, tag, digest)?);
+        }
+        let Some(at) = votes.iter().map(|(_, at, _)| *at).min().filter(|_| found.suffices(&votes)) else {
+            return Ok(Err(not_now));
+        };
+        let until = at.saturating_add(self.demand.accept_for).unwrap_or(Timestamp::MAX);
+        let mut warnings = found.warnings.clone();
+        warnings.push(format!(
+            "{tag} was signed anew at {at} as {}; {digest} stays good until {until}",
+            found.digest
+        ));
+        let signers = votes.into_iter().map(|(role, _, signers)| Signer::of(&role, &signers)).collect();
+        Ok(Ok((SignedDigest::new(digest, signers), warnings)))
+    }
+
+    /// `DigestRevoked` where a role listed `digest` under `tag` once and lists the tag no longer.
+    fn revoked(&self, tag: &str, digest: Digest, past: &Past) -> Result<(), Stop> {
+        for role in self.listing_roles() {
+            let still =
+                self.repository.role(&role).is_some_and(|role| role.tags_of(digest).any(|t| t == tag));
+            // A file that cannot be had does not turn "not signed" into "no answer".
+            let then = match once(self, past, &role, tag, digest, Timestamp::MIN) {
+                Err(Stop::No(_)) => Then::Never,
+                then => then?,
+            };
+            if !still && matches!(then, Then::Superseded { .. } | Then::SignerRemoved) {
+                let message = format!(
+                    "{role} listed {digest} as {tag} once, and no longer lists {tag}: it was revoked"
+                );
+                return Err(no(Reason::DigestRevoked, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The tags under which a role that matters lists the digest, each once.
+    fn tags_of(&self, digest: Digest) -> Vec<&'a str> {
+        let mut tags: Vec<&str> = self
+            .listing_roles()
+            .iter()
+            .filter_map(|role| self.repository.usable(role, self.now, self.skew).ok())
+            .flat_map(|role| role.tags_of(digest))
+            .collect();
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+
+    /// What stands in the way of the roles, whatever the tag.
+    fn standing_objections(&self) -> Vec<Objection> {
+        match &self.demand.delegations {
+            Some(required) => ballot::standing(self, required),
+            None => docker::standing(self),
+        }
+    }
+
+    /// The roles whose lists matter.
+    fn listing_roles(&self) -> Vec<RoleName> {
+        let mut roles = roles_of(self.demand);
+        if self.demand.delegations.is_none() {
+            roles.push(RoleName::targets());
+        }
+        roles
+    }
+
+    fn who(&self) -> String {
+        let roles = self.listing_roles();
+        roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    fn too_old(&self, tag: &str, digest: Digest, at: Timestamp, found: &Found<'_>) -> String {
+        format!(
+            "{tag} was signed anew at {at} as {}, more than {:#} ago (supersededDigests.acceptFor); {digest} no longer \
+             passes",
+            found.digest, self.demand.accept_for
+        )
+    }
+}
+
+/// Why a digest that is not current does not pass.
+enum NotNow {
+    /// It was not seen signed, as far as the record goes.
+    Never,
+    /// It was superseded too long ago.
+    TooOld(Timestamp),
+    /// Too few of those who signed it may still sign.
+    SignerRemoved,
+}
+
+fn signer_removed(tag: &str, digest: Digest) -> String {
+    format!("{digest} was signed as {tag} once, by keys that the role no longer has: it was revoked")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! [`DiskState`]: trust state under `--state-dir`, one file a repository.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::document;
+use super::{RepositoryKey, Revision, StateError, TrustRecord, TrustState};
+use crate::digest::Digest;
+use crate::trust::files;
+use crate::trust::source::BoxFuture;
+
+/// Trust state on disk. A write is a new file, synced and renamed over the old one; a record that cannot be read is
+/// `Unavailable` for its repository alone, never "none yet".
+///
+/// Compare-and-swap holds within the process: two processes must not share a directory.
+#[derive(Debug, Clone)]
+pub struct DiskState(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    directory: PathBuf,
+    writing: Mutex<()>,
+}
+
+impl DiskState {
+    /// State under `directory`, which is made when it is first written to.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self(Arc::new(Inner { directory: directory.into(), writing: Mutex::new(()) }))
+    }
+}
+
+impl Inner {
+    fn path(&self, key: &RepositoryKey) -> PathBuf {
+        let name = [key.server.as_bytes(), key.gun.as_str().as_bytes(), key.anchors.as_bytes()].join(&0);
+        self.directory.join(format!("{}.json", Digest::of(&name).hex()))
+    }
+
+    fn load(&self, key: &RepositoryKey) -> Result<Option<(TrustRecord, Revision)>, StateError> {
+        let path = self.path(key);
+        let Some(bytes) = read(&path)? else { return Ok(None) };
+        let record = document::read(key, &bytes).map_err(|error| unavailable(&path, "read", &error))?;
+        Ok(Some((record, revision(&bytes))))
+    }
+
+    fn store(
+        &self,
+        key: &RepositoryKey,
+        expected: Option<&Revision>,
+        record: &TrustRecord,
+    ) -> Result<Revision, StateError> {
+        let path = self.path(key);
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if read(&path)?.as_deref().map(revision).as_ref() != expected {
+            return Err(StateError::Conflict);
+        }
+        let bytes = document::write(key, record);
+        files::create_dir(&self.directory)
+            .and_then(|()| files::write_synced(&path, &bytes))
+            .map_err(|error| unavailable(&path, "written", &error))?;
+        Ok(revision(&bytes))
+    }
+}
+
+/// What a file is compared by: its content.
+fn revision(bytes: &[u8]) -> Revision {
+    Revision(Digest::of(bytes).hex())
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unavailable(path, "read", &error)),
+    }
+}
+
+fn unavailable(path: &Path, what: &str, error: &dyn std::fmt::Display) -> StateError {
+    StateError::Unavailable(format!("the record {} cannot be {what}: {error}", path.display()))
+}
+
+impl TrustState for DiskState {
+    fn load<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+    ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>> {
+        let (inner, key) = (Arc::clone(&self.0), key.clone());
+        Box::pin(async move { blocking(move || inner.load(&key)).await })
+    }
+
+    fn store<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        expected: Option<&'a Revision>,
+        record: &'a TrustRecord,
+    ) -> BoxFuture<'a, Result<Revision, StateError>> {
+        let (inner, key) = (Arc::clone(&self.0), key.clone());
+        let (expected, record) = (expected.cloned(), record.clone());
+        Box::pin(async move { blocking(move || inner.store(&key, expected.as_ref(), &record)).await })
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
+) -> Result<T, StateError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(StateError::Unavailable(format!("the record was not handled: {error}"))))
+}
+
+#[cfg(test)]
+mod tests;

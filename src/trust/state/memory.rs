@@ -1,0 +1,65 @@
+//! [`MemoryState`]: trust state that lives as long as the process.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::{RepositoryKey, Revision, StateError, TrustRecord, TrustState};
+use crate::trust::source::BoxFuture;
+
+/// Trust state in memory: for `verify` and `inspect` without `--state-dir`.
+#[derive(Debug, Default)]
+pub struct MemoryState(Mutex<Records>);
+
+#[derive(Debug, Default)]
+struct Records {
+    records: BTreeMap<RepositoryKey, (TrustRecord, u64)>,
+    revisions: u64,
+}
+
+impl MemoryState {
+    /// Nothing is known yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn load_now(&self, key: &RepositoryKey) -> Option<(TrustRecord, Revision)> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (record, revision) = state.records.get(key)?;
+        Some((record.clone(), Revision(revision.to_string())))
+    }
+
+    fn store_now(
+        &self,
+        key: &RepositoryKey,
+        expected: Option<&Revision>,
+        record: &TrustRecord,
+    ) -> Result<Revision, StateError> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = state.records.get(key).map(|(_, revision)| revision.to_string());
+        if present.as_deref() != expected.map(|revision| revision.0.as_str()) {
+            return Err(StateError::Conflict);
+        }
+        state.revisions += 1;
+        let revision = state.revisions;
+        state.records.insert(key.clone(), (record.clone(), revision));
+        Ok(Revision(revision.to_string()))
+    }
+}
+
+impl TrustState for MemoryState {
+    fn load<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+    ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>> {
+        Box::pin(std::future::ready(Ok(self.load_now(key))))
+    }
+
+    fn store<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        expected: Option<&'a Revision>,
+        record: &'a TrustRecord,
+    ) -> BoxFuture<'a, Result<Revision, StateError>> {
+        Box::pin(std::future::ready(self.store_now(key, expected, record)))
+    }
+}
