@@ -7,7 +7,7 @@ use tagseal::policy::UnmatchedImages;
 
 use super::review::{Answer, Review, containers};
 use super::trust::{API, Trust, WEB, digest, sealed};
-use super::world::{World, cluster_policy, policy};
+use super::world::{Never, World, cluster_policy, policy};
 
 /// A world in which one cluster policy requires releases.
 fn world() -> (World, Arc<Trust>) {
@@ -369,6 +369,30 @@ async fn a_dry_run_decides_the_same_and_says_so_to_the_resolver() {
 }
 
 #[tokio::test]
+async fn a15_an_answer_that_takes_too_long_is_deadline_exceeded_and_names_the_policy() {
+    let trust = Trust::new();
+    let world = World::new(Arc::new(Never));
+    world.apply(
+        &[cluster_policy("production", trust.spec(&["targets/releases"], json!({})))],
+        UnmatchedImages::Allow,
+    );
+    for hook in ["/mutate", "/validate"] {
+        let answer = world.review(&format!("{hook}?timeout=40ms"), &pod(&[("web", &web("1.4")), ("bad", "UPPER")])).await;
+        let lines: Vec<_> = answer.denial().lines().collect();
+        assert_eq!(
+            lines[1],
+            format!(
+                "- container \"web\": image {}: DeadlineExceeded (ClusterTrustPolicy production): no answer about {WEB} \
+                 before the admission's deadline; the fetch goes on, so try again",
+                web("1.4")
+            )
+        );
+        assert!(lines[2].starts_with("- container \"bad\": image UPPER: InvalidReference: "), "{}", lines[2]);
+        assert_eq!(answer.annotation("reason"), "DeadlineExceeded");
+    }
+}
+
+#[tokio::test]
 async fn p2_an_image_that_cannot_be_read_is_refused_wherever_a_policy_denies() {
     let hex = "a".repeat(64);
     let images = [
@@ -396,7 +420,7 @@ async fn p2_an_image_that_cannot_be_read_is_refused_wherever_a_policy_denies() {
         for answer in [world.mutate(&review).await, world.validate(&review).await] {
             let message = answer.denial();
             assert!(message.starts_with("container \"web\": image ") && message.contains(": InvalidReference: "), "{message}");
-            assert!(message.len() < 3000 && !message.contains(char::is_control) && message.is_ascii(), "{message}");
+            assert!(message.len() < 3000 && !message.contains(char::is_control) && !message.contains('\u{202e}'), "{message}");
             assert_eq!(answer.annotation("reason"), "InvalidReference");
         }
     }
