@@ -10,3 +10,7 @@ mod notary;
 mod policy;
 mod support;
 mod tuf;
+
+// Here, not in `support`, which the end-to-end suite shares.
+#[path = "support/signer/tests.rs"]
+mod signer;
