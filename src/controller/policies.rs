@@ -4,6 +4,7 @@
 //! match; it is never skipped.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Sleep, sleep};
 
 use super::mirror::{self, Mirror, ObjectKey};
 use super::references::{Change, References};
@@ -92,14 +93,14 @@ impl PolicyWatch {
             let changed = tokio::select! {
                 Some((kind, event)) = self.events.next() => self.take(kind, event),
                 Some(change) = self.changes.recv() => self.references.take(change),
-                () = at(due) => {
+                () = over(&mut due) => {
                     due = None;
                     self.publish();
                     false
                 }
             };
             if changed {
-                due = due.or_else(|| Some(Instant::now() + SETTLE));
+                due.get_or_insert_with(|| Box::pin(sleep(SETTLE)));
             }
         }
     }
@@ -198,9 +199,9 @@ async fn write_statuses(
     }
 }
 
-async fn at(due: Option<Instant>) {
+async fn over(due: &mut Option<Pin<Box<Sleep>>>) {
     match due {
-        Some(due) => tokio::time::sleep_until(due).await,
+        Some(due) => due.await,
         None => std::future::pending().await,
     }
 }
