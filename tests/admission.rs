@@ -6,4 +6,6 @@ mod review;
 mod router;
 mod server;
 mod tls;
+mod trust;
+mod verdicts;
 mod world;

@@ -3,8 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod admission;
+mod conformance;
 mod crds;
 mod imports;
 mod notary;
+mod policy;
 mod support;
 mod tuf;
+
+// Here, not in `support`, which the end-to-end suite shares.
+#[path = "support/signer/tests.rs"]
+mod signer;

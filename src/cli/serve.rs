@@ -60,9 +60,17 @@ pub struct Args {
     policy: Policies,
     #[command(flatten)]
     storage: Storage,
-    /// How log lines look.
-    #[arg(long, value_enum, default_value_t)]
+    /// How log lines look: json or text.
+    #[arg(long, value_name = "FORMAT", default_value = "json", value_parser = log_format)]
     log_format: LogFormat,
+}
+
+fn log_format(value: &str) -> Result<LogFormat, String> {
+    match value {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err("expected json or text".to_owned()),
+    }
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
