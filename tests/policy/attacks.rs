@@ -108,11 +108,13 @@ fn p6_a_server_that_no_cluster_policy_names_is_invalid_policy() {
     );
 
     let listed = SetOptions {
-        trust_servers: ["https://tenant.example.net".parse().unwrap()].into(),
+        trust_servers: ["https://tenant.example.net/notary/".parse().unwrap()].into(),
         ..SetOptions::default()
     };
-    let listed = PolicySet::new([compiled(&own)], listed);
-    assert_eq!(verdict(&listed, text), "deny: TrustPolicy default/own");
+    let below = json!({"notary": {"server": "https://tenant.example.net/notary"}});
+    let below = namespaced("default", "below", below);
+    let listed = PolicySet::new([compiled(&below)], listed);
+    assert_eq!(verdict(&listed, text), "deny: TrustPolicy default/below");
     let named = cluster(
         "b",
         json!({"notary": {"server": "https://Tenant.example.net:443/"}, "images": {"include": ["r.io/x"]}}),

@@ -153,3 +153,26 @@ fn hostile_yaml_is_bounded() {
     let found = errors(&deep);
     assert!(found.len() == 1 && found[0].contains("not YAML"), "{found:?}");
 }
+
+#[test]
+fn every_example_of_the_manual_is_a_policy_that_works() {
+    let manual = include_str!("../../docs/policies.md");
+    let mut objects = FileObjects::default();
+    let pem = "-----BEGIN CERTIFICATE-----";
+    objects.add_config_map(None, "notary-ca", [("ca.crt".to_owned(), pem.into())].into());
+    let context = CompileContext {
+        system_namespace: "tagseal",
+        objects: &objects,
+        unknown_fields: UnknownFields::Refuse,
+    };
+    let examples: Vec<&str> =
+        manual.split("```yaml\n").skip(1).filter_map(|s| s.split("```").next()).collect();
+    assert!(examples.len() > 5);
+    for example in examples {
+        let loaded = load("docs/policies.md", example).unwrap();
+        assert_eq!(loaded.policies.len(), 1, "{example}");
+        for document in &loaded.policies {
+            assert_eq!(document.compile(&context).1, [], "{example}");
+        }
+    }
+}
