@@ -1,10 +1,10 @@
 //! [`Verdict`]: what one request is answered, put together from the verdicts on its images.
 
-use super::judge::{Denial, ImageVerdict, Outcome, Passed, Remark};
+use super::judge::{Denial, ImageVerdict, Outcome};
 use super::response::Cause;
 use super::sites::{Site, WorkloadKind};
 use super::text;
-use crate::policy::{Actions, Mutation, Reason};
+use crate::policy::{Actions, Mutation};
 
 /// Which of the two webhooks is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -34,7 +34,7 @@ impl AtHand {
 impl Core {
     /// Looks at state and disk once, so that a restart during an outage finds what was there before.
     pub(super) async fn recall(&self, entry: &Arc<Entry>) -> Result<(), Refusal> {
-        entry.recalled.get_or_try_init(|| self.recall_now(entry)).await.map(|()| ())
+        entry.recalled.get_or_try_init(|| self.recall_now(entry)).await.copied()
     }
 
     async fn recall_now(&self, entry: &Arc<Entry>) -> Result<(), Refusal> {

@@ -123,7 +123,7 @@ async fn not_sealed_says_what_to_write() {
         answer.denial(),
         format!(
             "container \"web\": image {tag}: NotSealed (ClusterTrustPolicy production): the policy has mutation None, so \
-             images must arrive with their digest: write {seal} (`tagseal pin` does)",
+             images must arrive with their digest: write {seal}",
             tag = web("1.4"),
             seal = sealed(&web("1.4"))
         )
