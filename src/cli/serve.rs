@@ -162,7 +162,7 @@ async fn in_cluster(
     parts: &mut Parts,
 ) -> anyhow::Result<Surroundings> {
     let client = client(args).await?;
-    let namespaces = Namespaces::new(client.clone());
+    let namespaces = Namespaces::new(client.clone(), clock.clone());
     parts.start("the watch of namespaces", namespaces.clone().watch());
     let options =
         PolicyWatchOptions { system_namespace: args.namespace.clone(), set: args.policy.set_options() };

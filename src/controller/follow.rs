@@ -8,9 +8,10 @@ use futures::{Stream, StreamExt as _};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::trouble::{Failure, Subject, Trouble};
+use crate::clock::SharedClock;
 
 /// How long the API server keeps one watch request open, in seconds. A connection that died in silence is noticed a few
 /// seconds later; until then a change would not be seen.
@@ -27,6 +28,7 @@ pub(super) fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
     subject: Subject,
+    clock: SharedClock,
 ) -> impl Stream<Item = Result<Event<K>, Failure>> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -37,6 +39,7 @@ where
         start,
         trouble: Trouble::none(subject.clone()),
         subject,
+        clock,
         pause: Duration::ZERO,
     };
     futures::stream::unfold(following, |mut following| async {
@@ -52,6 +55,7 @@ struct Following<K, S> {
     start: S,
     trouble: Trouble,
     subject: Subject,
+    clock: SharedClock,
     pause: Duration,
 }
 
@@ -64,13 +68,13 @@ impl<K, S: Fn() -> Events<K>> Following<K, S> {
             Ok(event) => {
                 // A list that begins says nothing yet about how it ends.
                 if !matches!(event, Event::Init) {
-                    self.trouble.ends(Instant::now());
+                    self.trouble.ends(self.clock.now());
                 }
                 Some(Ok(event))
             }
             Err(error) => {
                 let failure = Failure::of(&error, &self.subject);
-                self.pause = self.trouble.arises(&failure, Instant::now());
+                self.pause = self.trouble.arises(&failure, self.clock.now());
                 self.events = (self.start)();
                 Some(Err(failure))
             }
@@ -81,7 +85,7 @@ impl<K, S: Fn() -> Events<K>> Following<K, S> {
         if self.trouble.is_some() {
             match timeout(CALM, self.events.next()).await {
                 Ok(event) => return event,
-                Err(_) => self.trouble.ends(Instant::now()),
+                Err(_) => self.trouble.ends(self.clock.now()),
             }
         }
         self.events.next().await

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::follow::follow;
 use super::mirror::{Mirror, key};
 use super::trouble::{Subject, chain};
+use crate::clock::SharedClock;
 use crate::policy::{Labels, LabelsError, LabelsFuture, NamespaceLabels};
 
 /// The longest that one live read takes (design §11, deadlines: a request).
@@ -23,6 +24,7 @@ const READ: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Namespaces {
     client: Client,
+    clock: SharedClock,
     // Held for a look-up or a swap, never across an await.
     labels: Arc<RwLock<BTreeMap<String, Arc<Labels>>>>,
 }
@@ -35,8 +37,8 @@ impl std::fmt::Debug for Namespaces {
 
 impl Namespaces {
     /// Empty: everything is read live until [`Self::watch`] has filled it.
-    pub fn new(client: Client) -> Self {
-        Self { client, labels: Arc::default() }
+    pub fn new(client: Client, clock: SharedClock) -> Self {
+        Self { client, clock, labels: Arc::default() }
     }
 
     /// Follows the cluster's namespaces; never returns.
@@ -47,7 +49,7 @@ impl Namespaces {
             resource: "namespaces".to_owned(),
             meanwhile: "labels last seen hold; other namespaces are read one by one",
         };
-        let mut events = std::pin::pin!(follow(api, watcher::Config::default(), subject));
+        let mut events = std::pin::pin!(follow(api, watcher::Config::default(), subject, self.clock.clone()));
         let mut mirror = Mirror::default();
         while let Some(event) = events.next().await {
             let Ok(event) = event else { continue };

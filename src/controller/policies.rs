@@ -4,6 +4,7 @@
 //! match; it is never skipped.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Sleep, sleep};
 
 use super::compiler::Compiler;
 use super::follow::follow;
@@ -72,17 +73,17 @@ impl PolicyWatch {
         snapshots: watch::Sender<PolicySnapshot>,
         clock: SharedClock,
     ) -> Self {
-        let kinds =
-            [PolicyKind::Cluster, PolicyKind::Namespaced].map(|kind| events(client.clone(), kind).boxed());
+        let kinds = [PolicyKind::Cluster, PolicyKind::Namespaced]
+            .map(|kind| events(client.clone(), kind, clock.clone()).boxed());
         Self {
             options,
             snapshots,
             published: watch::channel(None).0,
-            writer: StatusWriter::new(client.clone(), clock),
+            writer: StatusWriter::new(client.clone(), clock.clone()),
             events: futures::stream::select_all(kinds).boxed(),
             cluster: Mirror::default(),
             namespaced: Mirror::default(),
-            references: References::new(client),
+            references: References::new(client, clock),
             compiler: Compiler::default(),
             report: Report::default(),
         }
@@ -108,14 +109,14 @@ impl PolicyWatch {
                     }
                     changed
                 }
-                () = at(due) => {
-                    due = self.publish(Instant::now());
+                () = over(&mut due) => {
+                    due = None;
+                    self.publish();
                     false
                 }
             };
             if changed {
-                let soon = Instant::now() + SETTLE;
-                due = Some(due.map_or(soon, |due| soon.min(due)));
+                due.get_or_insert_with(|| Box::pin(sleep(SETTLE)));
             }
         }
     }
@@ -131,17 +132,17 @@ impl PolicyWatch {
         mirror.take(event, |object| Arc::new(Watched::new(kind, object))) && !same
     }
 
-    /// Builds the set and publishes it, unless something that it needs was never read: then its arrival calls again, or
-    /// the time that is returned.
-    fn publish(&mut self, now: Instant) -> Option<Instant> {
+    /// Builds the set and publishes it, unless something that it needs was never read: its arrival calls again, and so does
+    /// the end of patience with it.
+    fn publish(&mut self) {
         if !(self.cluster.is_synced() && self.namespaced.is_synced()) {
-            return None;
+            return;
         }
         let compiled = self.compile();
         let wanted: BTreeSet<_> = compiled.iter().flat_map(|policy| policy.references()).cloned().collect();
-        self.references.watch(&wanted, now);
-        if let Some(patience) = self.references.waiting(now) {
-            return Some(patience);
+        self.references.watch(&wanted);
+        if self.references.are_awaited() {
+            return;
         }
         let set = Arc::new(PolicySet::new(compiled, self.options.set.clone()));
         self.report.tell(&set);
@@ -149,7 +150,6 @@ impl PolicyWatch {
         let objects = objects.cloned().collect();
         self.snapshots.send_replace(PolicySnapshot::Synced(Arc::clone(&set)));
         self.published.send_replace(Some(Published { set, objects }));
-        None
     }
 
     fn compile(&mut self) -> Vec<Arc<CompiledPolicy>> {
@@ -158,9 +158,9 @@ impl PolicyWatch {
     }
 }
 
-async fn at(due: Option<Instant>) {
+async fn over(due: &mut Option<Pin<Box<Sleep>>>) {
     match due {
-        Some(due) => sleep_until(due).await,
+        Some(due) => due.await,
         None => std::future::pending().await,
     }
 }
@@ -176,6 +176,7 @@ pub(super) fn resource(kind: PolicyKind) -> ApiResource {
 fn events(
     client: Client,
     kind: PolicyKind,
+    clock: SharedClock,
 ) -> impl Stream<Item = (PolicyKind, Result<Event<DynamicObject>, Failure>)> + Send {
     let resource = resource(kind);
     let subject = Subject {
@@ -184,5 +185,5 @@ fn events(
         meanwhile: "the policies last seen hold; where none were ever seen, everything is denied (NotSynced)",
     };
     let api = Api::<DynamicObject>::all_with(client, &resource);
-    follow(api, watcher::Config::default(), subject).map(move |event| (kind, event))
+    follow(api, watcher::Config::default(), subject, clock).map(move |event| (kind, event))
 }

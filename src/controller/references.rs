@@ -2,23 +2,26 @@
 //! them is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::ready;
+use std::fmt::Debug;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::future::{AbortHandle, Abortable};
-use futures::stream::{BoxStream, SelectAll};
+use futures::stream::{BoxStream, SelectAll, select};
+use futures::{Stream, StreamExt as _};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client};
-use tokio::time::Instant;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 
 use super::follow::follow;
 use super::names::is_object_name;
 use super::trouble::{Failure, Subject};
+use crate::clock::SharedClock;
 use crate::policy::{LookupError, ObjectKind, ObjectRef, ReferencedObjects};
 
 /// How long the set of policies waits for an object that was never read. Then the policy that names it is broken, and the
@@ -30,30 +33,39 @@ type Seen = Option<Entries>;
 type Entries = BTreeMap<String, Vec<u8>>;
 
 /// News of one referenced object.
-pub(super) type Change = (ObjectRef, Result<Seen, Failure>);
+pub(super) type Change = (ObjectRef, News);
+
+/// What happened to the watch of an object.
+#[derive(Debug)]
+pub(super) enum News {
+    Seen(Result<Seen, Failure>),
+    /// It has been waited for long enough.
+    PatienceOver,
+}
 
 /// The watches of referenced objects and what they have shown.
 pub(super) struct References {
     client: Client,
+    clock: SharedClock,
     changes: SelectAll<BoxStream<'static, Change>>,
     watches: BTreeMap<ObjectRef, Watch>,
 }
 
 struct Watch {
     abort: AbortHandle,
-    /// Until when its first answer is waited for.
-    patience: Instant,
+    /// Whether its first answer is still waited for.
+    is_awaited: bool,
     /// The last that was seen, or why nothing ever was.
     seen: Option<Result<Seen, Failure>>,
 }
 
 impl References {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, changes: SelectAll::new(), watches: BTreeMap::new() }
+    pub(super) fn new(client: Client, clock: SharedClock) -> Self {
+        Self { client, clock, changes: SelectAll::new(), watches: BTreeMap::new() }
     }
 
     /// Watches exactly these from now on.
-    pub(super) fn watch(&mut self, wanted: &BTreeSet<ObjectRef>, now: Instant) {
+    pub(super) fn watch(&mut self, wanted: &BTreeSet<ObjectRef>) {
         self.watches.retain(|key, watch| {
             let keep = wanted.contains(key);
             if !keep {
@@ -64,8 +76,9 @@ impl References {
         for key in wanted {
             if !self.watches.contains_key(key) {
                 let (abort, registration) = AbortHandle::new_pair();
-                self.changes.push(Abortable::new(changes(&self.client, key), registration).boxed());
-                let watch = Watch { abort, patience: now + PATIENCE, seen: None };
+                let changes = select(self.changes_of(key), patience(key.clone()));
+                self.changes.push(Abortable::new(changes, registration).boxed());
+                let watch = Watch { abort, is_awaited: true, seen: None };
                 self.watches.insert(key.clone(), watch);
             }
         }
@@ -79,24 +92,69 @@ impl References {
     /// Takes a change; says whether policies that name the object may now compile otherwise.
     pub(super) fn take(&mut self, (key, news): Change) -> bool {
         let Some(watch) = self.watches.get_mut(&key) else { return false };
+        let seen = match news {
+            News::Seen(seen) => seen,
+            News::PatienceOver => return std::mem::take(&mut watch.is_awaited),
+        };
         // A watch that stumbles says nothing about an object that was read before.
-        let stumbled = news.is_err() && matches!(watch.seen, Some(Ok(_)));
-        if stumbled || watch.seen.as_ref() == Some(&news) {
+        let stumbled = seen.is_err() && matches!(watch.seen, Some(Ok(_)));
+        if stumbled || watch.seen.as_ref() == Some(&seen) {
             return false;
         }
-        watch.seen = Some(news);
+        // No answer is waited for; a "no" is one.
+        watch.is_awaited &= seen.as_ref().is_err_and(|failure| !failure.is_answer);
+        watch.seen = Some(seen);
         true
     }
 
-    /// Until when to wait for objects of which nothing is known yet; `None`: the wait is over.
-    pub(super) fn waiting(&self, now: Instant) -> Option<Instant> {
-        let open = |watch: &&Watch| match &watch.seen {
-            None => true,
-            Some(Err(failure)) => !failure.is_answer,
-            Some(Ok(_)) => false,
+    /// Whether nothing is known yet of an object that is worth waiting for.
+    pub(super) fn are_awaited(&self) -> bool {
+        self.watches.values().any(|watch| watch.is_awaited)
+    }
+
+    fn changes_of(&self, key: &ObjectRef) -> BoxStream<'static, Change> {
+        // The name becomes a field selector: one with a comma would select something else.
+        if !is_object_name(&key.name) {
+            return futures::stream::iter([(key.clone(), News::Seen(Ok(None)))]).boxed();
+        }
+        let (client, namespace) = (self.client.clone(), &key.namespace);
+        match key.kind {
+            ObjectKind::ConfigMap => {
+                self.watch_one(Api::<ConfigMap>::namespaced(client, namespace), key, config_map_entries)
+            }
+            // What is in a secret is none of a policy's business: its metadata suffices.
+            ObjectKind::Secret => {
+                let api = Api::<PartialObjectMeta<Secret>>::namespaced(client, namespace);
+                self.watch_one(api, key, |_| Entries::new())
+            }
+        }
+    }
+
+    fn watch_one<K>(
+        &self,
+        api: Api<K>,
+        key: &ObjectRef,
+        entries: fn(K) -> Entries,
+    ) -> BoxStream<'static, Change>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let config = watcher::Config::default().fields(&format!("metadata.name={}", key.name));
+        let resource = match key.kind {
+            ObjectKind::ConfigMap => "configmaps",
+            ObjectKind::Secret => "secrets",
         };
-        let patience = self.watches.values().filter(open).map(|watch| watch.patience);
-        patience.filter(|patience| now < *patience).max()
+        let subject = Subject {
+            what: key.to_string(),
+            resource: format!("{resource} in the namespace {}", key.namespace),
+            meanwhile: "what was last read of it holds; if it was never read, policies that name it are invalid",
+        };
+        let key = key.clone();
+        follow(api, config, subject, self.clock.clone())
+            .scan(false, seen)
+            .filter_map(ready)
+            .map(move |seen| (key.clone(), News::Seen(seen.map(|object| object.map(entries)))))
+            .boxed()
     }
 
     fn object(&self, object: &ObjectRef) -> Result<&Entries, LookupError> {
@@ -135,60 +193,33 @@ fn object_ref(kind: ObjectKind, namespace: &str, name: &str) -> ObjectRef {
     ObjectRef { kind, namespace: namespace.to_owned(), name: name.to_owned() }
 }
 
-fn changes(client: &Client, key: &ObjectRef) -> BoxStream<'static, Change> {
-    // The name becomes a field selector: one with a comma would select something else.
-    if !is_object_name(&key.name) {
-        return futures::stream::iter([(key.clone(), Ok(None))]).boxed();
-    }
-    match key.kind {
-        ObjectKind::ConfigMap => {
-            watch(Api::<ConfigMap>::namespaced(client.clone(), &key.namespace), key, config_map_entries)
-        }
-        // What is in a secret is none of a policy's business: its metadata suffices.
-        ObjectKind::Secret => {
-            watch(Api::<PartialObjectMeta<Secret>>::namespaced(client.clone(), &key.namespace), key, |_| {
-                Entries::new()
-            })
-        }
-    }
+/// Says when it has been waited for long enough.
+fn patience(key: ObjectRef) -> impl Stream<Item = Change> + Send {
+    futures::stream::once(async {
+        sleep(PATIENCE).await;
+        (key, News::PatienceOver)
+    })
 }
 
-fn watch<K>(api: Api<K>, key: &ObjectRef, entries: fn(K) -> Entries) -> BoxStream<'static, Change>
-where
-    K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static,
-{
-    let config = watcher::Config::default().fields(&format!("metadata.name={}", key.name));
-    let resource = match key.kind {
-        ObjectKind::ConfigMap => "configmaps",
-        ObjectKind::Secret => "secrets",
+/// An object, or that it is not there, out of the events of a watch of it alone.
+fn seen<K>(
+    is_there: &mut bool,
+    item: Result<Event<K>, Failure>,
+) -> Ready<Option<Option<Result<Option<K>, Failure>>>> {
+    let seen = match item {
+        Ok(Event::Init) => {
+            *is_there = false;
+            None
+        }
+        Ok(Event::InitApply(object) | Event::Apply(object)) => {
+            *is_there = true;
+            Some(Ok(Some(object)))
+        }
+        Ok(Event::Delete(_)) => Some(Ok(None)),
+        Ok(Event::InitDone) => (!*is_there).then_some(Ok(None)),
+        Err(failure) => Some(Err(failure)),
     };
-    let subject = Subject {
-        what: key.to_string(),
-        resource: format!("{resource} in the namespace {}", key.namespace),
-        meanwhile: "what was last read of it holds; policies that name it deny if it was never read",
-    };
-    let key = key.clone();
-    let listed = |is_there: &mut bool, item: Result<Event<K>, Failure>| {
-        let news = match item {
-            Ok(Event::Init) => {
-                *is_there = false;
-                None
-            }
-            Ok(Event::InitApply(object) | Event::Apply(object)) => {
-                *is_there = true;
-                Some(Ok(Some(object)))
-            }
-            Ok(Event::Delete(_)) => Some(Ok(None)),
-            Ok(Event::InitDone) => (!*is_there).then_some(Ok(None)),
-            Err(failure) => Some(Err(failure)),
-        };
-        ready(Some(news))
-    };
-    follow(api, config, subject)
-        .scan(false, listed)
-        .filter_map(ready)
-        .map(move |news| (key.clone(), news.map(|object| object.map(entries))))
-        .boxed()
+    ready(Some(seen))
 }
 
 fn config_map_entries(object: ConfigMap) -> Entries {

@@ -4,15 +4,15 @@ use std::error::Error;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher;
-use tokio::time::Instant;
 
 /// The first pause after an error.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest: what is missing at start (a CRD, a right) is noticed within seconds of its arrival.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often one trouble that lasts is told.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is watched, for people.
 #[derive(Debug, Clone)]
@@ -43,8 +43,8 @@ pub(super) struct Trouble {
 
 #[derive(Debug)]
 struct Current {
-    since: Instant,
-    told: Instant,
+    since: Timestamp,
+    told: Timestamp,
     message: String,
     pause: Duration,
 }
@@ -60,13 +60,14 @@ impl Trouble {
     }
 
     /// Takes an error: says it in the log, unless it was said a moment ago, and returns how long to wait.
-    pub(super) fn arises(&mut self, failure: &Failure, now: Instant) -> Duration {
+    pub(super) fn arises(&mut self, failure: &Failure, now: Timestamp) -> Duration {
         let before = self.current.take();
         let (since, told, pause) = match &before {
             None => (now, None, FIRST_PAUSE),
             Some(before) => {
-                let told = (before.message == failure.message && now < before.told + TELL_EVERY)
-                    .then_some(before.told);
+                let is_same = before.message == failure.message;
+                let told = is_same && now.duration_since(before.told) < TELL_EVERY;
+                let told = told.then_some(before.told);
                 (before.since, told, (before.pause * 2).min(LONGEST_PAUSE))
             }
         };
@@ -75,7 +76,7 @@ impl Trouble {
                 watched = self.subject.what,
                 error = failure.message,
                 meanwhile = self.subject.meanwhile,
-                seconds = (now - since).as_secs(),
+                seconds = now.duration_since(since).as_secs(),
                 "{} cannot be watched",
                 self.subject.what
             );
@@ -86,9 +87,9 @@ impl Trouble {
     }
 
     /// It works again.
-    pub(super) fn ends(&mut self, now: Instant) {
+    pub(super) fn ends(&mut self, now: Timestamp) {
         if let Some(current) = self.current.take() {
-            let seconds = (now - current.since).as_secs();
+            let seconds = now.duration_since(current.since).as_secs();
             tracing::info!(watched = self.subject.what, seconds, "{} watched again", self.subject.what);
         }
     }
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn a_trouble_is_tried_again_within_seconds_however_long_it_lasts() {
         let mut trouble = Trouble::none(subject());
-        let now = Instant::now();
+        let now = Timestamp::UNIX_EPOCH;
         let pauses: Vec<_> = (0..8).map(|_| trouble.arises(&answered(404), now)).collect();
         for (pause, least) in pauses.iter().zip([250, 500, 1000, 2000, 4000, 5000, 5000, 5000]) {
             let least = Duration::from_millis(least);
