@@ -8,4 +8,5 @@ mod crds;
 mod imports;
 mod notary;
 mod support;
+mod trust;
 mod tuf;
