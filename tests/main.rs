@@ -9,6 +9,7 @@ mod imports;
 mod notary;
 mod policy;
 mod support;
+mod trust;
 mod tuf;
 
 // Here, not in `support`, which the end-to-end suite shares.

@@ -203,11 +203,11 @@ impl<'a> Asking<'a> {
     /// moment ago is never refused. When that fails, the reason is its own.
     async fn confirm(&mut self, served: &Served, refused: Refusal) -> Result<(), Refusal> {
         if let Some(Vouched::Here(sent)) = served.vouched
-            && sent.timer >= self.asked.timer
+            && sent.order > self.asked.order
         {
             return Err(refused);
         }
-        let ticket = Ticket { not_before: Some(self.asked.timer), ..self.ticket() };
+        let ticket = Ticket { not_before: Some(self.asked), ..self.ticket() };
         match self.refresh(&ticket, false).await? {
             Ok(()) => Ok(()),
             Err(Waited::TooLong) => Err(self.too_late()),

@@ -41,7 +41,7 @@ pub(super) struct FlightKey {
 
 #[derive(Debug)]
 struct Flight {
-    started: Instant,
+    started: Moment,
     roles: Vec<RoleName>,
     landing: watch::Receiver<Option<Landing>>,
 }
@@ -60,8 +60,8 @@ pub(super) struct Ticket {
     pub(super) key: FlightKey,
     /// Roles that it must load.
     pub(super) roles: Vec<RoleName>,
-    /// It must have started then or later: what was sent before cannot have seen a publish since.
-    pub(super) not_before: Option<Instant>,
+    /// It must have started after that: what was sent before cannot have seen a publish since.
+    pub(super) not_before: Option<Moment>,
 }
 
 /// What is to be done with a ticket.
@@ -87,10 +87,10 @@ pub(super) enum Boarding {
 impl Flights {
     pub(super) fn board(&mut self, ticket: &Ticket, now: Moment) -> Boarding {
         if let Some(flight) = self.flying.get(&ticket.key) {
-            let in_time = ticket.not_before.is_none_or(|not_before| flight.started >= not_before);
+            let in_time = ticket.not_before.is_none_or(|not_before| flight.started.order > not_before.order);
             let landing = flight.landing.clone();
             return match in_time && ticket.roles.iter().all(|role| flight.roles.contains(role)) {
-                true => Boarding::Aboard { started: flight.started, landing },
+                true => Boarding::Aboard { started: flight.started.timer, landing },
                 false => Boarding::AfterThis(landing),
             };
         }
@@ -105,7 +105,7 @@ impl Flights {
             return Boarding::After(wait);
         }
         let (sender, landing) = watch::channel(None);
-        let flight = Flight { started: now.timer, roles: ticket.roles.clone(), landing: landing.clone() };
+        let flight = Flight { started: now, roles: ticket.roles.clone(), landing: landing.clone() };
         self.flying.insert(ticket.key.clone(), flight);
         self.last_start = Some(now);
         Boarding::Start(sender, landing)

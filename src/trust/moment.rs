@@ -1,5 +1,6 @@
 //! [`Moment`]: a point in time by both clocks, for spacing requests.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,11 +14,14 @@ use crate::clock::Clock;
 pub(super) struct Moment {
     pub(super) wall: Timestamp,
     pub(super) timer: Instant,
+    /// Later moments of this process have larger numbers, also where no clock has moved.
+    pub(super) order: u64,
 }
 
 impl Moment {
     pub(super) fn now(clock: &dyn Clock) -> Self {
-        Self { wall: clock.now(), timer: Instant::now() }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { wall: clock.now(), timer: Instant::now(), order: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// How much is left of `wait` after this moment; `None` when it is over.

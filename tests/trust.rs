@@ -1,0 +1,14 @@
+//! The resolver against fake trust servers, by the lines of the attack catalogue.
+
+mod budget;
+mod delegations;
+mod digests;
+mod disk;
+mod first_use;
+mod flights;
+mod floors;
+mod freshness;
+mod grants;
+mod past;
+mod state;
+mod world;

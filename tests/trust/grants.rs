@@ -1,0 +1,156 @@
+//! Who may read what: one tenant cannot read, or poison, another's private repository.
+
+use tagseal::policy::{CredentialsSource, Reason};
+use tagseal::trust::{Access, Grant, Secret};
+
+use super::world::{GUN, IMAGE, World, both, reason, sealed, web};
+use crate::support::{Fault, SERVER, TestRepository, demand, hours, image_digest, minutes, seconds};
+
+fn grant(namespace: &str) -> Grant {
+    Grant { namespace: namespace.to_owned(), service_account: "default".to_owned(), pull_secrets: vec![] }
+}
+
+fn basic(user: &str) -> Access {
+    Access::Basic { username: user.to_owned(), password: Secret::new("secret") }
+}
+
+/// A private repository that only the shop's credentials read.
+fn private() -> (World, TestRepository, tagseal::policy::Demand) {
+    let (world, (mut repository, ..)) = (World::new(), web());
+    world.publish(&mut repository);
+    world.source.fault("*", Fault::UnauthorizedUnless(basic("shop")));
+    world.credentials.give("shop", vec![basic("shop")]);
+    world.credentials.give("evil", vec![basic("evil")]);
+    let demand = both(&repository).credentials(CredentialsSource::ImagePullSecrets).build();
+    (world, repository, demand)
+}
+
+#[tokio::test(start_paused = true)]
+async fn t24_cached_data_is_not_read_by_who_may_not_fetch_it() {
+    let (world, _, demand) = private();
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant("evil")).await), Reason::Unauthorized);
+    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant("nobody")).await), Reason::Unauthorized);
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    world.source.forget();
+    world.credentials.give("blog", vec![basic("evil"), basic("shop")]);
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("blog")).await), image_digest("one"));
+    assert_eq!(
+        world.source.paths(),
+        ["timestamp.json", "timestamp.json"],
+        "a grant costs one small GET for each try"
+    );
+    world.source.forget();
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("blog")).await), image_digest("one"));
+    assert_eq!(world.source.paths(), Vec::<String>::new(), "and is remembered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t25_a_refusal_of_one_is_not_cached_for_another() {
+    for (fault, expected) in
+        [(Fault::Unauthorized, Reason::Unauthorized), (Fault::NotFound, Reason::RepositoryNotFound)]
+    {
+        let (world, _, demand) = private();
+        world.source.clear_faults();
+        world.source.fault("*", fault);
+        assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant("evil")).await), expected);
+        world.source.clear_faults();
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t24_other_servers_anchors_and_authorities_are_other_entries() {
+    let (world, (mut repository, ..)) = (World::new(), web());
+    world.publish(&mut repository);
+    let (mut other, ..) = web();
+    let files = other.publish(world.now());
+    world.source.serve("https://other.example.com", GUN, &files);
+    let ours = both(&repository).build();
+    let theirs = both(&other).server("https://other.example.com").build();
+    let crossed = both(&other).build();
+    let other_ca = both(&repository).server_ca("-----BEGIN CERTIFICATE-----").build();
+    assert_eq!(reason(&world.resolve(&crossed, IMAGE).await), Reason::RootMismatch);
+    assert_eq!(sealed(&world.resolve(&ours, IMAGE).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve(&theirs, IMAGE).await), image_digest("one"));
+    world.source.forget();
+    assert_eq!(sealed(&world.resolve(&other_ca, IMAGE).await), image_digest("one"));
+    assert_eq!(world.source.count("snapshot.*"), 1, "what another authority vouched for is fetched anew");
+    world.source.withdraw(SERVER, GUN);
+    world.advance(seconds(61));
+    assert_eq!(sealed(&world.resolve(&theirs, IMAGE).await), image_digest("one"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_the_server_ends_is_over_and_nobody_elses() {
+    let (world, _, demand) = private();
+    world.credentials.give("blog", vec![basic("shop")]);
+    for who in ["shop", "blog"] {
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant(who)).await), image_digest("one"));
+    }
+    world.credentials.give("blog", vec![basic("evil")]);
+    world.advance(seconds(61));
+    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant("blog")).await), Reason::Unauthorized);
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    assert_eq!(world.resolver.status()[0].trouble, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn grants_are_renewed_in_the_background() {
+    let (world, _, demand) = private();
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    for _ in 0..30 {
+        world.advance(seconds(50));
+        world.resolver.maintain_once(world.now()).finished().await;
+        world.source.forget();
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    }
+    world.credentials.fail("shop", "secret shop/regcred is gone");
+    world.advance(minutes(11));
+    let resolved = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    assert_eq!(reason(&resolved), Reason::Unauthorized);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_ends_no_grant_but_no_new_one_is_made() {
+    let (world, _, demand) = private();
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    world.source.fault("*", Fault::Unreachable("connection refused"));
+    world.advance(hours(20));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    let unknown = world.resolve_as(&demand, IMAGE, &grant("blog")).await;
+    assert_eq!(reason(&unknown), Reason::TrustServerUnreachable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn anonymous_repositories_need_no_grant_and_no_credentials() {
+    let (world, (mut repository, ..)) = (World::new(), web());
+    world.publish(&mut repository);
+    let demand = demand(&repository).build();
+    for who in ["shop", "blog", "evil"] {
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant(who)).await), image_digest("one"));
+    }
+    assert_eq!(world.source.count("timestamp.json"), 1);
+    assert_eq!(world.credentials.asked(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn grants_outlive_a_restart_during_an_outage_and_credentials_are_not_written_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut world, (mut repository, ..)) = (World::with_cache(directory.path()), web());
+    world.publish(&mut repository);
+    world.credentials.give("shop", vec![basic("shop")]);
+    let demand = both(&repository).credentials(CredentialsSource::ImagePullSecrets).build();
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    world.restart();
+    world.source.fault("*", Fault::Unreachable("connection refused"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    assert_eq!(
+        reason(&world.resolve_as(&demand, IMAGE, &grant("evil")).await),
+        Reason::TrustServerUnreachable
+    );
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let note = std::fs::read_to_string(entry.unwrap().path().join("tagseal.json")).unwrap();
+        assert!(note.contains("shop") && !note.contains("secret"), "{note}");
+    }
+}
