@@ -1,6 +1,7 @@
 //! What it may cost (design §10): requests, round trips and connections, counted at a trust server on loopback.
 
 mod admissions;
+mod bodies;
 mod cold;
 mod server;
 mod warm;

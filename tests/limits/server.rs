@@ -57,6 +57,12 @@ impl TrustServer {
         self.files.lock().unwrap().extend(files);
     }
 
+    /// Serves `body` as one file.
+    pub fn serve_file(&self, gun: &str, name: &str, body: String) {
+        let line = format!("GET /v2/{gun}/_trust/tuf/{name}");
+        self.files.lock().unwrap().insert(line, body.into());
+    }
+
     pub fn url(&self) -> String {
         self.http.url()
     }
