@@ -2,10 +2,10 @@
 
 mod certificate;
 mod log;
-mod review;
+pub mod review;
 mod router;
 mod server;
 mod tls;
 mod trust;
 mod verdicts;
-mod world;
+pub mod world;

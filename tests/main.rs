@@ -6,6 +6,7 @@ mod admission;
 mod conformance;
 mod crds;
 mod imports;
+mod limits;
 mod notary;
 mod policy;
 mod support;
