@@ -43,7 +43,7 @@ struct Current {
 }
 
 fn current(repository: &TrustedRepository) -> impl Iterator<Item = Current> + '_ {
-    let names = repository.floors().into_keys().filter(|role| is_recorded(role));
+    let names = repository.floors().into_keys().filter(is_recorded);
     names.filter_map(|name| {
         let role = repository.role(&name)?;
         Some(Current { version: role.version(), sha256: role.sha256(), role: name })
