@@ -1,14 +1,20 @@
 //! Watches the cluster: policies, namespaces, the objects that policies name, and pull secrets.
 //!
-//! What comes out is a [`PolicySnapshot`] in a `watch` channel, which the webhook reads; the two never meet
-//! (design §5).
+//! What comes out is a [`PolicySnapshot`](crate::policy::PolicySnapshot) in a `watch` channel, which the webhook reads;
+//! the two never meet (design §5).
 
+mod compiler;
+mod follow;
 mod mirror;
+mod names;
 mod namespaces;
 mod policies;
 mod pull_secrets;
 mod references;
+mod report;
 mod status;
+mod trouble;
+mod watched;
 
 pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};

@@ -2,8 +2,10 @@
 
 mod certificate;
 mod log;
-mod review;
+pub mod review;
 mod router;
 mod server;
 mod tls;
-mod world;
+mod trust;
+mod verdicts;
+pub mod world;

@@ -6,7 +6,13 @@ mod admission;
 mod conformance;
 mod crds;
 mod imports;
+mod limits;
 mod notary;
+mod policy;
 mod support;
 mod trust;
 mod tuf;
+
+// Here, not in `support`, which the end-to-end suite shares.
+#[path = "support/signer/tests.rs"]
+mod signer;

@@ -8,7 +8,7 @@ mod faults;
 mod pki;
 mod proxy;
 mod reading;
-mod server;
+pub mod server;
 mod tls;
 
 use std::sync::Arc;

@@ -96,7 +96,11 @@ pub fn prepare(cluster: &Cluster) {
     cluster.does(&["apply", "--server-side", "-f", &crds.to_string_lossy()]);
     cluster.does(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
     for manifest in ["manifests/install.yaml", "manifests/pull-secrets.yaml"] {
-        cluster.does(&["apply", "-f", &source_path(manifest).to_string_lossy()]);
+        cluster.in_namespace(SYSTEM_NAMESPACE).does(&[
+            "apply",
+            "-f",
+            &source_path(manifest).to_string_lossy(),
+        ]);
     }
     let nowhere = format!("http://127.0.0.1:{}", RUN.free_port());
     let probe = super::policy::Policy::cluster("e2e-probe", "probe.test/**", &nowhere);

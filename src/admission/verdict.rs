@@ -1,10 +1,10 @@
 //! [`Verdict`]: what one request is answered, put together from the verdicts on its images.
 
-use super::judge::{Denial, ImageVerdict, Outcome, Passed, Remark};
+use super::judge::{Denial, ImageVerdict, Outcome};
 use super::response::Cause;
 use super::sites::{Site, WorkloadKind};
 use super::text;
-use crate::policy::{Actions, Mutation, Reason};
+use crate::policy::{Actions, Mutation};
 
 /// Which of the two webhooks is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,29 +195,10 @@ fn must_be_sealed(kind: &WorkloadKind, mutation: Mutation) -> bool {
     kind.is_pod() || mutation != Mutation::Pods
 }
 
-/// NotSealed: the image resolved, but the object as it would be stored names it without its digest. No mutator after
-/// the mutating hook, and none that is missing, can so undo the seal (design §3).
+/// Refuses an image that must be sealed in this object and is not (design §3): no mutator after the mutating hook, and
+/// none that is missing, can so undo the seal.
 fn require_seal(kind: &WorkloadKind, verdict: &mut ImageVerdict) {
-    let Outcome::Passed(Passed { sealed: Some(sealed), mutation, actions, .. }) = &verdict.outcome else {
-        return;
-    };
-    if !must_be_sealed(kind, *mutation) {
-        return;
-    }
-    let message = match mutation {
-        Mutation::None => format!(
-            "the policy has mutation None, so images must arrive with their digest: write {sealed} (`tagseal pin` does)"
-        ),
-        Mutation::Pods | Mutation::Workloads => format!(
-            "signed, but without its digest: the webhook mutate.tagseal.dev did not run, or a later one undid it; \
-             try again, or write {sealed}"
-        ),
-    };
-    let denial = Denial::untrusted(verdict.policies.first().map(|id| &**id), Reason::NotSealed, message);
-    let actions = *actions;
-    if actions.deny {
-        verdict.outcome = Outcome::Denied(vec![denial]);
-    } else {
-        verdict.remarks.push(Remark { actions, denial });
+    if verdict.passed().is_some_and(|passed| must_be_sealed(kind, passed.mutation)) {
+        verdict.require_seal();
     }
 }

@@ -46,8 +46,8 @@ pub struct SupersededDigests {
     #[serde(default = "one_week")]
     #[schemars(length(min = 2, max = 32))]
     #[x_kube(
-        validation = Rule::new("self.matches('^([0-9]+(h|m|s|ms))+$')")
-            .message("write a duration in hours, minutes and seconds, for example 168h or 1h30m")
+        validation = Rule::new("self.matches('^([0-9]+(h|m|s|ms))+$') && duration(self) <= duration('87600h')")
+            .message("write a duration in hours, minutes and seconds, for example 168h or 1h30m; at most 87600h")
     )]
     pub accept_for: String,
 }
@@ -94,8 +94,8 @@ pub struct Freshness {
     #[serde(default = "one_day")]
     #[schemars(length(min = 2, max = 32))]
     #[x_kube(
-        validation = Rule::new("self.matches('^([0-9]+(h|m|s|ms))+$')")
-            .message("write a duration in hours, minutes and seconds, for example 24h")
+        validation = Rule::new("self.matches('^([0-9]+(h|m|s|ms))+$') && duration(self) <= duration('87600h')")
+            .message("write a duration in hours, minutes and seconds, for example 24h; at most 87600h")
     )]
     pub max_staleness: String,
 }

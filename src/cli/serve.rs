@@ -1,6 +1,7 @@
 //! `tagseal serve`: the admission webhook and its controller.
 
 mod files;
+mod parts;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,9 +13,9 @@ use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use self::files::PolicyFolder;
+use self::parts::Parts;
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage};
 use crate::admission::Admission;
 use crate::clock::{SharedClock, SystemClock};
@@ -28,6 +29,11 @@ use crate::webhook::{CertificateFiles, Limits, Readiness, ServingCertificate, ro
 /// How often the serving certificate and policy files are looked at. kubelet swaps a symlink, which leaves a watch of
 /// the old file blind; reading a few small files is cheap.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long a connection to the API server may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long the API server may be silent on a connection that waits for it. Watches are renewed every 60 s, so that only
+/// one that is dead is silent for longer.
+const SILENCE: Duration = Duration::from_secs(75);
 
 /// Arguments of `tagseal serve`.
 #[derive(Debug, clap::Args)]
@@ -54,9 +60,17 @@ pub struct Args {
     policy: Policies,
     #[command(flatten)]
     storage: Storage,
-    /// How log lines look.
-    #[arg(long, value_enum, default_value_t)]
+    /// How log lines look: json or text.
+    #[arg(long, value_name = "FORMAT", default_value = "json", value_parser = log_format)]
     log_format: LogFormat,
+}
+
+fn log_format(value: &str) -> Result<LogFormat, String> {
+    match value {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err("expected json or text".to_owned()),
+    }
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -70,13 +84,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     let clock: SharedClock = Arc::new(SystemClock);
-    let mut parts = JoinSet::new();
+    let mut parts = Parts::default();
     let readiness = Readiness::default();
     let files = CertificateFiles { certificate: args.tls_cert.clone(), key: args.tls_key.clone() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let certificate = Arc::new(ServingCertificate::load(files, provider, clock.now())?);
     readiness.certificate_loaded();
-    parts.spawn(Arc::clone(&certificate).watch(clock.clone(), LOOK_EVERY));
+    parts.start(
+        "the watch of the serving certificate",
+        Arc::clone(&certificate).watch(clock.clone(), LOOK_EVERY),
+    );
 
     let (snapshots, policies) = watch::channel(PolicySnapshot::default());
     let surroundings = match &args.policies {
@@ -92,7 +109,7 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         state,
         clock.clone(),
     ));
-    parts.spawn(Arc::clone(&resolver).maintain());
+    parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
 
     let admission = Arc::new(Admission::new(resolver, policies, surroundings.namespaces));
     let listener =
@@ -112,9 +129,9 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
             tracing::info!(finished, "stopped");
             Ok(ExitCode::SUCCESS)
         }
-        Some(ended) = parts.join_next() => {
-            ended.context("a part of tagseal failed")?;
-            anyhow::bail!("a part of tagseal that runs for ever ended")
+        ended = parts.ended() => {
+            tracing::error!(error = %ended, "tagseal cannot go on");
+            Err(ended.into())
         }
     }
 }
@@ -130,10 +147,10 @@ fn without_cluster(
     folder: &std::path::Path,
     args: &Args,
     snapshots: watch::Sender<PolicySnapshot>,
-    parts: &mut JoinSet<()>,
+    parts: &mut Parts,
 ) -> anyhow::Result<Surroundings> {
     let folder = PolicyFolder::open(folder, &args.namespace, args.policy.set_options(), snapshots)?;
-    parts.spawn(folder.watch(LOOK_EVERY));
+    parts.start("the watch of the policy folder", folder.watch(LOOK_EVERY));
     let credentials = Arc::new(super::docker_config::DockerConfig::from_env());
     Ok(Surroundings { credentials, namespaces: None })
 }
@@ -142,20 +159,23 @@ async fn in_cluster(
     args: &Args,
     snapshots: watch::Sender<PolicySnapshot>,
     clock: &SharedClock,
-    parts: &mut JoinSet<()>,
+    parts: &mut Parts,
 ) -> anyhow::Result<Surroundings> {
     let client = client(args).await?;
-    let namespaces = Namespaces::new(client.clone());
-    parts.spawn(namespaces.clone().watch());
+    let namespaces = Namespaces::new(client.clone(), clock.clone());
+    parts.start("the watch of namespaces", namespaces.clone().watch());
     let options =
         PolicyWatchOptions { system_namespace: args.namespace.clone(), set: args.policy.set_options() };
-    parts.spawn(PolicyWatch::new(client.clone(), options, snapshots, clock.clone()).run());
+    parts.start(
+        "the watch of policies",
+        PolicyWatch::new(client.clone(), options, snapshots, clock.clone()).run(),
+    );
     let credentials = Arc::new(ClusterCredentials::new(client));
     Ok(Surroundings { credentials, namespaces: Some(Arc::new(namespaces)) })
 }
 
 async fn client(args: &Args) -> anyhow::Result<kube::Client> {
-    let config = match &args.kubeconfig {
+    let mut config = match &args.kubeconfig {
         Some(path) => {
             let read = || format!("cannot use the kubeconfig {}", path.display());
             let kubeconfig = Kubeconfig::read_from(path).with_context(read)?;
@@ -165,6 +185,9 @@ async fn client(args: &Args) -> anyhow::Result<kube::Client> {
             "no cluster: there is neither a pod's ServiceAccount nor a kubeconfig; name one with --kubeconfig, or policies with --policies",
         )?,
     };
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     kube::Client::try_from(config).context("cannot make a client for the API server")
 }
 

@@ -16,7 +16,7 @@ use super::{DENIED, UNDECIDED, policy_files};
 use crate::admission::judge::{Circumstances, Fault, ImageVerdict, Outcome, View};
 use crate::clock::SystemClock;
 use crate::notary::NotaryClient;
-use crate::policy::{Finding, Labels, NamespaceView};
+use crate::policy::{Finding, Labels, Mutation, NamespaceView};
 use crate::trust::{Grant, Resolver, SignedDigest, Signer};
 
 /// Arguments of `tagseal verify`.
@@ -89,7 +89,14 @@ async fn judge(args: &Args, view: &View) -> anyhow::Result<Vec<ImageVerdict>> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let circumstances = Circumstances { grant: &grant, deadline, dry_run: false };
     let verdicts = args.images.iter().map(|image| view.judge_image(&resolver, image, circumstances));
-    Ok(futures::future::join_all(verdicts).await)
+    let mut verdicts = futures::future::join_all(verdicts).await;
+    for verdict in &mut verdicts {
+        // Nothing would seal such an image in the cluster either.
+        if verdict.passed().is_some_and(|passed| passed.mutation == Mutation::None) {
+            verdict.require_seal();
+        }
+    }
+    Ok(verdicts)
 }
 
 /// One element of what `-o json` prints. The names are an interface: see `docs/policies.md`.

@@ -2,20 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
+use tokio::time::timeout;
 
-use super::mirror::Mirror;
+use super::follow::follow;
+use super::mirror::{Mirror, key};
+use super::trouble::{Subject, chain};
+use crate::clock::SharedClock;
 use crate::policy::{Labels, LabelsError, LabelsFuture, NamespaceLabels};
+
+/// The longest that one live read takes (design §11, deadlines: a request).
+const READ: Duration = Duration::from_secs(5);
 
 /// The labels of the cluster's namespaces.
 #[derive(Clone)]
 pub struct Namespaces {
     client: Client,
+    clock: SharedClock,
     // Held for a look-up or a swap, never across an await.
     labels: Arc<RwLock<BTreeMap<String, Arc<Labels>>>>,
 }
@@ -28,32 +37,49 @@ impl std::fmt::Debug for Namespaces {
 
 impl Namespaces {
     /// Empty: everything is read live until [`Self::watch`] has filled it.
-    pub fn new(client: Client) -> Self {
-        Self { client, labels: Arc::default() }
+    pub fn new(client: Client, clock: SharedClock) -> Self {
+        Self { client, clock, labels: Arc::default() }
     }
 
     /// Follows the cluster's namespaces; never returns.
     pub async fn watch(self) {
         let api = Api::<PartialObjectMeta<Namespace>>::all(self.client.clone());
-        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+        let subject = Subject {
+            what: "namespaces".to_owned(),
+            resource: "namespaces".to_owned(),
+            meanwhile: "labels last seen hold; other namespaces are read one by one",
+        };
+        let mut events = std::pin::pin!(follow(api, watcher::Config::default(), subject, self.clock.clone()));
         let mut mirror = Mirror::default();
         while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
-                    if mirror.take(event, labels_of) {
-                        let labels = mirror
-                            .objects()
-                            .iter()
-                            .map(|((_, name), labels)| (name.clone(), Arc::clone(labels)));
-                        *self.labels.write().unwrap_or_else(PoisonError::into_inner) = labels.collect();
-                    }
+            let Ok(event) = event else { continue };
+            let one = match &event {
+                Event::Apply(namespace) | Event::Delete(namespace) => Some(key(namespace)),
+                _ => None,
+            };
+            if !mirror.take(event, labels_of) {
+                continue;
+            }
+            match one {
+                Some(key) => {
+                    let labels = mirror.objects().get(&key).cloned();
+                    self.change(|all| match labels {
+                        Some(labels) => all.insert(key.1, labels),
+                        None => all.remove(&key.1),
+                    });
                 }
-                Err(error) => tracing::warn!(
-                    %error,
-                    "namespaces cannot be watched, so they are read one by one; may tagseal's ServiceAccount list and watch them?"
-                ),
+                None => {
+                    let listed = mirror.objects().iter();
+                    let listed =
+                        listed.map(|((_, name), labels)| (name.clone(), Arc::clone(labels))).collect();
+                    self.change(|all| *all = listed);
+                }
             }
         }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<String, Arc<Labels>>) -> T) {
+        change(&mut self.labels.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -65,12 +91,13 @@ impl NamespaceLabels for Namespaces {
     fn read<'a>(&'a self, namespace: &'a str) -> LabelsFuture<'a> {
         Box::pin(async move {
             let failed = |message: String| LabelsError { namespace: namespace.to_owned(), message };
-            let object = Api::<Namespace>::all(self.client.clone())
-                .get_metadata_opt(namespace)
-                .await
-                .map_err(|error| failed(error.to_string()))?
-                .ok_or_else(|| failed("there is no such namespace".to_owned()))?;
-            Ok(labels_of(object))
+            let api = Api::<Namespace>::all(self.client.clone());
+            match timeout(READ, api.get_metadata_opt(namespace)).await {
+                Ok(Ok(Some(namespace))) => Ok(labels_of(namespace)),
+                Ok(Ok(None)) => Err(failed("there is no such namespace".to_owned())),
+                Ok(Err(error)) => Err(failed(chain(&error))),
+                Err(_) => Err(failed(format!("the API server did not answer within {} s", READ.as_secs()))),
+            }
         })
     }
 }

@@ -4,14 +4,23 @@
 //! the hot path.
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Debug};
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
+use super::names::is_object_name;
+use super::trouble::chain;
 use crate::policy::{CredentialsSource, TrustServer};
 use crate::trust::{Access, BoxFuture, CredentialError, Credentials, DockerAuths, Grant, Secret as Hidden};
 use crate::tuf::Gun;
+
+/// The longest that one object may take (design §11, deadlines: a request).
+const READ: Duration = Duration::from_secs(5);
 
 /// Credentials out of the cluster's secrets.
 #[derive(Clone)]
@@ -19,8 +28,8 @@ pub struct ClusterCredentials {
     client: Client,
 }
 
-impl std::fmt::Debug for ClusterCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Debug for ClusterCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClusterCredentials")
     }
 }
@@ -31,42 +40,86 @@ impl ClusterCredentials {
         Self { client }
     }
 
-    /// The pod's own pull secrets and its ServiceAccount's. As for kubelet, one that does not exist is no error.
+    /// The pull secrets that kubelet would use. As for kubelet, a secret that does not exist, or is of another type, is no
+    /// error: there may be another.
     async fn pull_secrets(&self, grant: &Grant, wanted: &Wanted<'_>) -> Result<Vec<Access>, CredentialError> {
         let mut accesses = Vec::new();
         for name in self.pull_secret_names(grant).await? {
-            if let Some(secret) = self.secret(&grant.namespace, &name).await? {
-                accesses.extend(read_secret(&secret, &grant.namespace, &name, wanted)?);
+            let found = SecretName { namespace: &grant.namespace, name: &name };
+            if let Some(secret) = self.secret(found).await?
+                && let Some(auths) = found.docker_auths(&secret)?
+            {
+                accesses.extend(found.matching(&auths, wanted)?);
             }
         }
         Ok(accesses)
     }
 
+    /// The pod's own; where it names none, its ServiceAccount's: the API server itself fills them in then, but into pods
+    /// alone and not into templates.
     async fn pull_secret_names(&self, grant: &Grant) -> Result<BTreeSet<String>, CredentialError> {
-        let mut names: BTreeSet<String> = grant.pull_secrets.iter().cloned().collect();
-        let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), &grant.namespace);
-        let account = accounts.get_opt(&grant.service_account).await.map_err(|error| CredentialError {
+        if !grant.pull_secrets.is_empty() {
+            return Ok(grant.pull_secrets.iter().cloned().collect());
+        }
+        let (namespace, name) = (&grant.namespace, &grant.service_account);
+        let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
+        let account = get(&accounts, name).await.map_err(|error| CredentialError {
             message: format!(
-                "the ServiceAccount {}/{} cannot be read: {error}; may tagseal's ServiceAccount get it?",
-                grant.namespace, grant.service_account
+                "the ServiceAccount {namespace}/{name} cannot be read: {}",
+                told(&error, "serviceaccounts", namespace)
             ),
         })?;
-        names.extend(
-            account
-                .and_then(|account| account.image_pull_secrets)
-                .unwrap_or_default()
-                .into_iter()
-                .map(|s| s.name),
-        );
-        Ok(names)
+        let references = account.and_then(|account| account.image_pull_secrets).unwrap_or_default();
+        Ok(references.into_iter().map(|reference| reference.name).collect())
     }
 
-    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, CredentialError> {
-        Api::<Secret>::namespaced(self.client.clone(), namespace).get_opt(name).await.map_err(|error| CredentialError {
+    async fn secret(&self, secret: SecretName<'_>) -> Result<Option<Secret>, CredentialError> {
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), secret.namespace);
+        get(&secrets, secret.name).await.map_err(|error| CredentialError {
             message: format!(
-                "the secret {namespace}/{name} cannot be read: {error}; may tagseal's ServiceAccount get secrets in the namespace {namespace}?"
+                "the secret {secret} cannot be read: {}",
+                told(&error, "secrets", secret.namespace)
             ),
         })
+    }
+
+    /// The secret that a policy names. It must be there and usable.
+    async fn named(&self, name: SecretName<'_>, wanted: &Wanted<'_>) -> Result<Vec<Access>, CredentialError> {
+        let secret = self.secret(name).await?.ok_or_else(|| {
+            name.unusable("it does not exist; spec.notary.credentials.secretRef of a policy names it")
+        })?;
+        match name.docker_auths(&secret)? {
+            Some(auths) => name.matching(&auths, wanted),
+            None => name.basic(&secret).map(|access| vec![access]),
+        }
+    }
+}
+
+/// Why an object could not be read.
+enum ReadError {
+    Api(kube::Error),
+    TimedOut,
+}
+
+async fn get<K>(api: &Api<K>, name: &str) -> Result<Option<K>, ReadError>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    if !is_object_name(name) {
+        return Ok(None);
+    }
+    timeout(READ, api.get_opt(name)).await.map_err(|_| ReadError::TimedOut)?.map_err(ReadError::Api)
+}
+
+fn told(error: &ReadError, resource: &str, namespace: &str) -> String {
+    match error {
+        ReadError::Api(kube::Error::Api(status)) if status.code == 403 => format!(
+            "{}; let tagseal's ServiceAccount get {resource} in the namespace {namespace}",
+            status.message
+        ),
+        ReadError::Api(kube::Error::Api(status)) => format!("{} ({})", status.message, status.code),
+        ReadError::Api(error) => chain(error),
+        ReadError::TimedOut => format!("the API server did not answer within {} s", READ.as_secs()),
     }
 }
 
@@ -85,10 +138,7 @@ impl Credentials for ClusterCredentials {
                 CredentialsSource::Anonymous => Vec::new(),
                 CredentialsSource::ImagePullSecrets => self.pull_secrets(grant, &wanted).await?,
                 CredentialsSource::Secret { namespace, name } => {
-                    let secret = self.secret(namespace, name).await?.ok_or_else(|| CredentialError {
-                        message: format!("the secret {namespace}/{name} that spec.notary.credentials.secretRef names does not exist"),
-                    })?;
-                    read_secret(&secret, namespace, name, &wanted)?
+                    self.named(SecretName { namespace, name }, &wanted).await?
                 }
             };
             Ok(if found.is_empty() { vec![Access::Anonymous] } else { found })
@@ -112,32 +162,60 @@ impl<'a> Wanted<'a> {
     }
 }
 
-fn read_secret(
-    secret: &Secret,
-    namespace: &str,
-    name: &str,
-    wanted: &Wanted<'_>,
-) -> Result<Vec<Access>, CredentialError> {
-    let unreadable = |what: &dyn std::fmt::Display| CredentialError {
-        message: format!("the secret {namespace}/{name} cannot be used: {what}"),
-    };
-    let entry =
-        |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|ByteString(bytes)| bytes);
-    let auths = if let Some(json) = entry(".dockerconfigjson") {
-        DockerAuths::from_config(json).map_err(|error| unreadable(&error))?
-    } else if let Some(json) = entry(".dockercfg") {
-        DockerAuths::from_legacy(json).map_err(|error| unreadable(&error))?
-    } else if let (Some(username), Some(password)) = (entry("username"), entry("password")) {
-        let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).map_err(|_| unreadable(&"not UTF-8"));
-        return Ok(vec![Access::Basic { username: text(username)?, password: Hidden::new(text(password)?) }]);
-    } else {
-        return Err(unreadable(&"it has neither .dockerconfigjson nor .dockercfg nor username and password"));
-    };
-    let mut found = Vec::new();
-    for host in [wanted.registry, &wanted.server] {
-        found.extend(auths.matching(host, wanted.repository).map_err(|error| unreadable(&error))?);
+/// Which secret, for messages that never show what is in it.
+#[derive(Clone, Copy)]
+struct SecretName<'a> {
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl fmt::Display for SecretName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
     }
-    Ok(found)
+}
+
+impl SecretName<'_> {
+    fn unusable(&self, what: impl fmt::Display) -> CredentialError {
+        CredentialError { message: format!("the secret {self} cannot be used: {what}") }
+    }
+
+    /// The docker config in the secret; `None` where it has none.
+    fn docker_auths(&self, secret: &Secret) -> Result<Option<DockerAuths>, CredentialError> {
+        let auths = if let Some(json) = entry(secret, ".dockerconfigjson") {
+            DockerAuths::from_config(json)
+        } else if let Some(json) = entry(secret, ".dockercfg") {
+            DockerAuths::from_legacy(json)
+        } else {
+            return Ok(None);
+        };
+        auths.map(Some).map_err(|error| self.unusable(error))
+    }
+
+    fn matching(&self, auths: &DockerAuths, wanted: &Wanted<'_>) -> Result<Vec<Access>, CredentialError> {
+        let of = |host: &str| auths.matching(host, wanted.repository).map_err(|error| self.unusable(error));
+        let mut found = of(wanted.registry)?;
+        if wanted.server != wanted.registry {
+            found.extend(of(&wanted.server)?);
+        }
+        Ok(found)
+    }
+
+    /// User name and password alone, which name no host: only for a secret that a policy names for its one server.
+    fn basic(&self, secret: &Secret) -> Result<Access, CredentialError> {
+        let (Some(username), Some(password)) = (entry(secret, "username"), entry(secret, "password")) else {
+            return Err(
+                self.unusable("it has neither .dockerconfigjson nor .dockercfg nor username and password")
+            );
+        };
+        let text =
+            |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| self.unusable("it is not UTF-8"));
+        Ok(Access::Basic { username: text(username)?, password: Hidden::new(text(password)?) })
+    }
+}
+
+fn entry<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
+    secret.data.as_ref()?.get(key).map(|ByteString(bytes)| bytes.as_slice())
 }
 
 #[cfg(test)]
@@ -162,9 +240,12 @@ mod tests {
         Secret { data: Some(data), ..Secret::default() }
     }
 
-    fn read(secret: &Secret) -> Result<Vec<Access>, CredentialError> {
+    const NAME: SecretName<'_> = SecretName { namespace: "shop", name: "pull" };
+
+    fn read(secret: &Secret) -> Vec<Access> {
         let (server, gun) = (server(), Gun::new("registry.example.com/shop/web").unwrap());
-        read_secret(secret, "shop", "pull", &Wanted::new(&server, &gun, "registry.example.com"))
+        let auths = NAME.docker_auths(secret).unwrap().unwrap();
+        NAME.matching(&auths, &Wanted::new(&server, &gun, "registry.example.com")).unwrap()
     }
 
     #[test]
@@ -174,7 +255,6 @@ mod tests {
             r#"{"auths":{"registry.example.com":{"username":"r","password":"1"},"notary.example.com:4443":{"username":"n","password":"2"},"other":{"username":"o","password":"3"}}}"#,
         )]);
         let names: Vec<_> = read(&secret)
-            .unwrap()
             .into_iter()
             .map(|access| if let Access::Basic { username, .. } = access { username } else { String::new() })
             .collect();
@@ -184,7 +264,7 @@ mod tests {
     #[test]
     fn a_secret_of_another_type_is_named_with_what_it_lacks() {
         assert_eq!(
-            read(&secret(&[("token", "x")])).unwrap_err().message,
+            NAME.basic(&secret(&[("token", "x")])).unwrap_err().message,
             "the secret shop/pull cannot be used: it has neither .dockerconfigjson nor .dockercfg nor username and password"
         );
     }

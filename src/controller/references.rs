@@ -3,40 +3,65 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::future::{AbortHandle, Abortable};
+use futures::stream::{BoxStream, SelectAll, select};
+use futures::{Stream, StreamExt as _};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::time::sleep;
 
+use super::follow::follow;
+use super::names::is_object_name;
+use super::trouble::{Failure, Subject};
+use crate::clock::SharedClock;
 use crate::policy::{LookupError, ObjectKind, ObjectRef, ReferencedObjects};
 
-/// What was last seen of an object: its entries, `None` where there is no such object, or why it cannot be read.
-pub(super) type Seen = Result<Option<Entries>, String>;
+/// How long the set of policies waits for an object that was never read. Then the policy that names it is broken, and the
+/// others go on.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A change of one referenced object.
-pub(super) type Change = (ObjectRef, Seen);
-
+/// What a policy may know of an object: the entries of a config map, nothing of a secret. `None`: there is no such object.
+type Seen = Option<Entries>;
 type Entries = BTreeMap<String, Vec<u8>>;
+
+/// News of one referenced object.
+pub(super) type Change = (ObjectRef, News);
+
+/// What happened to the watch of an object.
+#[derive(Debug)]
+pub(super) enum News {
+    Seen(Result<Seen, Failure>),
+    /// It has been waited for long enough.
+    PatienceOver,
+}
 
 /// The watches of referenced objects and what they have shown.
 pub(super) struct References {
     client: Client,
-    changes: mpsc::Sender<Change>,
-    watches: BTreeMap<ObjectRef, AbortHandle>,
-    seen: BTreeMap<ObjectRef, Seen>,
+    clock: SharedClock,
+    changes: SelectAll<BoxStream<'static, Change>>,
+    watches: BTreeMap<ObjectRef, Watch>,
+}
+
+struct Watch {
+    abort: AbortHandle,
+    /// Whether its first answer is still waited for.
+    is_awaited: bool,
+    /// The last that was seen, or why nothing ever was.
+    seen: Option<Result<Seen, Failure>>,
 }
 
 impl References {
-    /// No watches yet. Changes arrive at the receiver; hand each to [`Self::take`].
-    pub(super) fn new(client: Client) -> (Self, mpsc::Receiver<Change>) {
-        let (changes, receiver) = mpsc::channel(64);
-        (Self { client, changes, watches: BTreeMap::new(), seen: BTreeMap::new() }, receiver)
+    pub(super) fn new(client: Client, clock: SharedClock) -> Self {
+        Self { client, clock, changes: SelectAll::new(), watches: BTreeMap::new() }
     }
 
     /// Watches exactly these from now on.
@@ -44,117 +69,157 @@ impl References {
         self.watches.retain(|key, watch| {
             let keep = wanted.contains(key);
             if !keep {
-                watch.abort();
+                watch.abort.abort();
             }
             keep
         });
-        self.seen.retain(|key, _| wanted.contains(key));
         for key in wanted {
             if !self.watches.contains_key(key) {
-                let watch = self.start(key.clone());
+                let (abort, registration) = AbortHandle::new_pair();
+                let changes = select(self.changes_of(key), patience(key.clone()));
+                self.changes.push(Abortable::new(changes, registration).boxed());
+                let watch = Watch { abort, is_awaited: true, seen: None };
                 self.watches.insert(key.clone(), watch);
             }
         }
     }
 
-    /// Takes a change; says whether it is of an object that is still watched.
-    pub(super) fn take(&mut self, (key, seen): Change) -> bool {
-        if !self.watches.contains_key(&key) {
-            return false;
-        }
+    /// The next change; `None` while nothing is watched.
+    pub(super) async fn next(&mut self) -> Option<Change> {
+        self.changes.next().await
+    }
+
+    /// Takes a change; says whether policies that name the object may now compile otherwise.
+    pub(super) fn take(&mut self, (key, news): Change) -> bool {
+        let Some(watch) = self.watches.get_mut(&key) else { return false };
+        let seen = match news {
+            News::Seen(seen) => seen,
+            News::PatienceOver => return std::mem::take(&mut watch.is_awaited),
+        };
         // A watch that stumbles says nothing about an object that was read before.
-        if seen.is_err() && matches!(self.seen.get(&key), Some(Ok(_))) {
+        let stumbled = seen.is_err() && matches!(watch.seen, Some(Ok(_)));
+        if stumbled || watch.seen.as_ref() == Some(&seen) {
             return false;
         }
-        self.seen.insert(key, seen);
+        // No answer is waited for; a "no" is one.
+        watch.is_awaited &= seen.as_ref().is_err_and(|failure| !failure.is_answer);
+        watch.seen = Some(seen);
         true
     }
 
-    /// Whether every watched object was read once.
-    pub(super) fn is_synced(&self) -> bool {
-        self.watches.keys().all(|key| self.seen.contains_key(key))
+    /// Whether nothing is known yet of an object that is worth waiting for.
+    pub(super) fn are_awaited(&self) -> bool {
+        self.watches.values().any(|watch| watch.is_awaited)
     }
 
-    fn object(&self, kind: ObjectKind, namespace: &str, name: &str) -> Result<&Entries, LookupError> {
-        let object = ObjectRef { kind, namespace: namespace.to_owned(), name: name.to_owned() };
-        match self.seen.get(&object) {
-            Some(Ok(Some(entries))) => Ok(entries),
-            Some(Ok(None)) => Err(LookupError::NoObject(object)),
-            Some(Err(message)) => Err(LookupError::Unreadable { object, message: message.clone() }),
-            None => Err(LookupError::Unreadable { object, message: "it was not read yet".to_owned() }),
+    fn changes_of(&self, key: &ObjectRef) -> BoxStream<'static, Change> {
+        // The name becomes a field selector: one with a comma would select something else.
+        if !is_object_name(&key.name) {
+            return futures::stream::iter([(key.clone(), News::Seen(Ok(None)))]).boxed();
+        }
+        let (client, namespace) = (self.client.clone(), &key.namespace);
+        match key.kind {
+            ObjectKind::ConfigMap => {
+                self.watch_one(Api::<ConfigMap>::namespaced(client, namespace), key, config_map_entries)
+            }
+            // What is in a secret is none of a policy's business: its metadata suffices.
+            ObjectKind::Secret => {
+                let api = Api::<PartialObjectMeta<Secret>>::namespaced(client, namespace);
+                self.watch_one(api, key, |_| Entries::new())
+            }
         }
     }
 
-    fn start(&self, key: ObjectRef) -> AbortHandle {
-        let (client, changes) = (self.client.clone(), self.changes.clone());
-        let task = match key.kind {
-            ObjectKind::ConfigMap => {
-                tokio::spawn(follow::<ConfigMap>(client, key, changes, config_map_entries))
-            }
-            ObjectKind::Secret => tokio::spawn(follow::<Secret>(client, key, changes, secret_entries)),
+    fn watch_one<K>(
+        &self,
+        api: Api<K>,
+        key: &ObjectRef,
+        entries: fn(K) -> Entries,
+    ) -> BoxStream<'static, Change>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let config = watcher::Config::default().fields(&format!("metadata.name={}", key.name));
+        let resource = match key.kind {
+            ObjectKind::ConfigMap => "configmaps",
+            ObjectKind::Secret => "secrets",
         };
-        task.abort_handle()
+        let subject = Subject {
+            what: key.to_string(),
+            resource: format!("{resource} in the namespace {}", key.namespace),
+            meanwhile: "what was last read of it holds; if it was never read, policies that name it are invalid",
+        };
+        let key = key.clone();
+        follow(api, config, subject, self.clock.clone())
+            .scan(false, seen)
+            .filter_map(ready)
+            .map(move |seen| (key.clone(), News::Seen(seen.map(|object| object.map(entries)))))
+            .boxed()
+    }
+
+    fn object(&self, object: &ObjectRef) -> Result<&Entries, LookupError> {
+        let unreadable =
+            |message: &str| LookupError::Unreadable { object: object.clone(), message: message.to_owned() };
+        match self.watches.get(object).and_then(|watch| watch.seen.as_ref()) {
+            Some(Ok(Some(entries))) => Ok(entries),
+            Some(Ok(None)) => Err(LookupError::NoObject(object.clone())),
+            Some(Err(failure)) => Err(unreadable(&failure.message)),
+            None => Err(unreadable("the API server does not answer")),
+        }
     }
 }
 
 impl ReferencedObjects for References {
     fn config_map_key(&self, namespace: &str, name: &str, key: &str) -> Result<Arc<str>, LookupError> {
-        let entries = self.object(ObjectKind::ConfigMap, namespace, name)?;
-        let object = || ObjectRef {
-            kind: ObjectKind::ConfigMap,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+        let object = object_ref(ObjectKind::ConfigMap, namespace, name);
+        let entries = self.object(&object)?;
+        let Some(bytes) = entries.get(key) else {
+            return Err(LookupError::NoKey { object, key: key.to_owned() });
         };
-        let bytes =
-            entries.get(key).ok_or_else(|| LookupError::NoKey { object: object(), key: key.to_owned() })?;
-        let text = std::str::from_utf8(bytes).map_err(|_| LookupError::Unreadable {
-            object: object(),
-            message: format!("the value of {key:?} is not UTF-8"),
-        })?;
-        Ok(text.into())
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.into()),
+            Err(_) => {
+                Err(LookupError::Unreadable { object, message: format!("the value of {key:?} is not UTF-8") })
+            }
+        }
     }
 
     fn secret(&self, namespace: &str, name: &str) -> Result<(), LookupError> {
-        self.object(ObjectKind::Secret, namespace, name).map(|_| ())
+        self.object(&object_ref(ObjectKind::Secret, namespace, name)).map(drop)
     }
 }
 
-impl Drop for References {
-    fn drop(&mut self) {
-        for watch in self.watches.values() {
-            watch.abort();
-        }
-    }
+fn object_ref(kind: ObjectKind, namespace: &str, name: &str) -> ObjectRef {
+    ObjectRef { kind, namespace: namespace.to_owned(), name: name.to_owned() }
 }
 
-async fn follow<K>(
-    client: Client,
-    key: ObjectRef,
-    changes: mpsc::Sender<Change>,
-    entries: impl Fn(K) -> Entries + Send,
-) where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + Debug
-        + Send
-        + 'static,
-    K::DynamicType: Default,
-{
-    let api = Api::<K>::namespaced(client, &key.namespace);
-    let mut objects = std::pin::pin!(watcher::watch_object(api, &key.name).default_backoff());
-    while let Some(object) = objects.next().await {
-        let seen = match object {
-            Ok(object) => Ok(object.map(&entries)),
-            Err(error) => {
-                tracing::warn!(object = %key, %error, "an object that a policy names cannot be watched");
-                Err(format!("{error}; may tagseal's ServiceAccount get, list and watch it?"))
-            }
-        };
-        if changes.send((key.clone(), seen)).await.is_err() {
-            return;
+/// Says when it has been waited for long enough.
+fn patience(key: ObjectRef) -> impl Stream<Item = Change> + Send {
+    futures::stream::once(async {
+        sleep(PATIENCE).await;
+        (key, News::PatienceOver)
+    })
+}
+
+/// An object, or that it is not there, out of the events of a watch of it alone.
+fn seen<K>(
+    is_there: &mut bool,
+    item: Result<Event<K>, Failure>,
+) -> Ready<Option<Option<Result<Option<K>, Failure>>>> {
+    let seen = match item {
+        Ok(Event::Init) => {
+            *is_there = false;
+            None
         }
-    }
+        Ok(Event::InitApply(object) | Event::Apply(object)) => {
+            *is_there = true;
+            Some(Ok(Some(object)))
+        }
+        Ok(Event::Delete(_)) => Some(Ok(None)),
+        Ok(Event::InitDone) => (!*is_there).then_some(Ok(None)),
+        Err(failure) => Some(Err(failure)),
+    };
+    ready(Some(seen))
 }
 
 fn config_map_entries(object: ConfigMap) -> Entries {
@@ -162,8 +227,4 @@ fn config_map_entries(object: ConfigMap) -> Entries {
     let binary =
         object.binary_data.unwrap_or_default().into_iter().map(|(key, ByteString(value))| (key, value));
     text.chain(binary).collect()
-}
-
-fn secret_entries(object: Secret) -> Entries {
-    object.data.unwrap_or_default().into_iter().map(|(key, ByteString(value))| (key, value)).collect()
 }

@@ -96,6 +96,9 @@ impl ImagePattern {
 
     /// Whether the pattern, but for its tag, matches the image's name.
     pub fn matches_name(&self, image: &ImageReference) -> bool {
+        if matches!(self.segments.first(), Some(Segment::Literal(registry)) if registry != image.registry()) {
+            return false;
+        }
         matches(&self.segments, &image.segments().collect::<Vec<_>>())
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(super) use self::notary::without_trailing_slash;
 pub(super) use self::schema::type_of;
 pub(super) use self::scope::{Namespaces, Scope};
 use super::objects::{ObjectRef, ReferencedObjects};

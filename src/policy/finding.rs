@@ -22,8 +22,8 @@ pub struct Finding {
 /// policy as a whole before those about one role), and within one role as [`Reason::ALL`] has them.
 impl Ord for Finding {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |finding: &Self| (finding.policy.clone(), finding.role.clone(), finding.reason);
-        key(self).cmp(&key(other)).then_with(|| self.message.cmp(&other.message))
+        let subject = self.policy.cmp(&other.policy).then_with(|| self.role.cmp(&other.role));
+        subject.then(self.reason.cmp(&other.reason)).then_with(|| self.message.cmp(&other.message))
     }
 }
 

@@ -4,6 +4,8 @@ mod children;
 mod conflicts;
 mod index;
 mod namespaces;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tagseal::policy::{Labels, LabelsFuture, NamespaceLabels, UnmatchedImages};
 use tagseal::webhook::MAX_BODY;
 
-use super::review::{Answer, Review, containers};
+use super::review::{Review, containers};
 use super::world::{Nothing, World};
 
 const IMAGE: &str = "registry.example.com/shop/web:1.4";

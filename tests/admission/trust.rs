@@ -10,7 +10,7 @@ use tagseal::trust::{BoxFuture, Question, Refusal, Resolved, Resolver, ResolverC
 
 use super::certificate::now;
 use crate::support::{
-    FakeCredentials, FakeSource, FakeState, SERVER, TestKey, TestRepository, image_digest,
+    FakeCredentials, FakeSource, FakeState, SERVER, TestKey, TestRepository, image_digest, seconds,
 };
 
 /// `web:1.4` is signed by releases and qa, `web:1.5` by releases alone, `web:1.6` by both with different digests.
@@ -21,7 +21,7 @@ pub const API: &str = "registry.example.com/shop/api";
 /// A resolver that remembers what it was asked.
 pub struct Trust {
     resolver: Resolver,
-    pub source: FakeSource,
+    clock: ManualClock,
     roots: Vec<String>,
     asked: Mutex<Vec<(String, bool)>>,
 }
@@ -33,15 +33,16 @@ impl Trust {
         for repository in &repositories {
             source.serve(SERVER, repository.gun(), repository.files());
         }
+        let clock = ManualClock::at(now());
         let resolver = Resolver::new(
             ResolverConfig::default(),
-            Arc::new(source.clone()),
+            Arc::new(source),
             Arc::new(FakeCredentials::new()),
             Arc::new(FakeState::new()),
-            Arc::new(ManualClock::at(now())),
+            Arc::new(clock.clone()),
         );
         let roots = repositories.iter().map(|repository| repository.root_key().canonical_id()).collect();
-        Arc::new(Self { resolver, source, roots, asked: Mutex::default() })
+        Arc::new(Self { resolver, clock, roots, asked: Mutex::default() })
     }
 
     /// The images that were resolved since the last call, sorted, each with whether it was a dry run.
@@ -70,6 +71,8 @@ impl Trust {
 
 impl Resolve for Trust {
     fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>> {
+        // A denial asks the trust server anew, at most once a second: this is the next second.
+        self.clock.advance(seconds(2));
         self.asked.lock().unwrap().push((question.image.original().to_owned(), question.dry_run));
         Resolve::resolve(&self.resolver, question)
     }

@@ -7,7 +7,7 @@ use tagseal::policy::UnmatchedImages;
 
 use super::review::{Answer, Review, containers};
 use super::trust::{API, Trust, WEB, digest, sealed};
-use super::world::{World, cluster_policy, policy};
+use super::world::{Never, World, cluster_policy, policy};
 
 /// A world in which one cluster policy requires releases.
 fn world() -> (World, Arc<Trust>) {
@@ -70,7 +70,11 @@ async fn a_signed_tag_is_replaced_by_tag_and_digest_and_then_passes() {
     assert_eq!(validated.annotation("images"), sealed(&web("1.4")));
     assert_eq!(validated.annotation("digests"), digest(&web("1.4")).to_string());
     assert!(validated.annotation("signers").starts_with("targets/releases="));
-    assert!(validated.annotation("versions").contains("targets/releases=1"), "{}", validated.annotation("versions"));
+    assert!(
+        validated.annotation("versions").contains("targets/releases=1"),
+        "{}",
+        validated.annotation("versions")
+    );
 }
 
 #[tokio::test]
@@ -89,7 +93,8 @@ async fn every_mutation_mode_writes_and_demands_digests_where_it_says() {
     for (mutation, is_template, patched, bare_passes) in modes {
         let case = format!("{mutation}, template: {is_template}");
         let (world, _) = world_with(json!({ "mutation": mutation }));
-        let review = |image: &str| if is_template { deployment(&[("web", image)]) } else { pod(&[("web", image)]) };
+        let review =
+            |image: &str| if is_template { deployment(&[("web", image)]) } else { pod(&[("web", image)]) };
         let mutated = world.mutate(&review(&tag)).await;
         assert!(mutated.is_allowed(), "{case}");
         assert_eq!(mutated.patch().is_some(), patched, "{case}");
@@ -118,7 +123,7 @@ async fn not_sealed_says_what_to_write() {
         answer.denial(),
         format!(
             "container \"web\": image {tag}: NotSealed (ClusterTrustPolicy production): the policy has mutation None, so \
-             images must arrive with their digest: write {seal} (`tagseal pin` does)",
+             images must arrive with their digest: write {seal}",
             tag = web("1.4"),
             seal = sealed(&web("1.4"))
         )
@@ -131,7 +136,11 @@ async fn not_sealed_says_what_to_write() {
 async fn not_sealed_is_said_only_of_what_resolved() {
     let (world, _) = world();
     let answer = world.validate(&pod(&[("web", &web("9.9"))])).await;
-    assert!(answer.denial().starts_with(&not_signed("container \"web\"", &web("9.9"))), "{}", answer.denial());
+    assert!(
+        answer.denial().starts_with(&not_signed("container \"web\"", &web("9.9"))),
+        "{}",
+        answer.denial()
+    );
 }
 
 #[tokio::test]
@@ -161,7 +170,9 @@ async fn a3_an_ephemeral_container_is_sealed_or_denied() {
     let review = |image: &str| {
         let mut new = old.clone();
         new["spec"]["ephemeralContainers"] = json!([{"name": "debugger", "image": image}]);
-        Review::create("", "v1", "Pod", new).updating(old.clone()).with("subResource", json!("ephemeralcontainers"))
+        Review::create("", "v1", "Pod", new)
+            .updating(old.clone())
+            .with("subResource", json!("ephemeralcontainers"))
     };
     let mutated = world.mutate(&review(&web("1.4"))).await;
     assert_eq!(mutated.patch().unwrap()[1]["path"], "/spec/ephemeralContainers/0/image");
@@ -181,7 +192,8 @@ async fn a4_an_image_volume_is_sealed_or_denied() {
     let (world, _) = world();
     let review = |image: &str| {
         let mut spec = containers(&[]);
-        spec["volumes"] = json!([{"name": "scratch", "emptyDir": {}}, {"name": "model", "image": {"reference": image}}]);
+        spec["volumes"] =
+            json!([{"name": "scratch", "emptyDir": {}}, {"name": "model", "image": {"reference": image}}]);
         Review::pod(spec)
     };
     let (object, answer) = world.admit(&review(&web("1.4"))).await;
@@ -204,7 +216,11 @@ async fn a5_every_failing_image_is_listed() {
     let lines: Vec<_> = answer.denial().lines().collect();
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert_eq!(lines[0], "2 images are refused:");
-    assert!(lines[1].starts_with(&format!("- {}", not_signed("init container \"setup\"", &web("9.8")))), "{}", lines[1]);
+    assert!(
+        lines[1].starts_with(&format!("- {}", not_signed("init container \"setup\"", &web("9.8")))),
+        "{}",
+        lines[1]
+    );
     assert!(
         lines[2].starts_with(&format!(
             "- {}",
@@ -235,7 +251,11 @@ async fn a7_templates_are_checked_whether_anything_runs_or_not() {
         ("apps", "StatefulSet", json!({"spec": {"replicas": 0, "template": template}})),
         ("apps", "DaemonSet", json!({"spec": {"template": template}})),
         ("batch", "Job", json!({"spec": {"suspend": true, "template": template}})),
-        ("batch", "CronJob", json!({"spec": {"suspend": true, "jobTemplate": {"spec": {"template": template}}}})),
+        (
+            "batch",
+            "CronJob",
+            json!({"spec": {"suspend": true, "jobTemplate": {"spec": {"template": template}}}}),
+        ),
     ];
     for (group, kind, object) in objects {
         let review = Review::create(group, "v1", kind, object);
@@ -263,7 +283,13 @@ async fn a10_an_update_has_each_changed_site_verified_and_no_other() {
         let expected: Vec<_> = verified.iter().map(|tag| (web(tag), false)).collect();
         assert_eq!(trust.asked(), expected, "{case}");
         assert_eq!(answer.is_allowed(), !verified.contains(&"9.9"), "{case}");
-        let decision = if !answer.is_allowed() { "Denied" } else if verified.is_empty() { "Unchanged" } else { "Admitted" };
+        let decision = if !answer.is_allowed() {
+            "Denied"
+        } else if verified.is_empty() {
+            "Unchanged"
+        } else {
+            "Admitted"
+        };
         assert_eq!(answer.annotation("decision"), decision, "{case}");
     }
 }
@@ -290,7 +316,12 @@ async fn a12_a_mirror_pod_is_reported_and_a_forged_one_is_an_ordinary_pod() {
     let forged = world.mutate(&annotated("9.9")).await;
     assert!(forged.denial().starts_with(&not_signed("container \"web\"", &web("9.9"))));
     assert!(world.mutate(&annotated("1.4")).await.patch().is_some());
-    assert!(!world.validate(&annotated("9.9").with("operation", json!("UPDATE")).with("userInfo", node)).await.is_allowed());
+    assert!(
+        !world
+            .validate(&annotated("9.9").with("operation", json!("UPDATE")).with("userInfo", node))
+            .await
+            .is_allowed()
+    );
 }
 
 #[tokio::test]
@@ -315,7 +346,10 @@ async fn a13_unknown_kinds_and_versions_are_never_let_through_unread() {
     let no_object = pod(&[]).with("object", Value::Null);
     assert_eq!(world.validate(&no_object).await.denial(), "UnsupportedObject: the request has no v1 Pod");
     let no_namespace = pod(&[("web", &web("1.4"))]).with("namespace", Value::Null);
-    assert_eq!(world.validate(&no_namespace).await.denial(), "UnsupportedObject: the v1 Pod has no namespace");
+    assert_eq!(
+        world.validate(&no_namespace).await.denial(),
+        "UnsupportedObject: the v1 Pod has no namespace"
+    );
     for operation in ["DELETE", "CONNECT"] {
         let review = pod(&[]).with("object", Value::Null).with("operation", json!(operation));
         assert!(world.validate(&review).await.is_allowed(), "{operation}");
@@ -348,7 +382,11 @@ async fn a19_a_namespace_that_the_watch_does_not_know_yet_is_read_and_judged_by_
         UnmatchedImages::Allow,
     );
     let answer = world.mutate(&pod(&[("web", &web("9.9"))])).await;
-    assert!(answer.denial().starts_with(&not_signed("container \"web\"", &web("9.9"))), "{}", answer.denial());
+    assert!(
+        answer.denial().starts_with(&not_signed("container \"web\"", &web("9.9"))),
+        "{}",
+        answer.denial()
+    );
     let elsewhere = world.mutate(&pod(&[("web", &web("9.9"))]).with("namespace", json!("other"))).await;
     assert_eq!(
         elsewhere.denial(),
@@ -366,6 +404,32 @@ async fn a_dry_run_decides_the_same_and_says_so_to_the_resolver() {
     let review = pod(&[("web", &web("1.4"))]).with("dryRun", json!(true));
     assert_eq!(world.mutate(&review).await.patch().unwrap()[1]["value"], sealed(&web("1.4")));
     assert_eq!(trust.asked(), [(web("1.4"), true)]);
+}
+
+#[tokio::test]
+async fn a15_an_answer_that_takes_too_long_is_deadline_exceeded_and_names_the_policy() {
+    let trust = Trust::new();
+    let world = World::new(Arc::new(Never));
+    world.apply(
+        &[cluster_policy("production", trust.spec(&["targets/releases"], json!({})))],
+        UnmatchedImages::Allow,
+    );
+    for hook in ["/mutate", "/validate"] {
+        let answer = world
+            .review(&format!("{hook}?timeout=40ms"), &pod(&[("web", &web("1.4")), ("bad", "UPPER")]))
+            .await;
+        let lines: Vec<_> = answer.denial().lines().collect();
+        assert_eq!(
+            lines[1],
+            format!(
+                "- container \"web\": image {}: DeadlineExceeded (ClusterTrustPolicy production): no answer about {WEB} \
+                 before the admission's deadline; the fetch goes on, so try again",
+                web("1.4")
+            )
+        );
+        assert!(lines[2].starts_with("- container \"bad\": image UPPER: InvalidReference: "), "{}", lines[2]);
+        assert_eq!(answer.annotation("reason"), "DeadlineExceeded");
+    }
 }
 
 #[tokio::test]
@@ -395,17 +459,25 @@ async fn p2_an_image_that_cannot_be_read_is_refused_wherever_a_policy_denies() {
         let review = pod(&[("web", image)]);
         for answer in [world.mutate(&review).await, world.validate(&review).await] {
             let message = answer.denial();
-            assert!(message.starts_with("container \"web\": image ") && message.contains(": InvalidReference: "), "{message}");
-            assert!(message.len() < 3000 && !message.contains(char::is_control) && message.is_ascii(), "{message}");
+            assert!(
+                message.starts_with("container \"web\": image ") && message.contains(": InvalidReference: "),
+                "{message}"
+            );
+            assert!(
+                message.len() < 3000 && !message.contains(char::is_control) && !message.contains('\u{202e}'),
+                "{message}"
+            );
             assert_eq!(answer.annotation("reason"), "InvalidReference");
         }
     }
     assert_eq!(trust.asked(), []);
 
     let lenient = World::new(Trust::new());
-    for (unmatched, allowed, warned) in
-        [(UnmatchedImages::Allow, true, false), (UnmatchedImages::Warn, true, true), (UnmatchedImages::Deny, false, false)]
-    {
+    for (unmatched, allowed, warned) in [
+        (UnmatchedImages::Allow, true, false),
+        (UnmatchedImages::Warn, true, true),
+        (UnmatchedImages::Deny, false, false),
+    ] {
         lenient.apply(&[], unmatched);
         let answer = lenient.validate(&pod(&[("web", &images[2])])).await;
         assert_eq!((answer.is_allowed(), !answer.warnings().is_empty()), (allowed, warned), "{unmatched:?}");
@@ -428,7 +500,10 @@ async fn p9_unmatched_images_go_as_the_flag_says() {
 
     world.apply(&policies, UnmatchedImages::Warn);
     assert!(world.mutate(&review).await.warnings().is_empty());
-    assert_eq!(world.validate(&review).await.warnings(), ["tagseal: container \"other\": image ghcr.io/other/image:1: NoPolicy: no policy matches this image"]);
+    assert_eq!(
+        world.validate(&review).await.warnings(),
+        ["tagseal: container \"other\": image ghcr.io/other/image:1: NoPolicy: no policy matches this image"]
+    );
 
     world.apply(&policies, UnmatchedImages::Deny);
     for answer in [world.mutate(&review).await, world.validate(&review).await] {
@@ -465,7 +540,11 @@ async fn a_warn_policy_alone_seals_what_it_can_and_warns_of_the_rest() {
     // The seal that a Warn policy wants is not enforced, but missed.
     let bare = world.validate(&pod(&[("web", &web("1.4"))])).await;
     assert!(bare.is_allowed());
-    assert!(bare.warnings()[0].contains(": NotSealed (ClusterTrustPolicy production): "), "{:?}", bare.warnings());
+    assert!(
+        bare.warnings()[0].contains(": NotSealed (ClusterTrustPolicy production): "),
+        "{:?}",
+        bare.warnings()
+    );
 }
 
 #[tokio::test]
@@ -494,7 +573,11 @@ async fn beside_a_deny_policy_a_warn_policy_only_reports() {
     let (image, answer) = admit(&world, &web("1.5")).await;
     assert_eq!(image, sealed(&web("1.5")));
     assert_eq!(answer.warnings().len(), 1);
-    assert!(answer.warnings()[0].contains("NotSigned (ClusterTrustPolicy trial): "), "{:?}", answer.warnings());
+    assert!(
+        answer.warnings()[0].contains("NotSigned (ClusterTrustPolicy trial): "),
+        "{:?}",
+        answer.warnings()
+    );
     assert_eq!(answer.annotation("policies"), "ClusterTrustPolicy production");
     // Signed by qa with another digest: no conflict with a Deny policy.
     let (image, answer) = admit(&world, &web("1.6")).await;
@@ -551,21 +634,33 @@ async fn the_strictest_mutation_of_the_deny_policies_holds() {
     let world = World::new(Arc::<Trust>::clone(&trust));
     let spec = |mutation: &str| trust.spec(&["targets/releases"], json!({ "mutation": mutation }));
     world.apply(
-        &[cluster_policy("a", spec("Workloads")), cluster_policy("b", spec("None")), cluster_policy("c", spec("Pods"))],
+        &[
+            cluster_policy("a", spec("Workloads")),
+            cluster_policy("b", spec("None")),
+            cluster_policy("c", spec("Pods")),
+        ],
         UnmatchedImages::Allow,
     );
     let review = pod(&[("web", &web("1.4"))]);
     assert_eq!(world.mutate(&review).await.patch(), None);
-    assert!(world.validate(&review).await.denial().contains(": NotSealed (ClusterTrustPolicy a): the policy has mutation None"));
+    assert!(
+        world
+            .validate(&review)
+            .await
+            .denial()
+            .contains(": NotSealed (ClusterTrustPolicy a): the policy has mutation None")
+    );
 }
 
 #[tokio::test]
 async fn several_repositories_are_sealed_in_one_patch() {
     let (world, _) = world();
     let api = format!("{API}:2");
-    let (object, answer) = world.admit(&pod(&[("web", &web("1.4")), ("other", "ghcr.io/x/y:1"), ("api", &api)])).await;
+    let (object, answer) =
+        world.admit(&pod(&[("web", &web("1.4")), ("other", "ghcr.io/x/y:1"), ("api", &api)])).await;
     assert!(answer.is_allowed());
-    let images: Vec<_> = (0..3).map(|n| object["spec"]["containers"][n]["image"].as_str().unwrap().to_owned()).collect();
+    let images: Vec<_> =
+        (0..3).map(|n| object["spec"]["containers"][n]["image"].as_str().unwrap().to_owned()).collect();
     assert_eq!(images, [sealed(&web("1.4")), "ghcr.io/x/y:1".to_owned(), sealed(&api)]);
 }
 

@@ -173,13 +173,3 @@ impl Resolve for Never {
         Box::pin(std::future::pending())
     }
 }
-
-/// A resolver with a defect.
-#[derive(Debug)]
-pub struct Panics;
-
-impl Resolve for Panics {
-    fn resolve<'a>(&'a self, _: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>> {
-        panic!("a defect")
-    }
-}

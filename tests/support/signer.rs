@@ -34,6 +34,3 @@ pub(crate) fn base64(data: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(data)
 }
-
-#[cfg(test)]
-mod tests;

@@ -101,6 +101,31 @@ impl ImageVerdict {
         }
     }
 
+    /// NotSealed: the image resolved, but it is to be stored without its digest.
+    pub fn require_seal(&mut self) {
+        let Outcome::Passed(Passed { sealed: Some(sealed), mutation, actions, .. }) = &self.outcome else {
+            return;
+        };
+        let message = match mutation {
+            Mutation::None => {
+                format!(
+                    "the policy has mutation None, so images must arrive with their digest: write {sealed}"
+                )
+            }
+            Mutation::Pods | Mutation::Workloads => format!(
+                "signed, but without its digest: the webhook mutate.tagseal.dev did not run, or a later one undid it; \
+                 try again, or write {sealed}"
+            ),
+        };
+        let denial = Denial::untrusted(self.policies.first().map(|id| &**id), Reason::NotSealed, message);
+        let actions = *actions;
+        if actions.deny {
+            self.outcome = Outcome::Denied(vec![denial]);
+        } else {
+            self.remarks.push(Remark { actions, denial });
+        }
+    }
+
     /// What is known where the image passed.
     pub fn passed(&self) -> Option<&Passed> {
         match &self.outcome {

@@ -75,7 +75,7 @@ impl Failure {
         };
         Self {
             repository: subject.gun.to_string(),
-            server: subject.server.url.to_string(),
+            server: subject.server.url.as_str().trim_end_matches('/').to_owned(),
             verified: false,
             reason: refusal.reason().as_str(),
             message: message.clone(),
@@ -83,7 +83,7 @@ impl Failure {
     }
 
     pub(super) fn text(&self) -> String {
-        format!("{} at {}: {}: {}", self.repository, self.server, self.reason, self.message)
+        format!("{}: {}", self.reason, self.message)
     }
 }
 
@@ -107,7 +107,7 @@ impl Inspection {
         });
         Self {
             repository: subject.gun.to_string(),
-            server: subject.server.url.to_string(),
+            server: subject.server.url.as_str().trim_end_matches('/').to_owned(),
             verified: true,
             root: Root {
                 version: root.version(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::sync::watch;
 
-use crate::cli::policy_files;
+use crate::cli::policy_files::{self, FilesError};
 use crate::policy::{PolicySnapshot, SetOptions};
 
 /// The YAML files of a folder, as one policy set.
@@ -16,7 +16,10 @@ pub(super) struct PolicyFolder {
     system_namespace: String,
     options: SetOptions,
     snapshots: watch::Sender<PolicySnapshot>,
+    /// The files as they were looked at last, good or bad.
     seen: Vec<(String, String)>,
+    /// Why the folder cannot be read at present, as it was told.
+    unreadable: Option<String>,
 }
 
 impl PolicyFolder {
@@ -31,27 +34,55 @@ impl PolicyFolder {
         snapshots: watch::Sender<PolicySnapshot>,
     ) -> anyhow::Result<Self> {
         let (folder, system_namespace) = (folder.to_owned(), system_namespace.to_owned());
-        let mut opened = Self { folder, system_namespace, options, snapshots, seen: Vec::new() };
+        let mut opened =
+            Self { folder, system_namespace, options, snapshots, seen: Vec::new(), unreadable: None };
         let files = opened.read()?;
-        opened.publish(files)?;
+        let count = opened.publish(files)?;
+        if count == 0 {
+            tracing::warn!(
+                folder = %opened.folder.display(),
+                "there are no policies in the folder: every image is unmatched"
+            );
+        } else {
+            tracing::info!(folder = %opened.folder.display(), policies = count, "policies in force");
+        }
         Ok(opened)
     }
 
-    /// Looks at the files `every` so often, for ever. Files that do not compile change nothing: the set that serves
-    /// goes on, and the log says what is wrong.
+    /// Looks at the files `every` so often, for ever.
     pub(super) async fn watch(mut self, every: Duration) {
         loop {
             tokio::time::sleep(every).await;
-            match self.read() {
-                Ok(files) if files == self.seen => {}
-                Ok(files) => match self.publish(files) {
-                    Ok(()) => tracing::info!(folder = %self.folder.display(), "policies read again"),
-                    Err(error) => tracing::error!(%error, "changed policies refused, the old ones go on"),
-                },
-                Err(error) => tracing::error!(
-                    error = format!("{error:#}"),
-                    "policies cannot be read, the old ones go on"
-                ),
+            self.look();
+        }
+    }
+
+    /// Looks at the files once. Files that cannot be read or do not compile change nothing: the set that serves goes on, and
+    /// the log says once what is wrong.
+    fn look(&mut self) {
+        let folder = self.folder.display().to_string();
+        match self.read() {
+            Ok(files) => {
+                if self.unreadable.take().is_some() {
+                    tracing::info!(folder, "policies can be read again");
+                }
+                if files == self.seen {
+                    return;
+                }
+                match self.publish(files) {
+                    Ok(policies) => tracing::info!(folder, policies, "policies changed"),
+                    Err(error) => {
+                        let error = error.to_string();
+                        tracing::error!(folder, error, "changed policies refused, the old ones go on");
+                    }
+                }
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                if self.unreadable.as_ref() != Some(&error) {
+                    tracing::error!(folder, error, "policies cannot be read, the old ones go on");
+                    self.unreadable = Some(error);
+                }
             }
         }
     }
@@ -61,9 +92,9 @@ impl PolicyFolder {
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(&self.folder).with_context(unreadable)? {
             let path = entry.with_context(unreadable)?.path();
-            // A mounted config map keeps its own files under names that begin with two dots.
+            // A link that leads nowhere is read, and fails: a policy that is lost is not to be passed over.
             let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-            if is_yaml && path.is_file() {
+            if is_yaml && !path.is_dir() {
                 paths.push(path);
             }
         }
@@ -71,11 +102,23 @@ impl PolicyFolder {
         policy_files::read(&paths)
     }
 
-    fn publish(&mut self, files: Vec<(String, String)>) -> anyhow::Result<()> {
+    /// Publishes these files as one set; says how many policies are in it.
+    fn publish(&mut self, files: Vec<(String, String)>) -> Result<usize, FilesError> {
         let set = policy_files::compile(&files, &self.system_namespace, self.options.clone());
-        // Told once for one content.
         self.seen = files;
-        self.snapshots.send_replace(PolicySnapshot::Synced(Arc::new(set?)));
-        Ok(())
+        let set = set?;
+        let mut policies = 0;
+        for (policy, errors) in set.policies() {
+            policies += 1;
+            for error in errors {
+                let (policy, field, error) = (policy.id(), error.field, error.message);
+                tracing::warn!(%policy, field, error, "invalid policy: it denies what it could match");
+            }
+            for warning in policy.warnings() {
+                tracing::warn!(policy = %policy.id(), warning, "policy has a warning");
+            }
+        }
+        self.snapshots.send_replace(PolicySnapshot::Synced(Arc::new(set)));
+        Ok(policies)
     }
 }

@@ -45,11 +45,11 @@ pub fn read_server(spec: &Value, errors: &mut Errors) -> Option<Url> {
     errors.keep("spec.notary.server", server_url(server))
 }
 
-/// Reads a trust server's URL: https, or http to this machine (design §2); no trailing slash but the root's.
-pub fn server_url(server: &str) -> Result<Url, String> {
+/// Reads a trust server's URL: https, or http to this machine (design §2).
+fn server_url(server: &str) -> Result<Url, String> {
     let shown: String = server.chars().take(128).collect();
     let expected = "write https://HOST[:PORT][/PATH]; http:// is for localhost, 127.0.0.0/8 and [::1] only";
-    let mut url = Url::parse(server).map_err(|error| format!("{shown:?} is no URL ({error}): {expected}"))?;
+    let url = Url::parse(server).map_err(|error| format!("{shown:?} is no URL ({error}): {expected}"))?;
     if !url.username().is_empty()
         || url.password().is_some()
         || url.query().is_some()
@@ -69,9 +69,14 @@ pub fn server_url(server: &str) -> Result<Url, String> {
         "http" if loopback => {}
         _ => return Err(format!("{shown:?} cannot be used: {expected}")),
     }
+    Ok(without_trailing_slash(url))
+}
+
+/// The one form of a server's URL: no trailing slash but the root's.
+pub fn without_trailing_slash(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
-    Ok(url)
+    url
 }
 
 /// The trust server with what it takes to reach it.

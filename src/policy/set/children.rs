@@ -17,8 +17,11 @@ pub struct Children<T> {
 struct Shape<T> {
     prefix_len: usize,
     suffix_len: usize,
-    by_ends: HashMap<Box<str>, HashMap<Box<str>, Vec<(Glob, T)>>>,
+    by_ends: HashMap<Box<str>, BySuffix<T>>,
 }
+
+/// The globs with one prefix, by their suffix.
+type BySuffix<T> = HashMap<Box<str>, Vec<(Glob, T)>>;
 
 impl<T> Default for Children<T> {
     fn default() -> Self {
@@ -68,6 +71,8 @@ impl<T> Children<T> {
                 .and_then(|prefix| shape.by_ends.get(prefix))
                 .zip(suffix)
                 .and_then(|(by_suffix, suffix)| by_suffix.get(suffix));
+            #[cfg(test)]
+            tests::count(1 + same_ends.map_or(0, Vec::len));
             for (_, value) in same_ends.into_iter().flatten().filter(|(glob, _)| glob.matches(text)) {
                 each(value);
             }
@@ -78,5 +83,27 @@ impl<T> Children<T> {
     pub fn values(&self) -> impl Iterator<Item = &T> {
         let globs = self.globs.iter().flat_map(|shape| shape.by_ends.values()).flat_map(HashMap::values);
         self.literals.values().chain(globs.flatten().map(|(_, value)| value))
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    //! Counts what is looked at, so that tests can hold it against the number of policies.
+
+    use std::cell::Cell;
+
+    thread_local! {
+        static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(more: usize) {
+        LOOKED_AT.set(LOOKED_AT.get() + more);
+    }
+
+    /// How many groups of globs, and globs in them, `f` looks at.
+    pub fn looked_at(f: impl FnOnce()) -> usize {
+        LOOKED_AT.set(0);
+        f();
+        LOOKED_AT.get()
     }
 }

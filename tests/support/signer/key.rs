@@ -257,7 +257,7 @@ impl TestKey {
     }
 
     /// The key for making certificates.
-    pub(super) fn rcgen(&self) -> rcgen::KeyPair {
+    pub(crate) fn rcgen(&self) -> rcgen::KeyPair {
         let (pkcs8, algorithm) = match &*self.private {
             Private::P256 { pkcs8 } => (pkcs8.clone(), &rcgen::PKCS_ECDSA_P256_SHA256),
             Private::P384(key) => {

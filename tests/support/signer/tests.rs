@@ -1,5 +1,6 @@
 //! The signer itself, checked against what notary was seen to do and by independent verifiers.
 
+#[path = "tests/agreement.rs"]
 mod agreement;
 
 use p384::ecdsa::signature::hazmat::PrehashVerifier;
@@ -7,8 +8,9 @@ use p384::pkcs8::DecodePublicKey;
 use ring::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
-use super::{
-    CertificateSpec, SignatureForm, TestCa, TestKey, TestRepository, canonical, hex, image_digest, sha256,
+use crate::support::signer::{
+    CertificateSpec, ServedFiles, SignatureForm, TestCa, TestKey, TestRepository, base64, canonical, hex,
+    image_digest, sha256,
 };
 use crate::support::{days, t};
 
@@ -35,7 +37,7 @@ fn versions_rise_only_for_roles_that_changed() {
     let first = repository.publish(now);
     let again = repository.publish(now + days(1));
     let second = repository.sign_target("targets/releases", "2", image_digest("b")).publish(now + days(2));
-    let versions = |files: &super::ServedFiles| {
+    let versions = |files: &ServedFiles| {
         ["root", "targets", "targets/releases", "snapshot", "timestamp"].map(|role| files.version(role))
     };
     assert_eq!(versions(&first), [1, 1, 1, 1, 1]);
@@ -72,7 +74,7 @@ fn tampering_is_listed_by_the_parents_and_corruption_is_not() {
         };
         let files = repository.publish(t(NOW));
         assert!(files.current("targets").ends_with(b" "));
-        let hash = super::base64(&sha256(files.current("targets")));
+        let hash = base64(&sha256(files.current("targets")));
         assert_eq!(files.signed("snapshot")["meta"]["targets"]["hashes"]["sha256"] == hash, listed);
         assert_eq!(files.paths_of("targets").len(), if listed { 3 } else { 2 });
     }
@@ -85,7 +87,7 @@ fn a_role_rolled_back_is_listed_by_a_new_snapshot() {
     repository.sign_target("targets", "1", image_digest("a")).publish(t(NOW));
     let files = repository.roll_back("targets", 1).publish(t(NOW));
     assert_eq!((files.version("targets"), files.version("snapshot")), (1, 3));
-    let hash = super::base64(&sha256(files.current("targets")));
+    let hash = base64(&sha256(files.current("targets")));
     assert_eq!(files.signed("snapshot")["meta"]["targets"]["hashes"]["sha256"], hash);
     let files = repository.sign_target("targets", "2", image_digest("b")).publish(t(NOW));
     assert_eq!(files.version("targets"), 3, "the publisher counts on from the newest");

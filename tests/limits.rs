@@ -1,0 +1,50 @@
+//! What it may cost (design §10): requests, round trips and connections, counted at a trust server on loopback.
+
+mod admissions;
+mod bodies;
+mod cold;
+mod server;
+mod warm;
+
+use std::sync::Arc;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use jiff::Timestamp;
+use tagseal::clock::ManualClock;
+use tagseal::notary::{Limits, NotaryClient};
+use tagseal::trust::{Resolver, ResolverConfig};
+
+use crate::support::{FakeCredentials, FakeState, TestKey, TestRepository, image_digest, t};
+
+/// The repository that everybody asks for.
+const WEB: &str = "registry.example.com/shop/web";
+
+fn now() -> Timestamp {
+    t("2026-11-21T12:00:00Z")
+}
+
+/// `gun`, whose tag 1.4 is signed by `releases` and `qa`. A third role, `docs`, matters to nobody.
+fn repository(gun: &str) -> TestRepository {
+    let mut repository = TestRepository::new(gun, now());
+    for role in ["targets/releases", "targets/qa", "targets/docs"] {
+        repository.delegate(role, &[&TestKey::ecdsa()]);
+        repository.sign_target(role, "1.4", image_digest(gun));
+    }
+    repository.publish(now());
+    repository
+}
+
+/// The production resolver with the production client, and its clock.
+fn resolver() -> (Arc<Resolver>, ManualClock) {
+    let clock = ManualClock::at(now());
+    let proxies = Matcher::builder().build();
+    let client = NotaryClient::with(Arc::new(clock.clone()), Limits::default(), proxies);
+    let resolver = Resolver::new(
+        ResolverConfig::default(),
+        Arc::new(client),
+        Arc::new(FakeCredentials::new()),
+        Arc::new(FakeState::new()),
+        Arc::new(clock.clone()),
+    );
+    (Arc::new(resolver), clock)
+}
