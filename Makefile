@@ -32,7 +32,7 @@ format:
 .PHONY: lint
 lint:
 	$(call step,lints)
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --test e2e -- -D warnings
 
 .PHONY: unit
 unit:

@@ -286,8 +286,21 @@ impl Scenario {
     /// What `tagseal verify` says of `image` under the scenario's policies.
     #[track_caller]
     pub fn asks(&self, image: &str) -> Verdict {
+        self.asks_in(&self.name, image)
+    }
+
+    /// A pod that names `image` is stored in `neighbour` as `expected`, and `tagseal verify` says the same of it there.
+    #[track_caller]
+    pub fn stores_elsewhere(&self, neighbour: &Cluster, image: &str, expected: &str) {
+        assert_eq!(images(&neighbour.creates(&pod("web", image)).object()), [expected]);
+        let verdict = self.asks_in(neighbour.namespace(), image);
+        self.agrees(if image == expected { verdict.passes() } else { verdict.is_sealed_as(expected) });
+    }
+
+    #[track_caller]
+    fn asks_in(&self, namespace: &str, image: &str) -> Verdict {
         let files: Vec<_> = self.policies.lock().unwrap().iter().map(|(_, file)| file.clone()).collect();
-        self.verifier.asks(image, &files, &self.name)
+        self.verifier.asks(image, &files, namespace)
     }
 
     #[track_caller]

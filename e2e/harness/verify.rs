@@ -44,6 +44,8 @@ impl Verifier {
     pub fn asks(&self, image: &str, policies: &[PathBuf], namespace: &str) -> Verdict {
         let mut verify = command(tagseal_binary());
         verify.args(["verify", image, "-o", "json", "--namespace", namespace]);
+        // The label that every namespace has.
+        verify.args(["--namespace-label", &format!("kubernetes.io/metadata.name={namespace}")]);
         // What the cluster remembers of a repository is remembered here too: what was current before counts.
         verify.arg("--cache-dir").arg(self.dir.join("cache")).arg("--state-dir").arg(self.dir.join("state"));
         verify.args(&self.flags);

@@ -67,7 +67,7 @@ fn what_the_publisher_signs_the_real_client_lists() {
     web.signs(&["targets"], "2", &two);
     let row = |tag: &str, digest: &str, role: &str| (tag.to_owned(), digest.to_owned(), role.to_owned());
     let released = row("1", &one, "targets/releases");
-    assert_eq!(web.lists(&["targets/releases"]), [released.clone()]);
+    assert_eq!(web.lists(&["targets/releases"]), std::slice::from_ref(&released));
     assert_eq!(web.lists(&["targets/qa"]), [row("1", &one, "targets/qa")]);
     assert_eq!(web.lists(&["targets/releases", "targets"]), [released, row("2", &two, "targets")]);
 

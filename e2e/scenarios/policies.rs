@@ -48,10 +48,7 @@ fn a_namespaced_policy_tightens_and_only_in_its_namespace() {
     s.seals(&tested, &sealed(&tested, &digest_of("web 1.4")));
     s.soon_denies(&released, "NotSigned");
     let elsewhere = s.neighbour("policies-elsewhere");
-    assert_eq!(
-        images(&elsewhere.creates(&pod("web", &released)).object()),
-        [sealed(&released, &digest_of("web 1.5"))]
-    );
+    s.stores_elsewhere(&elsewhere, &released, &sealed(&released, &digest_of("web 1.5")));
 }
 
 #[test]
@@ -75,7 +72,7 @@ fn a_namespace_selector_chooses_namespaces() {
     s.has_policy(&s.policy().trusts(&web).with("namespaceSelector", selector));
     s.denies(&s.image("web:1.5"), "NotSigned");
     let elsewhere = s.neighbour("policies-unselected");
-    assert_eq!(images(&elsewhere.creates(&pod("web", &s.image("web:1.5"))).object()), [s.image("web:1.5")]);
+    s.stores_elsewhere(&elsewhere, &s.image("web:1.5"), &s.image("web:1.5"));
 }
 
 #[test]
