@@ -34,9 +34,11 @@ impl Report {
             is_news = true;
             tracing::info!(policy = %id, "policy removed");
         }
-        if is_news {
-            let invalid = told.values().filter(|told| !told.errors.is_empty()).count();
-            tracing::info!(policies = told.len(), invalid, "policies in force");
+        let invalid = told.values().filter(|told| !told.errors.is_empty()).count();
+        match told.len() {
+            _ if !is_news => {}
+            0 => tracing::warn!("no policies in force: every image is unmatched"),
+            policies => tracing::info!(policies, invalid, "policies in force"),
         }
         self.told = Some(told);
     }
