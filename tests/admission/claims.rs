@@ -1,16 +1,13 @@
-//! What an object says of itself counts for nothing, and what holds is one set of policies for a whole request.
+//! Nothing that an object says of itself, and nothing that its tenant says of policies, makes a judgement more lenient.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tagseal::admission::judge::Resolve;
 use tagseal::policy::UnmatchedImages;
-use tagseal::trust::{BoxFuture, Question, Refusal, Resolved};
 
-use super::review::{Answer, Review, containers};
-use super::trust::{API, Trust, WEB, sealed};
+use super::review::{Review, containers};
+use super::trust::{Trust, WEB};
 use super::world::{World, cluster_policy, policy};
-use crate::support::Gate;
 
 fn world() -> World {
     let trust = Trust::new();
@@ -118,54 +115,4 @@ async fn p6_a_tenants_lenient_policy_does_not_let_pass_what_the_clusters_denies(
     let signed = Review::pod(containers(&[("web", &format!("{WEB}:1.4"))]));
     let answer = world.mutate(&signed).await;
     assert!(answer.denial().contains(": RootMismatch (TrustPolicy shop/other): "), "{}", answer.denial());
-}
-
-/// The resolver behind a gate.
-struct Held(Arc<Trust>, Gate);
-
-impl Resolve for Held {
-    fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>> {
-        Box::pin(async move {
-            self.1.pass().await;
-            Resolve::resolve(&*self.0, question).await
-        })
-    }
-}
-
-#[tokio::test]
-async fn p8_a_request_in_flight_sees_one_set_of_policies_whatever_becomes_of_them() {
-    let (web, api) = (format!("{WEB}:1.5"), format!("{API}:2"));
-    let review = Review::pod(containers(&[("web", &web), ("api", &api)]));
-    let sealed_images = |answer: &Answer| -> Vec<Value> {
-        let patch = answer.patch().unwrap_or_default();
-        let replaced = patch.as_array().into_iter().flatten().filter(|op| op["op"] == "replace");
-        replaced.map(|op| op["value"].clone()).collect()
-    };
-    let trust = Trust::new();
-    let releases = |more: Value| cluster_policy("production", trust.spec(&["targets/releases"], more));
-    let before = releases(json!({}));
-    let narrowed = releases(json!({"images": {"include": [format!("{API}:*")]}}));
-    let widened = cluster_policy("qa", trust.spec(&["targets/qa"], json!({})));
-    // What holds next; and what the next request is told: the images that are sealed, or that it is denied.
-    for (case, policies, next) in [
-        ("deleted", vec![], Some(vec![])),
-        ("narrowed", vec![narrowed], Some(vec![sealed(&api)])),
-        ("widened", vec![before.clone(), widened], None),
-    ] {
-        let gate = Gate::new();
-        let world = World::new(Arc::new(Held(Arc::clone(&trust), gate.clone())));
-        world.apply(std::slice::from_ref(&before), UnmatchedImages::Allow);
-        let changes = async {
-            gate.arrived(2).await;
-            world.apply(&policies, UnmatchedImages::Allow);
-            gate.open();
-        };
-        let (answer, ()) = tokio::join!(world.mutate(&review), changes);
-        assert_eq!(sealed_images(&answer), [sealed(&web), sealed(&api)], "{case}");
-        assert_eq!(answer.annotation("policies"), "ClusterTrustPolicy production", "{case}");
-
-        let answer = world.mutate(&review).await;
-        assert_eq!(answer.is_allowed(), next.is_some(), "{case}");
-        assert_eq!(sealed_images(&answer), next.unwrap_or_default(), "{case}");
-    }
 }
