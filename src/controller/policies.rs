@@ -38,8 +38,8 @@ pub struct PolicyWatchOptions {
     pub system_namespace: String,
     /// Unmatched images, and the servers that namespaced policies may name.
     pub set: SetOptions,
-    /// How long the set waits for an object that a policy names and that was never read. Then that policy is invalid, and
-    /// the others go on.
+    /// How long a set waits for objects that policies name and that were never read. Then those policies are invalid, and
+    /// the others go on: no policy holds up another for longer.
     pub patience: Duration,
 }
 
@@ -78,7 +78,7 @@ impl PolicyWatch {
     ) -> Self {
         let kinds = [PolicyKind::Cluster, PolicyKind::Namespaced]
             .map(|kind| events(client.clone(), kind, clock.clone()).boxed());
-        let references = References::new(client.clone(), clock.clone(), options.patience);
+        let references = References::new(client.clone(), clock.clone());
         Self {
             options,
             snapshots,
@@ -102,6 +102,7 @@ impl PolicyWatch {
 
     async fn follow(&mut self) {
         let mut due = None;
+        let mut patience = None;
         loop {
             let changed = tokio::select! {
                 Some((kind, event)) = self.events.next() => event.is_ok_and(|event| self.take(kind, event)),
@@ -115,12 +116,21 @@ impl PolicyWatch {
                 }
                 () = over(&mut due) => {
                     due = None;
-                    self.publish();
+                    self.publish(false);
+                    false
+                }
+                () = over(&mut patience) => {
+                    self.publish(true);
                     false
                 }
             };
             if changed {
                 due.get_or_insert_with(|| Box::pin(sleep(SETTLE)));
+            }
+            if !self.references.are_awaited() {
+                patience = None;
+            } else if patience.is_none() {
+                patience = Some(Box::pin(sleep(self.options.patience)));
             }
         }
     }
@@ -136,15 +146,17 @@ impl PolicyWatch {
         mirror.take(event, |object| Arc::new(Watched::new(kind, object))) && !same
     }
 
-    /// Builds the set and publishes it, unless something that it needs was never read: its arrival calls again, and so does
-    /// the end of patience with it.
-    fn publish(&mut self) {
+    /// Builds the set and publishes it, unless something that it needs was never read and `patience_is_over` is false.
+    fn publish(&mut self, patience_is_over: bool) {
         if !(self.cluster.is_synced() && self.namespaced.is_synced()) {
             return;
         }
         let compiled = self.compile();
         let wanted: BTreeSet<_> = compiled.iter().flat_map(|policy| policy.references()).cloned().collect();
         self.references.watch(&wanted);
+        if patience_is_over {
+            self.references.give_up();
+        }
         if self.references.are_awaited() {
             return;
         }

@@ -5,18 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::future::{AbortHandle, Abortable};
-use futures::stream::{BoxStream, SelectAll, select};
-use futures::{Stream, StreamExt as _};
+use futures::stream::{BoxStream, SelectAll};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::time::sleep;
 
 use super::follow::follow;
 use super::names::is_object_name;
@@ -29,22 +27,12 @@ type Seen = Option<Entries>;
 type Entries = BTreeMap<String, Vec<u8>>;
 
 /// News of one referenced object.
-pub(super) type Change = (ObjectRef, News);
-
-/// What happened to the watch of an object.
-#[derive(Debug)]
-pub(super) enum News {
-    Seen(Result<Seen, Failure>),
-    /// It has been waited for long enough.
-    PatienceOver,
-}
+pub(super) type Change = (ObjectRef, Result<Seen, Failure>);
 
 /// The watches of referenced objects and what they have shown.
 pub(super) struct References {
     client: Client,
     clock: SharedClock,
-    /// How long an object that was never read is waited for.
-    patience: Duration,
     changes: SelectAll<BoxStream<'static, Change>>,
     watches: BTreeMap<ObjectRef, Watch>,
 }
@@ -58,8 +46,8 @@ struct Watch {
 }
 
 impl References {
-    pub(super) fn new(client: Client, clock: SharedClock, patience: Duration) -> Self {
-        Self { client, clock, patience, changes: SelectAll::new(), watches: BTreeMap::new() }
+    pub(super) fn new(client: Client, clock: SharedClock) -> Self {
+        Self { client, clock, changes: SelectAll::new(), watches: BTreeMap::new() }
     }
 
     /// Watches exactly these from now on.
@@ -74,8 +62,7 @@ impl References {
         for key in wanted {
             if !self.watches.contains_key(key) {
                 let (abort, registration) = AbortHandle::new_pair();
-                let changes = select(self.changes_of(key), patience(key.clone(), self.patience));
-                self.changes.push(Abortable::new(changes, registration).boxed());
+                self.changes.push(Abortable::new(self.changes_of(key), registration).boxed());
                 let watch = Watch { abort, is_awaited: true, seen: None };
                 self.watches.insert(key.clone(), watch);
             }
@@ -88,12 +75,8 @@ impl References {
     }
 
     /// Takes a change; says whether policies that name the object may now compile otherwise.
-    pub(super) fn take(&mut self, (key, news): Change) -> bool {
+    pub(super) fn take(&mut self, (key, seen): Change) -> bool {
         let Some(watch) = self.watches.get_mut(&key) else { return false };
-        let seen = match news {
-            News::Seen(seen) => seen,
-            News::PatienceOver => return std::mem::take(&mut watch.is_awaited),
-        };
         // A watch that stumbles says nothing about an object that was read before.
         let stumbled = seen.is_err() && matches!(watch.seen, Some(Ok(_)));
         if stumbled || watch.seen.as_ref() == Some(&seen) {
@@ -110,10 +93,17 @@ impl References {
         self.watches.values().any(|watch| watch.is_awaited)
     }
 
+    /// Waits for none of those that it waits for now: policies that name them are broken until they are read.
+    pub(super) fn give_up(&mut self) {
+        for watch in self.watches.values_mut() {
+            watch.is_awaited = false;
+        }
+    }
+
     fn changes_of(&self, key: &ObjectRef) -> BoxStream<'static, Change> {
         // The name becomes a field selector: one with a comma would select something else.
         if !is_object_name(&key.name) {
-            return futures::stream::iter([(key.clone(), News::Seen(Ok(None)))]).boxed();
+            return futures::stream::iter([(key.clone(), Ok(None))]).boxed();
         }
         let (client, namespace) = (self.client.clone(), &key.namespace);
         match key.kind {
@@ -151,7 +141,7 @@ impl References {
         follow(api, config, subject, self.clock.clone())
             .scan(false, seen)
             .filter_map(ready)
-            .map(move |seen| (key.clone(), News::Seen(seen.map(|object| object.map(entries)))))
+            .map(move |seen| (key.clone(), seen.map(|object| object.map(entries))))
             .boxed()
     }
 
@@ -189,14 +179,6 @@ impl ReferencedObjects for References {
 
 fn object_ref(kind: ObjectKind, namespace: &str, name: &str) -> ObjectRef {
     ObjectRef { kind, namespace: namespace.to_owned(), name: name.to_owned() }
-}
-
-/// Says when it has been waited for long enough.
-fn patience(key: ObjectRef, patience: Duration) -> impl Stream<Item = Change> + Send {
-    futures::stream::once(async move {
-        sleep(patience).await;
-        (key, News::PatienceOver)
-    })
 }
 
 /// An object, or that it is not there, out of the events of a watch of it alone.

@@ -22,28 +22,40 @@ impl Report {
     /// Says how this set differs from the one before.
     pub(super) fn tell(&mut self, set: &PolicySet) {
         let is_first = self.told.is_none();
+        let mut is_news = is_first;
         let mut before = self.told.take().unwrap_or_default();
         let mut told = BTreeMap::new();
         for (policy, errors) in set.policies() {
             let last = before.remove(policy.id());
-            tell_one(policy, &errors, last.as_ref(), is_first);
+            is_news |= tell_one(policy, &errors, last.as_ref(), is_first);
             told.insert(Arc::clone(policy.id()), Told { policy: Arc::clone(policy), errors });
         }
         for id in before.keys() {
+            is_news = true;
             tracing::info!(policy = %id, "policy removed");
         }
-        let invalid = told.values().filter(|told| !told.errors.is_empty()).count();
-        tracing::info!(policies = told.len(), invalid, "policies in force");
+        if is_news {
+            let invalid = told.values().filter(|told| !told.errors.is_empty()).count();
+            tracing::info!(policies = told.len(), invalid, "policies in force");
+        }
         self.told = Some(told);
     }
 }
 
-fn tell_one(policy: &Arc<CompiledPolicy>, errors: &[PolicyError], last: Option<&Told>, is_first: bool) {
+/// Says what is new about one policy; returns whether anything is.
+fn tell_one(
+    policy: &Arc<CompiledPolicy>,
+    errors: &[PolicyError],
+    last: Option<&Told>,
+    is_first: bool,
+) -> bool {
     let id = policy.id();
     match last {
         // At start the count says enough.
         None if is_first => {}
         None => tracing::info!(policy = %id, "policy added"),
+        // What is wrong with it may depend on the others.
+        Some(last) if Arc::ptr_eq(&last.policy, policy) && last.errors == errors => return false,
         Some(last) if Arc::ptr_eq(&last.policy, policy) => {}
         Some(_) => tracing::info!(policy = %id, "policy changed"),
     }
@@ -63,4 +75,5 @@ fn tell_one(policy: &Arc<CompiledPolicy>, errors: &[PolicyError], last: Option<&
             tracing::warn!(policy = %id, warning, "policy has a warning");
         }
     }
+    true
 }

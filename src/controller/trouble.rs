@@ -44,8 +44,10 @@ pub(super) struct Trouble {
 #[derive(Debug)]
 struct Current {
     since: Timestamp,
-    told: Timestamp,
+    told: Option<Timestamp>,
     message: String,
+    /// How often in a row the message was this one.
+    times: u32,
     pause: Duration,
 }
 
@@ -59,36 +61,42 @@ impl Trouble {
         self.current.is_some()
     }
 
-    /// Takes an error: says it in the log, unless it was said a moment ago, and returns how long to wait.
+    /// Takes an error, says it in the log if it is time to, and returns how long to wait. A connection that breaks off once,
+    /// or an API server that starts, is no news: an error is told when it comes a second time, then once a minute.
     pub(super) fn arises(&mut self, failure: &Failure, now: Timestamp) -> Duration {
-        let before = self.current.take();
-        let (since, told, pause) = match &before {
-            None => (now, None, FIRST_PAUSE),
+        let message = failure.message.clone();
+        let mut current = match self.current.take() {
+            None => Current { since: now, told: None, message, times: 1, pause: FIRST_PAUSE },
             Some(before) => {
-                let is_same = before.message == failure.message;
-                let told = is_same && now.duration_since(before.told) < TELL_EVERY;
-                let told = told.then_some(before.told);
-                (before.since, told, (before.pause * 2).min(LONGEST_PAUSE))
+                let times = if before.message == message { before.times.saturating_add(1) } else { 1 };
+                Current { message, times, pause: (before.pause * 2).min(LONGEST_PAUSE), ..before }
             }
         };
-        if told.is_none() {
-            tracing::warn!(
-                watched = self.subject.what,
-                error = failure.message,
-                meanwhile = self.subject.meanwhile,
-                seconds = now.duration_since(since).as_secs(),
-                "{} cannot be watched",
-                self.subject.what
-            );
+        let quiet_for = now.duration_since(current.told.unwrap_or(current.since));
+        if current.times == 2 || quiet_for >= TELL_EVERY {
+            current.told = Some(now);
+            self.tell(&current, now);
         }
-        let message = failure.message.clone();
-        self.current = Some(Current { since, told: told.unwrap_or(now), message, pause });
+        let pause = current.pause;
+        self.current = Some(current);
         pause + jitter(pause / 4)
+    }
+
+    fn tell(&self, current: &Current, now: Timestamp) {
+        let Subject { what, meanwhile, .. } = &self.subject;
+        let seconds = now.duration_since(current.since).as_secs();
+        tracing::warn!(
+            watched = what,
+            error = current.message,
+            meanwhile,
+            seconds,
+            "{what} cannot be watched"
+        );
     }
 
     /// It works again.
     pub(super) fn ends(&mut self, now: Timestamp) {
-        if let Some(current) = self.current.take() {
+        if let Some(current) = self.current.take().filter(|current| current.told.is_some()) {
             let seconds = now.duration_since(current.since).as_secs();
             tracing::info!(watched = self.subject.what, seconds, "{} watched again", self.subject.what);
         }

@@ -85,6 +85,23 @@ async fn p7_a_config_map_that_is_never_answered_for_holds_up_no_other_policy() {
 }
 
 #[tokio::test]
+async fn p7_policies_that_keep_coming_with_unread_references_hold_up_no_other_policy() {
+    let server = two_policies();
+    server.fail("LIST configmaps", Fault::Silent);
+    let world = World::with_patience(&server, Duration::from_millis(100));
+    for number in 1.. {
+        assert!(number < 500, "a tenant can hold up every policy");
+        server.served("LIST configmaps", number).await;
+        if world.is_synced() {
+            break;
+        }
+        let policy = named_ca(policy("shop", &format!("p{number}"), "registry.example.com/shop/**"));
+        let name = json!(format!("ca{number}"));
+        server.put("trustpolicies", with(policy, "/spec/notary/caBundle/configMapKeyRef/name", name));
+    }
+}
+
+#[tokio::test]
 async fn a_read_that_fails_for_lack_of_an_answer_is_tried_again_before_anything_is_in_force() {
     let server = two_policies();
     server.put("configmaps", ca());
