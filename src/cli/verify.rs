@@ -99,7 +99,7 @@ async fn judge(args: &Args, view: &View) -> anyhow::Result<Vec<ImageVerdict>> {
     Ok(verdicts)
 }
 
-/// One element of what `-o json` prints. The names are an interface: see `docs/policies.md`.
+/// One element of what `-o json` prints. The names are an interface: see `docs/cli.md`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
