@@ -1,6 +1,7 @@
 //! Admission and webhook, in-process: bytes in to bytes out.
 
 mod certificate;
+mod claims;
 mod log;
 pub mod review;
 mod router;

@@ -10,5 +10,6 @@ mod floors;
 mod freshness;
 mod grants;
 mod past;
+mod refusals;
 mod state;
 mod world;

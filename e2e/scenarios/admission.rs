@@ -1,8 +1,10 @@
 //! The verbs by which objects change: the verdict is the same by every one of them.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tagseal::clock::{Clock as _, SystemClock};
 
 use crate::harness::*;
+use crate::support::{TestRepository, image_digest};
 
 #[test]
 fn a8_an_object_under_deletion_is_verified_like_any_other() {
@@ -102,4 +104,35 @@ fn a11_every_way_to_change_an_image_is_judged_alike() {
     }
     assert_eq!(images(&s.cluster.gets(object)["spec"]["template"]), [image]);
     s.cluster.does(&["rollout", "restart", object]);
+}
+
+#[test]
+fn a11_a_dry_run_pins_nothing_and_writes_no_event() {
+    let s = Scenario::new("a11-dry-run");
+    let (server, image) = (StaticServer::start(), s.image("web:1.4"));
+    let publishes = |name: &str| {
+        let mut repository = TestRepository::new(&s.image("web"), SystemClock.now());
+        repository.sign_target("targets", "1.4", image_digest(name));
+        server.publishes(&mut repository);
+        sealed(&image, &image_digest(name).to_string())
+    };
+    let policy = Policy::cluster("a11-dry-run", &s.all_images(), &server.url());
+    s.has_policy(&policy.with("firstUse", "Trust"));
+
+    let one = publishes("one");
+    assert_eq!(images(&s.cluster.tries(&s.pod(&image)).object()), [one]);
+    // Another publisher, another root: it would be refused, had the dry run pinned the one before.
+    let other = publishes("other");
+    assert_eq!(images(&s.cluster.creates(&s.pod(&image)).object()), [other.as_str()]);
+    // That one was pinned: a third is refused, and what it vouched for goes on.
+    publishes("third");
+    assert_eq!(images(&s.cluster.creates(&s.pod(&image)).object()), [other]);
+
+    let answer = s.cluster.tries(&s.pod(&s.image("web:1.5")));
+    assert!(!answer.passed && answer.errors.contains("RootMismatch"), "{}", answer.text());
+    let events: Value =
+        serde_json::from_str(&s.cluster.does(&["get", "events", "-o", "json"])).expect("JSON");
+    let by_tagseal =
+        |event: &&Value| event["source"]["component"].as_str().is_some_and(|name| name.contains("tagseal"));
+    assert_eq!(events["items"].as_array().expect("events").iter().find(by_tagseal), None);
 }

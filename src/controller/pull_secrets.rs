@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_registrys_entry_comes_before_the_trust_servers_own_and_others_are_left_out() {
+    fn t22_the_registrys_entry_comes_before_the_trust_servers_own_and_others_are_left_out() {
         let secret = secret(&[(
             ".dockerconfigjson",
             r#"{"auths":{"registry.example.com":{"username":"r","password":"1"},"notary.example.com:4443":{"username":"n","password":"2"},"other":{"username":"o","password":"3"}}}"#,

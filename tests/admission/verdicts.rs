@@ -144,26 +144,6 @@ async fn not_sealed_is_said_only_of_what_resolved() {
 }
 
 #[tokio::test]
-async fn a1_a2_nothing_that_an_object_says_of_itself_exempts_it() {
-    let (world, _) = world();
-    let plain = world.mutate(&pod(&[("web", &web("9.9"))])).await;
-    let claims = json!({
-        "name": "web",
-        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "1", "controller": true}],
-        "labels": {"tagseal.dev/admission": "ignore", "tagseal.dev/verified": "true"},
-        "annotations": {
-            "tagseal.dev/admission": "ignore", "tagseal.dev/sealed": "true", "kubernetes.io/config.mirror": "x",
-            "kubernetes.io/config.source": "file"
-        },
-        "deletionTimestamp": "2026-11-21T12:00:00Z"
-    });
-    let review = pod(&[("web", &web("9.9"))]).with_object("/metadata", claims);
-    for answer in [world.mutate(&review).await, world.validate(&review).await] {
-        assert_eq!(answer.denial(), plain.denial());
-    }
-}
-
-#[tokio::test]
 async fn a3_an_ephemeral_container_is_sealed_or_denied() {
     let (world, trust) = world();
     let old = json!({"metadata": {"name": "web"}, "spec": containers(&[("web", &web("9.9"))])});
@@ -399,7 +379,7 @@ async fn a19_a_namespace_that_the_watch_does_not_know_yet_is_read_and_judged_by_
 }
 
 #[tokio::test]
-async fn a_dry_run_decides_the_same_and_says_so_to_the_resolver() {
+async fn a11_a_dry_run_decides_the_same_and_says_so_to_the_resolver() {
     let (world, trust) = world();
     let review = pod(&[("web", &web("1.4"))]).with("dryRun", json!(true));
     assert_eq!(world.mutate(&review).await.patch().unwrap()[1]["value"], sealed(&web("1.4")));

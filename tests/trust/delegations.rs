@@ -48,12 +48,17 @@ async fn t1_a_missing_file_of_a_required_delegation_never_falls_back_to_targets(
 
 #[tokio::test(start_paused = true)]
 async fn t1_dockers_own_rule_does_not_fall_back_to_targets_either() {
-    let (world, (mut repository, ..)) = (World::new(), web());
-    repository.sign_target("targets", "1.4", image_digest("other"));
-    world.publish(&mut repository);
-    world.source.fault("targets/releases.*", Fault::NotFound);
-    let resolved = world.resolve(&demand(&repository).build(), IMAGE).await;
-    assert_eq!(reason(&resolved), Reason::InvalidMetadata);
+    for (fault, expected) in [
+        (Fault::NotFound, Reason::InvalidMetadata),
+        (Fault::Unreachable("503"), Reason::TrustServerUnreachable),
+    ] {
+        let (world, (mut repository, ..)) = (World::new(), web());
+        repository.sign_target("targets", "1.4", image_digest("other"));
+        world.publish(&mut repository);
+        world.source.fault("targets/releases.*", fault);
+        let resolved = world.resolve(&demand(&repository).build(), IMAGE).await;
+        assert_eq!(reason(&resolved), expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,6 +74,7 @@ async fn t2_a_required_delegation_that_is_not_there_is_missing() {
             "{}",
             text(&resolved)
         );
+        assert_eq!(world.floors(), 4, "the base roles' floors, though the image is denied");
     }
 }
 
@@ -135,6 +141,7 @@ async fn t7_required_delegations_that_disagree_are_a_conflict() {
     world.publish(&mut repository);
     let resolved = world.resolve(&both(&repository).build(), IMAGE).await;
     assert_eq!(reason(&resolved), Reason::ConflictingDigests);
+    assert_eq!(world.floors(), 6);
     let quorum = both(&repository).threshold(1).build();
     assert_eq!(
         reason(&world.resolve(&quorum, IMAGE).await),
@@ -151,6 +158,7 @@ async fn t31_a_quorum_needs_as_many_different_keys_as_roles() {
     let quorum = both(&repository).threshold(2).build();
     let resolved = world.resolve(&quorum, IMAGE).await;
     assert_eq!(reason(&resolved), Reason::ThresholdNotMet);
+    assert_eq!(world.floors(), 6);
     repository.keys_that_sign(QA, &[&alice, &bob]);
     world.publish(&mut repository);
     assert_eq!(sealed(&world.resolve(&quorum, IMAGE).await), image_digest("one"));

@@ -97,7 +97,7 @@ async fn a_lost_race_for_the_same_root_is_no_matter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dry_run_verifies_and_pins_nothing() {
+async fn a11_a_dry_run_verifies_and_pins_nothing() {
     let (world, (mut repository, ..)) = (World::new(), web());
     world.publish(&mut repository);
     let demand = first_use();

@@ -10,10 +10,10 @@ use crate::support::{SERVER, TestKey, image_digest, seconds};
 /// Every role in turn, with the older data of the process that saw the newer version, and without.
 #[tokio::test(start_paused = true)]
 async fn t10_t11_a_rollback_of_any_role_is_refused_and_the_newer_data_serves() {
-    for role in ["timestamp", "snapshot", "targets", RELEASES, QA] {
+    for role in ["root", "timestamp", "snapshot", "targets", RELEASES, QA] {
         let (mut world, (mut repository, ..)) = (World::new(), web());
         repository.publish(world.now());
-        for role in ["snapshot", "targets", RELEASES, QA] {
+        for role in ["root", "snapshot", "targets", RELEASES, QA] {
             repository.witness(role);
         }
         world.publish(&mut repository);

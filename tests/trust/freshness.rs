@@ -132,6 +132,8 @@ async fn t13_no_timestamp_leaves_what_is_cached_to_serve_within_its_bounds() {
         assert!(warnings[0].contains(cause.as_str()), "{warnings:?}");
         let (trouble, _) = world.resolver.status()[0].trouble.clone().unwrap();
         assert_eq!(trouble.reason(), cause, "the condition says why");
+        let unsigned = world.resolve(&demand, &format!("{GUN}:unsigned")).await;
+        assert_eq!(reason(&unsigned), cause, "not \"not signed\"");
         world.advance(hours(2));
         let stale = world.resolve(&demand, IMAGE).await;
         assert_eq!(reason(&stale), Reason::TooStale);
@@ -145,7 +147,7 @@ async fn t13_no_timestamp_leaves_what_is_cached_to_serve_within_its_bounds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn data_serves_no_longer_than_it_is_valid_even_within_max_staleness() {
+async fn t13_data_serves_no_longer_than_it_is_valid_even_within_max_staleness() {
     let (world, (mut repository, ..)) = (World::new(), web());
     repository.expires("timestamp", world.now() + hours(1));
     world.publish(&mut repository);
@@ -169,6 +171,7 @@ async fn t32_pages_of_rubbish_for_an_hour_cost_freshness_alone() {
         (other, demand)
     };
     assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    let before = world.state.record();
     world.source.fault("*", Fault::bytes("<html>welcome to the captive portal</html>"));
     for _ in 0..60 {
         world.advance(minutes(1));
@@ -182,6 +185,7 @@ async fn t32_pages_of_rubbish_for_an_hour_cost_freshness_alone() {
     let unknown =
         world.resolve(&crate::support::demand(&unknown).build(), "registry.example.com/shop/api:1").await;
     assert_eq!(reason(&unknown), Reason::InvalidMetadata);
+    assert_eq!(world.state.record(), before, "what did not verify changes nothing");
     world.source.clear_faults();
     world.advance(minutes(2));
     repository.sign_target(RELEASES, "1.4", image_digest("two")).sign_target(QA, "1.4", image_digest("two"));

@@ -21,6 +21,11 @@ pub const START: &str = "2026-11-21T12:00:00Z";
 pub const RELEASES: &str = "targets/releases";
 pub const QA: &str = "targets/qa";
 
+/// When every world begins.
+pub fn start() -> Timestamp {
+    t(START)
+}
+
 /// Everything that a resolver reaches. The clock stands still until told otherwise.
 pub struct World {
     pub source: FakeSource,
@@ -59,6 +64,11 @@ impl World {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// How many roles have floors.
+    pub fn floors(&self) -> usize {
+        self.state.record().floors.len()
     }
 
     pub fn advance(&self, by: SignedDuration) {

@@ -1,0 +1,100 @@
+//! Holds `docs/attacks.md` against the tests that it names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+const TABLE: &str = include_str!("../docs/attacks.md");
+
+/// IDs that run on without a gap, but for these.
+const SERIES: [(char, u32); 3] = [('T', 32), ('P', 11), ('A', 24)];
+const NOT_YET: [&str; 5] = ["T11", "T16", "A17", "A20", "A22"];
+
+/// One row: an attack, and the tests that show what becomes of it.
+struct Row<'a> {
+    id: &'a str,
+    is_e2e: bool,
+    tests: Vec<&'a str>,
+}
+
+#[test]
+fn every_attack_has_its_row() {
+    let ids: Vec<_> = rows().iter().map(|row| row.id.to_owned()).collect();
+    let all = SERIES.iter().flat_map(|&(series, last)| (1..=last).map(move |n| format!("{series}{n}")));
+    let expected: Vec<_> = all.filter(|id| !NOT_YET.contains(&id.as_str())).collect();
+    assert_eq!(ids, expected);
+}
+
+#[test]
+fn every_row_names_tests_of_its_id_and_all_of_them_exist() {
+    let functions = functions();
+    for Row { id, is_e2e, tests } in rows() {
+        let prefix = format!("{}_", id.to_ascii_lowercase());
+        assert!(!tests.is_empty(), "{id} names no test");
+        for test in &tests {
+            assert!(test.starts_with(&prefix), "{test} stands beside {id}");
+            assert!(functions.contains_key(*test), "{id} names {test}, which is no function");
+        }
+        let in_e2e = tests.iter().any(|test| functions[*test].contains("e2e"));
+        assert!(in_e2e || !is_e2e, "{id} is marked e2e, and no test of its is there");
+    }
+}
+
+#[test]
+fn a_function_is_found_where_it_is_defined_and_not_where_it_is_mentioned() {
+    let source =
+        "/// see fn t1_a()\nasync fn t2_b() {}\n    pub fn t3_c<T>() {}\nt4_d();\nlarge!(x, t5_e);\n";
+    assert_eq!(defined(source).collect::<Vec<_>>(), ["t2_b", "t3_c", "t5_e"]);
+}
+
+fn rows() -> Vec<Row<'static>> {
+    let cells = |line: &'static str| line.split('|').map(str::trim).collect::<Vec<_>>();
+    let rows = TABLE.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ID"));
+    rows.map(|line| match cells(line)[..] {
+        ["", id, _, tests, ""] => {
+            let (id, mark) = id.split_once(' ').unwrap_or((id, ""));
+            Row { id, is_e2e: mark == "(e2e)", tests: tests.split('`').skip(1).step_by(2).collect() }
+        }
+        _ => panic!("not a row of three cells: {line}"),
+    })
+    .collect()
+}
+
+/// All functions of the package, each with the top folders in which it is defined.
+fn functions() -> BTreeMap<String, BTreeSet<&'static str>> {
+    let mut functions = BTreeMap::<String, BTreeSet<_>>::new();
+    for top in ["src", "tests", "e2e"] {
+        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join(top), &mut |source| {
+            for name in defined(source) {
+                functions.entry(name.to_owned()).or_default().insert(top);
+            }
+        });
+    }
+    functions
+}
+
+fn collect(folder: &Path, found: &mut dyn FnMut(&str)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// The names of the functions that `source` defines, by themselves or as the last argument of a macro.
+fn defined(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().map(str::trim).filter(|line| !line.starts_with("//")).filter_map(|line| {
+        let of_a_macro = || line.strip_suffix(");")?.rsplit_once(", ").map(|(_, name)| name);
+        let by_itself = || {
+            let (before, rest) = line.split_once("fn ")?;
+            let is_definition = before.split(' ').all(|word| matches!(word, "" | "pub" | "async" | "const"));
+            is_definition.then_some(rest)
+        };
+        let rest = by_itself().or_else(of_a_macro)?;
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        Some(&rest[..end])
+    })
+}
