@@ -136,6 +136,20 @@ async fn a_status_that_cannot_be_written_is_no_obstacle_to_decisions_or_to_other
 }
 
 #[tokio::test]
+async fn a_policy_that_comes_while_a_status_waits_to_be_tried_again_gets_its_own_at_once() {
+    let server = ApiServer::new();
+    server.put("clustertrustpolicies", cluster_policy("a", "registry.example.com/shop/**"));
+    server.fail("APPLY clustertrustpolicies a", Fault::Status(422, "invalid"));
+    let _world = World::start(&server);
+    server.served("APPLY clustertrustpolicies a/status", 1).await;
+    server.put("clustertrustpolicies", cluster_policy("b", "registry.example.com/shop/**"));
+    server.served("APPLY clustertrustpolicies b/status", 1).await;
+    server.heal();
+    server.served("APPLY clustertrustpolicies a/status", 3).await;
+    assert_eq!(ready(&server, "a")["status"], "True");
+}
+
+#[tokio::test]
 async fn a_policy_that_is_gone_when_its_status_is_written_is_let_go() {
     let server = ApiServer::new();
     server.put("clustertrustpolicies", cluster_policy("a", "registry.example.com/shop/**"));
