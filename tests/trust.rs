@@ -10,5 +10,6 @@ mod floors;
 mod freshness;
 mod grants;
 mod past;
+mod revocation;
 mod state;
 mod world;
