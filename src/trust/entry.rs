@@ -171,6 +171,11 @@ impl Entry {
         self.anchors.anchors.is_empty()
     }
 
+    /// Whether first use has pinned a root, as far as is known here.
+    pub(super) fn has_pin(&self) -> bool {
+        self.recorded.load().as_ref().is_some_and(|recorded| recorded.record.pin.is_some())
+    }
+
     /// Whether the repository has verified before, here or elsewhere.
     pub(super) fn is_known(&self) -> bool {
         self.served.load().is_some()
@@ -205,15 +210,24 @@ impl Entry {
             if since && timestamp_version(&present.repository) > timestamp_version(&new.repository) {
                 return;
             }
-            let wanted = self.wanted();
-            if new.repository.covers(&wanted) {
-                self.older.store(None);
-            } else if !Arc::ptr_eq(&present.repository, &new.repository) && present.repository.covers(&wanted)
-            {
-                self.older.store(Some(Arc::clone(present)));
-            }
+            self.keep_older(present, &new);
         }
         self.served.store(Some(Arc::new(new)));
+    }
+
+    /// Keeps the present set beside `new` where it knows about roles that `new` lacks, for who asks for these. That
+    /// neither ever knew about another role, which some policy names in vain, does not matter.
+    fn keep_older(&self, present: &Arc<Served>, new: &Served) {
+        let covers = |set: &Served, role: &RoleName| set.repository.covers([role]);
+        let wanted = self.wanted();
+        let lacked: Vec<_> = wanted.iter().filter(|role| !covers(new, role)).collect();
+        let of = |set: &Served| lacked.iter().filter(|role| covers(set, role)).count();
+        let in_older = self.older.load().as_ref().map_or(0, |older| of(older));
+        if !Arc::ptr_eq(&present.repository, &new.repository) && of(present) >= in_older.max(1) {
+            self.older.store(Some(Arc::clone(present)));
+        } else if in_older == 0 {
+            self.older.store(None);
+        }
     }
 
     /// Forgets what is verified: an admin reset the repository.
