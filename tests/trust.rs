@@ -9,6 +9,7 @@ mod flights;
 mod floors;
 mod freshness;
 mod grants;
+mod outages;
 mod past;
 mod revocation;
 mod state;

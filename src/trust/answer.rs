@@ -251,7 +251,10 @@ impl<'a> Asking<'a> {
 
     /// Whether a failed refresh ended the caller's own grant.
     fn is_ended(&self, refusal: &Refusal) -> bool {
-        refusal.reason() == Reason::Unauthorized && self.accessor().is_tenant()
+        let accessor = self.accessor();
+        refusal.reason() == Reason::Unauthorized
+            && accessor.is_tenant()
+            && self.entry.grants.at(accessor).is_none()
     }
 
     fn resolved(&self, served: &Served, signed: SignedDigest, mut warnings: Vec<String>) -> Resolved {
