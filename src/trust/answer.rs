@@ -75,7 +75,7 @@ impl<'a> Asking<'a> {
 
     pub(super) async fn answer(mut self) -> Result<Resolved, Refusal> {
         if !self.entry.recalled.initialized() {
-            let recalled = timeout_at(self.question.deadline, self.core.recall(&self.entry)).await;
+            let recalled = timeout_at(self.question.deadline, self.core.recall_behind(&self.entry)).await;
             recalled.map_err(|_| self.too_late())??;
         }
         let mut past = Past::new();

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use super::error::Refusal;
 use super::flight::Flights;
 use super::grant::Grants;
+use super::history::Absences;
 use super::moment::Moment;
 use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::digest::Digest;
@@ -102,12 +103,15 @@ pub(super) struct Entry {
     pub(super) state_key: RepositoryKey,
     pub(super) flights: Mutex<Flights>,
     pub(super) grants: Grants,
+    pub(super) absences: Absences,
     pub(super) recorded: ArcSwapOption<Recorded>,
     pub(super) trouble: ArcSwapOption<Trouble>,
     /// Held while a refresh is committed: one at a time.
     pub(super) commit: tokio::sync::Mutex<()>,
     /// Disk and state were looked at.
     pub(super) recalled: OnceCell<()>,
+    /// How many look at disk and state.
+    recalling: AtomicU64,
     /// When the disk last heard that the set is current.
     pub(super) noted: AtomicI64,
     served: ArcSwapOption<Served>,
@@ -129,10 +133,12 @@ impl Entry {
             state_key,
             flights: Mutex::default(),
             grants: Grants::default(),
+            absences: Absences::default(),
             recorded: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             commit: tokio::sync::Mutex::default(),
             recalled: OnceCell::new(),
+            recalling: AtomicU64::new(0),
             noted: AtomicI64::new(i64::MIN),
             served: ArcSwapOption::empty(),
             older: ArcSwapOption::empty(),
@@ -182,9 +188,16 @@ impl Entry {
             || self.recorded.load().as_ref().is_some_and(|recorded| !recorded.record.floors.is_empty())
     }
 
-    /// Whether no refresh is under way.
+    /// Marks that disk and state are looked at, as long as it lives.
+    pub(super) fn recalling(self: &Arc<Self>) -> Recalling {
+        self.recalling.fetch_add(1, Ordering::Relaxed);
+        Recalling(Arc::clone(self))
+    }
+
+    /// Whether neither a refresh nor a look at disk and state is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).is_idle()
+        self.recalling.load(Ordering::Relaxed) == 0
+            && self.flights.lock().unwrap_or_else(PoisonError::into_inner).is_idle()
     }
 
     pub(super) fn served(&self) -> Option<Arc<Served>> {
@@ -251,6 +264,16 @@ impl Entry {
                 wanted.insert(role.clone());
             }
         }
+    }
+}
+
+/// Disk and state of an entry are being looked at.
+#[derive(Debug)]
+pub(super) struct Recalling(Arc<Entry>);
+
+impl Drop for Recalling {
+    fn drop(&mut self) {
+        self.0.recalling.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

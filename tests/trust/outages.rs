@@ -1,12 +1,16 @@
 //! What is one tenant's, one role's or one server's trouble is nobody else's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tagseal::policy::{CredentialsSource, Demand, Reason};
-use tagseal::trust::{Access, Grant, ResolverConfig, Secret};
+use tagseal::trust::{
+    Access, BoxFuture, Grant, RepositoryKey, Resolver, ResolverConfig, Revision, Secret, StateError,
+    TrustRecord, TrustState,
+};
 
-use super::world::{GUN, IMAGE, QA, RELEASES, World, both, reason, sealed, web};
-use crate::support::{Fault, Gate, SERVER, TestRepository, demand, hours, image_digest, minutes, seconds};
+use super::world::{IMAGE, QA, RELEASES, World, both, reason, sealed, web};
+use crate::support::{Fault, Gate, TestRepository, demand, hours, image_digest, minutes, seconds};
 
 const SHOP: &str = "shop";
 
@@ -116,7 +120,6 @@ async fn a_slow_trust_server_takes_no_place_in_the_background_from_the_others() 
     world.publish(&mut repository);
     let here = both(&repository).build();
     assert_eq!(sealed(&world.resolve(&here, IMAGE).await), image_digest("one"));
-    let mut slow = Vec::new();
     for name in ["a", "b", "c"] {
         let gun = format!("registry.example.com/slow/{name}");
         let mut repository = TestRepository::new(&gun, world.now());
@@ -126,7 +129,6 @@ async fn a_slow_trust_server_takes_no_place_in_the_background_from_the_others() 
         let demand = demand(&repository).server(slow_server).build();
         assert!(world.resolve(&demand, &format!("{gun}:1")).await.is_ok());
         world.source.fault_in(&gun, "*", Fault::Delay(Gate::new()));
-        slow.push(demand);
     }
     world.advance(seconds(55));
     assert_eq!(world.resolver.maintain_once(world.now()).started(), 3, "two of the slow and the other");
@@ -134,5 +136,89 @@ async fn a_slow_trust_server_takes_no_place_in_the_background_from_the_others() 
     world.source.forget();
     assert_eq!(sealed(&world.resolve(&here, IMAGE).await), image_digest("one"));
     assert_eq!(world.source.paths(), Vec::<String>::new(), "it is fresh already");
-    let _ = (GUN, SERVER, slow);
+}
+
+/// A replica that starts anew, without a disk, and must fetch what was superseded.
+async fn replica_without_the_past(world: &mut World) -> (Demand, String, String) {
+    let (mut repository, ..) = web();
+    world.publish(&mut repository);
+    let demand = both(&repository).build();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    for role in [RELEASES, QA] {
+        repository.sign_target(role, "1.4", image_digest("two"));
+    }
+    world.publish(&mut repository);
+    world.advance(seconds(61));
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("two"));
+    world.restart();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("two"));
+    let record = world.state.record();
+    let superseded = |role: &str| {
+        let mut of_role = record.recent.iter().filter(|version| version.role.as_str() == role);
+        of_role.find(|version| version.superseded.is_some()).unwrap().sha256.hex()
+    };
+    world.source.forget();
+    (demand, format!("*.{}.json", superseded(RELEASES)), format!("{IMAGE}@{}", image_digest("one")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_past_that_was_not_to_be_had_for_a_moment_is_asked_for_again() {
+    let mut world = World::new();
+    let (demand, pattern, image) = replica_without_the_past(&mut world).await;
+    world.source.fault(&pattern, Fault::NotFound);
+    assert_eq!(reason(&world.resolve(&demand, &image).await), Reason::DigestMismatch);
+    world.source.clear_faults();
+    world.advance(seconds(3));
+    assert_eq!(sealed(&world.resolve(&demand, &image).await), image_digest("one"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_pods_of_one_superseded_digest_fetch_its_past_once() {
+    let mut world = World::new();
+    let (demand, pattern, image) = replica_without_the_past(&mut world).await;
+    let pods = (0..200).map(|_| world.resolve(&demand, &image));
+    for pod in futures::future::join_all(pods).await {
+        assert_eq!(sealed(&pod), image_digest("one"));
+    }
+    assert_eq!(world.source.count(&pattern), 1);
+}
+
+/// Trust state that takes longer to read than an admission has.
+#[derive(Debug)]
+struct SlowState(crate::support::FakeState);
+
+impl TrustState for SlowState {
+    fn load<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+    ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(12)).await;
+            self.0.load(key).await
+        })
+    }
+
+    fn store<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        expected: Option<&'a Revision>,
+        record: &'a TrustRecord,
+    ) -> BoxFuture<'a, Result<Revision, StateError>> {
+        self.0.store(key, expected, record)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a15_state_that_is_slower_than_a_deadline_serves_the_retries() {
+    let (world, (mut repository, ..)) = (World::new(), web());
+    world.publish(&mut repository);
+    let demand = both(&repository).build();
+    let (source, credentials) = (Arc::new(world.source.clone()), Arc::new(world.credentials.clone()));
+    let (state, clock) = (Arc::new(SlowState(world.state.clone())), Arc::new(world.clock.clone()));
+    let resolver = Resolver::new(world.config.clone(), source, credentials, state, clock);
+    for _ in 0..2 {
+        let resolved = super::world::resolve(&resolver, &demand, IMAGE).await;
+        assert_eq!(reason(&resolved), Reason::DeadlineExceeded);
+    }
+    assert_eq!(sealed(&super::world::resolve(&resolver, &demand, IMAGE).await), image_digest("one"));
 }
