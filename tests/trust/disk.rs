@@ -7,8 +7,8 @@ use tagseal::trust::ResolverConfig;
 
 use super::world::{GUN, IMAGE, World, both, reason, sealed, web};
 use crate::support::{
-    DemandBuilder, Fault, SERVER, ServedFiles, TestKey, TestRepository, days, demand, hours, image_digest,
-    minutes, seconds,
+    DemandBuilder, Fault, SERVER, ServedFiles, TestKey, TestRepository, days, hours, image_digest, minutes,
+    seconds,
 };
 
 /// A world with a cache directory that has sealed the image once.

@@ -88,6 +88,28 @@ async fn t26_the_floor_of_a_stolen_key_falls_with_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn deleting_the_record_is_the_way_back_to_a_repository_that_was_set_up_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let (world, (mut repository, ..)) = (World::with_cache(directory.path()), web());
+    let old = repository.publish(world.now());
+    for role in ["targets", RELEASES, QA] {
+        repository.witness(role);
+    }
+    world.publish(&mut repository);
+    let demand = both(&repository).build();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    world.source.serve(SERVER, GUN, &old);
+    world.advance(seconds(61));
+    assert!(world.resolve(&demand, IMAGE).await.unwrap().warnings[0].contains("Rollback"));
+    let (key, _) = world.state.records().remove(0);
+    world.state.delete(&key);
+    world.advance(seconds(61));
+    let resolved = world.resolve(&demand, IMAGE).await.unwrap();
+    assert_eq!(resolved.warnings, Vec::<String>::new());
+    assert!(resolved.versions.contains(&(RoleName::targets(), 1)), "{:?}", resolved.versions);
+}
+
+#[tokio::test(start_paused = true)]
 async fn verified_metadata_raises_floors_even_when_the_image_is_denied() {
     let (world, (mut repository, ..)) = (World::new(), web());
     world.publish(&mut repository);

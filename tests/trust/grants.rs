@@ -103,6 +103,8 @@ async fn a_grant_that_the_server_ends_is_over_and_nobody_elses() {
     world.advance(seconds(61));
     assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant("blog")).await), Reason::Unauthorized);
     assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    let over = world.resolve_as(&demand, IMAGE, &grant("blog")).await;
+    assert_eq!(reason(&over), Reason::Unauthorized, "also when the data is fresh again");
     assert_eq!(world.resolver.status()[0].trouble, None);
 }
 
