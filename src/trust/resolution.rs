@@ -164,13 +164,15 @@ impl<'a> Case<'a> {
         self.digest_once(digest, past)
     }
 
-    /// A digest that no tag names now: superseded, revoked, or never signed.
+    /// A digest that no tag names now: superseded, revoked, or never signed. Revoked under one tag is revoked, whatever
+    /// the tags' order.
     fn digest_once(&self, digest: Digest, past: &Past) -> Judged {
         let mut not_now = None;
+        let mut good = None;
         for tag in past::tags_once(self, past, digest)? {
             match self.under(&tag) {
                 Ok(found) => match self.superseded(&found, &tag, digest, past)? {
-                    Ok(signed) => return Ok(signed),
+                    Ok(signed) => good = good.or(Some(signed)),
                     Err(NotNow::SignerRemoved) => {
                         not_now = Some((Reason::DigestRevoked, signer_removed(&tag, digest)));
                     }
@@ -185,6 +187,10 @@ impl<'a> Case<'a> {
                 },
                 Err(_) => self.revoked(&tag, digest, past)?,
             }
+        }
+        let is_revoked = not_now.as_ref().is_some_and(|(reason, _)| *reason == Reason::DigestRevoked);
+        if let Some(signed) = good.filter(|_| !is_revoked) {
+            return Ok(signed);
         }
         let (reason, message) = not_now.unwrap_or_else(|| {
             let who = self.who();

@@ -131,3 +131,21 @@ async fn a_tag_that_moves_to_releases_late_denies_nobody() {
     world.advance(days(8));
     assert_eq!(reason(&world.resolve(&demand, &at(":1.4", "one")).await), Reason::DigestMismatch);
 }
+
+#[tokio::test(start_paused = true)]
+async fn p11_a_digest_that_was_revoked_under_one_tag_is_revoked_whatever_the_tags_are_called() {
+    for removed in ["0.1", "9.9"] {
+        let (world, (mut repository, ..)) = (World::new(), web());
+        let demand = both(&repository).accept_for(hours(168)).build();
+        for role in [RELEASES, QA] {
+            repository.sign_target(role, removed, image_digest("one"));
+        }
+        see(&world, &mut repository, &demand, minutes(5)).await;
+        for role in [RELEASES, QA] {
+            repository.remove_target(role, removed).sign_target(role, "1.4", image_digest("two"));
+        }
+        see(&world, &mut repository, &demand, minutes(5)).await;
+        assert_eq!(reason(&world.resolve(&demand, &at("", "one")).await), Reason::DigestRevoked, "{removed}");
+        assert_eq!(sealed(&world.resolve(&demand, &at(":1.4", "one")).await), image_digest("one"));
+    }
+}
