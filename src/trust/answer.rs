@@ -75,7 +75,7 @@ impl<'a> Asking<'a> {
 
     pub(super) async fn answer(mut self) -> Result<Resolved, Refusal> {
         if !self.entry.recalled.initialized() {
-            let recalled = timeout_at(self.question.deadline, self.core.recall(&self.entry)).await;
+            let recalled = timeout_at(self.question.deadline, self.core.recall_behind(&self.entry)).await;
             recalled.map_err(|_| self.too_late())??;
         }
         let mut past = Past::new();
@@ -251,7 +251,10 @@ impl<'a> Asking<'a> {
 
     /// Whether a failed refresh ended the caller's own grant.
     fn is_ended(&self, refusal: &Refusal) -> bool {
-        refusal.reason() == Reason::Unauthorized && self.accessor().is_tenant()
+        let accessor = self.accessor();
+        refusal.reason() == Reason::Unauthorized
+            && accessor.is_tenant()
+            && self.entry.grants.at(accessor).is_none()
     }
 
     fn resolved(&self, served: &Served, signed: SignedDigest, mut warnings: Vec<String>) -> Resolved {

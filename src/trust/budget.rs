@@ -1,4 +1,4 @@
-//! [`Budget`]: how many repositories that never verified are looked up at once on one trust server.
+//! [`Budget`]: how many refreshes of a kind are under way at once on one trust server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bounds look-ups of unknown repositories, so that invented names leave connections to the known ones (design §4
-/// "Cache").
+/// "Cache"), and refreshes that nobody waits for.
 #[derive(Debug)]
 pub(super) struct Budget {
     at_once: usize,
@@ -18,14 +18,25 @@ impl Budget {
         Self { at_once, servers: Mutex::default() }
     }
 
-    /// Waits for a place. Servers are few: policies name them.
+    /// Waits for a place.
     pub(super) async fn place(&self, server: &str) -> Option<OwnedSemaphorePermit> {
-        let semaphore = {
-            let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Semaphore::new(self.at_once.max(1)));
-            Arc::clone(servers.entry(server.to_owned()).or_insert_with(new))
-        };
         // Never closed, so there always is one in the end.
-        semaphore.acquire_owned().await.ok()
+        self.of(server).acquire_owned().await.ok()
+    }
+
+    /// A place, if there is one.
+    pub(super) fn try_place(&self, server: &str) -> Option<OwnedSemaphorePermit> {
+        self.of(server).try_acquire_owned().ok()
+    }
+
+    /// Servers are few: policies name them.
+    fn of(&self, server: &str) -> Arc<Semaphore> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(semaphore) = servers.get(server) {
+            return Arc::clone(semaphore);
+        }
+        let semaphore = Arc::new(Semaphore::new(self.at_once.max(1)));
+        servers.insert(server.to_owned(), Arc::clone(&semaphore));
+        semaphore
     }
 }

@@ -36,6 +36,10 @@ impl Core {
         let _one_at_a_time = entry.commit.lock().await;
         let repository = Arc::clone(&fetched.updated.repository);
         let makes_pin = entry.is_first_use() && fetched.recorded.record.pin.is_none();
+        if makes_pin && !pin && entry.has_pin() {
+            // A real use has pinned meanwhile: what nothing vouches for does not take the place of what it serves.
+            return Ok(false);
+        }
         // A dry run pins nothing, and what no pin vouches for raises no floors.
         let recorded = if makes_pin && !pin {
             Arc::clone(&fetched.recorded)

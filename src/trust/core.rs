@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::Budget;
@@ -34,8 +34,8 @@ pub(super) struct Core {
     pub(super) budget: Budget,
     pub(super) disk: Option<DiskCache>,
     pub(super) history: History,
-    /// Places for refreshes that nobody waits for.
-    pub(super) background: Arc<Semaphore>,
+    /// Places for refreshes that nobody waits for, on each trust server: a slow one takes none from the others.
+    pub(super) background: Budget,
 }
 
 /// Why nobody waits any longer for a refresh. It goes on.
@@ -60,7 +60,7 @@ impl Core {
             budget: Budget::new(config.unknown_at_once),
             disk: config.cache_dir.clone().map(DiskCache::new),
             history: History::new(),
-            background: Arc::new(Semaphore::new(config.background_at_once)),
+            background: Budget::new(config.background_at_once),
             config,
             source,
             credentials,
@@ -118,7 +118,7 @@ impl Core {
         entry: &Arc<Entry>,
         ticket: &Ticket,
     ) -> Option<watch::Receiver<Option<Landing>>> {
-        let place = Arc::clone(&self.background).try_acquire_owned().ok()?;
+        let place = self.background.try_place(&entry.state_key.server)?;
         match self.board(entry, ticket) {
             Boarding::Start(sender, landing) => {
                 self.launch(entry, ticket, sender);
@@ -153,8 +153,8 @@ impl Core {
     }
 
     /// Takes note of how a refresh ended: for conditions and logs, and for the grant that it was made with.
-    fn note_landing(&self, entry: &Entry, key: &FlightKey, landing: &Landing, role: Option<&RoleName>) {
-        let refusal = match landing {
+    fn note_landing(&self, entry: &Entry, key: &FlightKey, flown: &Result<(), Crash>) {
+        let crash = match flown {
             Ok(()) => {
                 if let Some(trouble) = entry.trouble.swap(None) {
                     tracing::info!(gun = %entry.key.gun, server = %entry.state_key.server, since = %trouble.since,
@@ -162,11 +162,10 @@ impl Core {
                 }
                 return;
             }
-            Err(refusal) => refusal,
+            Err(crash) => crash,
         };
-        if refusal.reason() == Reason::Unauthorized && key.accessor.is_tenant() {
-            // The server's word about one tenant: it ends that tenant's grant and concerns nobody else.
-            entry.grants.end(&key.accessor);
+        let refusal = &crash.refusal;
+        if key.accessor.is_tenant() && concerns_one_tenant(entry, key, crash) {
             return;
         }
         let now = self.clock.now();
@@ -176,7 +175,7 @@ impl Core {
                 "trust data could not be refreshed: {}", refusal.message());
         }
         let since = before.map_or(now, |before| before.since);
-        let (refusal, role) = (refusal.clone(), role.cloned());
+        let (refusal, role) = (refusal.clone(), crash.role.clone());
         entry.trouble.store(Some(Arc::new(Trouble { refusal, role, since, last: now })));
     }
 
@@ -187,6 +186,19 @@ impl Core {
             self.entries.remove(|other| std::ptr::eq(other, &*entry));
         }
     }
+}
+
+/// Whether a tenant's failed refresh is its own affair. The server's refusal ends the tenant's grant at once; that its
+/// credentials could not be read says nothing about what it may read, and neither is trouble of the repository.
+fn concerns_one_tenant(entry: &Entry, key: &FlightKey, crash: &Crash) -> bool {
+    let unauthorized = crash.refusal.reason() == Reason::Unauthorized;
+    match (unauthorized, crash.about_access) {
+        (true, true) => entry.grants.end(&key.accessor),
+        (true, false) => entry.grants.doubt(&key.accessor),
+        // A server that hides the repository from who was never let in; from others it is the server's fault.
+        (false, about_access) => return about_access && entry.grants.at(&key.accessor).is_none(),
+    }
+    true
 }
 
 /// A refresh under way. However its task ends, the entry learns of it.
@@ -200,11 +212,11 @@ struct Flying {
 impl Flying {
     fn land(&mut self, flown: Result<(), Crash>) -> Landing {
         self.over = true;
+        self.core.note_landing(&self.entry, &self.key, &flown);
         let (landing, role): (Landing, Option<RoleName>) = match flown {
             Ok(()) => (Ok(()), None),
-            Err(Crash { refusal, role }) => (Err(refusal), role),
+            Err(Crash { refusal, role, .. }) => (Err(refusal), role),
         };
-        self.core.note_landing(&self.entry, &self.key, &landing, role.as_ref());
         let mut flights = self.entry.flights.lock().unwrap_or_else(PoisonError::into_inner);
         flights.land(&self.key, &landing, role, self.core.moment());
         landing

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use super::error::Refusal;
 use super::flight::Flights;
 use super::grant::Grants;
+use super::history::Absences;
 use super::moment::Moment;
 use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::digest::Digest;
@@ -102,12 +103,15 @@ pub(super) struct Entry {
     pub(super) state_key: RepositoryKey,
     pub(super) flights: Mutex<Flights>,
     pub(super) grants: Grants,
+    pub(super) absences: Absences,
     pub(super) recorded: ArcSwapOption<Recorded>,
     pub(super) trouble: ArcSwapOption<Trouble>,
     /// Held while a refresh is committed: one at a time.
     pub(super) commit: tokio::sync::Mutex<()>,
     /// Disk and state were looked at.
     pub(super) recalled: OnceCell<()>,
+    /// How many look at disk and state.
+    recalling: AtomicU64,
     /// When the disk last heard that the set is current.
     pub(super) noted: AtomicI64,
     served: ArcSwapOption<Served>,
@@ -129,10 +133,12 @@ impl Entry {
             state_key,
             flights: Mutex::default(),
             grants: Grants::default(),
+            absences: Absences::default(),
             recorded: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             commit: tokio::sync::Mutex::default(),
             recalled: OnceCell::new(),
+            recalling: AtomicU64::new(0),
             noted: AtomicI64::new(i64::MIN),
             served: ArcSwapOption::empty(),
             older: ArcSwapOption::empty(),
@@ -171,15 +177,27 @@ impl Entry {
         self.anchors.anchors.is_empty()
     }
 
+    /// Whether first use has pinned a root, as far as is known here.
+    pub(super) fn has_pin(&self) -> bool {
+        self.recorded.load().as_ref().is_some_and(|recorded| recorded.record.pin.is_some())
+    }
+
     /// Whether the repository has verified before, here or elsewhere.
     pub(super) fn is_known(&self) -> bool {
         self.served.load().is_some()
             || self.recorded.load().as_ref().is_some_and(|recorded| !recorded.record.floors.is_empty())
     }
 
-    /// Whether no refresh is under way.
+    /// Marks that disk and state are looked at, as long as it lives.
+    pub(super) fn recalling(self: &Arc<Self>) -> Recalling {
+        self.recalling.fetch_add(1, Ordering::Relaxed);
+        Recalling(Arc::clone(self))
+    }
+
+    /// Whether neither a refresh nor a look at disk and state is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).is_idle()
+        self.recalling.load(Ordering::Relaxed) == 0
+            && self.flights.lock().unwrap_or_else(PoisonError::into_inner).is_idle()
     }
 
     pub(super) fn served(&self) -> Option<Arc<Served>> {
@@ -205,15 +223,24 @@ impl Entry {
             if since && timestamp_version(&present.repository) > timestamp_version(&new.repository) {
                 return;
             }
-            let wanted = self.wanted();
-            if new.repository.covers(&wanted) {
-                self.older.store(None);
-            } else if !Arc::ptr_eq(&present.repository, &new.repository) && present.repository.covers(&wanted)
-            {
-                self.older.store(Some(Arc::clone(present)));
-            }
+            self.keep_older(present, &new);
         }
         self.served.store(Some(Arc::new(new)));
+    }
+
+    /// Keeps the present set beside `new` where it knows about roles that `new` lacks, for who asks for these. That
+    /// neither ever knew about another role, which some policy names in vain, does not matter.
+    fn keep_older(&self, present: &Arc<Served>, new: &Served) {
+        let covers = |set: &Served, role: &RoleName| set.repository.covers([role]);
+        let wanted = self.wanted();
+        let lacked: Vec<_> = wanted.iter().filter(|role| !covers(new, role)).collect();
+        let of = |set: &Served| lacked.iter().filter(|role| covers(set, role)).count();
+        let in_older = self.older.load().as_ref().map_or(0, |older| of(older));
+        if !Arc::ptr_eq(&present.repository, &new.repository) && of(present) >= in_older.max(1) {
+            self.older.store(Some(Arc::clone(present)));
+        } else if in_older == 0 {
+            self.older.store(None);
+        }
     }
 
     /// Forgets what is verified: an admin reset the repository.
@@ -237,6 +264,16 @@ impl Entry {
                 wanted.insert(role.clone());
             }
         }
+    }
+}
+
+/// Disk and state of an entry are being looked at.
+#[derive(Debug)]
+pub(super) struct Recalling(Arc<Entry>);
+
+impl Drop for Recalling {
+    fn drop(&mut self) {
+        self.0.recalling.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -112,14 +112,26 @@ impl Grants {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(accessor);
     }
 
+    /// Its credentials could not be had: others' eyes are better for refreshes in the background.
+    pub(super) fn doubt(&self, accessor: &Accessor) {
+        let mut grants = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(granted) = grants.get_mut(accessor) {
+            granted.access = None;
+        }
+    }
+
     pub(super) fn clear(&self) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The grant that was shown last: whose eyes a refresh in the background uses.
+    /// The grant that was shown last, those first whose credentials are at hand: whose eyes a refresh in the background
+    /// uses.
     pub(super) fn latest(&self) -> Option<Accessor> {
         let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        grants.iter().max_by_key(|(_, granted)| granted.at).map(|(who, _)| who.clone())
+        grants
+            .iter()
+            .max_by_key(|(_, granted)| (granted.access.is_some(), granted.at))
+            .map(|(who, _)| who.clone())
     }
 
     pub(super) fn all(&self) -> Vec<(Accessor, Timestamp)> {

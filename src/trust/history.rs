@@ -1,16 +1,19 @@
 //! Older files of roles, by hash: from memory, disk, or the trust server. The record of trust state vouches for them.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
+use moka::future::Cache;
 
 use super::core::Core;
-use super::entry::{Entry, Served};
+use super::entry::{Entry, EntryKey, Served};
 use super::error::Refusal;
 use super::fault;
 use super::grant::Accessor;
+use super::moment::Moment;
 use super::refresh::server_for;
 use super::resolution::PastFile;
 use super::source::SourceError;
@@ -23,26 +26,58 @@ const MAX_BYTES: u64 = 16 << 20;
 /// The cap on all files in memory.
 const MAX_TOTAL: u64 = 32 << 20;
 
-/// How long a file, or its absence, is kept in memory.
+/// How long a file is kept in memory.
 const KEEP: Duration = Duration::from_secs(600);
 
-/// Older files in memory.
+/// How long it is remembered that a file is not to be had: as long as other failures.
+const REMEMBER_ABSENCE: Duration = Duration::from_secs(2);
+
+/// More absences than this one repository does not remember.
+const MAX_ABSENCES: usize = 1024;
+
+/// Older files in memory. A file is the same for everybody; whether it is to be had is not.
 #[derive(Debug)]
-pub(super) struct History(moka::future::Cache<Digest, Option<Bytes>>);
+pub(super) struct History {
+    files: Cache<Digest, Bytes>,
+    /// What is being asked for, so that many who want one file ask once.
+    asked: Cache<(EntryKey, Accessor, Digest), Bytes>,
+}
+
+/// Files of one repository that were not to be had a moment ago.
+#[derive(Debug, Default)]
+pub(super) struct Absences(Mutex<HashMap<(Accessor, Digest), Moment>>);
+
+/// Why there is no file.
+#[derive(Debug)]
+enum Miss {
+    Absent,
+    Failed(Refusal),
+}
 
 impl History {
     pub(super) fn new() -> Self {
-        let weigher = |_: &Digest, file: &Option<Bytes>| {
-            let length = file.as_ref().map_or(0, Bytes::len);
-            u32::try_from(length.saturating_add(128)).unwrap_or(u32::MAX)
-        };
-        Self(
-            moka::future::Cache::builder()
-                .max_capacity(MAX_TOTAL)
-                .weigher(weigher)
-                .time_to_live(KEEP)
-                .build(),
-        )
+        fn weight<K>(_: &K, file: &Bytes) -> u32 {
+            u32::try_from(file.len().saturating_add(512)).unwrap_or(u32::MAX)
+        }
+        let files = Cache::builder().max_capacity(MAX_TOTAL).weigher(weight).time_to_live(KEEP).build();
+        let asked = Cache::builder().max_capacity(MAX_TOTAL).weigher(weight);
+        Self { files, asked: asked.time_to_live(REMEMBER_ABSENCE).build() }
+    }
+}
+
+impl Absences {
+    fn has(&self, accessor: &Accessor, sha256: Digest, now: Moment) -> bool {
+        let absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = absences.get(&(accessor.clone(), sha256));
+        at.is_some_and(|at| at.remaining(REMEMBER_ABSENCE, &now).is_some())
+    }
+
+    fn note(&self, accessor: &Accessor, sha256: Digest, now: Moment) {
+        let mut absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        absences.retain(|_, at| at.remaining(REMEMBER_ABSENCE, &now).is_some());
+        if absences.len() < MAX_ABSENCES {
+            absences.insert((accessor.clone(), sha256), now);
+        }
     }
 }
 
@@ -76,14 +111,39 @@ impl Core {
         role: &RoleName,
         sha256: Digest,
     ) -> Result<Option<Bytes>, Refusal> {
-        if let Some(file) = self.history.0.get(&sha256).await {
-            return Ok(file);
+        if let Some(file) = self.history.files.get(&sha256).await {
+            return Ok(Some(file));
         }
+        if entry.absences.has(accessor, sha256, self.moment()) {
+            return Ok(None);
+        }
+        let key = (entry.key.clone(), accessor.clone(), sha256);
+        let read = self.read_past_file(entry, accessor, role, sha256);
+        match self.history.asked.try_get_with(key, read).await {
+            Ok(file) => Ok(Some(file)),
+            Err(miss) => match &*miss {
+                Miss::Absent => Ok(None),
+                Miss::Failed(refusal) => Err(refusal.clone()),
+            },
+        }
+    }
+
+    async fn read_past_file(
+        &self,
+        entry: &Entry,
+        accessor: &Accessor,
+        role: &RoleName,
+        sha256: Digest,
+    ) -> Result<Bytes, Miss> {
         let file = match self.past_file_on_disk(entry, sha256).await {
             Some(bytes) => Some(bytes),
-            None => self.fetch_past_file(entry, accessor, role, sha256).await?,
+            None => self.fetch_past_file(entry, accessor, role, sha256).await.map_err(Miss::Failed)?,
         };
-        self.history.0.insert(sha256, file.clone()).await;
+        let Some(file) = file else {
+            entry.absences.note(accessor, sha256, self.moment());
+            return Err(Miss::Absent);
+        };
+        self.history.files.insert(sha256, file.clone()).await;
         Ok(file)
     }
 

@@ -12,6 +12,7 @@ use super::entry::{Entry, Recorded, Served, Vouched};
 use super::error::Refusal;
 use super::fault::{self, Causes};
 use super::grant::Granted;
+use crate::policy::Reason;
 use crate::tuf::{TufError, Update, UpdateInput};
 
 /// Unverified files of a repository.
@@ -34,6 +35,23 @@ impl Core {
     /// Looks at state and disk once, so that a restart during an outage finds what was there before.
     pub(super) async fn recall(&self, entry: &Arc<Entry>) -> Result<(), Refusal> {
         entry.recalled.get_or_try_init(|| self.recall_now(entry)).await.copied()
+    }
+
+    /// As [`Self::recall`], in a task of its own: a caller whose deadline comes first does not make the next one start
+    /// anew.
+    pub(super) async fn recall_behind(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(), Refusal> {
+        let (core, of, under_way) = (Arc::clone(self), Arc::clone(entry), entry.recalling());
+        let recall = async move {
+            let _under_way = under_way;
+            tokio::time::timeout(core.config.refresh_timeout, core.recall(&of)).await
+        };
+        match tokio::spawn(recall).await {
+            Ok(Ok(recalled)) => recalled,
+            Ok(Err(_)) | Err(_) => Err(Refusal::unavailable(
+                Reason::StateUnavailable,
+                format!("trust state of {}: it could not be read in time; try again", entry.state_key.gun),
+            )),
+        }
     }
 
     async fn recall_now(&self, entry: &Arc<Entry>) -> Result<(), Refusal> {

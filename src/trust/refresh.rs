@@ -14,11 +14,11 @@ use super::flight::Ticket;
 use super::grant::{Accessor, Who};
 use super::moment::Moment;
 use super::recall::AtHand;
-use super::source::Access;
+use super::source::{Access, SourceError};
 use super::state::RootPin;
 use crate::digest::Digest;
 use crate::policy::{Reason, TrustServer};
-use crate::tuf::{Fetch, FileName, RoleName, Selector, Update, UpdateInput, Updated};
+use crate::tuf::{Fetch, FileName, RoleName, Selector, TufError, Update, UpdateInput, Updated};
 
 /// How often a refresh starts anew because another replica pinned first.
 pub(super) const MAX_RACES: usize = 4;
@@ -35,11 +35,13 @@ pub(super) struct Crash {
     pub(super) refusal: Refusal,
     /// The delegation that it is about, where it is about one: whoever does not need it may try without.
     pub(super) role: Option<RoleName>,
+    /// Whether it is the server's word about the credentials that were shown: others may see more.
+    pub(super) about_access: bool,
 }
 
 impl From<Refusal> for Crash {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, role: None }
+        Self { refusal, role: None, about_access: false }
     }
 }
 
@@ -123,8 +125,7 @@ impl Core {
                 Ok((updated, pinned_root, causes)) => {
                     return Ok(Fetched { updated, sent, recorded, known, access, pinned_root, causes });
                 }
-                // Other credentials may see more: servers hide what may not be read behind 401 or 404.
-                Err(crash) if is_about_access(&crash.refusal) => refused = Some(crash),
+                Err(crash) if crash.about_access => refused = Some(crash),
                 Err(crash) => return Err(crash),
             }
         }
@@ -171,8 +172,14 @@ pub(super) fn too_many_races(entry: &Entry) -> Refusal {
     )
 }
 
-fn is_about_access(refusal: &Refusal) -> bool {
-    matches!(refusal.reason(), Reason::Unauthorized | Reason::RepositoryNotFound)
+/// Servers hide what may not be read behind 401 or 404.
+fn is_about_access(error: &TufError, refusal: &Refusal) -> bool {
+    let hides = match error {
+        TufError::RepositoryNotFound => true,
+        TufError::Missing { file } => *file == FileName::current(RoleName::timestamp()),
+        _ => false,
+    };
+    hides || refusal.reason() == Reason::Unauthorized
 }
 
 /// The server, with the token realms that the accessor's own policy allows: entries are shared, realms are not.
@@ -222,7 +229,8 @@ impl Attempt<'_> {
                 }
                 _ => {
                     let refusal = fault::refusal(&error, &downloads.causes, &self.entry.state_key);
-                    return Err(Crash { refusal, role });
+                    let about_access = is_about_access(&error, &refusal);
+                    return Err(Crash { refusal, role, about_access });
                 }
             }
         }
@@ -264,7 +272,11 @@ impl Attempt<'_> {
         match self.line.fetch(&fetch).await {
             Ok(Some(bytes)) if Digest::of(&bytes) == pin.sha256 => Ok(Some(bytes)),
             Ok(_) => Err(self.not_the_pinned_root(pin).into()),
-            Err(cause) => Err(fault::source(&cause, &fetch.file, &self.entry.state_key).into()),
+            Err(cause) => {
+                let refusal = fault::source(&cause, &fetch.file, &self.entry.state_key);
+                let about_access = matches!(cause, SourceError::Unauthorized { .. });
+                Err(Crash { refusal, role: None, about_access })
+            }
         }
     }
 

@@ -10,10 +10,10 @@ use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::ballot::{Found, under_required};
+use self::ballot::{Found, Vote, under_required};
 use self::objection::{Objection, refuse};
+use self::past::{Began, Then, once};
 pub(super) use self::past::{Past, PastFile};
-use self::past::{Then, once};
 pub use self::signed::{SignedDigest, Signer};
 use super::error::Refusal;
 use super::state::TrustRecord;
@@ -125,6 +125,7 @@ impl<'a> Case<'a> {
             Ok(found) if found.digest == digest => Ok(found.signed()),
             Ok(found) => self.superseded(&found, tag, digest, past)?.map_err(|why| match why {
                 NotNow::SignerRemoved => no(Reason::DigestRevoked, signer_removed(tag, digest)),
+                NotNow::TagRemoved => no(Reason::DigestRevoked, tag_removed(tag, digest)),
                 NotNow::TooOld(at) => no(Reason::DigestMismatch, self.too_old(tag, digest, at, &found)),
                 NotNow::Never => no(
                     Reason::DigestMismatch,
@@ -163,15 +164,20 @@ impl<'a> Case<'a> {
         self.digest_once(digest, past)
     }
 
-    /// A digest that no tag names now: superseded, revoked, or never signed.
+    /// A digest that no tag names now: superseded, revoked, or never signed. Revoked under one tag is revoked, whatever
+    /// the tags' order.
     fn digest_once(&self, digest: Digest, past: &Past) -> Judged {
         let mut not_now = None;
+        let mut good = None;
         for tag in past::tags_once(self, past, digest)? {
             match self.under(&tag) {
                 Ok(found) => match self.superseded(&found, &tag, digest, past)? {
-                    Ok(signed) => return Ok(signed),
+                    Ok(signed) => good = good.or(Some(signed)),
                     Err(NotNow::SignerRemoved) => {
                         not_now = Some((Reason::DigestRevoked, signer_removed(&tag, digest)));
+                    }
+                    Err(NotNow::TagRemoved) => {
+                        not_now = Some((Reason::DigestRevoked, tag_removed(&tag, digest)));
                     }
                     Err(NotNow::TooOld(at)) => {
                         let message = self.too_old(&tag, digest, at, &found);
@@ -182,6 +188,10 @@ impl<'a> Case<'a> {
                 Err(_) => self.revoked(&tag, digest, past)?,
             }
         }
+        let is_revoked = not_now.as_ref().is_some_and(|(reason, _)| *reason == Reason::DigestRevoked);
+        if let Some(signed) = good.filter(|_| !is_revoked) {
+            return Ok(signed);
+        }
         let (reason, message) = not_now.unwrap_or_else(|| {
             let who = self.who();
             (Reason::DigestNotSigned, format!("{digest} is signed under no tag by {who}"))
@@ -189,8 +199,8 @@ impl<'a> Case<'a> {
         Err(no(reason, message))
     }
 
-    /// Whether `digest` was what `tag` is signed to be, in the same roles, until a moment within `acceptFor`. The
-    /// outer error is that this cannot be told.
+    /// Whether `digest` was what `tag` is signed to be, in the same roles at the same time, until a moment within
+    /// `acceptFor`. The outer error is that this cannot be told.
     fn superseded(
         &self,
         found: &Found<'a>,
@@ -198,33 +208,47 @@ impl<'a> Case<'a> {
         digest: Digest,
         past: &Past,
     ) -> Result<Result<(SignedDigest, Vec<String>), NotNow>, Stop> {
-        let oldest = self.now.saturating_sub(self.demand.accept_for).unwrap_or(Timestamp::MIN);
-        let mut votes = Vec::new();
-        let mut not_now = NotNow::Never;
-        for role in &found.roles {
-            match once(self, past, role.name(), tag, digest, oldest)? {
-                Then::Superseded { at, signers } if at >= oldest && found.accepts(role.name(), &signers) => {
-                    votes.push((role.name().clone(), at, signers));
-                }
-                Then::Superseded { at, .. } if at < oldest => not_now = NotNow::TooOld(at),
-                Then::Superseded { .. } | Then::SignerRemoved => not_now = NotNow::SignerRemoved,
-                Then::Never => {}
-            }
+        let mut cast = self.votes(found, tag, digest, past, Began::WithThatVersion)?;
+        if found.met_until(&cast.0).is_none() && found.suffices(&cast.0.iter().collect::<Vec<_>>()) {
+            cast = self.votes(found, tag, digest, past, Began::AtFirst)?;
         }
-        if votes.is_empty() && self.demand.delegations.is_none() {
-            votes.extend(docker::before_releases(self, past, found, tag, digest)?);
-        }
-        let Some(at) = votes.iter().map(|(_, at, _)| *at).min().filter(|_| found.suffices(&votes)) else {
-            return Ok(Err(not_now));
-        };
+        let (votes, not_now) = cast;
+        let Some((at, votes)) = found.met_until(&votes) else { return Ok(Err(not_now)) };
         let until = at.saturating_add(self.demand.accept_for).unwrap_or(Timestamp::MAX);
         let mut warnings = found.warnings.clone();
         warnings.push(format!(
             "{tag} was signed anew at {at} as {}; {digest} stays good until {until}",
             found.digest
         ));
-        let signers = votes.into_iter().map(|(role, _, signers)| Signer::of(&role, &signers)).collect();
+        let signers = votes.into_iter().map(|vote| Signer::of(&vote.role, &vote.signers)).collect();
         Ok(Ok((SignedDigest::new(digest, signers), warnings)))
+    }
+
+    /// The roles that once listed `digest` as `tag` so that it still counts, and else why not.
+    fn votes(
+        &self,
+        found: &Found<'a>,
+        tag: &str,
+        digest: Digest,
+        past: &Past,
+        began: Began,
+    ) -> Result<(Vec<Vote>, NotNow), Stop> {
+        let oldest = self.now.saturating_sub(self.demand.accept_for).unwrap_or(Timestamp::MIN);
+        let mut votes = Vec::new();
+        let mut not_now = NotNow::Never;
+        for role in &found.roles {
+            match once(self, past, role.name(), (tag, digest), oldest, began)? {
+                Then::Superseded(vote) if vote.until < oldest => not_now = NotNow::TooOld(vote.until),
+                Then::Superseded(vote) if found.accepts(role.name(), &vote.signers) => votes.push(vote),
+                Then::Superseded(_) | Then::SignerRemoved => not_now = NotNow::SignerRemoved,
+                Then::TagRemoved => not_now = NotNow::TagRemoved,
+                Then::Never => {}
+            }
+        }
+        if votes.is_empty() && self.demand.delegations.is_none() {
+            votes.extend(docker::before_releases(self, past, found, (tag, digest), oldest)?);
+        }
+        Ok((votes, not_now))
     }
 
     /// `DigestRevoked` where a role listed `digest` under `tag` once and lists the tag no longer.
@@ -233,11 +257,11 @@ impl<'a> Case<'a> {
             let still =
                 self.repository.role(&role).is_some_and(|role| role.tags_of(digest).any(|t| t == tag));
             // A file that cannot be had does not turn "not signed" into "no answer".
-            let then = match once(self, past, &role, tag, digest, Timestamp::MIN) {
+            let then = match once(self, past, &role, (tag, digest), Timestamp::MIN, Began::WithThatVersion) {
                 Err(Stop::No(_)) => Then::Never,
                 then => then?,
             };
-            if !still && matches!(then, Then::Superseded { .. } | Then::SignerRemoved) {
+            if !still && !matches!(then, Then::Never) {
                 let message = format!(
                     "{role} listed {digest} as {tag} once, and no longer lists {tag}: it was revoked"
                 );
@@ -299,10 +323,18 @@ enum NotNow {
     TooOld(Timestamp),
     /// Too few of those who signed it may still sign.
     SignerRemoved,
+    /// The tag was removed before it was signed anew.
+    TagRemoved,
 }
 
 fn signer_removed(tag: &str, digest: Digest) -> String {
     format!("{digest} was signed as {tag} once, by keys that the role no longer has: it was revoked")
+}
+
+fn tag_removed(tag: &str, digest: Digest) -> String {
+    format!(
+        "{digest} was signed as {tag} once, and {tag} was removed before it was signed anew: it was revoked"
+    )
 }
 
 #[cfg(test)]

@@ -23,8 +23,15 @@ pub(super) struct Found<'a> {
     pub(super) required: Option<&'a RequiredDelegations>,
 }
 
-/// An older version of a role that listed a digest: the role, when it was superseded, who signed it.
-pub(super) type Vote = (RoleName, Timestamp, Vec<RoleSigner>);
+/// That a role listed a digest for a time, and who signed that.
+#[derive(Debug, Clone)]
+pub(super) struct Vote {
+    pub(super) role: RoleName,
+    pub(super) from: Timestamp,
+    /// When it was superseded.
+    pub(super) until: Timestamp,
+    pub(super) signers: Vec<RoleSigner>,
+}
 
 impl Found<'_> {
     pub(super) fn signed(self) -> (SignedDigest, Vec<String>) {
@@ -39,14 +46,26 @@ impl Found<'_> {
         required.is_none_or(|required| is_signed_by_pinned(required, signers))
     }
 
+    /// The last moment until which the rule was met by these votes, all cast for that moment, and which they are: roles
+    /// that never said the same at the same time let nothing pass then, and so not now.
+    pub(super) fn met_until<'v>(&self, votes: &'v [Vote]) -> Option<(Timestamp, Vec<&'v Vote>)> {
+        let mut moments: Vec<_> = votes.iter().map(|vote| vote.until).collect();
+        moments.sort_unstable_by(|a, b| b.cmp(a));
+        moments.into_iter().find_map(|moment| {
+            let cast = |vote: &&Vote| vote.from < moment && moment <= vote.until;
+            let cast: Vec<_> = votes.iter().filter(cast).collect();
+            self.suffices(&cast).then_some((moment, cast))
+        })
+    }
+
     /// Whether older versions of these roles are what the rule asks for.
-    pub(super) fn suffices(&self, votes: &[Vote]) -> bool {
+    pub(super) fn suffices(&self, votes: &[&Vote]) -> bool {
         match self.required {
             None => !votes.is_empty(),
             Some(required) => match required.threshold() {
-                None => required.roles().iter().all(|one| votes.iter().any(|(role, ..)| *role == one.role)),
+                None => required.roles().iter().all(|one| votes.iter().any(|vote| vote.role == one.role)),
                 Some(threshold) => {
-                    let keys = votes.iter().flat_map(|(_, _, signers)| signers);
+                    let keys = votes.iter().flat_map(|vote| &vote.signers);
                     is_quorum(threshold, votes.len(), keys)
                 }
             },

@@ -1,5 +1,7 @@
 //! Docker's own rule, where a policy requires no delegations: `targets/releases`, else `targets`.
 
+use jiff::Timestamp;
+
 use super::ballot::{Found, Vote, not_signed};
 use super::objection::Objection;
 use super::past::{self, Past};
@@ -54,22 +56,21 @@ fn targets<'a>(case: &Case<'a>) -> Result<Role<'a>, Objection> {
     usable.map_err(|problem| Objection::from_problem(&name, &problem))
 }
 
-/// A publisher who adds the first signer moves the tags from `targets` to `targets/releases`: what `targets` listed
-/// before was superseded when `targets/releases` was first seen, and not before.
+/// A publisher who adds the first signer moves the tags from `targets` to `targets/releases`, at once or one by one: what
+/// `targets` listed was superseded when `targets/releases` began to list the tag, and not before.
 pub(super) fn before_releases(
     case: &Case<'_>,
     past: &Past,
     found: &Found<'_>,
-    tag: &str,
-    digest: Digest,
+    (tag, digest): (&str, Digest),
+    oldest: Timestamp,
 ) -> Result<Option<Vote>, Stop> {
     let Some(name) = RELEASES.as_ref().filter(|name| found.roles.iter().any(|role| role.name() == *name))
     else {
         return Ok(None);
     };
-    let first = case.record.recent.iter().filter(|version| version.role == *name).map(|v| v.first_seen).min();
-    let oldest = case.now.saturating_sub(case.demand.accept_for).unwrap_or(jiff::Timestamp::MIN);
-    let Some(at) = first.filter(|at| *at >= oldest) else { return Ok(None) };
-    past::listed_by_targets_before(case, past, tag, digest, at)
-        .map(|signers| signers.map(|signers| (RoleName::targets(), at, signers)))
+    match past::lacked_until(case, past, name, tag)?.filter(|at| *at >= oldest) {
+        Some(at) => past::listed_by_targets_before(case, past, (tag, digest), at, oldest),
+        None => Ok(None),
+    }
 }

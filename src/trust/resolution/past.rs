@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::super::error::Refusal;
 use super::super::state::RoleVersion;
+use super::ballot::Vote;
 use super::{Case, Stop};
 use crate::digest::Digest;
 use crate::tuf::{HistoricTargets, Lookup, RoleName, RoleSigner};
@@ -33,22 +34,36 @@ pub(in crate::trust) enum PastFile {
 /// What a role's past says of a tag and a digest.
 #[derive(Debug)]
 pub(super) enum Then {
-    /// The role listed it, and was superseded then.
-    Superseded { at: Timestamp, signers: Vec<RoleSigner> },
+    /// The role listed it, and lists another digest under the tag since.
+    Superseded(Vote),
     /// The role listed it, signed by too few of its present keys.
     SignerRemoved,
+    /// The role listed it, and then did not list the tag at all for a while.
+    TagRemoved,
     /// As far as the record goes, it never did.
     Never,
 }
 
+/// How far back it is looked when a role began to list what it listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Began {
+    /// In the newest version that did: enough mostly, and read already.
+    WithThatVersion,
+    /// In the first of the versions that did so without a break.
+    AtFirst,
+}
+
 /// Whether `role` listed `digest` as `tag` in a version that was superseded at `oldest` or later.
+///
+/// A version whose file is gone ends the search: it might be the one that removed the tag, and who withholds it must
+/// not bring back what was revoked.
 pub(super) fn once(
     case: &Case<'_>,
     past: &Past,
     role: &RoleName,
-    tag: &str,
-    digest: Digest,
+    (tag, digest): (&str, Digest),
     oldest: Timestamp,
+    began: Began,
 ) -> Result<Then, Stop> {
     let versions = superseded(case, role);
     // One that is just too old is still told from one that never was, where its file is at hand.
@@ -57,18 +72,48 @@ pub(super) fn once(
             || matches!(past.get(&version.sha256), Some(PastFile::Read(_)))
     };
     let versions: Vec<_> = versions.into_iter().filter(reaches).collect();
+    let mut tag_was_there = true;
     for (at, version) in versions.iter().enumerate() {
-        let Some(file) = read(past, &versions, at)? else { continue };
-        if file.digest(tag) == Some(digest) {
-            return Ok(then(case, version, file));
+        let Some(file) = read(past, &versions, at)? else { return Ok(Then::Never) };
+        let listed = file.digest(tag);
+        if listed == Some(digest) && !tag_was_there {
+            return Ok(Then::TagRemoved);
         }
+        if listed == Some(digest) {
+            let mut then = then(case, version, file);
+            if let Then::Superseded(vote) = &mut then
+                && began == Began::AtFirst
+            {
+                vote.from = first_of_run(past, &versions, at, (tag, digest))?;
+            }
+            return Ok(then);
+        }
+        tag_was_there &= listed.is_some();
     }
     Ok(Then::Never)
 }
 
+/// When the first of the versions was seen that listed the same as the one at `at`, without a break.
+fn first_of_run(
+    past: &Past,
+    versions: &[&RoleVersion],
+    at: usize,
+    (tag, digest): (&str, Digest),
+) -> Result<Timestamp, Stop> {
+    let mut from = Timestamp::MAX;
+    for (at, version) in versions.iter().enumerate().skip(at) {
+        match read(past, versions, at)? {
+            Some(file) if file.digest(tag) == Some(digest) => from = from.min(version.first_seen),
+            _ => break,
+        }
+    }
+    Ok(from)
+}
+
 /// The tags under which any role that matters once listed the digest.
 pub(super) fn tags_once(case: &Case<'_>, past: &Past, digest: Digest) -> Result<Vec<String>, Stop> {
-    let mut tags = Vec::new();
+    // Beside what was removed, what `targets` still lists where `targets/releases` has the last word.
+    let mut tags: Vec<String> = case.tags_of(digest).into_iter().map(str::to_owned).collect();
     for role in case.listing_roles() {
         let versions = superseded(case, &role);
         for at in 0..versions.len() {
@@ -87,31 +132,60 @@ pub(super) fn tags_once(case: &Case<'_>, past: &Past, digest: Digest) -> Result<
     Ok(tags)
 }
 
-/// Who of the present keys of `targets` signed `digest` as `tag` in a version that was seen before `before`.
+/// Until when `role`, which lists `tag` now, did not list it. `None`: that is not known, or was never so.
+///
+/// That the record does not go further back says nothing: only a first version has nothing before it.
+pub(super) fn lacked_until(
+    case: &Case<'_>,
+    past: &Past,
+    role: &RoleName,
+    tag: &str,
+) -> Result<Option<Timestamp>, Stop> {
+    let versions = superseded(case, role);
+    for (at, version) in versions.iter().enumerate() {
+        match read(past, &versions, at)? {
+            Some(file) if file.digest(tag).is_some() => {}
+            Some(_) => return Ok(version.superseded),
+            None => return Ok(None),
+        }
+    }
+    let first = case.record.recent.iter().find(|version| version.role == *role && version.version == 1);
+    Ok(first.map(|version| version.first_seen))
+}
+
+/// That `targets` listed `digest` as `tag` in a version that was seen before `before` and was not superseded before
+/// `oldest`, signed by enough of its present keys.
 pub(super) fn listed_by_targets_before(
     case: &Case<'_>,
     past: &Past,
-    tag: &str,
-    digest: Digest,
+    (tag, digest): (&str, Digest),
     before: Timestamp,
-) -> Result<Option<Vec<RoleSigner>>, Stop> {
-    let name = RoleName::targets();
-    let Some(targets) = case.repository.role(&name) else { return Ok(None) };
-    let seen_before = |version: &RoleVersion| version.role == name && version.first_seen < before;
-    let is_current = |version: &RoleVersion| version.sha256 == targets.sha256();
-    if case.record.recent.iter().any(|version| seen_before(version) && is_current(version))
-        && let Lookup::Listed(entry) = targets.lookup(tag)
-        && entry.digest == digest
-    {
-        return Ok(Some(targets.signed_by().to_vec()));
+    oldest: Timestamp,
+) -> Result<Option<Vote>, Stop> {
+    let role = RoleName::targets();
+    let Some(targets) = case.repository.role(&role) else { return Ok(None) };
+    let vote = |version: &RoleVersion, signers: &[RoleSigner]| {
+        let until = version.superseded.map_or(before, |at| at.min(before));
+        let enough = signers.len() as u64 >= targets.threshold() && until >= oldest;
+        let vote = || Vote { role: role.clone(), from: version.first_seen, until, signers: signers.to_vec() };
+        enough.then(vote)
+    };
+    let seen_before = |version: &&RoleVersion| version.role == role && version.first_seen < before;
+    let is_current = |version: &&RoleVersion| version.sha256 == targets.sha256();
+    if let Some(current) = case.record.recent.iter().filter(seen_before).find(is_current) {
+        match targets.lookup(tag) {
+            Lookup::Listed(entry) if entry.digest == digest => return Ok(vote(current, targets.signed_by())),
+            Lookup::Listed(_) => {}
+            _ => return Ok(None),
+        }
     }
-    let versions: Vec<_> =
-        superseded(case, &name).into_iter().filter(|version| seen_before(version)).collect();
-    for at in 0..versions.len() {
-        let Some(file) = read(past, &versions, at)? else { continue };
-        if file.digest(tag) == Some(digest) {
-            let enough = file.signers().len() as u64 >= targets.threshold();
-            return Ok(enough.then(|| file.signers().to_vec()));
+    let versions: Vec<_> = superseded(case, &role).into_iter().filter(seen_before).collect();
+    for (at, version) in versions.iter().enumerate() {
+        match read(past, &versions, at)? {
+            Some(file) if file.digest(tag) == Some(digest) => return Ok(vote(version, file.signers())),
+            Some(file) if file.digest(tag).is_some() => {}
+            // The tag was removed in between, or nobody can tell.
+            _ => return Ok(None),
         }
     }
     Ok(None)
@@ -148,7 +222,10 @@ fn then(case: &Case<'_>, version: &RoleVersion, file: &HistoricTargets) -> Then 
     let threshold = case.repository.role(&version.role).map_or(u64::MAX, |role| role.threshold());
     let signers = file.signers().to_vec();
     match version.superseded {
-        Some(at) if signers.len() as u64 >= threshold => Then::Superseded { at, signers },
+        Some(until) if signers.len() as u64 >= threshold => {
+            let (role, from) = (version.role.clone(), version.first_seen);
+            Then::Superseded(Vote { role, from, until, signers })
+        }
         _ => Then::SignerRemoved,
     }
 }

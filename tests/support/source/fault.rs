@@ -15,6 +15,8 @@ pub enum Fault {
     Unreachable(&'static str),
     /// 401 unless this is shown.
     UnauthorizedUnless(Access),
+    /// 404 for whoever shows anything else: a server that hides what may not be read.
+    NotFoundUnless(Access),
     /// 401 whatever is shown.
     Unauthorized,
     /// An answer that is not what its headers say.
@@ -45,6 +47,8 @@ impl Fault {
             Self::Unreachable(message) => Some(Err(super::unreachable_because(message))),
             Self::UnauthorizedUnless(access) if access == shown => None,
             Self::UnauthorizedUnless(_) | Self::Unauthorized => unauthorized(),
+            Self::NotFoundUnless(access) if access == shown => None,
+            Self::NotFoundUnless(_) => Some(Ok(None)),
             Self::Invalid(message) => Some(Err(SourceError::Invalid { message: (*message).to_owned() })),
             Self::Bytes(bytes) => Some(Ok(Some(bytes.clone()))),
             Self::Delay(_) => None,
