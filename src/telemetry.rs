@@ -4,6 +4,9 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+/// What is logged unless `RUST_LOG` says otherwise. kube's own account of every retry would bury what tagseal says of it.
+const FILTER: &str = "warn,kube_client=off,kube_runtime=off,tagseal=info";
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
@@ -14,10 +17,9 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts logging for the process. `RUST_LOG` sets the filter; without it, `info` and above of tagseal and `warn`
-/// and above of its libraries. A second call does nothing.
+/// Starts logging for the process. `RUST_LOG` sets the filter. A second call does nothing.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tagseal=info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A subscriber that somebody else installed (a test, say) stays.
     let _ = match format {
