@@ -4,6 +4,7 @@
 
 mod admission;
 mod conformance;
+mod controller;
 mod crds;
 mod imports;
 mod limits;

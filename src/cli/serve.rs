@@ -29,6 +29,8 @@ use crate::webhook::{CertificateFiles, Limits, Readiness, ServingCertificate, ro
 /// How often the serving certificate and policy files are looked at. kubelet swaps a symlink, which leaves a watch of
 /// the old file blind; reading a few small files is cheap.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long policies wait for a config map or secret that one of them names. A hundred times what reading it takes.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long the API server may be silent on a connection that waits for it. Watches are renewed every 60 s, so that only
@@ -164,8 +166,11 @@ async fn in_cluster(
     let client = client(args).await?;
     let namespaces = Namespaces::new(client.clone(), clock.clone());
     parts.start("the watch of namespaces", namespaces.clone().watch());
-    let options =
-        PolicyWatchOptions { system_namespace: args.namespace.clone(), set: args.policy.set_options() };
+    let options = PolicyWatchOptions {
+        system_namespace: args.namespace.clone(),
+        set: args.policy.set_options(),
+        patience: PATIENCE,
+    };
     parts.start(
         "the watch of policies",
         PolicyWatch::new(client.clone(), options, snapshots, clock.clone()).run(),

@@ -38,6 +38,9 @@ pub struct PolicyWatchOptions {
     pub system_namespace: String,
     /// Unmatched images, and the servers that namespaced policies may name.
     pub set: SetOptions,
+    /// How long the set waits for an object that a policy names and that was never read. Then that policy is invalid, and
+    /// the others go on.
+    pub patience: Duration,
 }
 
 /// A set and the objects that it was compiled from, for status.
@@ -75,15 +78,16 @@ impl PolicyWatch {
     ) -> Self {
         let kinds = [PolicyKind::Cluster, PolicyKind::Namespaced]
             .map(|kind| events(client.clone(), kind, clock.clone()).boxed());
+        let references = References::new(client.clone(), clock.clone(), options.patience);
         Self {
             options,
             snapshots,
             published: watch::channel(None).0,
-            writer: StatusWriter::new(client.clone(), clock.clone()),
+            writer: StatusWriter::new(client, clock),
             events: futures::stream::select_all(kinds).boxed(),
             cluster: Mirror::default(),
             namespaced: Mirror::default(),
-            references: References::new(client, clock),
+            references,
             compiler: Compiler::default(),
             report: Report::default(),
         }

@@ -24,10 +24,6 @@ use super::trouble::{Failure, Subject};
 use crate::clock::SharedClock;
 use crate::policy::{LookupError, ObjectKind, ObjectRef, ReferencedObjects};
 
-/// How long the set of policies waits for an object that was never read. Then the policy that names it is broken, and the
-/// others go on.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// What a policy may know of an object: the entries of a config map, nothing of a secret. `None`: there is no such object.
 type Seen = Option<Entries>;
 type Entries = BTreeMap<String, Vec<u8>>;
@@ -47,6 +43,8 @@ pub(super) enum News {
 pub(super) struct References {
     client: Client,
     clock: SharedClock,
+    /// How long an object that was never read is waited for.
+    patience: Duration,
     changes: SelectAll<BoxStream<'static, Change>>,
     watches: BTreeMap<ObjectRef, Watch>,
 }
@@ -60,8 +58,8 @@ struct Watch {
 }
 
 impl References {
-    pub(super) fn new(client: Client, clock: SharedClock) -> Self {
-        Self { client, clock, changes: SelectAll::new(), watches: BTreeMap::new() }
+    pub(super) fn new(client: Client, clock: SharedClock, patience: Duration) -> Self {
+        Self { client, clock, patience, changes: SelectAll::new(), watches: BTreeMap::new() }
     }
 
     /// Watches exactly these from now on.
@@ -76,7 +74,7 @@ impl References {
         for key in wanted {
             if !self.watches.contains_key(key) {
                 let (abort, registration) = AbortHandle::new_pair();
-                let changes = select(self.changes_of(key), patience(key.clone()));
+                let changes = select(self.changes_of(key), patience(key.clone(), self.patience));
                 self.changes.push(Abortable::new(changes, registration).boxed());
                 let watch = Watch { abort, is_awaited: true, seen: None };
                 self.watches.insert(key.clone(), watch);
@@ -194,9 +192,9 @@ fn object_ref(kind: ObjectKind, namespace: &str, name: &str) -> ObjectRef {
 }
 
 /// Says when it has been waited for long enough.
-fn patience(key: ObjectRef) -> impl Stream<Item = Change> + Send {
-    futures::stream::once(async {
-        sleep(PATIENCE).await;
+fn patience(key: ObjectRef, patience: Duration) -> impl Stream<Item = Change> + Send {
+    futures::stream::once(async move {
+        sleep(patience).await;
         (key, News::PatienceOver)
     })
 }

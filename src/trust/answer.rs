@@ -1,13 +1,13 @@
 //! Answering one question: what suffices, what must be fetched first, and for how long to wait (design §4 "Cache").
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout_at;
 
 use super::core::{Core, Waited};
 use super::entries::Full;
-use super::entry::{Entry, Recorded, Served, Vouched};
+use super::entry::{Entry, Recorded, Served, Trouble, Vouched};
 use super::error::Refusal;
 use super::flight::{FlightKey, Ticket};
 use super::grant::{Accessor, RENEW_AFTER};
@@ -16,7 +16,7 @@ use super::moment::Moment;
 use super::resolution::{Case, Judgement, Past, SignedDigest, judge, roles_of};
 use super::resolver::{Question, Resolved};
 use super::warnings;
-use crate::policy::Reason;
+use crate::policy::{CredentialsSource, Reason};
 use crate::tuf::RoleName;
 
 /// So many refreshes one question may cause or wait for.
@@ -30,7 +30,8 @@ pub(super) struct Asking<'a> {
     core: &'a Arc<Core>,
     question: Question<'a>,
     entry: Arc<Entry>,
-    accessor: Accessor,
+    /// Made when it is first needed: answers from anonymous data do without.
+    accessor: OnceLock<Accessor>,
     roles: Vec<RoleName>,
     asked: Moment,
     refreshes: usize,
@@ -67,8 +68,8 @@ impl<'a> Asking<'a> {
             .entry(&demand.server, &demand.gun, &demand.anchors, asked)
             .map_err(|Full| full(&question))?;
         entry.touch(&demand.freshness, asked.wall);
-        let accessor = Accessor::new(&demand.credentials, question.grant, question.image.registry());
         let roles = roles_of(demand);
+        let accessor = OnceLock::new();
         Ok(Self { core, question, entry, accessor, roles, asked, refreshes: 0, old_because: None })
     }
 
@@ -90,7 +91,7 @@ impl<'a> Asking<'a> {
                     return Ok(self.resolved(&served, signed, warnings));
                 }
                 Judgement::NeedsPast(files) => {
-                    let read = self.core.past_files(&self.entry, &self.accessor, &served, &files);
+                    let read = self.core.past_files(&self.entry, self.accessor(), &served, &files);
                     let read = timeout_at(self.question.deadline, read).await;
                     past.extend(read.map_err(|_| self.too_late())?);
                     past_of = Some(served);
@@ -147,9 +148,9 @@ impl<'a> Asking<'a> {
             return something;
         }
         let freshness = &self.question.demand.freshness;
-        let granted = match self.accessor.needs_grant() {
-            true => self.entry.grants.at(&self.accessor).map(|at| now.duration_since(at)),
-            false => Some(SignedDuration::ZERO),
+        let granted = match self.question.demand.credentials {
+            CredentialsSource::Anonymous => Some(SignedDuration::ZERO),
+            _ => self.entry.grants.at(self.accessor()).map(|at| now.duration_since(at)),
         };
         let Some(granted) = granted.filter(|age| *age <= freshness.max_staleness) else { return something };
         let Some(vouched) = served.vouched.map(|vouched| vouched.at()) else { return Old(None) };
@@ -182,7 +183,10 @@ impl<'a> Asking<'a> {
     async fn revalidates(&mut self, vouched: Option<Timestamp>, now: Timestamp) -> Result<bool, Refusal> {
         let revalidate_after = self.question.demand.freshness.revalidate_after;
         let trouble = self.entry.trouble.load_full();
-        if let Some(trouble) = trouble.filter(|t| is_recent(t.last, now, revalidate_after)) {
+        let concerns_us =
+            |trouble: &Trouble| trouble.role.as_ref().is_none_or(|role| self.roles.contains(role));
+        let trouble = trouble.filter(|t| concerns_us(t) && is_recent(t.last, now, revalidate_after));
+        if let Some(trouble) = trouble {
             // The server failed since it was due: its silence costs freshness, not the admission's time.
             self.core.refresh_behind(&self.entry, &self.ticket());
             self.old_because =
@@ -232,15 +236,22 @@ impl<'a> Asking<'a> {
         Ok(self.core.refresh(&self.entry, ticket, self.question.deadline, patience).await)
     }
 
+    fn accessor(&self) -> &Accessor {
+        let Question { demand, grant, image, .. } = self.question;
+        self.accessor.get_or_init(|| {
+            Accessor::new(&demand.credentials, grant, image.registry(), &demand.server.token_realms)
+        })
+    }
+
     fn ticket(&self) -> Ticket {
         let pin = !(self.question.dry_run && self.entry.is_first_use());
-        let key = FlightKey { accessor: self.accessor.clone(), pin };
+        let key = FlightKey { accessor: self.accessor().clone(), pin };
         Ticket { key, roles: self.roles.clone(), not_before: None }
     }
 
     /// Whether a failed refresh ended the caller's own grant.
     fn is_ended(&self, refusal: &Refusal) -> bool {
-        refusal.reason() == Reason::Unauthorized && self.accessor.is_tenant()
+        refusal.reason() == Reason::Unauthorized && self.accessor().is_tenant()
     }
 
     fn resolved(&self, served: &Served, signed: SignedDigest, mut warnings: Vec<String>) -> Resolved {

@@ -47,7 +47,7 @@ impl Core {
         };
         let pinned = !entry.is_first_use() || recorded.record.pin.is_some();
         entry.recorded.store(Some(recorded));
-        let granted = Granted { at: fetched.sent.wall, access: fetched.access.clone() };
+        let granted = Granted { at: fetched.sent.wall, access: Some(fetched.access.clone()) };
         entry.grants.put(plan.accessor, granted);
         let vouched = Some(Vouched::Here(fetched.sent));
         entry.install(Served { repository, vouched, pinned }, fetched.known.as_ref());

@@ -153,7 +153,7 @@ impl Core {
     }
 
     /// Takes note of how a refresh ended: for conditions and logs, and for the grant that it was made with.
-    fn note_landing(&self, entry: &Entry, key: &FlightKey, landing: &Landing) {
+    fn note_landing(&self, entry: &Entry, key: &FlightKey, landing: &Landing, role: Option<&RoleName>) {
         let refusal = match landing {
             Ok(()) => {
                 if let Some(trouble) = entry.trouble.swap(None) {
@@ -176,7 +176,8 @@ impl Core {
                 "trust data could not be refreshed: {}", refusal.message());
         }
         let since = before.map_or(now, |before| before.since);
-        entry.trouble.store(Some(Arc::new(Trouble { refusal: refusal.clone(), since, last: now })));
+        let (refusal, role) = (refusal.clone(), role.cloned());
+        entry.trouble.store(Some(Arc::new(Trouble { refusal, role, since, last: now })));
     }
 
     /// Drops memory and disk of a repository.
@@ -203,7 +204,7 @@ impl Flying {
             Ok(()) => (Ok(()), None),
             Err(Crash { refusal, role }) => (Err(refusal), role),
         };
-        self.core.note_landing(&self.entry, &self.key, &landing);
+        self.core.note_landing(&self.entry, &self.key, &landing, role.as_ref());
         let mut flights = self.entry.flights.lock().unwrap_or_else(PoisonError::into_inner);
         flights.land(&self.key, &landing, role, self.core.moment());
         landing

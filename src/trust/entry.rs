@@ -81,6 +81,8 @@ impl Vouched {
 #[derive(Debug, Clone)]
 pub(super) struct Trouble {
     pub(super) refusal: Refusal,
+    /// The delegation that it is about, where it is about one.
+    pub(super) role: Option<RoleName>,
     pub(super) since: Timestamp,
     pub(super) last: Timestamp,
 }

@@ -28,7 +28,8 @@ pub(super) type Landing = Result<(), Refusal>;
 pub(super) struct Flights {
     flying: HashMap<FlightKey, Flight>,
     failures: HashMap<FlightKey, Failure>,
-    last_start: Option<Moment>,
+    /// When the last ones started, as long as that matters.
+    started: HashMap<FlightKey, Moment>,
 }
 
 /// Whose refresh: credentials are never mixed, nor what may be pinned with what may not.
@@ -100,14 +101,15 @@ impl Flights {
         {
             return Boarding::Failed(failure.refusal.clone());
         }
-        let wait = self.last_start.and_then(|start| start.remaining(FORCED_APART, &now));
+        let wait = self.started.get(&ticket.key).and_then(|start| start.remaining(FORCED_APART, &now));
         if let Some(wait) = wait.filter(|_| ticket.not_before.is_some()) {
             return Boarding::After(wait);
         }
         let (sender, landing) = watch::channel(None);
         let flight = Flight { started: now, roles: ticket.roles.clone(), landing: landing.clone() };
         self.flying.insert(ticket.key.clone(), flight);
-        self.last_start = Some(now);
+        self.started.retain(|_, start| start.remaining(FORCED_APART, &now).is_some());
+        self.started.insert(ticket.key.clone(), now);
         Boarding::Start(sender, landing)
     }
 

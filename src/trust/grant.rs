@@ -20,6 +20,8 @@ pub(super) struct Accessor {
     pub(super) who: Who,
     /// The registry's host, whose token realm may see the credentials too.
     pub(super) registry: String,
+    /// Other hosts that the policy lets see them: one policy's word is not another's.
+    pub(super) token_realms: Vec<String>,
 }
 
 /// What a grant is keyed by.
@@ -39,7 +41,12 @@ pub(super) enum Who {
 }
 
 impl Accessor {
-    pub(super) fn new(source: &CredentialsSource, grant: &Grant, registry: &str) -> Self {
+    pub(super) fn new(
+        source: &CredentialsSource,
+        grant: &Grant,
+        registry: &str,
+        token_realms: &[String],
+    ) -> Self {
         let who = match source {
             CredentialsSource::Anonymous => Who::Anybody,
             CredentialsSource::Secret { namespace, name } => {
@@ -47,16 +54,12 @@ impl Accessor {
             }
             CredentialsSource::ImagePullSecrets => Who::Pod(grant.clone()),
         };
-        Self { who, registry: registry.to_owned() }
+        Self { who, registry: registry.to_owned(), token_realms: token_realms.to_vec() }
     }
 
     /// Whether the server's refusal ends the grant at once: it is about the tenant, not about tagseal's own access.
     pub(super) fn is_tenant(&self) -> bool {
         matches!(self.who, Who::Pod(_))
-    }
-
-    pub(super) fn needs_grant(&self) -> bool {
-        self.who != Who::Anybody
     }
 
     /// The source and the grant that credentials are asked for with.
@@ -78,7 +81,7 @@ pub(super) struct Granted {
     /// When it was last shown.
     pub(super) at: Timestamp,
     /// What was shown to the server. Tried first the next time; never written down.
-    pub(super) access: Access,
+    pub(super) access: Option<Access>,
 }
 
 /// The grants of one repository.
@@ -93,7 +96,7 @@ impl Grants {
 
     pub(super) fn access(&self, accessor: &Accessor) -> Option<Access> {
         let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        grants.get(accessor).map(|granted| granted.access.clone())
+        grants.get(accessor)?.access.clone()
     }
 
     pub(super) fn put(&self, accessor: &Accessor, granted: Granted) {

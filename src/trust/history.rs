@@ -7,13 +7,13 @@ use bytes::Bytes;
 use futures::future::join_all;
 
 use super::core::Core;
-use super::driver::Line;
 use super::entry::{Entry, Served};
 use super::error::Refusal;
 use super::fault;
 use super::grant::Accessor;
+use super::refresh::server_for;
 use super::resolution::PastFile;
-use super::source::Access;
+use super::source::SourceError;
 use crate::digest::Digest;
 use crate::tuf::{Fetch, FileName, RoleName, Selector};
 
@@ -99,22 +99,21 @@ impl Core {
         role: &RoleName,
         sha256: Digest,
     ) -> Result<Option<Bytes>, Refusal> {
-        let access = entry.grants.access(accessor).unwrap_or(Access::Anonymous);
-        let line = Line {
-            source: &*self.source,
-            server: &entry.key.server,
-            gun: &entry.key.gun,
-            registry: &accessor.registry,
-            access: &access,
-            known: true,
-            timeout: self.config.request_timeout,
-        };
         let file = FileName { role: role.clone(), selector: Selector::Hash(sha256) };
         let fetch = Fetch { file, max_bytes: MAX_BYTES };
-        match line.fetch(&fetch).await {
-            // Another file than was asked for is as good as none.
-            Ok(came) => Ok(came.filter(|bytes| Digest::of(bytes) == sha256)),
-            Err(cause) => Err(fault::source(&cause, &fetch.file, &entry.state_key)),
+        let server = server_for(entry, accessor);
+        let mut refused = None;
+        for access in self.accesses(entry, accessor).await? {
+            match self.line(entry, &server, accessor, &access, true).fetch(&fetch).await {
+                // Another file than was asked for is as good as none.
+                Ok(came) => return Ok(came.filter(|bytes| Digest::of(bytes) == sha256)),
+                Err(cause @ SourceError::Unauthorized { .. }) => refused = Some(cause),
+                Err(cause) => return Err(fault::source(&cause, &fetch.file, &entry.state_key)),
+            }
+        }
+        match refused {
+            Some(cause) => Err(fault::source(&cause, &fetch.file, &entry.state_key)),
+            None => Ok(None),
         }
     }
 }

@@ -12,7 +12,6 @@ use super::entry::{Entry, Recorded, Served, Vouched};
 use super::error::Refusal;
 use super::fault::{self, Causes};
 use super::grant::Granted;
-use super::source::Access;
 use crate::tuf::{TufError, Update, UpdateInput};
 
 /// Unverified files of a repository.
@@ -42,7 +41,7 @@ impl Core {
         let at_hand = self.at_hand(entry).await;
         let Some(served) = self.verify_at_hand(entry, &recorded, &at_hand)? else { return Ok(()) };
         for (accessor, at) in at_hand.note.into_iter().flat_map(|note| note.grants) {
-            entry.grants.put(&accessor, Granted { at, access: Access::Anonymous });
+            entry.grants.put(&accessor, Granted { at, access: None });
         }
         entry.install(served, None);
         Ok(())

@@ -17,11 +17,11 @@ use super::recall::AtHand;
 use super::source::Access;
 use super::state::RootPin;
 use crate::digest::Digest;
-use crate::policy::Reason;
+use crate::policy::{Reason, TrustServer};
 use crate::tuf::{Fetch, FileName, RoleName, Selector, Update, UpdateInput, Updated};
 
 /// How often a refresh starts anew because another replica pinned first.
-const MAX_RACES: usize = 4;
+pub(super) const MAX_RACES: usize = 4;
 
 /// How many delegations that nobody waits for may fail one refresh before it fails as a whole.
 const MAX_DROPPED: usize = 4;
@@ -89,14 +89,7 @@ impl Core {
                 return Ok(());
             }
         }
-        Err(Refusal::unavailable(
-            Reason::StateUnavailable,
-            format!(
-                "{}: the first-use pin was changed again and again by others; try again",
-                entry.state_key.gun
-            ),
-        )
-        .into())
+        Err(too_many_races(entry).into())
     }
 
     /// Fetches and verifies, with each of the credentials in turn.
@@ -114,16 +107,9 @@ impl Core {
             None => self.at_hand(entry).await,
         };
         let mut refused = None;
+        let server = server_for(entry, plan.accessor);
         for access in self.accesses(entry, plan.accessor).await? {
-            let line = Line {
-                source: &*self.source,
-                server: &entry.key.server,
-                gun: &entry.key.gun,
-                registry: &plan.accessor.registry,
-                access: &access,
-                known: is_known,
-                timeout: self.config.request_timeout,
-            };
+            let line = self.line(entry, &server, plan.accessor, &access, is_known);
             let attempt = Attempt {
                 core: self,
                 entry,
@@ -145,8 +131,21 @@ impl Core {
         Err(refused.unwrap_or_else(|| no_credentials(entry, "there are none to try").into()))
     }
 
+    /// The way to a repository with these credentials.
+    pub(super) fn line<'a>(
+        &'a self,
+        entry: &'a Entry,
+        server: &'a Arc<TrustServer>,
+        accessor: &'a Accessor,
+        access: &'a Access,
+        known: bool,
+    ) -> Line<'a> {
+        let (gun, timeout) = (&entry.key.gun, self.config.request_timeout);
+        Line { source: &*self.source, server, gun, registry: &accessor.registry, access, known, timeout }
+    }
+
     /// What to show the server, in order. What it honoured the last time comes first.
-    async fn accesses(&self, entry: &Entry, accessor: &Accessor) -> Result<Vec<Access>, Crash> {
+    pub(super) async fn accesses(&self, entry: &Entry, accessor: &Accessor) -> Result<Vec<Access>, Refusal> {
         if accessor.who == Who::Anybody {
             return Ok(vec![Access::Anonymous]);
         }
@@ -161,8 +160,28 @@ impl Core {
     }
 }
 
+/// Others pinned again and again while we fetched.
+pub(super) fn too_many_races(entry: &Entry) -> Refusal {
+    Refusal::unavailable(
+        Reason::StateUnavailable,
+        format!(
+            "{}: the first-use pin was changed again and again by others; try again",
+            entry.state_key.gun
+        ),
+    )
+}
+
 fn is_about_access(refusal: &Refusal) -> bool {
     matches!(refusal.reason(), Reason::Unauthorized | Reason::RepositoryNotFound)
+}
+
+/// The server, with the token realms that the accessor's own policy allows: entries are shared, realms are not.
+pub(super) fn server_for(entry: &Entry, accessor: &Accessor) -> Arc<TrustServer> {
+    let server = &entry.key.server;
+    if server.token_realms == accessor.token_realms {
+        return Arc::clone(server);
+    }
+    Arc::new(TrustServer { token_realms: accessor.token_realms.clone(), ..TrustServer::clone(server) })
 }
 
 fn no_credentials(entry: &Entry, what: &str) -> Refusal {

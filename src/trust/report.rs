@@ -11,7 +11,7 @@ use super::entry::{Entry, Vouched};
 use super::error::Refusal;
 use super::fault;
 use super::grant::Accessor;
-use super::refresh::Plan;
+use super::refresh::{MAX_RACES, Plan, too_many_races};
 use super::source::Grant;
 use super::warnings;
 use crate::policy::{Demand, Reason};
@@ -71,9 +71,14 @@ impl Core {
 
     async fn report_on(&self, entry: &Arc<Entry>, question: ReportQuestion<'_>) -> Result<Report, Refusal> {
         self.recall(entry).await?;
-        let accessor = Accessor::new(&question.demand.credentials, question.grant, question.registry);
+        let accessor = Accessor::new(
+            &question.demand.credentials,
+            question.grant,
+            question.registry,
+            &question.demand.server.token_realms,
+        );
         let plan = Plan { accessor: &accessor, wanted: None, needed: &[], fall_back: true };
-        loop {
+        for _ in 0..MAX_RACES {
             let fetched = self.fetch(entry, &plan).await.map_err(|crash| crash.refusal)?;
             let repository = Arc::clone(&fetched.updated.repository);
             let now = self.clock.now();
@@ -91,6 +96,7 @@ impl Core {
                 return Ok(report);
             }
         }
+        Err(too_many_races(entry))
     }
 
     /// Our own disk serves within `maxStaleness`; a seed, whose age nobody knows, until it expires.

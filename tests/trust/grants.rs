@@ -1,10 +1,21 @@
 //! Who may read what: one tenant cannot read, or poison, another's private repository.
 
-use tagseal::policy::{CredentialsSource, Reason};
-use tagseal::trust::{Access, Grant, Secret};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tagseal::image::ImageReference;
+use tagseal::policy::{CredentialsSource, Reason, TrustServer};
+use tagseal::trust::{
+    Access, BoxFuture, Grant, MetadataSource, Question, Resolver, ResolverConfig, Secret, SourceError,
+    SourceRequest,
+};
+use tokio::time::Instant;
 
 use super::world::{GUN, IMAGE, World, both, reason, sealed, web};
-use crate::support::{Fault, SERVER, TestRepository, demand, hours, image_digest, minutes, seconds};
+use crate::support::{
+    FakeSource, Fault, SERVER, TestRepository, demand, hours, image_digest, minutes, seconds,
+};
 
 fn grant(namespace: &str) -> Grant {
     Grant { namespace: namespace.to_owned(), service_account: "default".to_owned(), pull_secrets: vec![] }
@@ -120,6 +131,49 @@ async fn an_outage_ends_no_grant_but_no_new_one_is_made() {
     assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
     let unknown = world.resolve_as(&demand, IMAGE, &grant("blog")).await;
     assert_eq!(reason(&unknown), Reason::TrustServerUnreachable);
+}
+
+/// Records which token realms a request may use.
+#[derive(Debug)]
+struct Realms(FakeSource, Mutex<Vec<Vec<String>>>);
+
+impl MetadataSource for Realms {
+    fn fetch<'a>(&'a self, request: SourceRequest<'a>) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>> {
+        self.1.lock().unwrap().push(request.server.token_realms.clone());
+        self.0.fetch(request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t22_the_token_realms_of_one_policy_are_not_anothers_though_they_share_the_data() {
+    let (world, (mut repository, ..)) = (World::new(), web());
+    world.publish(&mut repository);
+    let source = Arc::new(Realms(world.source.clone(), Mutex::default()));
+    let resolver = Resolver::new(
+        ResolverConfig::default(),
+        source.clone(),
+        Arc::new(world.credentials.clone()),
+        Arc::new(world.state.clone()),
+        Arc::new(world.clock.clone()),
+    );
+    let shop = both(&repository).credentials(CredentialsSource::ImagePullSecrets).build();
+    let mut evil = shop.clone();
+    let realms = vec!["evil.example.com".to_owned()];
+    evil.server = Arc::new(TrustServer { token_realms: realms.clone(), ..TrustServer::clone(&evil.server) });
+    let ask = async |demand, who| {
+        let image = ImageReference::parse(IMAGE).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(9);
+        let question = Question { demand, image: &image, grant: &grant(who), deadline, dry_run: false };
+        assert_eq!(sealed(&resolver.resolve(question).await), image_digest("one"));
+        std::mem::take(&mut *source.1.lock().unwrap())
+    };
+    assert!(ask(&evil, "evil").await.iter().all(|seen| *seen == realms));
+    assert_eq!(ask(&shop, "shop").await, [Vec::<String>::new()], "one GET, for the grant alone");
+    assert_eq!(
+        ask(&shop, "evil").await,
+        [Vec::<String>::new()],
+        "nor is a grant by one policy's realms another's"
+    );
 }
 
 #[tokio::test(start_paused = true)]

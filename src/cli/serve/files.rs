@@ -122,3 +122,6 @@ impl PolicyFolder {
         Ok(policies)
     }
 }
+
+#[cfg(test)]
+mod tests;

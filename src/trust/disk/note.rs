@@ -26,6 +26,7 @@ struct Document {
 #[serde(rename_all = "camelCase")]
 struct GrantEntry {
     registry: String,
+    token_realms: Vec<String>,
     at: Timestamp,
     #[serde(flatten)]
     who: WhoEntry,
@@ -51,7 +52,7 @@ impl Note {
                     Who::Pod(Grant { namespace, service_account, pull_secrets })
                 }
             };
-            (Accessor { who, registry: entry.registry }, entry.at)
+            (Accessor { who, registry: entry.registry, token_realms: entry.token_realms }, entry.at)
         });
         (document.format == FORMAT).then(|| Self { vouched: document.vouched, grants: grants.collect() })
     }
@@ -65,7 +66,8 @@ impl Note {
                     WhoEntry::Pod { namespace, service_account, pull_secrets }
                 }
             };
-            GrantEntry { registry: accessor.registry.clone(), at: *at, who }
+            let (registry, token_realms) = (accessor.registry.clone(), accessor.token_realms.clone());
+            GrantEntry { registry, token_realms, at: *at, who }
         });
         let document = Document { format: FORMAT, vouched: self.vouched, grants: grants.collect() };
         // Strings, integers and lists alone: it cannot fail.

@@ -23,7 +23,11 @@ fn note() -> Note {
         service_account: "default".to_owned(),
         pull_secrets: vec!["regcred".to_owned()],
     };
-    let accessor = |who| Accessor { who, registry: "registry.example.com".to_owned() };
+    let accessor = |who| Accessor {
+        who,
+        registry: "registry.example.com".to_owned(),
+        token_realms: vec!["auth.example.com".to_owned()],
+    };
     let at = "2026-11-21T12:00:00Z".parse().unwrap();
     let policy = Who::Policy { namespace: "tagseal".to_owned(), name: "notary".to_owned() };
     let grants = [Who::Pod(pod), policy, Who::Anybody].map(|who| (accessor(who), at));

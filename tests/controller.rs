@@ -1,0 +1,11 @@
+//! The controller against an API server in memory, which records every request and serves no other.
+
+mod api_server;
+mod in_flight;
+mod namespaces;
+mod outage;
+mod policies;
+mod pull_secrets;
+mod references;
+mod status;
+mod world;

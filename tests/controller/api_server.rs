@@ -1,0 +1,301 @@
+//! [`ApiServer`]: as much of kube-apiserver as the controller uses, in memory.
+
+mod request;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+use tower::Service;
+
+use self::request::{Asked, Verb};
+
+/// Resource, namespace (empty for cluster-scoped objects) and name.
+type Key = (String, String, String);
+
+/// Objects that are listed, watched, read and patched. Clones are one server.
+#[derive(Clone)]
+pub struct ApiServer(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Changes with every request.
+    served: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct State {
+    version: u64,
+    objects: BTreeMap<Key, Value>,
+    history: Vec<(u64, &'static str, Key, Value)>,
+    watches: Vec<(Asked, mpsc::UnboundedSender<io::Result<Bytes>>)>,
+    requests: Vec<String>,
+    faults: Vec<(String, Fault)>,
+    unexpected: Vec<String>,
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// An answer with this code and message.
+    Status(u16, &'static str),
+    /// No connection.
+    Refused,
+    /// A connection and no answer.
+    Silent,
+}
+
+impl ApiServer {
+    pub fn new() -> Self {
+        Self(Arc::new(Shared { state: Mutex::default(), served: watch::channel(0).0 }))
+    }
+
+    pub fn client(&self) -> kube::Client {
+        kube::Client::new(self.clone(), "default")
+    }
+
+    /// Creates or replaces an object; a status stays what it was unless there is one in `object`.
+    pub fn put(&self, resource: &str, object: Value) {
+        self.state().put(resource, object);
+    }
+
+    pub fn delete(&self, resource: &str, namespace: &str, name: &str) {
+        self.state().delete(&(resource.to_owned(), namespace.to_owned(), name.to_owned()));
+    }
+
+    /// Removes an object without telling anybody: the event is lost.
+    pub fn delete_in_silence(&self, resource: &str, namespace: &str, name: &str) {
+        let mut state = self.state();
+        state.objects.remove(&(resource.to_owned(), namespace.to_owned(), name.to_owned())).unwrap();
+        state.version += 1;
+    }
+
+    pub fn object(&self, resource: &str, namespace: &str, name: &str) -> Value {
+        let key = (resource.to_owned(), namespace.to_owned(), name.to_owned());
+        self.state().objects.get(&key).cloned().unwrap()
+    }
+
+    /// Requests that begin with `start` end like this from now on.
+    pub fn fail(&self, start: &str, fault: Fault) {
+        self.state().faults.push((start.to_owned(), fault));
+    }
+
+    /// Every fault is over.
+    pub fn heal(&self) {
+        self.state().faults.clear();
+    }
+
+    /// Every watch breaks off.
+    pub fn break_watches(&self) {
+        for (_, events) in self.state().watches.drain(..) {
+            let _ = events.send(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+    }
+
+    /// Sends a line to every watch of `resource`, whatever it is.
+    pub fn send(&self, resource: &str, line: &str) {
+        let state = self.state();
+        for (_, events) in state.watches.iter().filter(|(asked, _)| asked.resource == resource) {
+            let _ = events.send(Ok(Bytes::from(format!("{line}\n"))));
+        }
+    }
+
+    /// All requests, as `VERB resource [namespace/]name[/subresource] [selector]`.
+    pub fn requests(&self) -> Vec<String> {
+        self.state().requests.clone()
+    }
+
+    pub fn count(&self, start: &str) -> usize {
+        self.requests().iter().filter(|request| request.starts_with(start)).count()
+    }
+
+    /// Waits until as many requests that begin with `start` were served.
+    pub async fn served(&self, start: &str, count: usize) {
+        let mut served = self.0.served.subscribe();
+        let enough = served.wait_for(|_| self.count(start) >= count);
+        tokio::time::timeout(super::world::LIMIT, enough)
+            .await
+            .unwrap_or_else(|_| panic!("no {count} × {start:?} in {:#?}", self.requests()))
+            .unwrap();
+    }
+
+    /// What was asked for that this server does not know.
+    pub fn unexpected(&self) -> Vec<String> {
+        self.state().unexpected.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+
+    async fn answer(self, request: Request<kube::client::Body>) -> io::Result<Response<Body>> {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(Body::new(body), usize::MAX).await.unwrap();
+        let Some(asked) = Asked::read(&head) else {
+            self.state().unexpected.push(format!("{} {}", head.method, head.uri));
+            return Ok(status(500, "not a request that this server knows"));
+        };
+        let fault = {
+            let mut state = self.state();
+            let line = asked.to_string();
+            let fault = state.faults.iter().find(|(start, _)| line.starts_with(start.as_str()));
+            let fault = fault.map(|(_, fault)| fault.clone());
+            state.requests.push(line);
+            fault
+        };
+        let answer = match fault {
+            None => Ok(self.state().serve(asked, &body)),
+            Some(Fault::Status(code, message)) => Ok(status(code, message)),
+            Some(Fault::Refused) => {
+                Err(io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused"))
+            }
+            Some(Fault::Silent) => {
+                self.0.served.send_modify(|served| *served += 1);
+                std::future::pending().await
+            }
+        };
+        self.0.served.send_modify(|served| *served += 1);
+        answer
+    }
+}
+
+impl Service<Request<kube::client::Body>> for ApiServer {
+    type Response = Response<Body>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Response<Body>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<kube::client::Body>) -> Self::Future {
+        Box::pin(self.clone().answer(request))
+    }
+}
+
+impl State {
+    fn put(&mut self, resource: &str, mut object: Value) {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let key = (resource.to_owned(), text("namespace"), text("name"));
+        let before = self.objects.get(&key);
+        let generation = before.map_or(1, |before| {
+            let changed = i64::from(before["spec"] != object["spec"]);
+            before["metadata"]["generation"].as_i64().unwrap() + changed
+        });
+        if object.get("status").is_none()
+            && let Some(status) = before.and_then(|before| before.get("status"))
+        {
+            object["status"] = status.clone();
+        }
+        let event = if before.is_some() { "MODIFIED" } else { "ADDED" };
+        object["metadata"]["generation"] = json!(generation);
+        self.store(event, key, object);
+    }
+
+    fn store(&mut self, event: &'static str, key: Key, mut object: Value) {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(key.clone(), object.clone());
+        self.tell(event, key, object);
+    }
+
+    fn delete(&mut self, key: &Key) {
+        let mut object = self.objects.remove(key).unwrap();
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.tell("DELETED", key.clone(), object);
+    }
+
+    fn tell(&mut self, event: &'static str, key: Key, object: Value) {
+        for (asked, events) in &self.watches {
+            if asked.is_about(&key) {
+                let _ = events.send(Ok(line(event, asked.shown(&key.0, object.clone()))));
+            }
+        }
+        self.history.push((self.version, event, key, object));
+    }
+
+    fn serve(&mut self, asked: Asked, body: &Bytes) -> Response<Body> {
+        match asked.verb {
+            Verb::List => {
+                let items = self.objects.iter().filter(|(key, _)| asked.is_about(key));
+                let items: Vec<_> = items.map(|(key, item)| asked.shown(&key.0, item.clone())).collect();
+                let list = json!({
+                    "apiVersion": "v1", "kind": "List",
+                    "metadata": {"resourceVersion": self.version.to_string()}, "items": items
+                });
+                json_response(200, &list)
+            }
+            Verb::Watch => self.watch(asked),
+            Verb::Get => match self.objects.get(&asked.key()) {
+                Some(object) => json_response(200, &asked.shown(&asked.resource, object.clone())),
+                None => status(404, "not found"),
+            },
+            Verb::Apply => self.apply(&asked, body),
+        }
+    }
+
+    fn watch(&mut self, asked: Asked) -> Response<Body> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        for (_, event, key, object) in self.history.iter().filter(|(version, ..)| *version > asked.after) {
+            if asked.is_about(key) {
+                let _ = sender.send(Ok(line(event, asked.shown(&key.0, object.clone()))));
+            }
+        }
+        self.watches.push((asked, sender));
+        let events = futures::stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|event| (event, receiver))
+        });
+        Response::new(Body::from_stream(events))
+    }
+
+    /// Server-side apply of `status.conditions` (a map by type) and `status.observedGeneration`, which is all that is applied.
+    fn apply(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let key = asked.key();
+        let Some(before) = self.objects.get(&key) else { return status(404, "not found") };
+        let applied: Value = serde_json::from_slice(body).unwrap();
+        assert_eq!(applied["apiVersion"], "tagseal.dev/v1alpha1");
+        let mut object = before.clone();
+        let mut conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        for condition in applied["status"]["conditions"].as_array().unwrap() {
+            conditions.retain(|before| before["type"] != condition["type"]);
+            conditions.push(condition.clone());
+        }
+        object["status"]["conditions"] = json!(conditions);
+        object["status"]["observedGeneration"] = applied["status"]["observedGeneration"].clone();
+        if object != *before {
+            self.store("MODIFIED", key.clone(), object);
+        }
+        json_response(200, &self.objects[&key])
+    }
+}
+
+fn line(event: &str, object: Value) -> Bytes {
+    Bytes::from(format!("{}\n", json!({"type": event, "object": object})))
+}
+
+fn json_response(code: u16, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::from_u16(code).unwrap();
+    response
+}
+
+fn status(code: u16, message: &str) -> Response<Body> {
+    let reason = match code {
+        403 => "Forbidden",
+        404 => "NotFound",
+        409 => "Conflict",
+        _ => "InternalError",
+    };
+    let status = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "message": message, "reason": reason, "code": code
+    });
+    json_response(code, &status)
+}

@@ -1,0 +1,143 @@
+//! [`Asked`]: what a request of a Kubernetes client asks for.
+
+use std::fmt;
+
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{Method, request::Parts};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::Key;
+
+const RESOURCES: &[&str] =
+    &["clustertrustpolicies", "trustpolicies", "namespaces", "configmaps", "secrets", "serviceaccounts"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    List,
+    Watch,
+    Get,
+    /// Server-side apply of the status, by tagseal, with force.
+    Apply,
+}
+
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub verb: Verb,
+    pub resource: String,
+    /// The version after which events are wanted.
+    pub after: u64,
+    namespace: String,
+    name: Option<String>,
+    /// The one name that is selected.
+    selected: Option<String>,
+    metadata_only: bool,
+}
+
+impl Asked {
+    /// `None` for a request that the controller has no business to make.
+    pub fn read(head: &Parts) -> Option<Self> {
+        let path = head.uri.path();
+        let path =
+            path.strip_prefix("/api/v1/").or_else(|| path.strip_prefix("/apis/tagseal.dev/v1alpha1/"))?;
+        let mut segments: Vec<&str> = path.split('/').collect();
+        let namespace = if segments.len() > 2 && segments[0] == "namespaces" {
+            let namespace = segments[1].to_owned();
+            segments.drain(..2);
+            namespace
+        } else {
+            String::new()
+        };
+        let (resource, name, subresource) = match segments[..] {
+            [resource] => (resource, None, None),
+            [resource, name] => (resource, Some(name.to_owned()), None),
+            [resource, name, subresource] => (resource, Some(name.to_owned()), Some(subresource)),
+            _ => return None,
+        };
+        let query: Vec<(String, String)> =
+            form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let parameter =
+            |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let verb = match (&head.method, &name, subresource) {
+            (&Method::GET, None, None) if parameter("watch") == Some("true") => Verb::Watch,
+            (&Method::GET, None, None) => Verb::List,
+            (&Method::GET, Some(_), None) => Verb::Get,
+            (&Method::PATCH, Some(_), Some("status"))
+                if header(CONTENT_TYPE) == "application/apply-patch+yaml"
+                    && parameter("fieldManager") == Some("tagseal")
+                    && parameter("force") == Some("true") =>
+            {
+                Verb::Apply
+            }
+            _ => return None,
+        };
+        RESOURCES.contains(&resource).then_some(())?;
+        let selected = parameter("fieldSelector").map(|selector| {
+            selector.strip_prefix("metadata.name=").expect("a selector of one name").to_owned()
+        });
+        Some(Self {
+            verb,
+            resource: resource.to_owned(),
+            after: parameter("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or_default(),
+            namespace,
+            name,
+            selected,
+            metadata_only: header(ACCEPT).contains("as=PartialObjectMetadata"),
+        })
+    }
+
+    pub fn key(&self) -> Key {
+        (self.resource.clone(), self.namespace.clone(), self.name.clone().unwrap_or_default())
+    }
+
+    pub fn is_about(&self, (resource, namespace, name): &Key) -> bool {
+        *resource == self.resource
+            && (self.namespace.is_empty() || *namespace == self.namespace)
+            && self.selected.as_ref().is_none_or(|selected| selected == name)
+    }
+
+    /// The object as it was asked for.
+    pub fn shown(&self, resource: &str, mut object: Value) -> Value {
+        if self.metadata_only {
+            return json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"]
+            });
+        }
+        // A list of built-in objects says neither kind nor version of each.
+        if self.verb == Verb::List && !resource.ends_with("policies") {
+            let fields = object.as_object_mut().unwrap();
+            fields.remove("kind");
+            fields.remove("apiVersion");
+        }
+        object
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.verb {
+            Verb::List => "LIST",
+            Verb::Watch => "WATCH",
+            Verb::Get => "GET",
+            Verb::Apply => "APPLY",
+        };
+        write!(f, "{verb} {}", self.resource)?;
+        if self.metadata_only {
+            f.write_str("(metadata)")?;
+        }
+        let place =
+            [Some(self.namespace.as_str()).filter(|namespace| !namespace.is_empty()), self.name.as_deref()];
+        let place = place.into_iter().flatten().collect::<Vec<_>>().join("/");
+        if !place.is_empty() {
+            write!(f, " {place}")?;
+        }
+        if self.verb == Verb::Apply {
+            f.write_str("/status")?;
+        }
+        match &self.selected {
+            Some(name) => write!(f, " name={name}"),
+            None => Ok(()),
+        }
+    }
+}

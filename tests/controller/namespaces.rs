@@ -1,0 +1,81 @@
+//! Labels of namespaces.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tagseal::clock::ManualClock;
+use tagseal::controller::Namespaces;
+use tagseal::policy::NamespaceLabels as _;
+
+use super::api_server::{ApiServer, Fault};
+use super::world::{LIMIT, now};
+
+fn namespace(name: &str, env: &str) -> Value {
+    json!({"metadata": {"name": name, "labels": {"env": env}}, "spec": {"finalizers": ["kubernetes"]}})
+}
+
+fn namespaces(server: &ApiServer) -> Namespaces {
+    Namespaces::new(server.client(), Arc::new(ManualClock::at(now())))
+}
+
+fn env(namespaces: &Namespaces, name: &str) -> Option<String> {
+    namespaces.cached(name).map(|labels| labels.get("env").cloned().unwrap_or_default())
+}
+
+/// Until `name` has this label in memory.
+async fn shows(namespaces: &Namespaces, name: &str, wanted: Option<&str>) {
+    let seen = async {
+        while env(namespaces, name).as_deref() != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    let seen = tokio::time::timeout(LIMIT, seen).await;
+    seen.unwrap_or_else(|_| panic!("{name} is {:?}, not {wanted:?}", env(namespaces, name)));
+}
+
+#[tokio::test]
+async fn labels_are_followed_and_only_metadata_is_read() {
+    let server = ApiServer::new();
+    server.put("namespaces", namespace("shop", "production"));
+    let namespaces = namespaces(&server);
+    let watch = tokio::spawn(namespaces.clone().watch());
+    shows(&namespaces, "shop", Some("production")).await;
+    server.put("namespaces", namespace("shop", "test"));
+    shows(&namespaces, "shop", Some("test")).await;
+    server.put("namespaces", namespace("new", "production"));
+    shows(&namespaces, "new", Some("production")).await;
+    server.delete("namespaces", "", "shop");
+    shows(&namespaces, "shop", None).await;
+    server.delete_in_silence("namespaces", "", "new");
+    server.break_watches();
+    shows(&namespaces, "new", None).await;
+    watch.abort();
+    assert!(server.requests().iter().all(|request| request.contains("namespaces(metadata)")));
+    assert_eq!(server.unexpected(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a19_a_namespace_that_the_watch_does_not_have_yet_is_read_live() {
+    let server = ApiServer::new();
+    server.fail("LIST namespaces", Fault::Status(403, "namespaces is forbidden"));
+    server.put("namespaces", namespace("shop", "production"));
+    let namespaces = namespaces(&server);
+    let watch = tokio::spawn(namespaces.clone().watch());
+    server.served("LIST namespaces", 2).await;
+    assert_eq!(namespaces.cached("shop"), None, "not as if it had no labels");
+    let labels = namespaces.read("shop").await.unwrap();
+    assert_eq!(labels["env"], "production");
+    assert_eq!(namespaces.cached("shop"), None, "nothing would tell when they change");
+    assert_eq!(server.count("GET namespaces(metadata) shop"), 1);
+    watch.abort();
+}
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_read_is_an_error_that_says_why() {
+    let server = ApiServer::new();
+    let namespaces = namespaces(&server);
+    assert_eq!(namespaces.read("gone").await.unwrap_err().message, "there is no such namespace");
+    server.fail("GET", Fault::Refused);
+    let message = namespaces.read("gone").await.unwrap_err().message;
+    assert!(message.contains("connection refused"), "{message}");
+}

@@ -1,0 +1,150 @@
+//! What the status of a policy says, and how often it is written.
+
+use serde_json::{Value, json};
+use tagseal::clock::Clock as _;
+
+use super::api_server::{ApiServer, Fault};
+use super::world::{World, cluster_policy, now, policy, with};
+
+fn ready(server: &ApiServer, name: &str) -> Value {
+    let object = server.object("clustertrustpolicies", "", name);
+    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.into_iter().find(|condition| condition["type"] == "Ready").unwrap_or_default()
+}
+
+fn broken(name: &str) -> Value {
+    with(cluster_policy(name, "registry.example.com/shop/**"), "/spec/roots/0/keyID", json!("5f"))
+}
+
+#[tokio::test]
+async fn a_status_is_written_once_and_says_which_generation_it_is_about() {
+    let server = ApiServer::new();
+    server.put("clustertrustpolicies", cluster_policy("a", "registry.example.com/shop/**"));
+    let _world = World::start(&server);
+    server.served("APPLY clustertrustpolicies a/status", 1).await;
+    assert_eq!(
+        server.object("clustertrustpolicies", "", "a")["status"],
+        json!({
+            "conditions": [{
+                "type": "Ready", "status": "True", "reason": "Compiled", "message": "the policy compiled",
+                "lastTransitionTime": "2026-03-01T12:00:00Z", "observedGeneration": 1
+            }],
+            "observedGeneration": 1
+        })
+    );
+    server.put("trustpolicies", policy("shop", "b", "registry.example.com/shop/**"));
+    server.served("APPLY trustpolicies shop/b/status", 1).await;
+    server.put("clustertrustpolicies", cluster_policy("c", "registry.example.com/shop/**"));
+    server.served("APPLY clustertrustpolicies c/status", 1).await;
+    assert_eq!(server.count("APPLY"), 3, "{:#?}", server.requests());
+}
+
+#[tokio::test]
+async fn a_status_that_stands_already_is_not_written_by_another_replica() {
+    let server = ApiServer::new();
+    server.put("clustertrustpolicies", cluster_policy("a", "registry.example.com/shop/**"));
+    let first = World::start(&server);
+    server.served("APPLY clustertrustpolicies a/status", 1).await;
+    drop(first);
+    let _second = World::start(&server);
+    server.put("clustertrustpolicies", cluster_policy("b", "registry.example.com/shop/**"));
+    server.served("APPLY clustertrustpolicies b/status", 1).await;
+    assert_eq!(server.count("APPLY"), 2, "{:#?}", server.requests());
+}
+
+#[tokio::test]
+async fn p7_an_invalid_policy_says_what_is_wrong_and_since_when() {
+    let server = ApiServer::new();
+    server.put("clustertrustpolicies", broken("a"));
+    let world = World::start(&server);
+    server.served("APPLY", 1).await;
+    let condition = ready(&server, "a");
+    assert_eq!(condition["status"], "False");
+    assert_eq!(condition["reason"], "InvalidPolicy");
+    assert!(condition["message"].as_str().unwrap().starts_with("spec.roots[0].keyID: "), "{condition}");
+
+    // Wrong in another way: since the same time.
+    world.clock.set("2026-03-01T13:00:00Z".parse().unwrap());
+    server.put("clustertrustpolicies", with(broken("a"), "/spec/mutation", json!("Everywhere")));
+    server.served("APPLY", 2).await;
+    let condition = ready(&server, "a");
+    assert!(condition["message"].as_str().unwrap().contains("spec.mutation: "), "{condition}");
+    assert_eq!(condition["lastTransitionTime"], now().to_string());
+    assert_eq!(condition["observedGeneration"], 2);
+
+    server.put("clustertrustpolicies", cluster_policy("a", "registry.example.com/shop/**"));
+    server.served("APPLY", 3).await;
+    let condition = ready(&server, "a");
+    assert_eq!(condition["status"], "True");
+    assert_eq!(condition["lastTransitionTime"], world.clock.now().to_string());
+    assert_eq!(server.object("clustertrustpolicies", "", "a")["status"]["observedGeneration"], 3);
+}
+
+#[tokio::test]
+async fn conditions_of_others_are_left_alone_and_are_no_reason_to_write() {
+    let server = ApiServer::new();
+    let audited = json!({
+        "type": "Audited", "status": "True", "reason": "ByHand", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"
+    });
+    let object = cluster_policy("a", "registry.example.com/shop/**");
+    server.put("clustertrustpolicies", with(object, "/status", json!({"conditions": [audited]})));
+    let _world = World::start(&server);
+    server.served("APPLY", 1).await;
+    let object = server.object("clustertrustpolicies", "", "a");
+    let conditions = object["status"]["conditions"].as_array().unwrap();
+    assert_eq!(conditions.len(), 2);
+    assert_eq!(conditions[0], audited);
+
+    let mut changed = object.clone();
+    changed["status"]["conditions"][0]["message"] = json!("again");
+    server.put("clustertrustpolicies", changed);
+    server.put("clustertrustpolicies", cluster_policy("b", "registry.example.com/shop/**"));
+    server.served("APPLY clustertrustpolicies b/status", 1).await;
+    assert_eq!(server.count("APPLY"), 2, "{:#?}", server.requests());
+}
+
+#[tokio::test]
+async fn a_status_that_could_not_be_written_is_tried_again() {
+    for fault in [
+        Fault::Status(409, "the object has been modified"),
+        Fault::Status(403, "clustertrustpolicies/status is forbidden"),
+        Fault::Refused,
+    ] {
+        let server = ApiServer::new();
+        server.put("clustertrustpolicies", cluster_policy("a", "registry.example.com/shop/**"));
+        server.fail("APPLY", fault);
+        let _world = World::start(&server);
+        server.served("APPLY", 1).await;
+        server.heal();
+        server.served("APPLY", 2).await;
+        assert_eq!(ready(&server, "a")["status"], "True");
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_cannot_be_written_is_no_obstacle_to_decisions_or_to_other_statuses() {
+    let server = ApiServer::new();
+    for name in ["a", "b"] {
+        server.put("clustertrustpolicies", cluster_policy(name, "registry.example.com/shop/**"));
+    }
+    server.fail("APPLY clustertrustpolicies a", Fault::Status(422, "invalid"));
+    let mut world = World::start(&server);
+    world.policies(&[("ClusterTrustPolicy a", true), ("ClusterTrustPolicy b", true)]).await;
+    server.served("APPLY clustertrustpolicies b/status", 1).await;
+    assert_eq!(ready(&server, "b")["status"], "True");
+}
+
+#[tokio::test]
+async fn a_policy_that_is_gone_when_its_status_is_written_is_let_go() {
+    let server = ApiServer::new();
+    server.put("clustertrustpolicies", cluster_policy("a", "registry.example.com/shop/**"));
+    server.fail("APPLY clustertrustpolicies a", Fault::Status(404, "not found"));
+    let mut world = World::start(&server);
+    server.served("APPLY clustertrustpolicies a/status", 1).await;
+    server.delete("clustertrustpolicies", "", "a");
+    world.policies(&[]).await;
+    server.put("clustertrustpolicies", cluster_policy("b", "registry.example.com/shop/**"));
+    server.served("APPLY clustertrustpolicies b/status", 1).await;
+    assert_eq!(server.count("APPLY clustertrustpolicies a/status"), 1);
+}
