@@ -18,7 +18,8 @@ use tagseal::admission::review::Request;
 use tagseal::admission::sites::sites;
 use tracing_subscriber::EnvFilter;
 
-use self::world::{World, assert_sealed, image, sealed};
+use self::support::image_digest;
+use self::world::{World, assert_sealed, image};
 
 /// Tags of each role.
 const TAGS: usize = 50;
@@ -31,7 +32,7 @@ fn warm(criterion: &mut Criterion) {
         let world = World::new(1, 1, credentials);
         world.cache(0, TAGS);
         let mutate = review::pod_creation("shop", &[&image(0, 3), &image(0, 4)]);
-        let validate = review::pod_creation("shop", &[&sealed(0, 3), &sealed(0, 4)]);
+        let validate = review::pod_creation("shop", &[&sealed(&image(0, 3)), &sealed(&image(0, 4))]);
         for (hook, body, digests) in [(Hook::Mutate, mutate, 2), (Hook::Validate, validate, 0)] {
             assert_sealed(&world.answer(hook, &body), digests);
             assert_sealed(&world.block_on(noop::answer(hook, &body)), digests);
@@ -71,6 +72,11 @@ fn cached(criterion: &mut Criterion) {
     }
     group.finish();
     drop(guard);
+}
+
+/// The image with its digest.
+fn sealed(image: &str) -> String {
+    format!("{image}@{}", image_digest(image))
 }
 
 /// The log as `serve` writes it, into nothing.

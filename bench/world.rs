@@ -93,12 +93,6 @@ pub fn image(repository: usize, tag: usize) -> String {
     format!("{}:1.{tag}", name(repository))
 }
 
-/// The same with its digest.
-pub fn sealed(repository: usize, tag: usize) -> String {
-    let image = image(repository, tag);
-    format!("{image}@{}", image_digest(&image))
-}
-
 /// Whether an answer lets pass, and writes so many digests.
 pub fn assert_sealed(answer: &[u8], digests: usize) {
     let answer: serde_json::Value = serde_json::from_slice(answer).expect("JSON");
