@@ -1,24 +1,98 @@
-//! What one admission costs, part by part: reading the review and finding its images.
+//! What one admission costs, bytes in to bytes out, against a webhook that verifies nothing; and its parts.
 //!
 //! `cargo bench --bench admission`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a benchmark fails")]
 
+mod noop;
 mod review;
+#[path = "../tests/support/mod.rs"]
+mod support;
+mod world;
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tagseal::admission::Hook;
 use tagseal::admission::review::Request;
 use tagseal::admission::sites::sites;
+use tracing_subscriber::EnvFilter;
 
-const IMAGE: &str = "registry.example.com/shop/web:1.4";
+use self::support::image_digest;
+use self::world::{World, assert_sealed, image};
+
+/// Tags of each role.
+const TAGS: usize = 50;
+
+/// A warm admission of a pod with two containers of one repository, against no verification, with the default log: the
+/// limit is 1.3 (design §10).
+fn warm(criterion: &mut Criterion) {
+    let guard = tracing::subscriber::set_default(log());
+    for (name, credentials) in [("warm", false), ("warm-with-pull-secrets", true)] {
+        let world = World::new(1, 1, credentials);
+        world.cache(0, TAGS);
+        let mutate = review::pod_creation("shop", &[&image(0, 3), &image(0, 4)]);
+        let validate = review::pod_creation("shop", &[&sealed(&image(0, 3)), &sealed(&image(0, 4))]);
+        for (hook, body, digests) in [(Hook::Mutate, mutate, 2), (Hook::Validate, validate, 0)] {
+            assert_sealed(&world.answer(hook, &body), digests);
+            assert_sealed(&world.block_on(noop::answer(hook, &body)), digests);
+            let mut group = criterion.benchmark_group(format!("{name}/{}", hook.as_str()));
+            group.throughput(Throughput::Elements(1));
+            group.bench_function("no-op", |bencher| {
+                bencher.iter(|| world.block_on(noop::answer(hook, black_box(&body))));
+            });
+            group.bench_function("admission", |bencher| {
+                bencher.iter(|| world.answer(hook, black_box(&body)));
+            });
+            group.finish();
+        }
+    }
+    drop(guard);
+}
+
+/// The same with one repository in the cache and with a thousand; `all` asks for another one every time.
+fn cached(criterion: &mut Criterion) {
+    let guard = tracing::subscriber::set_default(log());
+    let mut group = criterion.benchmark_group("cached");
+    for repositories in [1, 1_000] {
+        let world = World::new(repositories, 1, false);
+        (0..repositories).for_each(|repository| world.cache(repository, TAGS));
+        let middle = repositories / 2;
+        let one = review::pod_creation("shop", &[&image(middle, 3), &image(middle, 4)]);
+        group.bench_function(BenchmarkId::new("one", repositories), |bencher| {
+            bencher.iter(|| world.answer(Hook::Mutate, black_box(&one)));
+        });
+        let all: Vec<_> = (0..repositories)
+            .map(|repository| review::pod_creation("shop", &[&image(repository, 3), &image(repository, 4)]))
+            .collect();
+        let mut next = all.iter().cycle();
+        group.bench_function(BenchmarkId::new("all", repositories), |bencher| {
+            bencher.iter(|| world.answer(Hook::Mutate, black_box(next.next().expect("one"))));
+        });
+    }
+    group.finish();
+    drop(guard);
+}
+
+/// The image with its digest.
+fn sealed(image: &str) -> String {
+    format!("{image}@{}", image_digest(image))
+}
+
+/// The log as `serve` writes it, into nothing.
+fn log() -> impl tracing::Subscriber + Send + Sync {
+    // As `telemetry::start` has it; the no-op logs under this crate's own name.
+    let filter = EnvFilter::new("warn,tagseal=info,admission=info");
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::sink);
+    lines.json().flatten_event(true).with_current_span(false).finish()
+}
 
 /// Reading a review and finding its image sites, beside what a generic decode of the same bytes costs.
 fn reading(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("reading");
-    for containers in [1, 3, 8] {
-        let body = review::pod_creation("shop", &vec![IMAGE; containers]);
+    for containers in [1, 2, 8] {
+        let image = image(0, 3);
+        let body = review::pod_creation("shop", &vec![&*image; containers]);
         assert_eq!(count_sites(&body), containers);
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_with_input(BenchmarkId::new("sites", containers), &body, |bencher, body| {
@@ -38,5 +112,5 @@ fn count_sites(body: &[u8]) -> usize {
     sites(pod).count()
 }
 
-criterion_group!(benches, reading);
+criterion_group!(benches, warm, cached, reading);
 criterion_main!(benches);

@@ -51,12 +51,19 @@ impl Digest {
 
     /// 64 lower-case hex digits, without a prefix.
     pub fn hex(&self) -> String {
+        self.with_hex(str::to_owned)
+    }
+
+    /// Shows `read` the 64 lower-case hex digits, without a prefix. Nothing is allocated: every admission writes many.
+    pub fn with_hex<T>(&self, read: impl FnOnce(&str) -> T) -> T {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.0
-            .iter()
-            .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
-            .map(char::from)
-            .collect()
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        // They are ASCII.
+        read(std::str::from_utf8(&hex).unwrap_or_default())
     }
 
     /// The 32 bytes.
@@ -87,7 +94,8 @@ impl FromStr for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        f.write_str("sha256:")?;
+        self.with_hex(|hex| f.write_str(hex))
     }
 }
 

@@ -1,5 +1,8 @@
 //! What stays of a decision: one log line, and the annotations of the audit log.
 
+use std::borrow::Cow;
+use std::fmt::{self, Display, Write as _};
+
 use super::judge::ImageVerdict;
 use super::review::Request;
 use super::text::{self, one_line};
@@ -35,8 +38,8 @@ impl Record {
         Self {
             decision,
             reason: verdict.headline().map(|denial| denial.reason().as_str()),
-            images: joined(images().map(|image| text::image(&image.image).into_owned())),
-            policies: joined(policies.into_iter().map(ToString::to_string)),
+            images: joined(images().map(|image| text::image(&image.image))),
+            policies: joined(policies),
             digests: joined(images().filter_map(digest)),
             signers: joined(images().flat_map(signers)),
             versions: joined(images().flat_map(versions)),
@@ -82,46 +85,44 @@ impl Record {
     }
 }
 
-fn joined(values: impl IntoIterator<Item = String>) -> String {
+/// The values with commas between them, as far as an annotation holds.
+fn joined(values: impl IntoIterator<Item = impl Display>) -> String {
     let mut text = String::new();
     for value in values {
-        if !text.is_empty() {
-            text.push_str(", ");
-        }
-        text.push_str(&value);
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{comma}{value}");
         if text.len() > VALUE {
             break;
         }
     }
     match one_line(&text, VALUE) {
-        std::borrow::Cow::Borrowed(same) if same.len() == text.len() => text,
+        Cow::Borrowed(same) if same.len() == text.len() => text,
         shown => shown.into_owned(),
     }
 }
 
-fn digest(image: &ImageVerdict) -> Option<String> {
-    Some(image.passed()?.signed()?.digest().to_string())
+fn digest(image: &ImageVerdict) -> Option<impl Display> {
+    Some(image.passed()?.signed()?.digest())
 }
 
 /// `targets/releases=KEYID+KEYID`
-fn signers(image: &ImageVerdict) -> Vec<String> {
+fn signers(image: &ImageVerdict) -> impl Iterator<Item = impl Display> {
     let signed = image.passed().and_then(|passed| passed.signed());
     let signers = signed.into_iter().flat_map(|signed| signed.signers());
-    signers
-        .map(|signer| {
-            let keys: Vec<_> = signer.key_ids.iter().map(ToString::to_string).collect();
-            format!("{}={}", signer.role, keys.join("+"))
+    signers.map(|signer| {
+        fmt::from_fn(|f| {
+            write!(f, "{}", signer.role)?;
+            let separators = std::iter::once('=').chain(std::iter::repeat('+'));
+            separators.zip(&signer.key_ids).try_for_each(|(separator, key)| write!(f, "{separator}{key}"))
         })
-        .collect()
+    })
 }
 
 /// `targets/releases=7`
-fn versions(image: &ImageVerdict) -> Vec<String> {
+fn versions(image: &ImageVerdict) -> impl Iterator<Item = impl Display> {
     let evidence = image.passed().into_iter().flat_map(|passed| &passed.evidence);
-    let mut versions: Vec<_> = evidence
-        .flat_map(|resolved| &resolved.versions)
-        .map(|(role, version)| format!("{role}={version}"))
-        .collect();
+    let mut versions: Vec<_> = evidence.flat_map(|resolved| &resolved.versions).collect();
     versions.dedup();
-    versions
+    versions.into_iter().map(|(role, version)| fmt::from_fn(move |f| write!(f, "{role}={version}")))
 }

@@ -15,7 +15,7 @@ use super::history::same_set;
 use super::moment::Moment;
 use super::resolution::{Case, Judgement, Past, SignedDigest, judge, roles_of};
 use super::resolver::{Question, Resolved};
-use super::warnings;
+use super::warnings::{self, Basis};
 use crate::policy::{CredentialsSource, Reason};
 use crate::tuf::RoleName;
 
@@ -259,9 +259,9 @@ impl<'a> Asking<'a> {
 
     fn resolved(&self, served: &Served, signed: SignedDigest, mut warnings: Vec<String>) -> Resolved {
         warnings.extend(self.old_because.clone());
-        warnings.extend(warnings::expiring(&served.repository, &signed, self.core.clock.now()));
-        let versions = warnings::versions(&served.repository, &signed);
-        Resolved { signed: Some(signed), warnings, versions }
+        let basis = Basis::of(&served.repository, &signed);
+        warnings.extend(basis.expiring(self.core.clock.now()));
+        Resolved { warnings, versions: basis.versions(), signed: Some(signed) }
     }
 
     fn too_late(&self) -> Refusal {

@@ -59,7 +59,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.hex())
+        self.0.with_hex(|hex| f.write_str(hex))
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Gun`] and [`RoleName`]: the names of Notary v1.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A globally unique name: the full name of a repository without its tag, `registry.example.com/shop/web`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,28 +46,46 @@ impl fmt::Display for Gun {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoleName(Arc<str>);
 
+/// The base roles. They are named at every turn, so their names are made once.
+struct Base {
+    root: RoleName,
+    timestamp: RoleName,
+    snapshot: RoleName,
+    targets: RoleName,
+}
+
+static BASE: LazyLock<Base> = LazyLock::new(|| {
+    let name = |name: &str| RoleName(name.into());
+    Base {
+        root: name("root"),
+        timestamp: name("timestamp"),
+        snapshot: name("snapshot"),
+        targets: name("targets"),
+    }
+});
+
 impl RoleName {
     /// The longest role name, exclusive, in bytes (Notary v1, delegation role names).
     pub const MAX_LEN: usize = 256;
 
     /// `root`.
     pub fn root() -> Self {
-        Self("root".into())
+        BASE.root.clone()
     }
 
     /// `timestamp`.
     pub fn timestamp() -> Self {
-        Self("timestamp".into())
+        BASE.timestamp.clone()
     }
 
     /// `snapshot`.
     pub fn snapshot() -> Self {
-        Self("snapshot".into())
+        BASE.snapshot.clone()
     }
 
     /// `targets`.
     pub fn targets() -> Self {
-        Self("targets".into())
+        BASE.targets.clone()
     }
 
     /// Parses a base role or a delegation role: `targets/` and path-clean segments of `[-a-z0-9_]+`.
@@ -98,7 +116,10 @@ impl RoleName {
 
     /// The role that delegates this one: `targets/a` for `targets/a/b`. Base roles have none.
     pub fn parent(&self) -> Option<Self> {
-        self.is_delegation().then(|| self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))).flatten()
+        match self.0.rsplit_once('/')?.0 {
+            "targets" => Some(Self::targets()),
+            parent => Some(Self(parent.into())),
+        }
     }
 }
 
