@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::judge::{Circumstances, Resolve, View};
 use super::object::Node;
-use super::patch::patch;
+use super::patch::Patch;
 use super::record::Record;
 use super::response::{Response, Status};
 use super::review::{Operation, Request, Unreadable};
@@ -196,8 +196,8 @@ fn conclude<'r>(
     verdict: Verdict<'_>,
     kind: &WorkloadKind,
 ) -> Result<Response<'r>, serde_json::Error> {
-    let seals = patch(kind, verdict.seals());
-    let sealing = hook == Hook::Mutate && !seals.0.is_empty();
+    let seals = Patch::sealing(kind, verdict.seals());
+    let sealing = hook == Hook::Mutate && !seals.is_empty();
     let decision = verdict.decision(sealing);
     let record = Record::of(&verdict, decision);
     let mut response = match decision {

@@ -1,21 +1,40 @@
 //! The JSON Patch that writes digests: single image fields, nothing else.
+//!
+//! Written here and not with json-patch's types, because those own a copy of every path and value as a JSON document,
+//! which cost as much as resolving the image.
 
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{Patch, PatchOperation, ReplaceOperation, TestOperation};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::sites::{Site, WorkloadKind};
 
-/// The patch that puts each sealed reference at its site. Every `replace` follows a `test` for the image that was
-/// judged, so that a seal can never land on another one.
-pub fn patch<'n>(kind: &WorkloadKind, seals: impl IntoIterator<Item = (Site<'n>, &'n str)>) -> Patch {
-    let operations = seals.into_iter().flat_map(|(site, sealed)| {
-        let path = PointerBuf::from_tokens(site.pointer(kind));
-        let value = |image: &str| Value::String(image.to_owned());
-        [
-            PatchOperation::Test(TestOperation { path: path.clone(), value: value(site.image) }),
-            PatchOperation::Replace(ReplaceOperation { path, value: value(sealed) }),
-        ]
-    });
-    Patch(operations.collect())
+/// A JSON Patch (RFC 6902).
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Patch<'n>(Vec<Operation<'n>>);
+
+#[derive(Debug, Serialize)]
+struct Operation<'n> {
+    op: &'static str,
+    path: String,
+    value: &'n str,
+}
+
+impl<'n> Patch<'n> {
+    /// The patch that puts each sealed reference at its site. Every `replace` follows a `test` for the image that was
+    /// judged, so that a seal can never land on another one.
+    pub fn sealing(kind: &WorkloadKind, seals: impl IntoIterator<Item = (Site<'n>, &'n str)>) -> Self {
+        let operations = seals.into_iter().flat_map(|(site, sealed)| {
+            let path = site.pointer(kind);
+            [
+                Operation { op: "test", path: path.clone(), value: site.image },
+                Operation { op: "replace", path, value: sealed },
+            ]
+        });
+        Self(operations.collect())
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }

@@ -1,12 +1,13 @@
 //! What stays of a decision: one log line, and the annotations of the audit log.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{Display, Write as _};
 
 use super::judge::ImageVerdict;
 use super::review::Request;
 use super::text::{self, one_line};
 use super::verdict::{Decision, Hook, Verdict};
+use crate::trust::{SignedDigest, Signer};
 
 /// The longest value of an audit annotation, in bytes.
 const VALUE: usize = 2048;
@@ -28,9 +29,11 @@ impl Record {
     /// Writes down a verdict.
     pub fn of(verdict: &Verdict<'_>, decision: Decision) -> Self {
         let images = || verdict.images().iter().map(|image| &image.verdict);
-        let mut policies: Vec<_> = images().flat_map(|image| &image.policies).collect();
+        let mut policies = once(images().flat_map(|image| &image.policies));
         policies.sort();
-        policies.dedup();
+        let signers = once(images().filter_map(signed).flat_map(SignedDigest::signers));
+        let evidence = images().filter_map(ImageVerdict::passed).flat_map(|passed| &passed.evidence);
+        let versions = once(evidence.flat_map(|resolved| &resolved.versions));
         let mut findings = verdict.audit_findings();
         if decision == Decision::Reported {
             findings.extend(verdict.failures());
@@ -38,12 +41,12 @@ impl Record {
         Self {
             decision,
             reason: verdict.headline().map(|denial| denial.reason().as_str()),
-            images: joined(images().map(|image| text::image(&image.image))),
-            policies: joined(policies),
-            digests: joined(images().filter_map(digest)),
-            signers: joined(images().flat_map(signers)),
-            versions: joined(images().flat_map(versions)),
-            findings: joined(findings),
+            images: listed(images(), |text, image| text.push_str(&text::image(&image.image))),
+            policies: listed(policies, |text, policy| display(text, policy)),
+            digests: listed(images().filter_map(signed), |text, signed| display(text, signed.digest())),
+            signers: listed(signers, signer),
+            versions: listed(versions, |text, (role, number)| version(text, role.as_str(), *number)),
+            findings: listed(findings, |text, finding| text.push_str(&finding)),
         }
     }
 
@@ -86,12 +89,13 @@ impl Record {
 }
 
 /// The values with commas between them, as far as an annotation holds.
-fn joined(values: impl IntoIterator<Item = impl Display>) -> String {
+fn listed<T>(values: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
     let mut text = String::new();
     for value in values {
-        let comma = if text.is_empty() { "" } else { ", " };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{comma}{value}");
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        write(&mut text, value);
         if text.len() > VALUE {
             break;
         }
@@ -102,27 +106,38 @@ fn joined(values: impl IntoIterator<Item = impl Display>) -> String {
     }
 }
 
-fn digest(image: &ImageVerdict) -> Option<impl Display> {
-    Some(image.passed()?.signed()?.digest())
+/// What images of one repository have in common is said once.
+fn once<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for value in values {
+        if !once.contains(&value) {
+            once.push(value);
+        }
+    }
+    once
+}
+
+fn display(text: &mut String, value: impl Display) {
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{value}");
+}
+
+fn signed(image: &ImageVerdict) -> Option<&SignedDigest> {
+    image.passed()?.signed()
 }
 
 /// `targets/releases=KEYID+KEYID`
-fn signers(image: &ImageVerdict) -> impl Iterator<Item = impl Display> {
-    let signed = image.passed().and_then(|passed| passed.signed());
-    let signers = signed.into_iter().flat_map(|signed| signed.signers());
-    signers.map(|signer| {
-        fmt::from_fn(|f| {
-            write!(f, "{}", signer.role)?;
-            let separators = std::iter::once('=').chain(std::iter::repeat('+'));
-            separators.zip(&signer.key_ids).try_for_each(|(separator, key)| write!(f, "{separator}{key}"))
-        })
-    })
+fn signer(text: &mut String, signer: &Signer) {
+    text.push_str(signer.role.as_str());
+    for (index, key) in signer.key_ids.iter().enumerate() {
+        text.push(if index == 0 { '=' } else { '+' });
+        display(text, key);
+    }
 }
 
 /// `targets/releases=7`
-fn versions(image: &ImageVerdict) -> impl Iterator<Item = impl Display> {
-    let evidence = image.passed().into_iter().flat_map(|passed| &passed.evidence);
-    let mut versions: Vec<_> = evidence.flat_map(|resolved| &resolved.versions).collect();
-    versions.dedup();
-    versions.into_iter().map(|(role, version)| fmt::from_fn(move |f| write!(f, "{role}={version}")))
+fn version(text: &mut String, role: &str, version: u64) {
+    text.push_str(role);
+    text.push('=');
+    display(text, version);
 }

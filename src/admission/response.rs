@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use json_patch::Patch;
 use serde::Serialize;
 
+use super::patch::Patch;
 use super::review::{API_VERSION, KIND};
 
 /// The answer to one request.
@@ -91,8 +91,8 @@ impl<'a> Response<'a> {
     }
 
     /// Changes the object on its way; an empty patch is left out.
-    pub fn with_patch(mut self, patch: &Patch) -> Result<Self, serde_json::Error> {
-        if !patch.0.is_empty() {
+    pub fn with_patch(mut self, patch: &Patch<'_>) -> Result<Self, serde_json::Error> {
+        if !patch.is_empty() {
             self.patch = Some(STANDARD.encode(serde_json::to_vec(patch)?));
             self.patch_type = Some("JSONPatch");
         }

@@ -144,11 +144,18 @@ impl fmt::Display for Site<'_> {
 }
 
 impl Site<'_> {
-    /// The tokens of the JSON pointer to the image field, from the object's root.
-    pub fn pointer(&self, kind: &WorkloadKind) -> impl Iterator<Item = String> {
-        let to_spec = kind.path.iter().map(|child| child.field().to_owned());
-        let to_entry = [self.list.field().to_owned(), self.index.to_string()];
-        to_spec.chain(to_entry).chain(self.list.image_path().iter().map(|field| (*field).to_owned()))
+    /// The JSON pointer to the image field, from the object's root. Its tokens are field names and an index: nothing in
+    /// them needs escapes (RFC 6901).
+    pub fn pointer(&self, kind: &WorkloadKind) -> String {
+        let mut pointer = String::with_capacity(64);
+        let to_spec = kind.path.iter().map(|child| child.field());
+        let index = self.index.to_string();
+        let to_entry = [self.list.field(), &index];
+        for token in to_spec.chain(to_entry).chain(self.list.image_path().iter().copied()) {
+            pointer.push('/');
+            pointer.push_str(token);
+        }
+        pointer
     }
 
     /// The field as `kubectl` writes it: `spec.containers[0].image`.

@@ -16,7 +16,7 @@ const WARNINGS: usize = 4096;
 
 /// At most `limit` bytes of one line that a terminal may show: control characters become their escapes.
 pub fn one_line(text: &str, limit: usize) -> Cow<'_, str> {
-    let shown: Cow<'_, str> = if text.chars().any(char::is_control) {
+    let shown: Cow<'_, str> = if has_controls(text) {
         text.chars().flat_map(escaped).collect::<String>().into()
     } else {
         text.into()
@@ -26,6 +26,14 @@ pub fn one_line(text: &str, limit: usize) -> Cow<'_, str> {
     }
     let end = shown.floor_char_boundary(limit.saturating_sub('…'.len_utf8()));
     format!("{}…", &shown[..end]).into()
+}
+
+/// Most texts are ASCII, and looked at many bytes at a time.
+fn has_controls(text: &str) -> bool {
+    match text.is_ascii() {
+        true => text.bytes().fold(false, |found, byte| found | byte.is_ascii_control()),
+        false => text.chars().any(char::is_control),
+    }
 }
 
 fn escaped(c: char) -> impl Iterator<Item = char> {

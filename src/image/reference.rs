@@ -130,7 +130,7 @@ fn normalise_name(name: &str) -> Result<(String, usize), ReferenceError> {
     };
     repository::check(repository)?;
     let library = if registry == DOCKER_HUB && !repository.contains('/') { "library/" } else { "" };
-    Ok((format!("{registry}/{library}{repository}"), registry.len()))
+    Ok(([&registry, "/", library, repository].concat(), registry.len()))
 }
 
 impl FromStr for ImageReference {

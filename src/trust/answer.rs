@@ -118,8 +118,9 @@ impl<'a> Asking<'a> {
     /// Data that may answer; `None` after a refresh, when everything is to be looked at again.
     async fn sufficient(&mut self) -> Result<Option<Arc<Served>>, Refusal> {
         let now = self.core.clock.now();
-        let served = self.entry.served_for(&self.roles);
-        match (self.standing(served.as_deref(), now), served) {
+        let (served, covers) = self.entry.served_for(&self.roles).unzip();
+        let covering = served.as_deref().filter(|_| covers == Some(true));
+        match (self.standing(covering, now), served) {
             (Standing::Fresh, Some(served)) => Ok(Some(served)),
             (Standing::Ahead, Some(served)) => {
                 self.core.refresh_behind(&self.entry, &self.ticket());
@@ -140,13 +141,13 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn standing(&self, served: Option<&Served>, now: Timestamp) -> Standing {
+    /// `covering` is a set that knows about the roles.
+    fn standing(&self, covering: Option<&Served>, now: Timestamp) -> Standing {
         use Standing::{Ahead, Fresh, Lacking, Old};
         let something = Lacking(Lack::Something);
-        let Some(served) = served else { return something };
-        if (!served.pinned && !self.question.dry_run) || !served.repository.covers(&self.roles) {
+        let Some(served) = covering.filter(|set| set.pinned || self.question.dry_run) else {
             return something;
-        }
+        };
         let freshness = &self.question.demand.freshness;
         let granted = match self.question.demand.credentials {
             CredentialsSource::Anonymous => Some(SignedDuration::ZERO),

@@ -204,14 +204,14 @@ impl Entry {
         self.served.load_full()
     }
 
-    /// The set that knows about these roles, the newest first; else the newest.
-    pub(super) fn served_for(&self, roles: &[RoleName]) -> Option<Arc<Served>> {
+    /// The set that knows about these roles, the newest first; else the newest. And whether it does.
+    pub(super) fn served_for(&self, roles: &[RoleName]) -> Option<(Arc<Served>, bool)> {
         let newest = self.served.load_full()?;
         if newest.repository.covers(roles) {
-            return Some(newest);
+            return Some((newest, true));
         }
         let older = self.older.load_full().filter(|older| older.repository.covers(roles));
-        Some(older.unwrap_or(newest))
+        Some(older.map_or((newest, false), |older| (older, true)))
     }
 
     /// Serves `new` from now on. `known` is what its update started from: where another refresh came in between, the

@@ -18,46 +18,44 @@ pub(super) fn old_data(key: &RepositoryKey, vouched: Option<Timestamp>, why: &st
     format!("trust data of {} at {} is {since}: {why}", key.gun, key.server)
 }
 
-/// What an answer rests on: `targets`, the roles that signed, those between, and the base roles. Each once.
+/// What an answer rests on: the base roles, the roles that signed and those between.
 pub(super) struct Basis<'a> {
     repository: &'a TrustedRepository,
-    /// The base roles that the server renews, and the root.
-    base: [RoleName; 3],
-    /// What the publisher signs.
-    signed: Vec<RoleName>,
+    /// Each once: the base roles but `targets`, then what the publisher signs, sorted.
+    roles: Vec<(RoleName, u64, Timestamp)>,
 }
 
 impl<'a> Basis<'a> {
     pub(super) fn of(repository: &'a TrustedRepository, signed: &SignedDigest) -> Self {
-        let mut roles = vec![RoleName::targets()];
-        for signer in signed.signers() {
-            let mut next = Some(signer.role.clone());
-            while let Some(role) = next.filter(|role| !roles.contains(role)) {
-                next = role.parent();
-                roles.push(role);
+        let mut roles: Vec<(RoleName, u64, Timestamp)> = Vec::with_capacity(8);
+        let mut add = |name: RoleName| {
+            let is_new = roles.iter().all(|(known, ..)| *known != name);
+            if let Some((version, expires)) = repository.version_and_expiry(&name).filter(|_| is_new) {
+                roles.push((name, version, expires));
             }
+        };
+        [RoleName::root(), RoleName::timestamp(), RoleName::snapshot()].into_iter().for_each(&mut add);
+        for signer in signed.signers() {
+            std::iter::successors(Some(signer.role.clone()), RoleName::parent).for_each(&mut add);
         }
-        roles.sort_unstable();
-        let base = [RoleName::root(), RoleName::timestamp(), RoleName::snapshot()];
-        Self { repository, base, signed: roles }
+        if let Some(signed) = roles.get_mut(3..) {
+            signed.sort_unstable();
+        }
+        Self { repository, roles }
     }
 
     /// Roles whose publisher must sign them anew soon. The server renews timestamp and snapshot, so they are not among
     /// these.
     pub(super) fn expiring(&self, now: Timestamp) -> Vec<String> {
-        let [root, ..] = &self.base;
-        let roles = self.signed.iter().chain([root]).filter_map(|name| self.repository.role(name));
-        roles
-            .filter(|role| role.expires().duration_since(now) < SOON)
-            .map(|role| format!("{} of {} expires at {}", role.name(), self.repository.gun(), role.expires()))
-            .collect()
+        let soon = now.saturating_add(SOON).unwrap_or(Timestamp::MAX);
+        let is_renewed = |name: &RoleName| matches!(name.as_str(), "timestamp" | "snapshot");
+        let expiring = self.roles.iter().filter(|(name, _, expires)| *expires < soon && !is_renewed(name));
+        let gun = self.repository.gun();
+        expiring.map(|(name, _, expires)| format!("{name} of {gun} expires at {expires}")).collect()
     }
 
     /// The versions that the answer rests on.
     pub(super) fn versions(self) -> Vec<(RoleName, u64)> {
-        let roles = self.base.into_iter().chain(self.signed);
-        roles
-            .filter_map(|name| self.repository.role(&name).map(|role| role.version()).map(|v| (name, v)))
-            .collect()
+        self.roles.into_iter().map(|(name, version, _)| (name, version)).collect()
     }
 }

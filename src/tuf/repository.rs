@@ -112,6 +112,17 @@ impl TrustedRepository {
         self.root_carries_pin
     }
 
+    /// Version and expiry of a role, as [`Self::role`] has them.
+    pub fn version_and_expiry(&self, name: &RoleName) -> Option<(u64, Timestamp)> {
+        let common = match name.as_str() {
+            "root" => self.root.verified.common(),
+            "timestamp" => self.timestamp.verified.common(),
+            "snapshot" => self.snapshot.verified.common(),
+            _ => self.roles.get(name)?.content.as_ref().ok()?.verified.common(),
+        };
+        Some((common.version, common.expires))
+    }
+
     /// Any role that verified, base roles and expired ones included. Says nothing about usability.
     pub fn role(&self, name: &RoleName) -> Option<Role<'_>> {
         let root = &self.root.verified;
@@ -152,7 +163,8 @@ impl TrustedRepository {
         skew: SignedDuration,
     ) -> Result<Role<'_>, RoleProblem> {
         self.check_base(now, skew).map_err(|(role, error)| RoleProblem::Unusable { role, error })?;
-        self.descend(name, |slot| slot.check(now, skew))
+        let slot = self.descend(name, |slot| slot.check(now, skew))?;
+        Role::of_slot(slot).ok_or_else(|| RoleProblem::NotDelegated { role: name.clone() })
     }
 
     /// [`Self::usable`], then [`Role::lookup`].
@@ -261,7 +273,7 @@ impl TrustedRepository {
         &self,
         name: &RoleName,
         check: impl Fn(&Slot) -> Result<(), TufError>,
-    ) -> Result<Role<'_>, RoleProblem> {
+    ) -> Result<&Slot, RoleProblem> {
         let mut parent: Option<&Targets> = None;
         let mut found = None;
         for ancestor in ancestors_and_self(name) {
@@ -282,7 +294,7 @@ impl TrustedRepository {
                 Ok(file) => parent = Some(&file.verified),
                 Err(error) => return Err(RoleProblem::Unusable { role: role(), error: error.clone() }),
             }
-            found = Role::of_slot(slot);
+            found = Some(&**slot);
         }
         found.ok_or_else(|| RoleProblem::NotDelegated { role: name.clone() })
     }

@@ -27,7 +27,7 @@ fn found(kind: &WorkloadKind, text: &str) -> Vec<(String, String, String, String
     let pod = object.at(kind.path()).unwrap();
     sites(pod)
         .map(|site| {
-            let pointer = site.pointer(kind).map(|token| format!("/{token}")).collect();
+            let pointer = site.pointer(kind);
             (pointer, site.field_path(kind), site.to_string(), site.image.to_owned())
         })
         .collect()

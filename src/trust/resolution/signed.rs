@@ -51,6 +51,6 @@ impl SignedDigest {
         };
         let has_tag = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
         let latest = if digest.is_none() && !has_tag { ":latest" } else { "" };
-        format!("{name}{latest}@{}", self.digest)
+        self.digest.with_hex(|hex| [name, latest, "@sha256:", hex].concat())
     }
 }
