@@ -42,7 +42,7 @@ impl Record {
             decision,
             reason: verdict.headline().map(|denial| denial.reason().as_str()),
             images: listed(images(), |text, image| text.push_str(&text::image(&image.image))),
-            policies: listed(policies, |text, policy| display(text, policy)),
+            policies: listed(policies, display),
             digests: listed(images().filter_map(signed), |text, signed| display(text, signed.digest())),
             signers: listed(signers, signer),
             versions: listed(versions, |text, (role, number)| version(text, role.as_str(), *number)),
