@@ -19,7 +19,7 @@ help: ## what there is to make
 
 .PHONY: test
 test: check deny e2e ## everything: formatting, lints, unit, conformance, in-process, dependencies, end-to-end
-	$(call step,passed: formatting, lints, unit, conformance, in-process, dependency rules, end-to-end)
+	$(call step,passed: formatting$(comma) lints$(comma) unit$(comma) conformance$(comma) in-process$(comma) dependency rules$(comma) end-to-end)
 
 .PHONY: check
 check: format lint unit ## the fast part: formatting, lints, unit, conformance, in-process
