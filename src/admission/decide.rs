@@ -225,8 +225,8 @@ fn unsupported<'a>(uid: &'a str, message: &str) -> Response<'a> {
     let message = format!("{}: {message}", Reason::UnsupportedObject);
     let mut response = Response::deny(uid, Status::denied(message, Vec::new()));
     response.audit_annotations = vec![
-        ("decision", Decision::Denied.as_str().to_owned()),
-        ("reason", Reason::UnsupportedObject.as_str().to_owned()),
+        ("decision", Decision::Denied.as_str().into()),
+        ("reason", Reason::UnsupportedObject.as_str().into()),
     ];
     response
 }

@@ -21,7 +21,7 @@ pub trait Resolve: Send + Sync {
 
 impl Resolve for Resolver {
     fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>> {
-        Box::pin(Self::resolve(self, question))
+        Self::resolve(self, question)
     }
 }
 
@@ -50,6 +50,11 @@ async fn judge(
         Selection::Invalid(objections) => tally::invalid(image, objections),
         Selection::Require { deny, observe } => {
             let ask = |demand| resolve(resolver, demand, image, circumstances);
+            // One policy is the rule, and needs no bookkeeping for many.
+            if let ([demand], []) = (&*deny, &*observe) {
+                let answer = ask(demand).await;
+                return tally::tally(image, mutation, vec![(demand, answer)], Vec::new());
+            }
             let observed = observe.iter().map(|Observed { demand, .. }| async {
                 match demand {
                     Ok(demand) => Ok(ask(demand).await),

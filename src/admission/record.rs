@@ -11,6 +11,8 @@ use crate::trust::{SignedDigest, Signer};
 
 /// The longest value of an audit annotation, in bytes.
 const VALUE: usize = 2048;
+/// Room for what is said of a few images, in bytes.
+const TYPICAL: usize = 256;
 
 /// A decision in words: made once, for the log and for the audit log.
 #[derive(Debug)]
@@ -73,16 +75,16 @@ impl Record {
 
     /// The annotations, without those that have nothing to say. The API server puts the webhook's name and `/` before
     /// each key, so the keys are names without a prefix of their own.
-    pub fn annotations(self) -> Vec<(&'static str, String)> {
-        let values = [
-            ("decision", self.decision.as_str().to_owned()),
-            ("reason", self.reason.unwrap_or_default().to_owned()),
-            ("images", self.images),
-            ("policies", self.policies),
-            ("digests", self.digests),
-            ("signers", self.signers),
-            ("versions", self.versions),
-            ("findings", self.findings),
+    pub fn annotations(self) -> Vec<(&'static str, Cow<'static, str>)> {
+        let values: [(_, Cow<'static, str>); 8] = [
+            ("decision", self.decision.as_str().into()),
+            ("reason", self.reason.unwrap_or_default().into()),
+            ("images", self.images.into()),
+            ("policies", self.policies.into()),
+            ("digests", self.digests.into()),
+            ("signers", self.signers.into()),
+            ("versions", self.versions.into()),
+            ("findings", self.findings.into()),
         ];
         values.into_iter().filter(|(_, value)| !value.is_empty()).collect()
     }
@@ -90,7 +92,9 @@ impl Record {
 
 /// The values with commas between them, as far as an annotation holds.
 fn listed<T>(values: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
-    let mut text = String::new();
+    let mut values = values.into_iter().peekable();
+    let room = values.peek().map_or(0, |_| TYPICAL);
+    let mut text = String::with_capacity(room);
     for value in values {
         if !text.is_empty() {
             text.push_str(", ");

@@ -12,6 +12,9 @@ use serde::Serialize;
 use super::patch::Patch;
 use super::review::{API_VERSION, KIND};
 
+/// Room for an answer about a few images, in bytes.
+const TYPICAL: usize = 4096;
+
 /// The answer to one request.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,7 +32,7 @@ pub struct Response<'a> {
     patch_type: Option<&'static str>,
     /// For the audit log; the API server prefixes the keys with the webhook's name.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
-    pub audit_annotations: Vec<(&'static str, String)>,
+    pub audit_annotations: Vec<(&'static str, Cow<'static, str>)>,
     /// For the caller's terminal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -93,7 +96,9 @@ impl<'a> Response<'a> {
     /// Changes the object on its way; an empty patch is left out.
     pub fn with_patch(mut self, patch: &Patch<'_>) -> Result<Self, serde_json::Error> {
         if !patch.is_empty() {
-            self.patch = Some(STANDARD.encode(serde_json::to_vec(patch)?));
+            let mut bytes = Vec::with_capacity(TYPICAL);
+            serde_json::to_writer(&mut bytes, patch)?;
+            self.patch = Some(STANDARD.encode(bytes));
             self.patch_type = Some("JSONPatch");
         }
         Ok(self)
@@ -108,10 +113,15 @@ impl<'a> Response<'a> {
             kind: &'static str,
             response: Response<'a>,
         }
-        serde_json::to_vec(&Review { api_version: API_VERSION, kind: KIND, response: self })
+        let mut bytes = Vec::with_capacity(TYPICAL);
+        serde_json::to_writer(&mut bytes, &Review { api_version: API_VERSION, kind: KIND, response: self })?;
+        Ok(bytes)
     }
 }
 
-fn as_map<S: serde::Serializer>(pairs: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_map<S: serde::Serializer>(
+    pairs: &[(&'static str, Cow<'static, str>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }

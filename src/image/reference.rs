@@ -94,7 +94,9 @@ fn check_characters(original: &str) -> Result<(), ReferenceError> {
     if original.len() > ImageReference::MAX_LEN {
         return Err(ReferenceError::TooLong { len: original.len(), max: ImageReference::MAX_LEN });
     }
-    if let Some((offset, character)) = original.char_indices().find(|(_, c)| !c.is_ascii_graphic()) {
+    if !original.bytes().fold(true, |graphic, byte| graphic & byte.is_ascii_graphic())
+        && let Some((offset, character)) = original.char_indices().find(|(_, c)| !c.is_ascii_graphic())
+    {
         return Err(ReferenceError::Character { character, offset });
     }
     if original.contains("://") {

@@ -1,6 +1,6 @@
 //! Answering one question: what suffices, what must be fetched first, and for how long to wait (design §4 "Cache").
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout_at;
@@ -73,6 +73,27 @@ impl<'a> Asking<'a> {
         Ok(Self { core, question, entry, accessor, roles, asked, refreshes: 0, old_because: None })
     }
 
+    /// The answer, where data at hand has it and nobody need wait: a yes from data that suffices. A no, and whatever
+    /// else is to be looked into, is for [`Self::answer`].
+    pub(super) fn at_once(&self) -> Option<Resolved> {
+        if !self.entry.recalled.initialized() {
+            return None;
+        }
+        let (served, covers) = self.entry.served_for(&self.roles)?;
+        match self.standing(Some(&*served).filter(|_| covers), self.core.clock.now()) {
+            Standing::Fresh => {}
+            Standing::Ahead => {
+                self.core.refresh_behind(&self.entry, &self.ticket());
+            }
+            Standing::Old(_) | Standing::Lacking(_) => return None,
+        }
+        let recorded = self.entry.recorded.load();
+        match self.judge(&served, recorded.as_deref(), &Past::new()) {
+            Judgement::Signed { signed, warnings } => Some(self.resolved(&served, signed, warnings)),
+            Judgement::Refused(_) | Judgement::NeedsPast(_) => None,
+        }
+    }
+
     pub(super) async fn answer(mut self) -> Result<Resolved, Refusal> {
         if !self.entry.recalled.initialized() {
             let recalled = timeout_at(self.question.deadline, self.core.recall_behind(&self.entry)).await;
@@ -103,12 +124,12 @@ impl<'a> Asking<'a> {
     }
 
     fn judge(&self, served: &Served, recorded: Option<&Recorded>, past: &Past) -> Judgement {
-        let nothing = Recorded::default();
+        static NOTHING: LazyLock<Recorded> = LazyLock::new(Recorded::default);
         let case = Case {
             demand: self.question.demand,
             image: self.question.image,
             repository: &served.repository,
-            record: &recorded.unwrap_or(&nothing).record,
+            record: &recorded.unwrap_or(&NOTHING).record,
             now: self.core.clock.now(),
             skew: self.core.config.clock_skew,
         };

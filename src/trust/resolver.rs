@@ -1,5 +1,6 @@
 //! [`Resolver`]: the one way from a demand and an image to a [`SignedDigest`].
 
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::core::Core;
 use super::error::Refusal;
 use super::report::{Report, ReportQuestion};
 use super::resolution::{self, SignedDigest};
-use super::source::{Credentials, Grant, MetadataSource};
+use super::source::{BoxFuture, Credentials, Grant, MetadataSource};
 use super::state::{RepositoryKey, TrustState};
 use super::status::RepositoryStatus;
 use crate::clock::SharedClock;
@@ -108,11 +109,20 @@ impl Resolver {
     ///
     /// # Errors
     /// [`Refusal`] with the reason.
-    pub async fn resolve(&self, question: Question<'_>) -> Result<Resolved, Refusal> {
+    pub fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>> {
         if resolution::passes_unchecked(question.demand, question.image) {
-            return Ok(Resolved { signed: None, warnings: Vec::new(), versions: Vec::new() });
+            let unchecked = Resolved { signed: None, warnings: Vec::new(), versions: Vec::new() };
+            return Box::pin(ready(Ok(unchecked)));
         }
-        Asking::new(&self.0, question)?.answer().await
+        let asking = match Asking::new(&self.0, question) {
+            Ok(asking) => asking,
+            Err(refusal) => return Box::pin(ready(Err(refusal))),
+        };
+        // The hot path is memory only (design §1): it does not pay for the state of one that waits.
+        match asking.at_once() {
+            Some(resolved) => Box::pin(ready(Ok(resolved))),
+            None => Box::pin(asking.answer()),
+        }
     }
 
     /// Refreshes a repository and hands out what it says, every role included (`inspect`). Reports the refresh itself: a

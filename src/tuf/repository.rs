@@ -353,7 +353,8 @@ impl Floor {
 /// `targets`, `targets/a`, `targets/a/b` for `targets/a/b`.
 fn ancestors_and_self(name: &RoleName) -> impl Iterator<Item = &str> {
     let name = name.as_str();
-    name.match_indices('/').map(|(at, _)| at).chain([name.len()]).filter_map(|at| name.get(..at))
+    let slashes = name.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+    slashes.chain([name.len()]).filter_map(|at| name.get(..at))
 }
 
 /// The prefixes of a child that count: those that a parent's prefix covers (Notary v1, Delegations and lookup).

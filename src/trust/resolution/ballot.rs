@@ -79,18 +79,25 @@ pub(super) fn under_required<'a>(
     required: &'a RequiredDelegations,
     tag: &str,
 ) -> Result<Found<'a>, Vec<Objection>> {
-    let (mut listed, mut objections) = (Vec::new(), Vec::new());
+    let mut roles = Vec::with_capacity(required.roles().len());
+    let mut objections = Vec::new();
+    let mut listed = None;
+    let mut agree = true;
     for one in required.roles() {
         match listing(case, one, tag) {
-            Ok((role, digest)) => listed.push((role, digest)),
+            Ok((role, digest)) => {
+                roles.push(role);
+                agree &= *listed.get_or_insert(digest) == digest;
+            }
             Err(objection) => objections.push(objection),
         }
     }
-    objections.extend(conflict(&listed, tag));
+    if !agree {
+        objections.push(conflict(&roles, tag));
+    }
     let is_conflict = |objection: &Objection| objection.reason == Reason::ConflictingDigests;
     let concerns_all = |objection: &Objection| objection.role.is_none();
-    let Some((_, digest)) = listed.first().copied() else { return Err(objections) };
-    let roles: Vec<_> = listed.into_iter().map(|(role, _)| role).collect();
+    let Some(digest) = listed else { return Err(objections) };
     match required.threshold() {
         None if objections.is_empty() => {}
         None => return Err(objections),
@@ -163,13 +170,14 @@ pub(super) fn not_signed(role: &RoleName, tag: &str, lookup: &Lookup<'_>) -> Obj
     Objection::new(role, Reason::NotSigned, message)
 }
 
-/// All that list the tag must list the same digest.
-fn conflict(listed: &[(Role<'_>, Digest)], tag: &str) -> Option<Objection> {
-    let digests: BTreeSet<_> = listed.iter().map(|(_, digest)| digest).collect();
-    (digests.len() > 1).then(|| {
-        let each: Vec<_> = listed.iter().map(|(role, digest)| format!("{} {digest}", role.name())).collect();
-        Objection::of_all(Reason::ConflictingDigests, format!("{tag} is {}", each.join(", ")))
-    })
+/// That not all which list the tag list the same digest.
+fn conflict(roles: &[Role<'_>], tag: &str) -> Objection {
+    let account = |role: &Role<'_>| match role.lookup(tag) {
+        Lookup::Listed(entry) => Some(format!("{} {}", role.name(), entry.digest)),
+        _ => None,
+    };
+    let accounts: Vec<_> = roles.iter().filter_map(account).collect();
+    Objection::of_all(Reason::ConflictingDigests, format!("{tag} is {}", accounts.join(", ")))
 }
 
 fn too_few(threshold: NonZeroUsize, roles: &[Role<'_>], tag: &str) -> Objection {

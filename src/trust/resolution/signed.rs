@@ -45,12 +45,13 @@ impl SignedDigest {
     /// `@sha256:…`.
     pub fn seal(&self, image: &ImageReference) -> String {
         let original = image.original();
-        let (name, digest) = match original.split_once('@') {
-            Some((name, digest)) => (name, Some(digest)),
-            None => (original, None),
+        let (name, digest) = match original.bytes().position(|byte| byte == b'@') {
+            Some(at) => original.split_at(at),
+            None => (original, ""),
         };
-        let has_tag = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
-        let latest = if digest.is_none() && !has_tag { ":latest" } else { "" };
+        // A colon before the last slash belongs to the registry's port.
+        let has_tag = name.bytes().rev().take_while(|byte| *byte != b'/').any(|byte| byte == b':');
+        let latest = if digest.is_empty() && !has_tag { ":latest" } else { "" };
         self.digest.with_hex(|hex| [name, latest, "@sha256:", hex].concat())
     }
 }
