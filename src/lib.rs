@@ -11,6 +11,8 @@ pub mod digest;
 pub mod image;
 pub mod notary;
 pub mod policy;
+pub mod publish;
+pub mod sandbox;
 pub mod telemetry;
 pub mod trust;
 pub mod tuf;

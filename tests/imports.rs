@@ -47,7 +47,7 @@ const TABLE: &[Row] = &[
     Row { module: "api", ours: &[], others: Never(&[RUNTIME, HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "policy", ours: &["api", "image", "tuf"], others: Never(&[RUNTIME, HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "trust", ours: &["policy", "image", "tuf", "digest"], others: Never(&[KUBE, HTTP, TERMINAL]) },
-    Row { module: "notary", ours: &["trust", "tuf", "image"], others: Never(&[KUBE, TERMINAL]) },
+    Row { module: "notary", ours: &["trust", "tuf", "image", "digest"], others: Never(&[KUBE, TERMINAL]) },
     Row { module: "admission", ours: &["policy", "trust", "image"], others: Never(&[HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "webhook", ours: &["admission", "policy"], others: Never(&[KUBE_CLIENT, TERMINAL]) },
     Row { module: "controller", ours: &["api", "policy", "trust", "tuf", "image", "digest"], others: Never(&[&["axum"], TERMINAL]) },

@@ -1,0 +1,94 @@
+//! [`Operation`]: what a publisher changes about a repository.
+
+use crate::digest::Digest;
+use crate::tuf::{KeyId, RoleName};
+
+use super::key::PublicForm;
+
+/// One change. A publish applies a list of them, and uploads once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Make the repository if the server has none: root, targets; timestamp and snapshot keys are the server's, the snapshot
+    /// key a local one where `snapshot_key_is_local`.
+    Init {
+        /// Which root key; `None`: the one that the trust directory has, or a new one.
+        root_key: Option<KeyId>,
+        /// Whether to sign the snapshot here, as `notary init` does (docker leaves it to the server).
+        snapshot_key_is_local: bool,
+    },
+    /// List a target.
+    AddTarget {
+        /// In which roles.
+        roles: SigningRoles,
+        /// The tag.
+        name: String,
+        /// The manifest's digest.
+        digest: Digest,
+        /// The manifest's size in bytes.
+        length: u64,
+    },
+    /// List a target no more.
+    RemoveTarget {
+        /// In which roles.
+        roles: SigningRoles,
+        /// The tag; `None`: all of them.
+        name: Option<String>,
+    },
+    /// Delegate a role, or add keys and paths to one that is delegated.
+    Delegate {
+        /// `targets/…`; its parent has to exist.
+        role: RoleName,
+        /// Keys to add.
+        keys: Vec<PublicForm>,
+        /// `None` keeps it, or 1 for a new role.
+        threshold: Option<u64>,
+        /// Path prefixes to add; `[""]` is everything.
+        paths: Vec<String>,
+    },
+    /// Take keys (by the ID that metadata or key stores know them by) or paths from a role.
+    Restrict {
+        /// Which role.
+        role: RoleName,
+        /// Keys to take out.
+        keys: Vec<KeyId>,
+        /// Path prefixes to take out.
+        paths: Vec<String>,
+    },
+    /// Delegate a role no more.
+    Undelegate {
+        /// Which role.
+        role: RoleName,
+    },
+    /// Sign roles anew, content unchanged.
+    Witness {
+        /// `targets`, delegation roles.
+        roles: Vec<RoleName>,
+    },
+    /// A new root key, made or given; signed by the old ones too.
+    RotateRoot {
+        /// `None`: make one.
+        new_key: Option<KeyId>,
+    },
+    /// A new local key for `targets` or `snapshot`.
+    RotateLocal {
+        /// Which role.
+        role: RoleName,
+        /// `None`: make one.
+        new_key: Option<KeyId>,
+    },
+    /// A new key that the server makes, for `timestamp` or `snapshot`.
+    RotateServerManaged {
+        /// Which role.
+        role: RoleName,
+    },
+}
+
+/// In which roles a target is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SigningRoles {
+    /// Docker's rule: every direct delegation whose key is here and whose paths allow, or `targets` where nothing is
+    /// delegated (Notary v1, "Publishing").
+    Docker,
+    /// These and no others.
+    These(Vec<RoleName>),
+}
