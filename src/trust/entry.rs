@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use super::error::Refusal;
 use super::flight::Flights;
 use super::grant::Grants;
-use super::history::Absences;
+use super::history::{Absences, Holdings};
 use super::moment::Moment;
 use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::digest::Digest;
@@ -104,6 +104,7 @@ pub(super) struct Entry {
     pub(super) flights: Mutex<Flights>,
     pub(super) grants: Grants,
     pub(super) absences: Absences,
+    pub(super) pasts: Holdings,
     pub(super) recorded: ArcSwapOption<Recorded>,
     pub(super) trouble: ArcSwapOption<Trouble>,
     /// Held while a refresh is committed: one at a time.
@@ -134,6 +135,7 @@ impl Entry {
             flights: Mutex::default(),
             grants: Grants::default(),
             absences: Absences::default(),
+            pasts: Holdings::default(),
             recorded: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             commit: tokio::sync::Mutex::default(),

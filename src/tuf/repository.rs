@@ -255,6 +255,11 @@ impl TrustedRepository {
         HistoricTargets::decode(self.roles.get(role).map(|slot| &**slot), role, recorded, bytes)
     }
 
+    /// What [`Self::historic`] makes of a file depends on this and the file alone: the role's present keys and paths.
+    pub fn historic_basis(&self, role: &RoleName) -> Digest {
+        historic::basis(self.roles.get(role).map(|slot| &**slot))
+    }
+
     /// The base roles that expired, the shortest-lived first.
     fn check_base(&self, now: Timestamp, skew: SignedDuration) -> Result<(), (RoleName, TufError)> {
         let (root, timestamp, snapshot) = (&self.root, &self.timestamp, &self.snapshot);
