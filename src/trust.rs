@@ -8,7 +8,7 @@
 //! | what suffices, what is waited for, denials confirmed | `answer` |
 //! | single-flight | `flight`, `core` |
 //! | read grants | `grant` |
-//! | unknown repositories do not starve known ones | `entries`, `budget` |
+//! | unknown repositories do not starve known ones | `entries`, `known`, `budget` |
 //! | refreshed ahead | `maintain` |
 //! | disk, restart during an outage, seeds | `disk`, `recall` |
 //! | which digest is signed (design §2) | `resolution`, `history` |
@@ -28,6 +28,7 @@ mod files;
 mod flight;
 mod grant;
 mod history;
+mod known;
 mod maintain;
 mod moment;
 mod recall;

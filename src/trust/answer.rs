@@ -60,17 +60,30 @@ enum Lack {
 }
 
 impl<'a> Asking<'a> {
-    pub(super) fn new(core: &'a Arc<Core>, question: Question<'a>) -> Result<Self, Refusal> {
-        let demand = question.demand;
+    pub(super) fn new(core: &'a Arc<Core>, question: Question<'a>) -> Result<Self, Full> {
+        let (demand, asked) = (question.demand, core.moment());
+        let entry = core.entries.entry(&demand.server, &demand.gun, &demand.anchors, asked)?;
+        Ok(Self::of(core, question, entry, asked))
+    }
+
+    /// The answer where there is no room for another unknown repository: only a known one gets one.
+    pub(super) async fn answer_in_a_crowd(
+        core: &'a Arc<Core>,
+        question: Question<'a>,
+    ) -> Result<Resolved, Refusal> {
         let asked = core.moment();
-        let entry = core
-            .entries
-            .entry(&demand.server, &demand.gun, &demand.anchors, asked)
-            .map_err(|Full| full(&question))?;
+        match timeout_at(question.deadline, core.known_entry(question.demand)).await {
+            Ok(Ok(entry)) => Self::of(core, question, entry, asked).answer().await,
+            Ok(Err(Full)) | Err(_) => Err(full(&question)),
+        }
+    }
+
+    fn of(core: &'a Arc<Core>, question: Question<'a>, entry: Arc<Entry>, asked: Moment) -> Self {
+        let demand = question.demand;
         entry.touch(&demand.freshness, asked.wall);
         let roles = roles_of(demand);
         let accessor = OnceLock::new();
-        Ok(Self { core, question, entry, accessor, roles, asked, refreshes: 0, old_because: None })
+        Self { core, question, entry, accessor, roles, asked, refreshes: 0, old_because: None }
     }
 
     /// The answer, where data at hand has it and nobody need wait: a yes from data that suffices. A no, and whatever

@@ -61,8 +61,7 @@ impl Entries {
         anchors: &Arc<Anchors>,
         now: Moment,
     ) -> Result<Arc<Entry>, Full> {
-        let (server, gun) = (Arc::clone(server), gun.clone());
-        let key = EntryKey { server, gun, anchors: self.fingerprint(anchors) };
+        let key = self.key(server, gun, anchors);
         let shard = self.shard(&key);
         if let Some(found) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(found));
@@ -77,6 +76,30 @@ impl Entries {
         let entry = Arc::new(Entry::new(key.clone(), Arc::clone(anchors), now.wall));
         shard.insert(key, Arc::clone(&entry));
         self.room.fetch_sub(1, Ordering::Relaxed);
+        Ok(entry)
+    }
+
+    /// What a repository's entry is kept by.
+    pub(super) fn key(&self, server: &Arc<TrustServer>, gun: &Gun, anchors: &Arc<Anchors>) -> EntryKey {
+        EntryKey { server: Arc::clone(server), gun: gun.clone(), anchors: self.fingerprint(anchors) }
+    }
+
+    /// The entry of a repository that disk or state knows: it takes no room from those that never verified, and none of
+    /// theirs keeps it out.
+    pub(super) fn entry_of_known(
+        &self,
+        key: EntryKey,
+        anchors: &Arc<Anchors>,
+        now: Moment,
+    ) -> Result<Arc<Entry>, Full> {
+        let _one_at_a_time = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.room_for_known() == 0 {
+            return Err(Full);
+        }
+        let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Entry::new(key.clone(), Arc::clone(anchors), now.wall));
+        let entry = Arc::clone(shard.entry(key.clone()).or_insert_with(new));
+        entry.note_known();
         Ok(entry)
     }
 
@@ -107,20 +130,26 @@ impl Entries {
             return Err(Full);
         }
         self.remove(|entry| !entry.is_known() && entry.is_idle());
-        let (known, unknown): (Vec<_>, Vec<_>) = self.all().into_iter().partition(|entry| entry.is_known());
-        let mut known_room = self.max_known.saturating_sub(known.len());
-        if known_room == 0 {
-            let mut uses: Vec<i64> = known.iter().map(|entry| entry.last_used()).collect();
-            uses.sort_unstable();
-            // A tenth at once, so that the next sweep is not due at once.
-            let oldest = uses.get(self.max_known / 10).copied().unwrap_or(i64::MIN);
-            self.remove(|entry| entry.is_known() && entry.is_idle() && entry.last_used() <= oldest);
-            known_room = (self.max_known / 10).max(1);
-        }
-        let room = self.max_unknown.saturating_sub(unknown.len()).min(known_room);
+        let unknown = self.all().into_iter().filter(|entry| !entry.is_known()).count();
+        let room = self.max_unknown.saturating_sub(unknown).min(self.room_for_known());
         self.room.store(i64::try_from(room).unwrap_or(i64::MAX), Ordering::Relaxed);
         *full = (room == 0).then_some(now);
         if room == 0 { Err(Full) } else { Ok(()) }
+    }
+
+    /// How many known repositories there may be more, once the least recently used gave way.
+    fn room_for_known(&self) -> usize {
+        let known: Vec<_> = self.all().into_iter().filter(|entry| entry.is_known()).collect();
+        let room = self.max_known.saturating_sub(known.len());
+        if room > 0 {
+            return room;
+        }
+        let mut uses: Vec<i64> = known.iter().map(|entry| entry.last_used()).collect();
+        uses.sort_unstable();
+        // A tenth at once, so that the next sweep is not due at once.
+        let oldest = uses.get(self.max_known / 10).copied().unwrap_or(i64::MIN);
+        self.remove(|entry| entry.is_known() && entry.is_idle() && entry.last_used() <= oldest);
+        (self.max_known / 10).max(1)
     }
 
     fn shard(&self, key: &EntryKey) -> &RwLock<HashMap<EntryKey, Arc<Entry>>> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -29,6 +29,13 @@ pub(super) struct EntryKey {
     pub(super) gun: Gun,
     /// `Anchors::fingerprint`.
     pub(super) anchors: Digest,
+}
+
+impl EntryKey {
+    /// What trust state calls it.
+    pub(super) fn state_key(&self) -> RepositoryKey {
+        RepositoryKey { server: self.server.url.to_string(), gun: self.gun.clone(), anchors: self.anchors }
+    }
 }
 
 impl PartialEq for EntryKey {
@@ -109,6 +116,8 @@ pub(super) struct Entry {
     pub(super) trouble: ArcSwapOption<Trouble>,
     /// Held while a refresh is committed: one at a time.
     pub(super) commit: tokio::sync::Mutex<()>,
+    /// Disk or state had it before memory did.
+    known_before: AtomicBool,
     /// Disk and state were looked at.
     pub(super) recalled: OnceCell<()>,
     /// How many look at disk and state.
@@ -126,8 +135,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(key: EntryKey, anchors: Arc<Anchors>, now: Timestamp) -> Self {
-        let state_key =
-            RepositoryKey { server: key.server.url.to_string(), gun: key.gun.clone(), anchors: key.anchors };
+        let state_key = key.state_key();
         Self {
             key,
             anchors,
@@ -139,6 +147,7 @@ impl Entry {
             recorded: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             commit: tokio::sync::Mutex::default(),
+            known_before: AtomicBool::new(false),
             recalled: OnceCell::new(),
             recalling: AtomicU64::new(0),
             noted: AtomicI64::new(i64::MIN),
@@ -184,9 +193,15 @@ impl Entry {
         self.recorded.load().as_ref().is_some_and(|recorded| recorded.record.pin.is_some())
     }
 
+    /// Notes that disk or state has it, so that it counts as known before anything of it is in memory.
+    pub(super) fn note_known(&self) {
+        self.known_before.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the repository has verified before, here or elsewhere.
     pub(super) fn is_known(&self) -> bool {
-        self.served.load().is_some()
+        self.known_before.load(Ordering::Relaxed)
+            || self.served.load().is_some()
             || self.recorded.load().as_ref().is_some_and(|recorded| !recorded.record.floors.is_empty())
     }
 
@@ -247,6 +262,7 @@ impl Entry {
 
     /// Forgets what is verified: an admin reset the repository.
     pub(super) fn reset(&self) {
+        self.known_before.store(false, Ordering::Relaxed);
         self.served.store(None);
         self.older.store(None);
         self.recorded.store(None);

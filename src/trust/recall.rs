@@ -57,6 +57,10 @@ impl Core {
     async fn recall_now(&self, entry: &Arc<Entry>) -> Result<(), Refusal> {
         let recorded = self.load_record(entry).await?;
         let at_hand = self.at_hand(entry).await;
+        if !at_hand.is_seed && !at_hand.tree.files.is_empty() {
+            // Whether it still verifies or not: it was written when it did.
+            entry.note_known();
+        }
         let Some(served) = self.verify_at_hand(entry, &recorded, &at_hand)? else { return Ok(()) };
         for (accessor, at) in at_hand.note.into_iter().flat_map(|note| note.grants) {
             entry.grants.put(&accessor, Granted { at, access: None });

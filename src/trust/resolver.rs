@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::answer::Asking;
 use super::core::Core;
+use super::entries::Full;
 use super::error::Refusal;
 use super::report::{Report, ReportQuestion};
 use super::resolution::{self, SignedDigest};
@@ -116,7 +117,7 @@ impl Resolver {
         }
         let asking = match Asking::new(&self.0, question) {
             Ok(asking) => asking,
-            Err(refusal) => return Box::pin(ready(Err(refusal))),
+            Err(Full) => return Box::pin(Asking::answer_in_a_crowd(&self.0, question)),
         };
         // The hot path is memory only (design §1): it does not pay for the state of one that waits.
         match asking.at_once() {
