@@ -93,7 +93,7 @@ impl<'a> Asking<'a> {
             return None;
         }
         let (served, covers) = self.entry.served_for(&self.roles)?;
-        match self.standing(Some(&*served).filter(|_| covers), self.core.clock.now()) {
+        match self.standing(Some(&*served).filter(|_| covers), &self.asked) {
             Standing::Fresh => {}
             Standing::Ahead => {
                 self.core.refresh_behind(&self.entry, &self.ticket());
@@ -151,17 +151,17 @@ impl<'a> Asking<'a> {
 
     /// Data that may answer; `None` after a refresh, when everything is to be looked at again.
     async fn sufficient(&mut self) -> Result<Option<Arc<Served>>, Refusal> {
-        let now = self.core.clock.now();
+        let now = self.core.moment();
         let (served, covers) = self.entry.served_for(&self.roles).unzip();
         let covering = served.as_deref().filter(|_| covers == Some(true));
-        match (self.standing(covering, now), served) {
+        match (self.standing(covering, &now), served) {
             (Standing::Fresh, Some(served)) => Ok(Some(served)),
             (Standing::Ahead, Some(served)) => {
                 self.core.refresh_behind(&self.entry, &self.ticket());
                 Ok(Some(served))
             }
             (Standing::Old(vouched), Some(served)) => {
-                if self.old_because.is_some() || self.revalidates(vouched, now).await? {
+                if self.old_because.is_some() || self.revalidates(vouched, now.wall).await? {
                     return Ok(Some(served));
                 }
                 Ok(None)
@@ -176,7 +176,7 @@ impl<'a> Asking<'a> {
     }
 
     /// `covering` is a set that knows about the roles.
-    fn standing(&self, covering: Option<&Served>, now: Timestamp) -> Standing {
+    fn standing(&self, covering: Option<&Served>, now: &Moment) -> Standing {
         use Standing::{Ahead, Fresh, Lacking, Old};
         let something = Lacking(Lack::Something);
         let Some(served) = covering.filter(|set| set.pinned || self.question.dry_run) else {
@@ -185,15 +185,14 @@ impl<'a> Asking<'a> {
         let freshness = &self.question.demand.freshness;
         let granted = match self.question.demand.credentials {
             CredentialsSource::Anonymous => Some(SignedDuration::ZERO),
-            _ => self.entry.grants.at(self.accessor()).map(|at| now.duration_since(at)),
+            _ => self.entry.grants.at(self.accessor()).map(|at| at.age(now)),
         };
         let Some(granted) = granted.filter(|age| *age <= freshness.max_staleness) else { return something };
-        let Some(vouched) = served.vouched.map(|vouched| vouched.at()) else { return Old(None) };
-        let age = now.duration_since(vouched);
-        let is_ahead_of_us = age < -self.core.config.clock_skew;
+        let Some(vouched) = served.vouched else { return Old(None) };
+        let (age, vouched) = (vouched.age(now), vouched.at());
         if age > freshness.max_staleness {
             Lacking(Lack::Freshness { vouched })
-        } else if age > freshness.revalidate_after || is_ahead_of_us {
+        } else if age > freshness.revalidate_after {
             Old(Some(vouched))
         } else if is_due(age, freshness.revalidate_after) || granted > RENEW_AFTER {
             Ahead

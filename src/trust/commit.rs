@@ -51,7 +51,7 @@ impl Core {
         };
         let pinned = !entry.is_first_use() || recorded.record.pin.is_some();
         entry.recorded.store(Some(recorded));
-        let granted = Granted { at: fetched.sent.wall, access: Some(fetched.access.clone()) };
+        let granted = Granted { at: fetched.sent.into(), access: Some(fetched.access.clone()) };
         entry.grants.put(plan.accessor, granted);
         let vouched = Some(Vouched::Here(fetched.sent));
         entry.install(Served { repository, vouched, pinned }, fetched.known.as_ref());
@@ -106,7 +106,9 @@ impl Core {
         let Some(disk) = self.disk.clone() else { return };
         let now = fetched.sent.wall.as_second();
         let files = fetched.updated.files.clone();
-        if files.is_empty() && now.saturating_sub(entry.noted.load(Ordering::Relaxed)) < NOTE_EVERY {
+        // A note from after now was made before the clock was set back.
+        let noted = now.saturating_sub(entry.noted.load(Ordering::Relaxed));
+        if files.is_empty() && (0..NOTE_EVERY).contains(&noted) {
             return;
         }
         entry.noted.store(now, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use super::error::Refusal;
 use super::flight::Flights;
 use super::grant::Grants;
 use super::history::{Absences, Holdings};
-use super::moment::Moment;
+use super::moment::{Moment, Since};
 use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::digest::Digest;
 use crate::policy::{Freshness, TrustServer};
@@ -73,14 +73,22 @@ pub(super) enum Vouched {
     /// This process asked.
     Here(Moment),
     /// An earlier process did, says the disk.
-    Before(Timestamp),
+    Before(Since),
 }
 
 impl Vouched {
     pub(super) fn at(&self) -> Timestamp {
         match self {
             Self::Here(moment) => moment.wall,
-            Self::Before(at) => *at,
+            Self::Before(since) => since.at,
+        }
+    }
+
+    /// How long ago that was.
+    pub(super) fn age(&self, now: &Moment) -> SignedDuration {
+        match self {
+            Self::Here(moment) => Since::from(*moment).age(now),
+            Self::Before(since) => since.age(now),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::moment::Since;
 use super::source::{Access, Grant};
 use crate::policy::CredentialsSource;
 
@@ -79,7 +80,7 @@ impl Accessor {
 #[derive(Debug, Clone)]
 pub(super) struct Granted {
     /// When it was last shown.
-    pub(super) at: Timestamp,
+    pub(super) at: Since,
     /// What was shown to the server. Tried first the next time; never written down.
     pub(super) access: Option<Access>,
 }
@@ -90,7 +91,7 @@ pub(super) struct Grants(RwLock<HashMap<Accessor, Granted>>);
 
 impl Grants {
     /// When `accessor` was last seen to be allowed.
-    pub(super) fn at(&self, accessor: &Accessor) -> Option<Timestamp> {
+    pub(super) fn at(&self, accessor: &Accessor) -> Option<Since> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(accessor).map(|granted| granted.at)
     }
 
@@ -102,7 +103,7 @@ impl Grants {
     pub(super) fn put(&self, accessor: &Accessor, granted: Granted) {
         let mut grants = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if grants.len() >= MAX_GRANTS && !grants.contains_key(accessor) {
-            let oldest = grants.iter().min_by_key(|(_, granted)| granted.at).map(|(who, _)| who.clone());
+            let oldest = grants.iter().min_by_key(|(_, granted)| granted.at.at).map(|(who, _)| who.clone());
             oldest.and_then(|who| grants.remove(&who));
         }
         grants.insert(accessor.clone(), granted);
@@ -130,12 +131,12 @@ impl Grants {
         let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
         grants
             .iter()
-            .max_by_key(|(_, granted)| (granted.access.is_some(), granted.at))
+            .max_by_key(|(_, granted)| (granted.access.is_some(), granted.at.at))
             .map(|(who, _)| who.clone())
     }
 
     pub(super) fn all(&self) -> Vec<(Accessor, Timestamp)> {
         let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        grants.iter().map(|(who, granted)| (who.clone(), granted.at)).collect()
+        grants.iter().map(|(who, granted)| (who.clone(), granted.at.at)).collect()
     }
 }

@@ -10,6 +10,7 @@ use super::answer::is_due;
 use super::core::Core;
 use super::entry::Entry;
 use super::flight::{FlightKey, Landing, Ticket};
+use super::moment::Moment;
 
 /// How often it is looked what is due.
 const ROUND: Duration = Duration::from_secs(1);
@@ -48,7 +49,8 @@ impl Core {
     }
 
     pub(super) fn maintain_once(self: &Arc<Self>, now: Timestamp) -> Maintenance {
-        let due = self.entries.all().into_iter().filter(|entry| entry.is_due(now));
+        let now = Moment::at(now);
+        let due = self.entries.all().into_iter().filter(|entry| entry.is_due(&now));
         let started = due.filter_map(|entry| {
             // Whose eyes: whoever was let in last. Nobody's roles: each is done without if it fails.
             let key = FlightKey { accessor: entry.grants.latest()?, pin: true };
@@ -61,19 +63,19 @@ impl Core {
 impl Entry {
     /// Whether a refresh is due: ahead of admissions for what is in use, each `maxStaleness`/4 for what was used within
     /// 30 days, so that a short outage finds them all fresh.
-    fn is_due(&self, now: Timestamp) -> bool {
+    fn is_due(&self, now: &Moment) -> bool {
         let Some(vouched) = self.served().filter(|served| served.pinned).and_then(|served| served.vouched)
         else {
             return false;
         };
-        let age = now.duration_since(vouched.at());
-        let unused = SignedDuration::from_secs(now.as_second().saturating_sub(self.last_used()));
+        let age = vouched.age(now);
+        let unused = SignedDuration::from_secs(now.wall.as_second().saturating_sub(self.last_used()));
         let freshness = self.freshness();
         let is_in_use = unused <= freshness.revalidate_after.saturating_mul(2);
         let is_wanted = (is_in_use && is_due(age, freshness.revalidate_after))
             || (unused <= IN_USE && age >= freshness.max_staleness / 4);
         let failed_now = self.trouble.load().as_ref().is_some_and(|trouble| {
-            let since = now.duration_since(trouble.last);
+            let since = now.wall.duration_since(trouble.last);
             !since.is_negative() && since < RETRY_AFTER
         });
         is_wanted && !failed_now

@@ -12,6 +12,7 @@ use super::entry::{Entry, Recorded, Served, Vouched};
 use super::error::Refusal;
 use super::fault::{self, Causes};
 use super::grant::Granted;
+use super::moment::Since;
 use crate::policy::Reason;
 use crate::tuf::{TufError, Update, UpdateInput};
 
@@ -62,8 +63,10 @@ impl Core {
             entry.note_known();
         }
         let Some(served) = self.verify_at_hand(entry, &recorded, &at_hand)? else { return Ok(()) };
-        for (accessor, at) in at_hand.note.into_iter().flat_map(|note| note.grants) {
-            entry.grants.put(&accessor, Granted { at, access: None });
+        let (now, latest) = (self.moment(), self.latest());
+        let grants = at_hand.note.into_iter().flat_map(|note| note.grants);
+        for (accessor, at) in grants.filter(|(_, at)| *at <= latest) {
+            entry.grants.put(&accessor, Granted { at: Since::new(at, now), access: None });
         }
         entry.install(served, None);
         Ok(())
@@ -99,12 +102,8 @@ impl Core {
         });
         match drive_offline(update) {
             Ok(updated) => {
-                let vouched = (!at_hand.is_seed).then(|| {
-                    Vouched::Before(vouched(
-                        at_hand,
-                        now.saturating_add(self.config.clock_skew).unwrap_or(now),
-                    ))
-                });
+                let vouched = (!at_hand.is_seed)
+                    .then(|| Vouched::Before(Since::new(vouched(at_hand, self.latest()), self.moment())));
                 Ok(Some(Served { repository: updated.repository, vouched, pinned: true }))
             }
             Err(error @ TufError::DamagedPin(_)) => {
@@ -115,6 +114,12 @@ impl Core {
                 Ok(None)
             }
         }
+    }
+
+    /// What the disk says of a time after this one, a clock that has been set back since wrote down.
+    fn latest(&self) -> Timestamp {
+        let now = self.clock.now();
+        now.saturating_add(self.config.clock_skew).unwrap_or(now)
     }
 
     /// What the disk has: our own cache, else a seed.

@@ -107,9 +107,9 @@ impl Core {
         vouched: Option<Vouched>,
         cause: &Refusal,
     ) -> Result<(), Refusal> {
-        let Some(at) = vouched.map(|vouched| vouched.at()) else { return Ok(()) };
-        let bound = demand.freshness.max_staleness;
-        if self.clock.now().duration_since(at) <= bound {
+        let Some(vouched) = vouched else { return Ok(()) };
+        let (at, bound) = (vouched.at(), demand.freshness.max_staleness);
+        if vouched.age(&self.moment()) <= bound {
             return Ok(());
         }
         let (gun, server) = (&entry.state_key.gun, &entry.state_key.server);
