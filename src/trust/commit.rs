@@ -112,7 +112,8 @@ impl Core {
             return;
         }
         entry.noted.store(now, Ordering::Relaxed);
-        let note = Note { vouched: fetched.sent.wall, grants: entry.grants.all() };
+        let recorded = self.state.is_lasting();
+        let note = Note { vouched: fetched.sent.wall, grants: entry.grants.all(), recorded };
         let roots = roots_to_keep(entry, &fetched);
         let replaced = fetched.known.as_ref().map(|known| known.repository.root().version());
         let key = entry.key.clone();

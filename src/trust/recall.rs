@@ -58,6 +58,11 @@ impl Core {
     async fn recall_now(&self, entry: &Arc<Entry>) -> Result<(), Refusal> {
         let recorded = self.load_record(entry).await?;
         let at_hand = self.at_hand(entry).await;
+        if recorded.revision.is_none() && self.had_a_record(&at_hand) {
+            // An admin reset the repository while nobody here was looking.
+            self.reset(entry).await;
+            return Ok(());
+        }
         if !at_hand.is_seed && !at_hand.tree.files.is_empty() {
             // Whether it still verifies or not: it was written when it did.
             entry.note_known();
@@ -70,6 +75,11 @@ impl Core {
         }
         entry.install(served, None);
         Ok(())
+    }
+
+    /// Whether what is on disk was committed together with a record that does not go away by itself.
+    fn had_a_record(&self, at_hand: &AtHand) -> bool {
+        self.state.is_lasting() && at_hand.note.as_ref().is_some_and(|note| note.recorded)
     }
 
     /// The set on disk, if it verifies without a server.

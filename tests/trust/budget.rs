@@ -128,6 +128,10 @@ async fn a21_a_restart_during_a_flood_finds_known_repositories_known() {
         let directory = tempfile::tempdir().unwrap();
         let cache_dir = disk.then(|| directory.path().to_owned());
         let mut world = World::with(ResolverConfig { cache_dir, ..crowded() });
+        if !state {
+            world.state = FakeState::of_one_process();
+            world.restart();
+        }
         let (mut repository, ..) = web();
         world.publish(&mut repository);
         let known = both(&repository).build();
@@ -136,7 +140,7 @@ async fn a21_a_restart_during_a_flood_finds_known_repositories_known() {
         repository.witness("snapshot").witness("timestamp");
         world.publish(&mut repository);
         if !state {
-            world.state = FakeState::new();
+            world.state = FakeState::of_one_process();
         }
         world.restart();
         world.source.forget();
