@@ -164,6 +164,21 @@ async fn t31_a_quorum_needs_as_many_different_keys_as_roles() {
     assert_eq!(sealed(&world.resolve(&quorum, IMAGE).await), image_digest("one"));
 }
 
+/// Which key signed which role does not matter: two roles that one key signed both are a quorum of two when another key
+/// signed one of them as well.
+#[tokio::test(start_paused = true)]
+async fn a_quorum_counts_the_union_of_its_roles_keys() {
+    let (world, (mut repository, alice, bob)) = (World::new(), web());
+    repository.rotate(RELEASES, &[&alice, &bob]);
+    world.publish(&mut repository);
+    let quorum = both(&repository).threshold(2).build();
+    assert_eq!(sealed(&world.resolve(&quorum, IMAGE).await), image_digest("one"));
+    repository.keys_that_sign(RELEASES, &[&bob]);
+    world.publish(&mut repository);
+    world.advance(crate::support::seconds(61));
+    assert_eq!(reason(&world.resolve(&quorum, IMAGE).await), Reason::ThresholdNotMet, "bob alone, twice");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_quorum_goes_on_without_the_others_and_names_them() {
     let (world, (mut repository, ..)) = (World::new(), web());

@@ -3,7 +3,9 @@
 use tagseal::policy::{CredentialsSource, Demand, Reason};
 
 use super::world::{GUN, IMAGE, QA, RELEASES, World, both, reason, sealed, text, web};
-use crate::support::{Fault, TestKey, TestRepository, days, demand, hours, image_digest, minutes, seconds};
+use crate::support::{
+    Fault, SERVER, TestKey, TestRepository, days, demand, hours, image_digest, minutes, seconds,
+};
 
 /// A world that has sealed the image once.
 async fn warm() -> (World, TestRepository, Demand) {
@@ -95,6 +97,22 @@ async fn a_denial_that_cannot_be_confirmed_has_the_reason_of_that() {
         text(&denied)
     );
     assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+}
+
+/// The server that is asked once more offers what is older than the data at hand, which therefore has the last word.
+#[tokio::test(start_paused = true)]
+async fn a_denial_that_meets_a_rollback_keeps_its_own_reason() {
+    let (world, (mut repository, ..)) = (World::new(), web());
+    let old = repository.publish(world.now());
+    repository.witness(RELEASES);
+    world.publish(&mut repository);
+    let demand = both(&repository).build();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    world.source.serve(SERVER, GUN, &old);
+    world.advance(seconds(30));
+    let denied = world.resolve(&demand, &format!("{GUN}:1.5")).await;
+    assert_eq!(reason(&denied), Reason::NotSigned);
+    assert!(text(&denied).contains("the trust server offers older data: Rollback: "), "{}", text(&denied));
 }
 
 #[tokio::test(start_paused = true)]
