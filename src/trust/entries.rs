@@ -139,17 +139,16 @@ impl Entries {
 
     /// How many known repositories there may be more, once the least recently used gave way.
     fn room_for_known(&self) -> usize {
-        let known: Vec<_> = self.all().into_iter().filter(|entry| entry.is_known()).collect();
-        let room = self.max_known.saturating_sub(known.len());
-        if room > 0 {
-            return room;
+        let known = || self.all().into_iter().filter(|entry| entry.is_known());
+        let mut uses: Vec<i64> = known().map(|entry| entry.last_used()).collect();
+        if uses.len() < self.max_known {
+            return self.max_known - uses.len();
         }
-        let mut uses: Vec<i64> = known.iter().map(|entry| entry.last_used()).collect();
         uses.sort_unstable();
         // A tenth at once, so that the next sweep is not due at once.
         let oldest = uses.get(self.max_known / 10).copied().unwrap_or(i64::MIN);
         self.remove(|entry| entry.is_known() && entry.is_idle() && entry.last_used() <= oldest);
-        (self.max_known / 10).max(1)
+        self.max_known.saturating_sub(known().count())
     }
 
     fn shard(&self, key: &EntryKey) -> &RwLock<HashMap<EntryKey, Arc<Entry>>> {
