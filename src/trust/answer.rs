@@ -68,6 +68,7 @@ impl<'a> Asking<'a> {
             .entry(&demand.server, &demand.gun, &demand.anchors, asked)
             .map_err(|Full| full(&question))?;
         entry.touch(&demand.freshness, asked.wall);
+        entry.note_asked(&demand.policy, question.image);
         let roles = roles_of(demand);
         let accessor = OnceLock::new();
         Ok(Self { core, question, entry, accessor, roles, asked, refreshes: 0, old_because: None })

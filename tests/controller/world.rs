@@ -1,15 +1,16 @@
 //! [`World`]: the watch of policies over an API server in memory, and what comes out of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tagseal::clock::ManualClock;
-use tagseal::controller::{PolicyWatch, PolicyWatchOptions};
+use tagseal::controller::{PolicyWatch, PolicyWatchOptions, TrustData};
 use tagseal::image::ImageReference;
 use tagseal::policy::{NamespaceView, PolicySet, PolicySnapshot, Selection, SetOptions};
+use tagseal::trust::RepositoryHealth;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -25,6 +26,7 @@ pub struct World {
     pub server: ApiServer,
     pub snapshots: watch::Receiver<PolicySnapshot>,
     pub clock: ManualClock,
+    pub repositories: Repositories,
     task: JoinHandle<()>,
 }
 
@@ -43,8 +45,9 @@ impl World {
         };
         let clock = ManualClock::at(now());
         let watch = PolicyWatch::new(server.client(), options, sender, Arc::new(clock.clone()));
-        let task = tokio::spawn(watch.run());
-        Self { server: server.clone(), snapshots, clock, task }
+        let repositories = Repositories::default();
+        let task = tokio::spawn(watch.run(Arc::new(repositories.clone())));
+        Self { server: server.clone(), snapshots, clock, repositories, task }
     }
 
     /// The set, once it is one that `fits`.
@@ -90,6 +93,22 @@ impl Drop for World {
         if !std::thread::panicking() {
             assert_eq!(self.server.unexpected(), Vec::<String>::new());
         }
+    }
+}
+
+/// What a resolver would say of its repositories.
+#[derive(Debug, Clone, Default)]
+pub struct Repositories(Arc<Mutex<Vec<RepositoryHealth>>>);
+
+impl Repositories {
+    pub fn are(&self, repositories: Vec<RepositoryHealth>) {
+        *self.0.lock().unwrap() = repositories;
+    }
+}
+
+impl TrustData for Repositories {
+    fn health(&self) -> Vec<RepositoryHealth> {
+        self.0.lock().unwrap().clone()
     }
 }
 
