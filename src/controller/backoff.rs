@@ -1,9 +1,10 @@
 //! [`Backoff`]: when statuses that could not be written are tried again.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Sleep, sleep};
 
 use crate::policy::PolicyId;
 
@@ -26,15 +27,15 @@ pub(super) enum Wake {
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failed: BTreeSet<PolicyId>,
-    until: Option<Instant>,
+    until: Option<Pin<Box<Sleep>>>,
     pause: Duration,
 }
 
 impl Backoff {
     /// Resolves when what failed is to be tried again; never where nothing failed.
-    pub(super) async fn over(&self) {
-        match self.until {
-            Some(until) => sleep_until(until).await,
+    pub(super) async fn over(&mut self) {
+        match &mut self.until {
+            Some(until) => until.await,
             None => std::future::pending().await,
         }
     }
@@ -59,7 +60,7 @@ impl Backoff {
             *self = Self::default();
         } else if self.until.is_none() {
             self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            self.until = Some(Instant::now() + self.pause);
+            self.until = Some(Box::pin(sleep(self.pause)));
         }
     }
 }

@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::apply::{Refused, apply};
 use super::backoff::{Backoff, Wake};
@@ -31,7 +31,7 @@ use crate::policy::{CompiledPolicy, PolicyError, PolicyId};
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// What trust data alone changes in a status is written no sooner than this after the write before: a server that comes
 /// and goes, or a roll-out that asks for one repository after the other, makes a write a while, not one each.
-const SETTLE: Duration = Duration::from_secs(20);
+const SETTLE: SignedDuration = SignedDuration::from_secs(20);
 
 /// Writes the status of policies.
 #[derive(Clone)]
@@ -64,7 +64,7 @@ struct Due {
 struct Written {
     version: Option<String>,
     status: TrustPolicyStatus,
-    at: Instant,
+    at: Timestamp,
 }
 
 /// What this replica knows of statuses.
@@ -89,7 +89,7 @@ impl StatusWriter {
         let started = self.clock.now();
         let mut desk = Desk { clock: self.clock.clone(), started, written: BTreeMap::new() };
         let mut backoff = Backoff::default();
-        let mut ticks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+        let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let wake = tokio::select! {
@@ -196,7 +196,7 @@ impl Desk {
         };
         let is_ready = standing.observed_generation == generation
             && wanted.ready.stands_in(&standing.conditions, generation);
-        let settles = || written.is_some_and(|written| written.at.elapsed() < SETTLE);
+        let settles = || written.is_some_and(|written| settles(now.duration_since(written.at)));
         if is_ready && (wanted.data_stands_in(standing, generation) || settles()) {
             return None;
         }
@@ -205,9 +205,14 @@ impl Desk {
     }
 
     fn wrote(&mut self, due: Due) {
-        let (version, at) = (due.object.resource_version.clone(), Instant::now());
+        let (version, at) = (due.object.resource_version.clone(), self.clock.now());
         self.written.insert(due.object.id.clone(), Written { version, status: due.status, at });
     }
+}
+
+/// A clock that was set back does not hold up a write.
+fn settles(since: SignedDuration) -> bool {
+    !since.is_negative() && since < SETTLE
 }
 
 /// Whether a status speaks of the trust data of this generation. A replica that was asked nothing yet leaves that alone for

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tagseal::clock::ManualClock;
 use tagseal::controller::{PolicyWatch, PolicyWatchOptions, TrustData};
@@ -37,17 +37,39 @@ impl World {
 
     /// `patience`: with objects that policies name.
     pub fn with_patience(server: &ApiServer, patience: Duration) -> Self {
+        let (clock, repositories) = (ManualClock::at(now()), Repositories::default());
+        Self::over(server, patience, clock, repositories.clone(), Arc::new(repositories))
+    }
+
+    /// Over trust data that something else holds, which goes by `clock`.
+    pub fn with_trust(server: &ApiServer, clock: &ManualClock, trust: Arc<dyn TrustData>) -> Self {
+        Self::over(server, LIMIT, clock.clone(), Repositories::default(), trust)
+    }
+
+    fn over(
+        server: &ApiServer,
+        patience: Duration,
+        clock: ManualClock,
+        repositories: Repositories,
+        trust: Arc<dyn TrustData>,
+    ) -> Self {
         let (sender, snapshots) = watch::channel(PolicySnapshot::default());
         let options = PolicyWatchOptions {
             system_namespace: "tagseal-system".to_owned(),
             set: SetOptions::default(),
             patience,
         };
-        let clock = ManualClock::at(now());
         let watch = PolicyWatch::new(server.client(), options, sender, Arc::new(clock.clone()));
-        let repositories = Repositories::default();
-        let task = tokio::spawn(watch.run(Arc::new(repositories.clone())));
+        let task = tokio::spawn(watch.run(trust));
         Self { server: server.clone(), snapshots, clock, repositories, task }
+    }
+
+    /// Lets this time go by, in steps in which the controller does all that it does. With tokio's clock paused.
+    pub async fn passes(&self, time: SignedDuration) {
+        for _ in 0..time.as_secs() {
+            self.clock.advance(SignedDuration::from_secs(1));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// The set, once it is one that `fits`.
