@@ -120,7 +120,8 @@ impl Holdings {
                 says("False", worst.reason.as_str(), message).with_detail(&worst.detail)
             }
             (None, 0) => {
-                let message = "no repository has been asked for under this policy yet";
+                let message =
+                    "no repository was asked for under this policy yet, or none in the last 30 days";
                 says("Unknown", "NotAskedYet", message.to_owned())
             }
             (None, _) => {

@@ -233,7 +233,9 @@ async fn two_policies_that_share_a_repository_both_say_so_until_one_is_deleted()
     let server = ApiServer::new();
     server.put("trustpolicies", policy("shop", "b", "registry.example.com/shop/web"));
     server.put("clustertrustpolicies", cluster_policy("other", "registry.example.com/other/**"));
-    let (mut world, _) = shop_beside(&server).await;
+    server.put("clustertrustpolicies", cluster_policy("a", SHOP));
+    let mut world = World::start(&server);
+    world.passes(seconds(25)).await;
     let all =
         [("ClusterTrustPolicy a", true), ("ClusterTrustPolicy other", true), ("TrustPolicy shop/b", true)];
     let set = world.policies(&all).await;
@@ -259,14 +261,6 @@ async fn two_policies_that_share_a_repository_both_say_so_until_one_is_deleted()
     world.passes(seconds(40)).await;
     assert_eq!(of_b(&server), says("True", "Fresh", 1));
     assert_eq!(server.count("APPLY") - before, 1, "nothing for who is gone: {:#?}", server.requests());
-}
-
-/// As [`shop`], beside policies that are there already.
-async fn shop_beside(server: &ApiServer) -> (World, ()) {
-    server.put("clustertrustpolicies", cluster_policy("a", SHOP));
-    let world = World::start(server);
-    world.passes(seconds(25)).await;
-    (world, ())
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,9 +295,10 @@ async fn a_server_that_comes_and_goes_makes_a_write_a_while_and_other_words_make
         let mut web = verified(&set, WEB, now());
         web.trouble = if turn % 2 == 0 { unreachable(now() - minutes(1)) } else { None };
         world.repositories.are(vec![web]);
-        world.passes(seconds(5)).await;
+        world.passes(seconds(10)).await;
     }
-    assert!(server.count("APPLY") - before <= 15, "{} in 300 s", server.count("APPLY") - before);
+    let writes = server.count("APPLY") - before;
+    assert!((2..=30).contains(&writes), "{writes} writes in 600 s");
 
     let said = |words: &str| {
         let trouble = unavailable(Reason::TrustServerUnreachable, words, now());
