@@ -10,6 +10,7 @@
 //! | read grants | `grant` |
 //! | unknown repositories do not starve known ones | `entries`, `known`, `budget` |
 //! | refreshed ahead | `maintain` |
+//! | conditions that name the reason | `health` |
 //! | disk, restart during an outage, seeds | `disk`, `recall` |
 //! | which digest is signed (design §2) | `resolution`, `history` |
 
@@ -27,6 +28,7 @@ mod fault;
 mod files;
 mod flight;
 mod grant;
+mod health;
 mod history;
 mod known;
 mod maintain;
@@ -45,6 +47,7 @@ mod warnings;
 pub use crate::policy::{CredentialsSource, TrustServer};
 pub use docker_auths::{DockerAuths, DockerAuthsError};
 pub use error::{Refusal, Unavailable, Untrusted};
+pub use health::{Asked, Confirmed, RepositoryHealth};
 pub use maintain::Maintenance;
 pub use report::{Report, ReportQuestion};
 pub use resolution::{SignedDigest, Signer};

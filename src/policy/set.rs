@@ -149,6 +149,17 @@ impl PolicySet {
         Selection::Require { deny, observe }
     }
 
+    /// What the policy `id`, as it stands in this set, asks of `image` wherever it covers it; `None` where it does not, or
+    /// cannot judge. For status: an admission asks [`Self::select`].
+    pub fn demand_of(&self, id: &PolicyId, image: &ImageReference) -> Option<Demand> {
+        let place = self.members.binary_search_by(|member| member.policy.id().as_ref().cmp(id)).ok()?;
+        let member = self.members.get(place)?;
+        let scope = &member.policy.scope;
+        let covers = scope.include.iter().any(|pattern| pattern.includes(image))
+            && !scope.exclude.iter().any(|pattern| pattern.excludes(image));
+        covers.then(|| member.demand(image, &Gun::new(image.name()), true).ok()).flatten()
+    }
+
     fn member(&self, number: PolicyNumber) -> Option<&Member> {
         self.members.get(usize::try_from(number).ok()?)
     }

@@ -81,6 +81,7 @@ impl<'a> Asking<'a> {
     fn of(core: &'a Arc<Core>, question: Question<'a>, entry: Arc<Entry>, asked: Moment) -> Self {
         let demand = question.demand;
         entry.touch(&demand.freshness, asked.wall);
+        entry.note_asked(&demand.policy, question.image);
         let roles = roles_of(demand);
         let accessor = OnceLock::new();
         Self { core, question, entry, accessor, roles, asked, refreshes: 0, old_because: None }

@@ -5,22 +5,27 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 
 use super::error::Refusal;
 use super::flight::Flights;
 use super::grant::Grants;
+use super::health::Asked;
 use super::history::{Absences, Holdings};
 use super::moment::{Moment, Since};
 use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::digest::Digest;
-use crate::policy::{Freshness, TrustServer};
+use crate::image::ImageReference;
+use crate::policy::{Freshness, PolicyId, TrustServer};
 use crate::tuf::{Anchors, Gun, RoleName, TrustedRepository};
 
 /// Roles beyond this many are not added to what an entry loads: policies name a handful.
 const MAX_WANTED: usize = 256;
+
+/// Policies beyond this many push out the one that was noted first.
+const MAX_ASKED: usize = 1024;
 
 /// What verified data is kept by: server, its authorities, GUN, anchors (design §4 "Cache"). Never credentials.
 #[derive(Debug, Clone)]
@@ -136,6 +141,7 @@ pub(super) struct Entry {
     /// An earlier set with roles that the present one lacks, because they could not be had the last time.
     older: ArcSwapOption<Served>,
     wanted: Mutex<BTreeSet<RoleName>>,
+    asked: ArcSwap<Vec<Asked>>,
     used: AtomicI64,
     revalidate_after: AtomicU64,
     max_staleness: AtomicU64,
@@ -162,6 +168,7 @@ impl Entry {
             served: ArcSwapOption::empty(),
             older: ArcSwapOption::empty(),
             wanted: Mutex::default(),
+            asked: ArcSwap::default(),
             used: AtomicI64::new(now.as_second()),
             revalidate_after: AtomicU64::new(u64::MAX),
             max_staleness: AtomicU64::new(u64::MAX),
@@ -174,6 +181,30 @@ impl Entry {
         let seconds = |duration: SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);
         lower(&self.revalidate_after, seconds(freshness.revalidate_after));
         lower(&self.max_staleness, seconds(freshness.max_staleness));
+    }
+
+    /// Notes which policy asked, and for what. Every admission comes by, so what is known already costs a look alone: a
+    /// compiled policy hands out one `Arc` of its ID.
+    pub(super) fn note_asked(&self, policy: &Arc<PolicyId>, image: &ImageReference) {
+        if self.asked.load().iter().any(|asked| Arc::ptr_eq(&asked.policy, policy)) {
+            return;
+        }
+        self.asked.rcu(|before| {
+            let others = before.iter().filter(|asked| asked.policy != *policy).cloned();
+            let mut all: Vec<Asked> = others.collect();
+            let same = all.iter().find(|asked| *asked.image == *image);
+            let image = same.map_or_else(|| Arc::new(image.clone()), |asked| Arc::clone(&asked.image));
+            if all.len() >= MAX_ASKED {
+                all.remove(0);
+            }
+            all.push(Asked { policy: Arc::clone(policy), image });
+            all
+        });
+    }
+
+    /// Which policies asked.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        self.asked.load().to_vec()
     }
 
     pub(super) fn last_used(&self) -> i64 {

@@ -12,6 +12,7 @@ use super::answer::Asking;
 use super::core::Core;
 use super::entries::Full;
 use super::error::Refusal;
+use super::health::RepositoryHealth;
 use super::report::{Report, ReportQuestion};
 use super::resolution::{self, SignedDigest};
 use super::source::{BoxFuture, Credentials, Grant, MetadataSource};
@@ -148,6 +149,11 @@ impl Resolver {
     /// What is known of every repository in memory that verified.
     pub fn status(&self) -> Vec<RepositoryStatus> {
         self.0.status()
+    }
+
+    /// How every repository in use does, and which policies asked for it: for their conditions.
+    pub fn health(&self) -> Vec<RepositoryHealth> {
+        self.0.health()
     }
 
     /// Drops memory and disk of a repository: its `TrustedRepository` was deleted (design §2).
