@@ -46,7 +46,7 @@ pub use docker_auths::{DockerAuths, DockerAuthsError};
 pub use error::{Refusal, Unavailable, Untrusted};
 pub use maintain::Maintenance;
 pub use report::{Report, ReportQuestion};
-pub use resolution::{SignedDigest, Signer};
+pub use resolution::{Evidence, SignedDigest, Signer};
 pub use resolver::{Question, Resolved, Resolver, ResolverConfig};
 pub use source::{
     Access, BoxFuture, CredentialError, Credentials, Grant, MetadataSource, Secret, SourceError,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -24,7 +24,7 @@ const MAX_FINGERPRINTS: usize = 8192;
 /// The repositories in memory. Reads take a shard's lock for the look-up alone.
 #[derive(Debug)]
 pub(super) struct Entries {
-    shards: [RwLock<HashMap<EntryKey, Arc<Entry>>>; SHARDS],
+    shards: [RwLock<Shard>; SHARDS],
     hasher: RandomState,
     fingerprints: RwLock<HashMap<usize, (Arc<Anchors>, Digest)>>,
     /// How many entries may be added until the next sweep.
@@ -33,6 +33,39 @@ pub(super) struct Entries {
     sweeping: Mutex<Option<Moment>>,
     max_known: usize,
     max_unknown: usize,
+}
+
+type Shard = HashMap<Hashed, Arc<Entry>, BuildHasherDefault<AsHashed>>;
+
+/// A key with its hash: computed once, for the shard and for the place in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Hashed {
+    hash: u64,
+    key: EntryKey,
+}
+
+impl Hash for Hashed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Takes over the hash of a [`Hashed`].
+#[derive(Debug, Default)]
+struct AsHashed(u64);
+
+impl Hasher for AsHashed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// There are as many repositories under way as there may be.
@@ -59,14 +92,17 @@ impl Entries {
         server: &Arc<TrustServer>,
         gun: &Gun,
         anchors: &Arc<Anchors>,
-        now: Moment,
+        now: impl FnOnce() -> Moment,
     ) -> Result<Arc<Entry>, Full> {
         let (server, gun) = (Arc::clone(server), gun.clone());
         let key = EntryKey { server, gun, anchors: self.fingerprint(anchors) };
-        let shard = self.shard(&key);
+        let key = Hashed { hash: self.hasher.hash_one(&key), key };
+        // Neither the lowest bits nor the top ones: the place in the shard goes by these.
+        let shard = &self.shards[(key.hash >> 32) as usize % SHARDS];
         if let Some(found) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(found));
         }
+        let now = now();
         if self.room.load(Ordering::Relaxed) <= 0 {
             self.sweep(now)?;
         }
@@ -74,7 +110,7 @@ impl Entries {
         if let Some(found) = shard.get(&key) {
             return Ok(Arc::clone(found));
         }
-        let entry = Arc::new(Entry::new(key.clone(), Arc::clone(anchors), now.wall));
+        let entry = Arc::new(Entry::new(key.key.clone(), Arc::clone(anchors), now.wall));
         shard.insert(key, Arc::clone(&entry));
         self.room.fetch_sub(1, Ordering::Relaxed);
         Ok(entry)
@@ -121,11 +157,6 @@ impl Entries {
         self.room.store(i64::try_from(room).unwrap_or(i64::MAX), Ordering::Relaxed);
         *full = (room == 0).then_some(now);
         if room == 0 { Err(Full) } else { Ok(()) }
-    }
-
-    fn shard(&self, key: &EntryKey) -> &RwLock<HashMap<EntryKey, Arc<Entry>>> {
-        let hash = self.hasher.hash_one(key);
-        &self.shards[(hash % SHARDS as u64) as usize]
     }
 
     /// The fingerprint of anchors, computed once for each set that policies hold.

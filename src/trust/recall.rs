@@ -101,7 +101,7 @@ impl Core {
                         now.saturating_add(self.config.clock_skew).unwrap_or(now),
                     ))
                 });
-                Ok(Some(Served { repository: updated.repository, vouched, pinned: true }))
+                Ok(Some(Served::new(updated.repository, vouched, true)))
             }
             Err(error @ TufError::DamagedPin(_)) => {
                 Err(fault::refusal(&error, &Causes::default(), &entry.state_key))
