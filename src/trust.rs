@@ -50,7 +50,7 @@ pub use error::{Refusal, Unavailable, Untrusted};
 pub use health::{Asked, Confirmed, RepositoryHealth};
 pub use maintain::Maintenance;
 pub use report::{Report, ReportQuestion};
-pub use resolution::{SignedDigest, Signer};
+pub use resolution::{Evidence, SignedDigest, Signer};
 pub use resolver::{Question, Resolved, Resolver, ResolverConfig};
 pub use source::{
     Access, BoxFuture, CredentialError, Credentials, Grant, MetadataSource, Secret, SourceError,

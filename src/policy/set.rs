@@ -120,7 +120,8 @@ impl PolicySet {
             return Selection::Unmatched;
         }
         let own_name = Gun::new(image.name());
-        let (mut deny, mut observe, mut objections) = (Vec::new(), Vec::new(), Vec::new());
+        let mut deny = Vec::with_capacity(hits.len());
+        let (mut observe, mut objections) = (Vec::new(), Vec::new());
         for hit in hits {
             let Some(member) = self.member(hit.policy) else { continue };
             let scope = &member.policy.scope;

@@ -54,7 +54,7 @@ impl Core {
         let granted = Granted { at: fetched.sent.into(), access: Some(fetched.access.clone()) };
         entry.grants.put(plan.accessor, granted);
         let vouched = Some(Vouched::Here(fetched.sent));
-        entry.install(Served { repository, vouched, pinned }, fetched.known.as_ref());
+        entry.install(Served::new(repository, vouched, pinned), fetched.known.as_ref());
         if pinned {
             self.save(entry, fetched).await;
         }

@@ -200,7 +200,7 @@ fn concerns_one_tenant(entry: &Entry, key: &FlightKey, crash: &Crash) -> bool {
         (true, true) => entry.grants.end(&key.accessor),
         (true, false) => entry.grants.doubt(&key.accessor),
         // A server that hides the repository from who was never let in; from others it is the server's fault.
-        (false, about_access) => return about_access && entry.grants.at(&key.accessor).is_none(),
+        (false, about_access) => return about_access && entry.grants.at(&key.accessor.eyes()).is_none(),
     }
     true
 }

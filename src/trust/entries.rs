@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -24,7 +24,7 @@ const MAX_FINGERPRINTS: usize = 8192;
 /// The repositories in memory. Reads take a shard's lock for the look-up alone.
 #[derive(Debug)]
 pub(super) struct Entries {
-    shards: [RwLock<HashMap<EntryKey, Arc<Entry>>>; SHARDS],
+    shards: [RwLock<Shard>; SHARDS],
     hasher: RandomState,
     fingerprints: RwLock<HashMap<usize, (Arc<Anchors>, Digest)>>,
     /// How many entries may be added until the next sweep.
@@ -33,6 +33,39 @@ pub(super) struct Entries {
     sweeping: Mutex<Option<Moment>>,
     max_known: usize,
     max_unknown: usize,
+}
+
+type Shard = HashMap<Hashed, Arc<Entry>, BuildHasherDefault<AsHashed>>;
+
+/// A key with its hash: computed once, for the shard and for the place in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Hashed {
+    hash: u64,
+    key: EntryKey,
+}
+
+impl Hash for Hashed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Takes over the hash of a [`Hashed`].
+#[derive(Debug, Default)]
+struct AsHashed(u64);
+
+impl Hasher for AsHashed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// There are as many repositories under way as there may be.
@@ -61,7 +94,7 @@ impl Entries {
         anchors: &Arc<Anchors>,
         now: Moment,
     ) -> Result<Arc<Entry>, Full> {
-        let key = self.key(server, gun, anchors);
+        let key = self.hashed(self.key(server, gun, anchors));
         let shard = self.shard(&key);
         if let Some(found) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(found));
@@ -73,7 +106,7 @@ impl Entries {
         if let Some(found) = shard.get(&key) {
             return Ok(Arc::clone(found));
         }
-        let entry = Arc::new(Entry::new(key.clone(), Arc::clone(anchors), now.wall));
+        let entry = Arc::new(Entry::new(key.key.clone(), Arc::clone(anchors), now.wall));
         shard.insert(key, Arc::clone(&entry));
         self.room.fetch_sub(1, Ordering::Relaxed);
         Ok(entry)
@@ -96,9 +129,10 @@ impl Entries {
         if self.room_for_known() == 0 {
             return Err(Full);
         }
+        let key = self.hashed(key);
         let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Entry::new(key.clone(), Arc::clone(anchors), now.wall));
-        let entry = Arc::clone(shard.entry(key.clone()).or_insert_with(new));
+        let new = Entry::new(key.key.clone(), Arc::clone(anchors), now.wall);
+        let entry = Arc::clone(shard.entry(key).or_insert_with(|| Arc::new(new)));
         entry.note_known();
         Ok(entry)
     }
@@ -151,9 +185,13 @@ impl Entries {
         self.max_known.saturating_sub(known().count())
     }
 
-    fn shard(&self, key: &EntryKey) -> &RwLock<HashMap<EntryKey, Arc<Entry>>> {
-        let hash = self.hasher.hash_one(key);
-        &self.shards[(hash % SHARDS as u64) as usize]
+    fn hashed(&self, key: EntryKey) -> Hashed {
+        Hashed { hash: self.hasher.hash_one(&key), key }
+    }
+
+    fn shard(&self, key: &Hashed) -> &RwLock<Shard> {
+        // Neither the lowest bits nor the top ones: the place in the shard goes by these.
+        &self.shards[(key.hash >> 32) as usize % SHARDS]
     }
 
     /// The fingerprint of anchors, computed once for each set that policies hold.

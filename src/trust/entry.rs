@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,10 +16,11 @@ use super::grant::Grants;
 use super::health::Asked;
 use super::history::{Absences, Holdings};
 use super::moment::{Moment, Since};
+use super::resolution::{Evidences, roles_of};
 use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::digest::Digest;
 use crate::image::ImageReference;
-use crate::policy::{Freshness, PolicyId, TrustServer};
+use crate::policy::{Demand, Freshness, PolicyId, TrustServer};
 use crate::tuf::{Anchors, Gun, RoleName, TrustedRepository};
 
 /// Roles beyond this many are not added to what an entry loads: policies name a handful.
@@ -63,13 +65,20 @@ impl Hash for EntryKey {
 }
 
 /// A verified set that answers questions.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Served {
     pub(super) repository: Arc<TrustedRepository>,
     /// When the request was sent by which the server last vouched for it. `None`: a seed, whose age nobody knows.
     pub(super) vouched: Option<Vouched>,
     /// Whether the root is pinned by policy or by a pin that is written down. A dry run leaves it open.
     pub(super) pinned: bool,
+    pub(super) evidences: Evidences,
+}
+
+impl Served {
+    pub(super) fn new(repository: Arc<TrustedRepository>, vouched: Option<Vouched>, pinned: bool) -> Self {
+        Self { repository, vouched, pinned, evidences: Evidences::default() }
+    }
 }
 
 /// When the server last vouched for a set.
@@ -256,17 +265,22 @@ impl Entry {
             && self.flights.lock().unwrap_or_else(PoisonError::into_inner).is_idle()
     }
 
+    /// As [`Self::served`], for a look.
+    pub(super) fn newest(&self) -> impl Deref<Target = Option<Arc<Served>>> {
+        self.served.load()
+    }
+
     pub(super) fn served(&self) -> Option<Arc<Served>> {
         self.served.load_full()
     }
 
-    /// The set that knows about these roles, the newest first; else the newest. And whether it does.
-    pub(super) fn served_for(&self, roles: &[RoleName]) -> Option<(Arc<Served>, bool)> {
+    /// The set that knows about the roles of a demand, the newest first; else the newest. And whether it does.
+    pub(super) fn served_for(&self, demand: &Demand) -> Option<(Arc<Served>, bool)> {
         let newest = self.served.load_full()?;
-        if newest.repository.covers(roles) {
+        if newest.repository.covers(roles_of(demand)) {
             return Some((newest, true));
         }
-        let older = self.older.load_full().filter(|older| older.repository.covers(roles));
+        let older = self.older.load_full().filter(|older| older.repository.covers(roles_of(demand)));
         Some(older.map_or((newest, false), |older| (older, true)))
     }
 

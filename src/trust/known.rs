@@ -33,6 +33,6 @@ impl Entry {
     /// Whether requests on this accessor's behalf have the known repositories' share: a tenant who was never let in has no
     /// more claim to it than one who invents names.
     pub(super) fn is_known_to(&self, accessor: &Accessor) -> bool {
-        self.is_known() && (!accessor.is_tenant() || self.grants.at(accessor).is_some())
+        self.is_known() && (!accessor.is_tenant() || self.grants.at(&accessor.eyes()).is_some())
     }
 }

@@ -114,7 +114,7 @@ impl Core {
             Ok(updated) => {
                 let vouched = (!at_hand.is_seed)
                     .then(|| Vouched::Before(Since::new(vouched(at_hand, self.latest()), self.moment())));
-                Ok(Some(Served { repository: updated.repository, vouched, pinned: true }))
+                Ok(Some(Served::new(updated.repository, vouched, true)))
             }
             Err(error @ TufError::DamagedPin(_)) => {
                 Err(fault::refusal(&error, &Causes::default(), &entry.state_key))

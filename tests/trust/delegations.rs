@@ -11,7 +11,7 @@ async fn a_tag_that_all_required_delegations_list_is_sealed_with_its_signers() {
     let (world, (mut repository, alice, bob)) = (World::new(), web());
     world.publish(&mut repository);
     let resolved = world.resolve(&both(&repository).build(), IMAGE).await.unwrap();
-    let signed = resolved.signed.unwrap();
+    let signed = resolved.signed.as_ref().unwrap();
     assert_eq!(signed.digest(), image_digest("one"));
     let signers: Vec<_> = signed
         .signers()
@@ -21,7 +21,7 @@ async fn a_tag_that_all_required_delegations_list_is_sealed_with_its_signers() {
     assert_eq!(signers, [(RELEASES.to_owned(), alice.canonical_id()), (QA.to_owned(), bob.canonical_id())]);
     assert_eq!(resolved.warnings, Vec::<String>::new());
     let versions: Vec<_> =
-        resolved.versions.iter().map(|(role, version)| (role.as_str(), *version)).collect();
+        resolved.versions().iter().map(|(role, version)| (role.as_str(), *version)).collect();
     assert_eq!(
         versions,
         [("root", 1), ("timestamp", 1), ("snapshot", 1), ("targets", 1), (QA, 1), (RELEASES, 1)]

@@ -224,7 +224,7 @@ async fn t29_a_rotated_timestamp_key_and_one_500_deny_nobody() {
     world.advance(seconds(61));
     let resolved = world.resolve(&demand, IMAGE).await.unwrap();
     assert_eq!(resolved.warnings, Vec::<String>::new());
-    assert_eq!(resolved.versions[0].1, 2, "the new root was followed");
+    assert_eq!(resolved.versions()[0].1, 2, "the new root was followed");
 }
 
 #[tokio::test(start_paused = true)]

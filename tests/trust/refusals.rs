@@ -180,7 +180,7 @@ async fn t15_a_rotated_root_is_followed_or_refused_as_the_policy_and_the_chain_s
         for world in [&elsewhere(&world), &world] {
             let resolved = world.resolve(&demand, IMAGE).await;
             assert_eq!(sealed(&resolved), image_digest("one"));
-            assert_eq!(resolved.unwrap().versions[0].1, 4);
+            assert_eq!(resolved.unwrap().versions()[0].1, 4);
             assert_eq!(world.state.record().floors[&tagseal::tuf::RoleName::root()].version, 4);
         }
     }

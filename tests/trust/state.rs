@@ -79,7 +79,7 @@ async fn a_record_deleted_while_tagseal_was_down_takes_the_cache_with_it() {
     assert_eq!(delete(), 2);
     let resolved = resolve(&start(), &pinned, IMAGE).await.unwrap();
     assert_eq!(resolved.warnings, Vec::<String>::new());
-    assert!(resolved.versions.contains(&(RoleName::targets(), 1)), "{:?}", resolved.versions);
+    assert!(resolved.versions().contains(&(RoleName::targets(), 1)), "{:?}", resolved.versions());
 
     let (mut anew, ..) = web();
     world.publish(&mut anew);
