@@ -3,7 +3,10 @@
 //! What comes out is a [`PolicySnapshot`](crate::policy::PolicySnapshot) in a `watch` channel, which the webhook reads;
 //! the two never meet (design §5).
 
+mod apply;
+mod backoff;
 mod compiler;
+mod condition;
 mod follow;
 mod mirror;
 mod names;
@@ -14,8 +17,10 @@ mod references;
 mod report;
 mod status;
 mod trouble;
+mod trust_data;
 mod watched;
 
 pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};
 pub use pull_secrets::ClusterCredentials;
+pub use trust_data::TrustData;

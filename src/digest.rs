@@ -43,10 +43,13 @@ impl Digest {
             return Err(DigestError::Hex);
         }
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            *byte = (nibble(pair[0])? << 4) | nibble(pair[1])?;
+        let mut all_digits = true;
+        for (byte, [high, low]) in bytes.iter_mut().zip(hex.as_chunks::<2>().0) {
+            let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
+            all_digits &= high.max(low) <= 15;
+            *byte = (high << 4) | low;
         }
-        Ok(Self(bytes))
+        if all_digits { Ok(Self(bytes)) } else { Err(DigestError::Hex) }
     }
 
     /// 64 lower-case hex digits, without a prefix.
@@ -56,11 +59,9 @@ impl Digest {
 
     /// Shows `read` the 64 lower-case hex digits, without a prefix. Nothing is allocated: every admission writes many.
     pub fn with_hex<T>(&self, read: impl FnOnce(&str) -> T) -> T {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = [0; 64];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+        for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = HEX[usize::from(byte)];
         }
         // They are ASCII.
         read(std::str::from_utf8(&hex).unwrap_or_default())
@@ -72,13 +73,29 @@ impl Digest {
     }
 }
 
-fn nibble(digit: u8) -> Result<u8, DigestError> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(DigestError::Hex),
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
+/// The digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    let mut hex = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < hex.len() {
+        hex[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
     }
-}
+    hex
+};
+
+/// The value of each digit; 16 for what is none.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [16; 256];
+    let mut value = 0;
+    while value < DIGITS.len() {
+        nibbles[DIGITS[value] as usize] = value as u8;
+        value += 1;
+    }
+    nibbles
+};
 
 impl FromStr for Digest {
     type Err = DigestError;

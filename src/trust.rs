@@ -8,8 +8,9 @@
 //! | what suffices, what is waited for, denials confirmed | `answer` |
 //! | single-flight | `flight`, `core` |
 //! | read grants | `grant` |
-//! | unknown repositories do not starve known ones | `entries`, `budget` |
+//! | unknown repositories do not starve known ones | `entries`, `known`, `budget` |
 //! | refreshed ahead | `maintain` |
+//! | conditions that name the reason | `health` |
 //! | disk, restart during an outage, seeds | `disk`, `recall` |
 //! | which digest is signed (design §2) | `resolution`, `history` |
 
@@ -27,7 +28,9 @@ mod fault;
 mod files;
 mod flight;
 mod grant;
+mod health;
 mod history;
+mod known;
 mod maintain;
 mod moment;
 mod recall;
@@ -44,9 +47,10 @@ mod warnings;
 pub use crate::policy::{CredentialsSource, TrustServer};
 pub use docker_auths::{DockerAuths, DockerAuthsError};
 pub use error::{Refusal, Unavailable, Untrusted};
+pub use health::{Asked, Confirmed, RepositoryHealth};
 pub use maintain::Maintenance;
 pub use report::{Report, ReportQuestion};
-pub use resolution::{SignedDigest, Signer};
+pub use resolution::{Evidence, SignedDigest, Signer};
 pub use resolver::{Question, Resolved, Resolver, ResolverConfig};
 pub use source::{
     Access, BoxFuture, CredentialError, Credentials, Grant, MetadataSource, Secret, SourceError,

@@ -8,4 +8,5 @@ mod policies;
 mod pull_secrets;
 mod references;
 mod status;
+mod trust_data;
 mod world;

@@ -7,6 +7,7 @@ mod attacks;
 mod conformance;
 mod controller;
 mod crds;
+mod exits;
 mod imports;
 mod limits;
 mod notary;

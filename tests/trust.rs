@@ -9,6 +9,7 @@ mod flights;
 mod floors;
 mod freshness;
 mod grants;
+mod health;
 mod outages;
 mod past;
 mod refusals;

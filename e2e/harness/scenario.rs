@@ -23,6 +23,8 @@ use super::webhooks::{OWN, install_unanswered};
 const REGISTRY: &str = "registry.test";
 /// How long until what was applied is in force.
 const SETTLED: Duration = Duration::from_secs(20);
+/// How long until a status says what is: an outage has to last, and what comes and goes is written once in a while.
+const SAID: Duration = Duration::from_secs(90);
 
 /// A test's place.
 pub struct Scenario {
@@ -161,6 +163,22 @@ impl Scenario {
         let mut policies = self.policies.lock().unwrap();
         policies.retain(|(known, _)| known.name() != policy.name());
         policies.push((policy.clone(), path));
+    }
+
+    /// A condition of the policy's status soon has this status and this reason. Answers the whole status.
+    #[track_caller]
+    pub fn soon_says(&self, policy: &Policy, condition: &str, status: &str, reason: &str) -> Value {
+        let (kind, name) = (policy.manifest()["kind"].as_str().expect("a kind"), policy.name());
+        eventually(&format!("{name} says {condition}={status}, {reason}"), SAID, || {
+            let said = self.cluster.gets(&format!("{kind}.tagseal.dev/{name}"))["status"].take();
+            let conditions = said["conditions"].as_array();
+            let found = conditions.is_some_and(|conditions| {
+                let is_it = |said: &&Value| said["type"] == condition;
+                let said = conditions.iter().find(is_it);
+                said.is_some_and(|said| said["status"] == status && said["reason"] == reason)
+            });
+            if found { Ok(said) } else { Err(said.to_string()) }
+        })
     }
 
     /// Gives the scenario's later pods, and `tagseal verify`, a login at the registry.

@@ -36,19 +36,26 @@ fn known_images_go_on_while_the_trust_server_is_down() {
     web.signs(&["targets"], "1.4", &digest);
     let proxy = Proxy::of(suite().notary().url());
     let policy = Policy::cluster("outages-down", &s.all_images(), &proxy.url()).trusts(&web).trusts(&other);
-    s.has_policy(&policy.with("freshness", json!({"revalidateAfter": "2s"})));
+    let policy = policy.with("freshness", json!({"revalidateAfter": "2s"}));
+    s.has_policy(&policy);
     s.seals(&image, &sealed(&image, &digest));
+    s.soon_says(&policy, "TrustDataFresh", "True", "Fresh");
 
     proxy.stops();
     s.seals(&image, &sealed(&image, &digest));
     s.denies(&s.image("other:1.4"), "TrustServerUnreachable");
     s.denies(&s.image("web:1.5"), "TrustServerUnreachable");
+    let status = s.soon_says(&policy, "TrustDataFresh", "False", "TrustServerUnreachable");
+    assert_eq!(status["repositories"], 1, "{status}");
+    s.seals(&image, &sealed(&image, &digest));
     other.signs(&["targets"], "1.4", &digest_of("other 1.4"));
 
     proxy.starts();
     let back = s.image("other:1.4");
     s.soon_seals(&back, &sealed(&back, &digest_of("other 1.4")));
     s.soon_denies(&s.image("web:1.5"), "NotSigned");
+    let status = s.soon_says(&policy, "TrustDataFresh", "True", "Fresh");
+    assert_eq!(status["repositories"], 2, "{status}");
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! [`Admission`]: from the bytes of a review to the bytes of its answer.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::judge::{Circumstances, Resolve, View};
+use super::judge::{self, Circumstances, Resolve, View};
 use super::object::Node;
 use super::patch::Patch;
 use super::record::Record;
@@ -76,7 +75,7 @@ impl Admission {
             }
             Err(unreadable) => return Err(unreadable.into()),
         };
-        Ok(self.respond(hook, &request, deadline).await?.into_bytes()?)
+        Ok(self.respond(hook, &request, deadline).await?)
     }
 
     /// Whether the policies are loaded.
@@ -84,15 +83,15 @@ impl Admission {
         matches!(*self.policies.borrow(), PolicySnapshot::Synced(_))
     }
 
-    async fn respond<'r>(
+    async fn respond(
         &self,
         hook: Hook,
-        request: &'r Request<'_>,
+        request: &Request<'_>,
         deadline: Instant,
-    ) -> Result<Response<'r>, serde_json::Error> {
+    ) -> Result<Vec<u8>, serde_json::Error> {
         let uid = request.uid();
         if matches!(request.operation(), Operation::Delete | Operation::Connect) {
-            return Ok(Response::allow(uid));
+            return Response::allow(uid).into_bytes();
         }
         let (kind, object) = match subject(request) {
             Ok(subject) => subject,
@@ -104,14 +103,14 @@ impl Admission {
                     kind = request.kind_name(),
                     message
                 );
-                return Ok(unsupported(uid, &message));
+                return unsupported(uid, &message).into_bytes();
             }
         };
         let judged = match object.at(kind.path()) {
             Some(pod) => self.judge(request, pod, to_verify(request, kind, pod), deadline).await,
             None => Vec::new(),
         };
-        conclude(hook, request, Verdict::new(hook, kind, judged, request.is_mirror_pod()), kind)
+        conclude(hook, request, &Verdict::new(hook, kind, judged, request.is_mirror_pod()), kind)
     }
 
     /// Judges each image once (A18), all at the same time, by one state of the policies (P8).
@@ -130,9 +129,9 @@ impl Admission {
         let view = View::of(snapshot, self.namespaces.as_deref(), request.namespace(), deadline).await;
         let grant = grant(request.namespace(), pod);
         let circumstances = Circumstances { grant: &grant, deadline, dry_run: request.is_dry_run() };
-        let verdicts =
-            join_all(groups.iter().map(|(image, _)| view.judge_image(&*self.resolver, image, circumstances)))
-                .await;
+        let judge = |image| view.judge_image(&*self.resolver, image, circumstances);
+        let judging = groups.iter().map(|(image, _)| judge(image)).collect();
+        let verdicts = judge::all(judging).await;
         groups.into_iter().zip(verdicts).map(|((_, sites), verdict)| Judged { sites, verdict }).collect()
     }
 }
@@ -164,10 +163,10 @@ fn to_verify<'r>(request: &'r Request<'_>, kind: &WorkloadKind, pod: &'r Node<'_
 /// The sites of each image, in the order in which the images first appear.
 fn by_image<'n>(sites: Vec<Site<'n>>) -> Vec<(&'n str, Vec<Site<'n>>)> {
     let mut groups: Vec<(&str, Vec<Site<'_>>)> = Vec::with_capacity(sites.len());
-    let mut at = HashMap::with_capacity(sites.len());
+    let mut at = BTreeMap::new();
     for site in sites {
         let index = *at.entry(site.image).or_insert_with(|| {
-            groups.push((site.image, Vec::new()));
+            groups.push((site.image, Vec::with_capacity(1)));
             groups.len() - 1
         });
         if let Some((_, sites)) = groups.get_mut(index) {
@@ -189,17 +188,17 @@ fn grant(namespace: &str, pod: &Node<'_>) -> Grant {
     Grant { namespace: namespace.to_owned(), service_account: service_account.to_owned(), pull_secrets }
 }
 
-/// From a verdict to the response; the one place where a decision is logged.
-fn conclude<'r>(
+/// From a verdict to the answer; the one place where a decision is logged.
+fn conclude(
     hook: Hook,
-    request: &'r Request<'_>,
-    verdict: Verdict<'_>,
+    request: &Request<'_>,
+    verdict: &Verdict<'_>,
     kind: &WorkloadKind,
-) -> Result<Response<'r>, serde_json::Error> {
+) -> Result<Vec<u8>, serde_json::Error> {
     let seals = Patch::sealing(kind, verdict.seals());
     let sealing = hook == Hook::Mutate && !seals.is_empty();
     let decision = verdict.decision(sealing);
-    let record = Record::of(&verdict, decision);
+    let record = Record::of(verdict, decision);
     let mut response = match decision {
         Decision::Denied => {
             let message = text::denials(&verdict.failures());
@@ -218,7 +217,7 @@ fn conclude<'r>(
         response.warnings = verdict.warnings();
     }
     response.audit_annotations = record.annotations();
-    Ok(response)
+    response.into_bytes()
 }
 
 fn unsupported<'a>(uid: &'a str, message: &str) -> Response<'a> {

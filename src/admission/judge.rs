@@ -8,20 +8,29 @@ use futures::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::verdict::{Denial, Fault, ImageVerdict, Outcome, Passed, Remark};
-pub use self::view::View;
+pub use self::view::{Judging, View, all};
 use crate::image::ImageReference;
 use crate::policy::{Demand, Observed, PolicySet, Reason, Selection, UnmatchedImages};
 use crate::trust::{BoxFuture, Grant, Question, Refusal, Resolved, Resolver, Unavailable};
 
 /// What a judge asks for signed digests: the resolver, or a stand-in where a test needs one that waits or counts.
 pub trait Resolve: Send + Sync {
+    /// As [`Resolver::at_hand`].
+    fn at_hand(&self, _question: Question<'_>) -> Option<Resolved> {
+        None
+    }
+
     /// As [`Resolver::resolve`].
     fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>>;
 }
 
 impl Resolve for Resolver {
+    fn at_hand(&self, question: Question<'_>) -> Option<Resolved> {
+        Self::at_hand(self, question)
+    }
+
     fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>> {
-        Self::resolve(self, question)
+        Box::pin(Self::resolve(self, question))
     }
 }
 
@@ -34,6 +43,36 @@ pub struct Circumstances<'a> {
     pub deadline: Instant,
     /// Whether nothing may be pinned.
     pub dry_run: bool,
+}
+
+impl<'a> Circumstances<'a> {
+    fn question(self, demand: &'a Demand, image: &'a ImageReference) -> Question<'a> {
+        let Self { grant, deadline, dry_run } = self;
+        Question { demand, image, grant, deadline, dry_run }
+    }
+}
+
+/// The verdict, where all that the policies demand is at hand.
+fn judge_at_hand(
+    resolver: &dyn Resolve,
+    policies: &PolicySet,
+    selection: &Selection,
+    image: &ImageReference,
+    circumstances: Circumstances<'_>,
+) -> Option<ImageVerdict> {
+    match selection {
+        Selection::Unmatched => Some(unmatched(policies.unmatched(), image.original())),
+        Selection::Invalid(objections) => Some(tally::invalid(image, objections.clone())),
+        Selection::Require { deny, observe } if observe.is_empty() => {
+            let mut answers = Vec::with_capacity(deny.len());
+            for demand in deny {
+                answers.push(resolver.at_hand(circumstances.question(demand, image))?);
+            }
+            let mutation = selection.mutation().unwrap_or_default();
+            Some(tally::at_hand(image, mutation, deny, answers))
+        }
+        Selection::Require { .. } => None,
+    }
 }
 
 /// Asks the policies for what they demand, resolves all of it at once and puts the answers together.
@@ -50,11 +89,6 @@ async fn judge(
         Selection::Invalid(objections) => tally::invalid(image, objections),
         Selection::Require { deny, observe } => {
             let ask = |demand| resolve(resolver, demand, image, circumstances);
-            // One policy is the rule, and needs no bookkeeping for many.
-            if let ([demand], []) = (&*deny, &*observe) {
-                let answer = ask(demand).await;
-                return tally::tally(image, mutation, vec![(demand, answer)], Vec::new());
-            }
             let observed = observe.iter().map(|Observed { demand, .. }| async {
                 match demand {
                     Ok(demand) => Ok(ask(demand).await),
@@ -94,9 +128,8 @@ async fn resolve(
     image: &ImageReference,
     circumstances: Circumstances<'_>,
 ) -> Result<Resolved, Refusal> {
-    let Circumstances { grant, deadline, dry_run } = circumstances;
-    let question = Question { demand, image, grant, deadline, dry_run };
-    timeout_at(deadline, resolver.resolve(question)).await.unwrap_or_else(|_| {
+    let question = circumstances.question(demand, image);
+    timeout_at(circumstances.deadline, resolver.resolve(question)).await.unwrap_or_else(|_| {
         Err(Refusal::Unavailable(Unavailable {
             reason: Reason::DeadlineExceeded,
             message: format!(

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 
-use super::judge::ImageVerdict;
+use super::judge::{ImageVerdict, Passed};
 use super::review::Request;
 use super::text::{self, one_line};
 use super::verdict::{Decision, Hook, Verdict};
-use crate::trust::{SignedDigest, Signer};
+use crate::trust::{Evidence, SignedDigest};
 
 /// The longest value of an audit annotation, in bytes.
 const VALUE: usize = 2048;
@@ -16,26 +17,26 @@ const TYPICAL: usize = 256;
 
 /// A decision in words: made once, for the log and for the audit log.
 #[derive(Debug)]
-pub struct Record {
+pub struct Record<'v> {
     decision: Decision,
     reason: Option<&'static str>,
     images: String,
     policies: String,
     digests: String,
-    signers: String,
-    versions: String,
+    signers: Cow<'v, str>,
+    versions: Cow<'v, str>,
     findings: String,
 }
 
-impl Record {
+impl<'v> Record<'v> {
     /// Writes down a verdict.
-    pub fn of(verdict: &Verdict<'_>, decision: Decision) -> Self {
+    pub fn of(verdict: &'v Verdict<'_>, decision: Decision) -> Self {
         let images = || verdict.images().iter().map(|image| &image.verdict);
         let mut policies = once(images().flat_map(|image| &image.policies));
         policies.sort();
-        let signers = once(images().filter_map(signed).flat_map(SignedDigest::signers));
-        let evidence = images().filter_map(ImageVerdict::passed).flat_map(|passed| &passed.evidence);
-        let versions = once(evidence.flat_map(|resolved| &resolved.versions));
+        let signed = || images().filter_map(signed);
+        let passed = images().filter_map(ImageVerdict::passed);
+        let evidence = once(passed.flat_map(Passed::evidence));
         let mut findings = verdict.audit_findings();
         if decision == Decision::Reported {
             findings.extend(verdict.failures());
@@ -45,9 +46,9 @@ impl Record {
             reason: verdict.headline().map(|denial| denial.reason().as_str()),
             images: listed(images(), |text, image| text.push_str(&text::image(&image.image))),
             policies: listed(policies, display),
-            digests: listed(images().filter_map(signed), |text, signed| display(text, signed.digest())),
-            signers: listed(signers, signer),
-            versions: listed(versions, |text, (role, number)| version(text, role.as_str(), *number)),
+            digests: listed(signed(), |text, signed| display(text, signed.digest())),
+            signers: signers(once(signed().map(SignedDigest::evidence))),
+            versions: versions(evidence),
             findings: listed(findings, |text, finding| text.push_str(&finding)),
         }
     }
@@ -67,7 +68,7 @@ impl Record {
             image = self.images,
             policy = self.policies,
             digest = self.digests,
-            signers = self.signers,
+            signers = &*self.signers,
             findings = self.findings,
             message,
         );
@@ -75,15 +76,15 @@ impl Record {
 
     /// The annotations, without those that have nothing to say. The API server puts the webhook's name and `/` before
     /// each key, so the keys are names without a prefix of their own.
-    pub fn annotations(self) -> Vec<(&'static str, Cow<'static, str>)> {
-        let values: [(_, Cow<'static, str>); 8] = [
+    pub fn annotations(self) -> Vec<(&'static str, Cow<'v, str>)> {
+        let values: [(_, Cow<'v, str>); 8] = [
             ("decision", self.decision.as_str().into()),
             ("reason", self.reason.unwrap_or_default().into()),
             ("images", self.images.into()),
             ("policies", self.policies.into()),
             ("digests", self.digests.into()),
-            ("signers", self.signers.into()),
-            ("versions", self.versions.into()),
+            ("signers", self.signers),
+            ("versions", self.versions),
             ("findings", self.findings.into()),
         ];
         values.into_iter().filter(|(_, value)| !value.is_empty()).collect()
@@ -130,18 +131,21 @@ fn signed(image: &ImageVerdict) -> Option<&SignedDigest> {
     image.passed()?.signed()
 }
 
-/// `targets/releases=KEYID+KEYID`
-fn signer(text: &mut String, signer: &Signer) {
-    text.push_str(signer.role.as_str());
-    for (index, key) in signer.key_ids.iter().enumerate() {
-        text.push(if index == 0 { '=' } else { '+' });
-        display(text, key);
+/// `targets/releases=KEYID+KEYID`, of all evidence together. What all images have in common is at hand.
+fn signers(evidence: Vec<&Arc<Evidence>>) -> Cow<'_, str> {
+    match &*evidence {
+        [one] => one_line(one.signers_text(), VALUE),
+        _ => listed(once(evidence.iter().flat_map(|evidence| evidence.signers())), display).into(),
     }
 }
 
-/// `targets/releases=7`
-fn version(text: &mut String, role: &str, version: u64) {
-    text.push_str(role);
-    text.push('=');
-    display(text, version);
+/// `targets/releases=7`, in the same way.
+fn versions(evidence: Vec<&Arc<Evidence>>) -> Cow<'_, str> {
+    match &*evidence {
+        [one] => one_line(one.versions_text(), VALUE),
+        _ => {
+            let versions = once(evidence.iter().flat_map(|evidence| evidence.versions()));
+            listed(versions, |text, (role, version)| display(text, format_args!("{role}={version}"))).into()
+        }
+    }
 }

@@ -14,6 +14,8 @@ use super::review::{API_VERSION, KIND};
 
 /// Room for an answer about a few images, in bytes.
 const TYPICAL: usize = 4096;
+/// Room for the patch in it, in bytes.
+const TYPICAL_PATCH: usize = 1024;
 
 /// The answer to one request.
 #[derive(Debug, Serialize)]
@@ -32,7 +34,7 @@ pub struct Response<'a> {
     patch_type: Option<&'static str>,
     /// For the audit log; the API server prefixes the keys with the webhook's name.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
-    pub audit_annotations: Vec<(&'static str, Cow<'static, str>)>,
+    pub audit_annotations: Vec<(&'static str, Cow<'a, str>)>,
     /// For the caller's terminal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -96,7 +98,7 @@ impl<'a> Response<'a> {
     /// Changes the object on its way; an empty patch is left out.
     pub fn with_patch(mut self, patch: &Patch<'_>) -> Result<Self, serde_json::Error> {
         if !patch.is_empty() {
-            let mut bytes = Vec::with_capacity(TYPICAL);
+            let mut bytes = Vec::with_capacity(TYPICAL_PATCH);
             serde_json::to_writer(&mut bytes, patch)?;
             self.patch = Some(STANDARD.encode(bytes));
             self.patch_type = Some("JSONPatch");
@@ -120,7 +122,7 @@ impl<'a> Response<'a> {
 }
 
 fn as_map<S: serde::Serializer>(
-    pairs: &[(&'static str, Cow<'static, str>)],
+    pairs: &[(&'static str, Cow<'_, str>)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))

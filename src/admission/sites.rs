@@ -1,7 +1,7 @@
 //! Image sites: where the kinds that tagseal knows hold images. To add a kind or a list, add a row.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::object::{Child, ImageField, Node};
 
@@ -149,9 +149,13 @@ impl Site<'_> {
     pub fn pointer(&self, kind: &WorkloadKind) -> String {
         let mut pointer = String::with_capacity(64);
         let to_spec = kind.path.iter().map(|child| child.field());
-        let index = self.index.to_string();
-        let to_entry = [self.list.field(), &index];
-        for token in to_spec.chain(to_entry).chain(self.list.image_path().iter().copied()) {
+        for token in to_spec.chain([self.list.field()]) {
+            pointer.push('/');
+            pointer.push_str(token);
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(pointer, "/{}", self.index);
+        for token in self.list.image_path() {
             pointer.push('/');
             pointer.push_str(token);
         }

@@ -29,8 +29,9 @@ use super::{
     printcolumn = r#"{"name":"Actions","type":"string","jsonPath":".spec.validationActions","description":"What happens to images that do not pass"}"#,
     printcolumn = r#"{"name":"Server","type":"string","jsonPath":".spec.notary.server","description":"The trust server"}"#,
     printcolumn = r#"{"name":"Mutation","type":"string","jsonPath":".spec.mutation","description":"Where digests are written","priority":1}"#,
-    printcolumn = r#"{"name":"Repositories","type":"integer","jsonPath":".status.repositories","description":"Repositories judged by it"}"#,
+    printcolumn = r#"{"name":"Repositories","type":"integer","jsonPath":".status.repositories","description":"Repositories that it rests on"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status","description":"Whether it compiled and found its CA and credentials"}"#,
+    printcolumn = r#"{"name":"Fresh","type":"string","jsonPath":".status.conditions[?(@.type=='TrustDataFresh')].status","description":"Whether the trust server answers and what it answers verifies"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason","description":"Why it is or is not ready","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
@@ -75,8 +76,9 @@ pub struct ClusterTrustPolicySpec {
     printcolumn = r#"{"name":"Actions","type":"string","jsonPath":".spec.validationActions","description":"What happens to images that do not pass"}"#,
     printcolumn = r#"{"name":"Server","type":"string","jsonPath":".spec.notary.server","description":"The trust server"}"#,
     printcolumn = r#"{"name":"Mutation","type":"string","jsonPath":".spec.mutation","description":"Where digests are written","priority":1}"#,
-    printcolumn = r#"{"name":"Repositories","type":"integer","jsonPath":".status.repositories","description":"Repositories judged by it"}"#,
+    printcolumn = r#"{"name":"Repositories","type":"integer","jsonPath":".status.repositories","description":"Repositories that it rests on"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status","description":"Whether it compiled and found its CA and credentials"}"#,
+    printcolumn = r#"{"name":"Fresh","type":"string","jsonPath":".status.conditions[?(@.type=='TrustDataFresh')].status","description":"Whether the trust server answers and what it answers verifies"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason","description":"Why it is or is not ready","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct TrustPolicyStatus {
     /// `Ready`: the policy compiled, and its certificate authorities and credentials were found. A policy that is not ready
     /// denies what it could match (InvalidPolicy). `TrustDataFresh`: the trust server answers, and what it answers
-    /// verifies.
+    /// verifies; if not, the reason is that of a denial, and data that verified before serves until
+    /// `freshness.maxStaleness` or its own expiry. Unknown before any image was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -19,7 +20,7 @@ pub struct TrustPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// How many repositories the policy has judged that are still in use.
+    /// How many repositories the policy rests on: those that verified and were asked for in the last 30 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub repositories: Option<i64>,

@@ -19,7 +19,7 @@ use self::parts::Parts;
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage};
 use crate::admission::Admission;
 use crate::clock::{SharedClock, SystemClock};
-use crate::controller::{ClusterCredentials, Namespaces, PolicyWatch, PolicyWatchOptions};
+use crate::controller::{ClusterCredentials, Namespaces, PolicyWatch, PolicyWatchOptions, TrustData};
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::LogFormat;
@@ -112,6 +112,9 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         clock.clone(),
     ));
     parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
+    if let Some(watch) = surroundings.policies {
+        parts.start("the watch of policies", watch.run(Arc::clone(&resolver) as Arc<dyn TrustData>));
+    }
 
     let admission = Arc::new(Admission::new(resolver, policies, surroundings.namespaces));
     let listener =
@@ -143,6 +146,8 @@ struct Surroundings {
     credentials: Arc<dyn Credentials>,
     /// `None`: nothing is known of namespaces, and every selector counts as matching.
     namespaces: Option<Arc<dyn NamespaceLabels>>,
+    /// `None`: the policies come from files, and there is no status to write.
+    policies: Option<PolicyWatch>,
 }
 
 fn without_cluster(
@@ -154,7 +159,7 @@ fn without_cluster(
     let folder = PolicyFolder::open(folder, &args.namespace, args.policy.set_options(), snapshots)?;
     parts.start("the watch of the policy folder", folder.watch(LOOK_EVERY));
     let credentials = Arc::new(super::docker_config::DockerConfig::from_env());
-    Ok(Surroundings { credentials, namespaces: None })
+    Ok(Surroundings { credentials, namespaces: None, policies: None })
 }
 
 async fn in_cluster(
@@ -171,12 +176,9 @@ async fn in_cluster(
         set: args.policy.set_options(),
         patience: PATIENCE,
     };
-    parts.start(
-        "the watch of policies",
-        PolicyWatch::new(client.clone(), options, snapshots, clock.clone()).run(),
-    );
+    let policies = PolicyWatch::new(client.clone(), options, snapshots, clock.clone());
     let credentials = Arc::new(ClusterCredentials::new(client));
-    Ok(Surroundings { credentials, namespaces: Some(Arc::new(namespaces)) })
+    Ok(Surroundings { credentials, namespaces: Some(Arc::new(namespaces)), policies: Some(policies) })
 }
 
 async fn client(args: &Args) -> anyhow::Result<kube::Client> {

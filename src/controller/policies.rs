@@ -23,6 +23,7 @@ use super::references::References;
 use super::report::Report;
 use super::status::StatusWriter;
 use super::trouble::{Failure, Subject};
+use super::trust_data::TrustData;
 use super::watched::Watched;
 use crate::api::{ClusterTrustPolicy, TrustPolicy};
 use crate::clock::SharedClock;
@@ -93,10 +94,10 @@ impl PolicyWatch {
         }
     }
 
-    /// Follows the cluster; never returns.
-    pub async fn run(mut self) {
+    /// Follows the cluster; never returns. `trust` is what the statuses say of trust data.
+    pub async fn run(mut self, trust: Arc<dyn TrustData>) {
         let writer = self.writer.clone();
-        let statuses = writer.run(self.published.subscribe());
+        let statuses = writer.run(self.published.subscribe(), trust);
         tokio::join!(self.follow(), statuses);
     }
 

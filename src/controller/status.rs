@@ -1,70 +1,77 @@
-//! [`StatusWriter`]: says in each policy's status whether it compiled.
+//! [`StatusWriter`]: says in each policy's status whether it compiled, and whether its trust data is fresh.
 //!
-//! Every replica compiles the same objects to the same status, and writes it only where it is not there yet; so the
-//! last writer changes nothing. Only `Ready` is tagseal's here: conditions of other managers are left alone, because what
-//! a server-side apply does not name it does not own.
+//! Both conditions go into one server-side apply, by one field manager, so that neither write undoes the other. Conditions
+//! of other managers are left alone, because what a server-side apply does not name it does not own.
+//!
+//! Nothing is written that stands already, and nobody is contradicted who wrote something else: what this replica wrote
+//! stands, for it, until the policy changes or it has something else to say. So replicas that hold different repositories
+//! do not fight, and a cluster in which nothing changes sees no write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
-use kube::{Api, Client};
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Client;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::policies::{Published, resource};
-use super::trouble::chain;
+use super::apply::{Refused, apply};
+use super::backoff::{Backoff, Wake};
+use super::condition::{Says, find};
+use super::policies::Published;
+use super::trust_data::{Holdings, TrustData, holdings};
 use super::watched::Watched;
 use crate::api::TrustPolicyStatus;
 use crate::clock::SharedClock;
-use crate::policy::{CompiledPolicy, PolicyError, PolicyId, Reason};
+use crate::policy::{CompiledPolicy, PolicyError, PolicyId};
 
-/// The field manager of what tagseal writes.
-const MANAGER: &str = "tagseal";
-/// The longest message of a condition, in characters (the API server's own limit is 32,768).
-const MAX_MESSAGE: usize = 4096;
-/// The pause before statuses that could not be written are tried again; it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The longest that one write takes (design §11, deadlines: a request).
-const WRITE: Duration = Duration::from_secs(5);
+/// How often it is looked whether trust data is fresh.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// What trust data alone changes in a status is written no sooner than this after the write before: a server that comes
+/// and goes, or a roll-out that asks for one repository after the other, makes a write a while, not one each.
+const SETTLE: SignedDuration = SignedDuration::from_secs(20);
 
-/// Writes `Ready` into the status of policies.
+/// Writes the status of policies.
 #[derive(Clone)]
 pub(super) struct StatusWriter {
     client: Client,
     clock: SharedClock,
 }
 
-/// What a policy's `Ready` should say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Readiness {
-    status: &'static str,
-    reason: &'static str,
-    message: String,
+/// What a policy's status should say.
+#[derive(Debug)]
+struct Wanted {
+    ready: Says,
+    /// `None`: whatever stands.
+    data: Option<Data>,
+}
+
+#[derive(Debug)]
+struct Data {
+    fresh: Says,
+    repositories: i64,
 }
 
 /// A status that is to be written.
-#[derive(Debug, Clone)]
 struct Due {
     object: Arc<Watched>,
-    readiness: Readiness,
+    status: TrustPolicyStatus,
 }
 
-/// What was written last, and into which version of the object: until the watch shows a newer one, it is not written again.
-type Written = BTreeMap<PolicyId, (Option<String>, Readiness)>;
+/// What was written last: it stands until the watch shows a newer version of the object than `version`.
+struct Written {
+    version: Option<String>,
+    status: TrustPolicyStatus,
+    at: Timestamp,
+}
 
-/// Why a status was not written.
-enum Refused {
-    /// The object is gone: there is nothing to say any more.
-    Gone,
-    /// This one was refused; another one may pass.
-    Answer(String),
-    /// The API server does not answer.
-    NoAnswer(String),
+/// What this replica knows of statuses.
+struct Desk {
+    clock: SharedClock,
+    started: Timestamp,
+    written: BTreeMap<PolicyId, Written>,
 }
 
 impl StatusWriter {
@@ -74,155 +81,173 @@ impl StatusWriter {
 
     /// Writes the statuses of what is published, the newest alone, until nothing more is. What could not be written is
     /// tried again.
-    pub(super) async fn run(self, mut published: watch::Receiver<Option<Published>>) {
-        let mut written = Written::new();
-        while published.changed().await.is_ok() {
-            let newest = published.borrow_and_update().clone();
-            let mut due = newest.map(|newest| due(&newest, &mut written)).unwrap_or_default();
-            let mut pause = FIRST_PAUSE;
-            loop {
-                due = self.write(due, &mut written).await;
-                if due.is_empty() || timeout(pause, changed(&mut published)).await.is_ok() {
-                    break;
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
+    pub(super) async fn run(
+        self,
+        mut published: watch::Receiver<Option<Published>>,
+        trust: Arc<dyn TrustData>,
+    ) {
+        let started = self.clock.now();
+        let mut desk = Desk { clock: self.clock.clone(), started, written: BTreeMap::new() };
+        let mut backoff = Backoff::default();
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let wake = tokio::select! {
+                changed = published.changed() => match changed {
+                    Ok(()) => Wake::Policies,
+                    Err(_) => return,
+                },
+                () = backoff.over() => Wake::Retry,
+                _ = ticks.tick() => Wake::Tick,
+            };
+            let Some(newest) = published.borrow_and_update().clone() else { continue };
+            let now = self.clock.now();
+            let Some(holdings) = look(&newest, Arc::clone(&trust), now).await else { return };
+            let mut due = desk.due(&newest, &holdings);
+            due.retain(|one| backoff.lets(wake, &one.object.id));
+            // Every write goes through here. Whoever may not write, for want of a lease, passes over this line.
+            let failed = self.write(due, &mut desk).await;
+            backoff.note(wake, failed);
         }
     }
 
     /// Writes these, and returns those that are to be tried again.
-    async fn write(&self, due: Vec<Due>, written: &mut Written) -> Vec<Due> {
+    async fn write(&self, due: Vec<Due>, desk: &mut Desk) -> Vec<PolicyId> {
         let mut failed = Vec::new();
         let mut first = None;
         let mut is_there = true;
         for one in due {
+            let id = one.object.id.clone();
             if !is_there {
-                failed.push(one);
+                failed.push(id);
                 continue;
             }
-            match self.apply(&one).await {
-                Ok(()) => {
-                    let version = one.object.resource_version.clone();
-                    written.insert(one.object.id.clone(), (version, one.readiness));
-                }
-                Err(Refused::Gone) => {}
-                Err(Refused::Answer(error)) => {
-                    first.get_or_insert((one.object.id.clone(), error));
-                    failed.push(one);
-                }
-                Err(Refused::NoAnswer(error)) => {
-                    first.get_or_insert((one.object.id.clone(), error));
-                    failed.push(one);
-                    is_there = false;
+            match apply(&self.client, &one.object, &one.status).await {
+                // What is gone has no status, and is not asked about again.
+                Ok(()) | Err(Refused::Gone) => desk.wrote(one),
+                Err(refused) => {
+                    is_there = !matches!(refused, Refused::NoAnswer(_));
+                    first.get_or_insert((id.clone(), refused));
+                    failed.push(id);
                 }
             }
         }
         if let Some((policy, error)) = first {
-            tracing::warn!(%policy, error, unwritten = failed.len(), "statuses cannot be written; decisions do not depend on them");
+            tracing::warn!(%policy, %error, unwritten = failed.len(), "statuses cannot be written; decisions do not depend on them");
         }
         failed
     }
+}
 
-    async fn apply(&self, due: &Due) -> Result<(), Refused> {
-        let Watched { id, kind, generation, status, .. } = &*due.object;
-        let before = status.conditions.iter().find(|condition| condition.type_ == TrustPolicyStatus::READY);
-        let since = before.filter(|before| before.status == due.readiness.status);
-        let ready = Condition {
-            type_: TrustPolicyStatus::READY.to_owned(),
-            status: due.readiness.status.to_owned(),
-            reason: due.readiness.reason.to_owned(),
-            message: due.readiness.message.clone(),
-            last_transition_time: since
-                .map_or_else(|| Time(self.clock.now()), |before| before.last_transition_time.clone()),
-            observed_generation: *generation,
-        };
-        let status = TrustPolicyStatus {
-            conditions: vec![ready],
-            observed_generation: *generation,
-            repositories: None,
-        };
-        let resource: ApiResource = resource(*kind);
-        let api: Api<DynamicObject> = match &id.namespace {
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
-            None => Api::all_with(self.client.clone(), &resource),
-        };
-        let patch = json!({"apiVersion": resource.api_version, "kind": resource.kind, "status": status});
-        let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(patch));
-        match timeout(WRITE, api.patch_status(&id.name, &params, &patch)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(kube::Error::Api(status))) => Err(match status.code {
-                404 => Refused::Gone,
-                403 => {
-                    let resource = format!("{}/status.{}", resource.plural, resource.group);
-                    Refused::Answer(format!(
-                        "{}; let tagseal's ServiceAccount patch {resource}",
-                        status.message
-                    ))
+/// What the policies rest on. On a thread of its own: with thousands of repositories it takes milliseconds, which
+/// admissions are not to wait for. `None`: the runtime shuts down.
+async fn look(
+    published: &Published,
+    trust: Arc<dyn TrustData>,
+    now: Timestamp,
+) -> Option<BTreeMap<Arc<PolicyId>, Holdings>> {
+    let set = Arc::clone(&published.set);
+    match tokio::task::spawn_blocking(move || holdings(&set, &trust.health(), now)).await {
+        Ok(holdings) => Some(holdings),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => None,
+        },
+    }
+}
+
+impl Desk {
+    /// What does not stand there yet.
+    fn due(&mut self, published: &Published, holdings: &BTreeMap<Arc<PolicyId>, Holdings>) -> Vec<Due> {
+        let objects: BTreeMap<_, _> = published.objects.iter().map(|object| (&object.id, object)).collect();
+        self.written.retain(|id, _| objects.contains_key(id));
+        let nothing = Holdings::default();
+        let mut due = Vec::new();
+        for (policy, errors) in published.set.policies() {
+            let Some(object) = objects.get(&**policy.id()) else { continue };
+            let holdings = holdings.get(policy.id()).unwrap_or(&nothing);
+            due.extend(self.due_for(object, policy, &errors, holdings));
+        }
+        due
+    }
+
+    fn due_for(
+        &self,
+        object: &Arc<Watched>,
+        policy: &CompiledPolicy,
+        errors: &[PolicyError],
+        holdings: &Holdings,
+    ) -> Option<Due> {
+        let now = self.clock.now();
+        let written = self.written.get(&object.id);
+        let current = written.filter(|written| written.version == object.resource_version);
+        let standing = current.map_or(&object.status, |written| &written.status);
+        let generation = object.generation;
+        let wanted = Wanted {
+            ready: Says::ready(policy, errors),
+            data: match (errors, policy.freshness()) {
+                ([], Some(freshness)) => {
+                    let may_speak = now.duration_since(self.started) > freshness.max_staleness;
+                    let leaves = holdings.is_empty() && !may_speak && speaks_of_data(standing, generation);
+                    (!leaves).then(|| Data { fresh: holdings.says(), repositories: holdings.repositories() })
                 }
-                code => Refused::Answer(format!("{} ({code})", status.message)),
-            }),
-            Ok(Err(error)) => Err(Refused::NoAnswer(chain(&error))),
-            Err(_) => {
-                Err(Refused::NoAnswer(format!("the API server did not answer within {} s", WRITE.as_secs())))
+                _ => Some(Data { fresh: Says::invalid(), repositories: 0 }),
+            },
+        };
+        let is_ready = standing.observed_generation == generation
+            && wanted.ready.stands_in(&standing.conditions, generation);
+        let settles = || written.is_some_and(|written| settles(now.duration_since(written.at)));
+        if is_ready && (wanted.data_stands_in(standing, generation) || settles()) {
+            return None;
+        }
+        let status = wanted.status(standing, generation, now);
+        Some(Due { object: Arc::clone(object), status })
+    }
+
+    fn wrote(&mut self, due: Due) {
+        let (version, at) = (due.object.resource_version.clone(), self.clock.now());
+        self.written.insert(due.object.id.clone(), Written { version, status: due.status, at });
+    }
+}
+
+/// A clock that was set back does not hold up a write.
+fn settles(since: SignedDuration) -> bool {
+    !since.is_negative() && since < SETTLE
+}
+
+/// Whether a status speaks of the trust data of this generation. A replica that was asked nothing yet leaves that alone for
+/// as long as such data may serve: it knows less than whoever wrote it.
+fn speaks_of_data(status: &TrustPolicyStatus, generation: Option<i64>) -> bool {
+    find(&status.conditions, TrustPolicyStatus::TRUST_DATA_FRESH)
+        .is_some_and(|condition| condition.observed_generation == generation && condition.status != "Unknown")
+}
+
+impl Wanted {
+    fn data_stands_in(&self, standing: &TrustPolicyStatus, generation: Option<i64>) -> bool {
+        self.data.as_ref().is_none_or(|data| {
+            standing.repositories == Some(data.repositories)
+                && data.fresh.stands_in(&standing.conditions, generation)
+        })
+    }
+
+    fn status(
+        &self,
+        standing: &TrustPolicyStatus,
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> TrustPolicyStatus {
+        let condition = |says: &Says| says.condition(&standing.conditions, generation, now);
+        let (fresh, repositories): (Option<Condition>, _) = match &self.data {
+            Some(data) => (Some(condition(&data.fresh)), Some(data.repositories)),
+            None => {
+                let fresh = find(&standing.conditions, TrustPolicyStatus::TRUST_DATA_FRESH);
+                (fresh.cloned(), standing.repositories)
             }
+        };
+        TrustPolicyStatus {
+            conditions: [condition(&self.ready)].into_iter().chain(fresh).collect(),
+            observed_generation: generation,
+            repositories,
         }
-    }
-}
-
-async fn changed(published: &mut watch::Receiver<Option<Published>>) {
-    // Leaves the change to be seen by the next `changed`.
-    let before = published.has_changed();
-    if matches!(before, Ok(false)) && published.changed().await.is_ok() {
-        published.mark_changed();
-    }
-}
-
-/// What does not stand there yet.
-fn due(published: &Published, written: &mut Written) -> Vec<Due> {
-    let objects: BTreeMap<_, _> = published.objects.iter().map(|object| (&object.id, object)).collect();
-    written.retain(|id, _| objects.contains_key(id));
-    let mut due = Vec::new();
-    for (policy, errors) in published.set.policies() {
-        let Some(object) = objects.get(&**policy.id()) else { continue };
-        let readiness = Readiness::of(policy, &errors);
-        let was_written = written
-            .get(&object.id)
-            .is_some_and(|(version, written)| *version == object.resource_version && *written == readiness);
-        if !was_written && !readiness.stands_in(object) {
-            due.push(Due { object: Arc::clone(object), readiness });
-        }
-    }
-    due
-}
-
-impl Readiness {
-    fn of(policy: &CompiledPolicy, errors: &[PolicyError]) -> Self {
-        if errors.is_empty() {
-            let message = match policy.warnings() {
-                [] => "the policy compiled".to_owned(),
-                warnings => cut(&warnings.join("; ")),
-            };
-            return Self { status: "True", reason: "Compiled", message };
-        }
-        let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        Self { status: "False", reason: Reason::InvalidPolicy.as_str(), message: cut(&message) }
-    }
-
-    fn stands_in(&self, object: &Watched) -> bool {
-        let is_ready = |condition: &&Condition| condition.type_ == TrustPolicyStatus::READY;
-        object.status.observed_generation == object.generation
-            && object.status.conditions.iter().find(is_ready).is_some_and(|condition| {
-                condition.observed_generation == object.generation
-                    && condition.status == self.status
-                    && condition.reason == self.reason
-                    && condition.message == self.message
-            })
-    }
-}
-
-fn cut(message: &str) -> String {
-    match message.char_indices().nth(MAX_MESSAGE) {
-        Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
-        None => message.to_owned(),
     }
 }

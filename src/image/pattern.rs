@@ -4,6 +4,7 @@ mod error;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -193,7 +194,8 @@ fn parse_registry(registry: &str, pattern: &str) -> Result<String, PatternError>
     if !registry::is_registry(registry) {
         return Err(PatternError::without_registry(pattern));
     }
-    registry::normalise(registry).map_err(|_| PatternError::Registry(registry.to_owned()))
+    let normalised = registry::normalise(registry);
+    normalised.map(Cow::into_owned).map_err(|_| PatternError::Registry(registry.to_owned()))
 }
 
 /// One-part names of Docker Hub are in `library/`; `**` alone is no part.

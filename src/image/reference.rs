@@ -5,6 +5,7 @@ mod repository;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,7 +19,9 @@ use crate::digest::Digest;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageReference {
     original: String,
-    name: String,
+    /// Where it is not what the original begins with.
+    normalised_name: Option<String>,
+    name_len: usize,
     registry_len: usize,
     tag: Option<Tag>,
     digest: Option<Digest>,
@@ -50,8 +53,13 @@ impl ImageReference {
             (None, None) => Some(Tag::latest()),
             (None, Some(_)) => None,
         };
-        let (name, registry_len) = normalise_name(name)?;
-        Ok(Self { original: original.to_owned(), name, registry_len, tag, digest })
+        let (normalised, registry_len) = normalise_name(name)?;
+        let name_len = normalised.len();
+        let normalised_name = match normalised {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(normalised) => Some(normalised),
+        };
+        Ok(Self { original: original.to_owned(), normalised_name, name_len, registry_len, tag, digest })
     }
 
     /// The string as the pod spec has it.
@@ -61,17 +69,17 @@ impl ImageReference {
 
     /// Normalised `registry/repository`: what patterns look at and what becomes the GUN.
     pub fn name(&self) -> &str {
-        &self.name
+        self.normalised_name.as_deref().unwrap_or_else(|| &self.original[..self.name_len])
     }
 
     /// Normalised registry host, with its port if that is not 443.
     pub fn registry(&self) -> &str {
-        &self.name[..self.registry_len]
+        &self.name()[..self.registry_len]
     }
 
     /// Repository path without the registry.
     pub fn repository(&self) -> &str {
-        &self.name[self.registry_len + 1..]
+        &self.name()[self.registry_len + 1..]
     }
 
     /// The tag; `latest` where neither a tag nor a digest was given.
@@ -99,7 +107,7 @@ fn check_characters(original: &str) -> Result<(), ReferenceError> {
     {
         return Err(ReferenceError::Character { character, offset });
     }
-    if original.contains("://") {
+    if original.match_indices(':').any(|(colon, _)| original[colon..].starts_with("://")) {
         return Err(ReferenceError::Scheme);
     }
     Ok(())
@@ -115,8 +123,8 @@ fn check_image_id(original: &str) -> Result<(), ReferenceError> {
     if bare || prefixed { Err(ReferenceError::ImageId) } else { Ok(()) }
 }
 
-/// The normalised `registry/repository`, and the length of its registry.
-fn normalise_name(name: &str) -> Result<(String, usize), ReferenceError> {
+/// The normalised `registry/repository`, borrowed where it is what was written, and the length of its registry.
+fn normalise_name(name: &str) -> Result<(Cow<'_, str>, usize), ReferenceError> {
     if name.is_empty() {
         return Err(ReferenceError::NoName);
     }
@@ -128,11 +136,17 @@ fn normalise_name(name: &str) -> Result<(String, usize), ReferenceError> {
             })?;
             (registry, rest)
         }
-        _ => (DOCKER_HUB.to_owned(), name),
+        _ => (Cow::Borrowed(DOCKER_HUB), name),
     };
     repository::check(repository)?;
     let library = if registry == DOCKER_HUB && !repository.contains('/') { "library/" } else { "" };
-    Ok(([&registry, "/", library, repository].concat(), registry.len()))
+    let registry_len = registry.len();
+    let written = name.strip_prefix(&*registry).and_then(|rest| rest.strip_prefix('/'));
+    let name = match library {
+        "" if written == Some(repository) => Cow::Borrowed(name),
+        _ => Cow::Owned([&registry, "/", library, repository].concat()),
+    };
+    Ok((name, registry_len))
 }
 
 impl FromStr for ImageReference {
@@ -146,7 +160,7 @@ impl FromStr for ImageReference {
 /// The normalised reference: `registry/repository[:tag][@sha256:…]`. It parses to itself.
 impl fmt::Display for ImageReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
+        f.write_str(self.name())?;
         if let Some(tag) = &self.tag {
             write!(f, ":{tag}")?;
         }

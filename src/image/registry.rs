@@ -1,5 +1,6 @@
 //! Registry hosts: every spelling of one registry becomes one name (design §2 "Images and patterns").
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 /// The registry of names that name none.
@@ -21,19 +22,17 @@ pub enum HostError {
 
 /// Whether the first component of a name is a registry: docker's rule. Anything else is a repository of Docker Hub.
 pub fn is_registry(component: &str) -> bool {
-    component == "localhost"
-        || component.contains(['.', ':'])
-        || component.bytes().any(|b| b.is_ascii_uppercase())
+    component == "localhost" || component.bytes().any(|b| matches!(b, b'.' | b':' | b'A'..=b'Z'))
 }
 
-/// The one name of a registry: lower case, without trailing dot, `:443` and leading zeros of its port, an IPv6 address in
+/// The one name of a registry, borrowed where it is what was written or Docker Hub's: lower case, without trailing dot, `:443` and leading zeros of its port, an IPv6 address in
 /// its shortest form, Docker Hub's hosts as `docker.io`.
 ///
 /// A host that without `:443` would read as a repository of Docker Hub (`Registry`, `registry:443`) keeps it.
 ///
 /// # Errors
 /// [`HostError`] for what distribution's reference grammar does not take as a host either.
-pub fn normalise(registry: &str) -> Result<String, HostError> {
+pub fn normalise(registry: &str) -> Result<Cow<'_, str>, HostError> {
     let (host, port) = split_port(registry)?;
     let host = match host.strip_prefix('[') {
         Some(rest) => ipv6(rest.strip_suffix(']').ok_or(HostError::Host)?)?,
@@ -41,10 +40,10 @@ pub fn normalise(registry: &str) -> Result<String, HostError> {
     };
     let port = port.map(parse_port).transpose()?.filter(|port| *port != 443);
     Ok(match port {
-        None if DOCKER_HUB_ALIASES.contains(&host.as_str()) => DOCKER_HUB.to_owned(),
-        None if !is_registry(&host) => format!("{host}:443"),
+        None if DOCKER_HUB_ALIASES.contains(&&*host) => DOCKER_HUB.into(),
+        None if !is_registry(&host) => format!("{host}:443").into(),
         None => host,
-        Some(port) => format!("{host}:{port}"),
+        Some(port) => format!("{host}:{port}").into(),
     })
 }
 
@@ -71,12 +70,12 @@ fn parse_port(port: &str) -> Result<u16, HostError> {
     }
 }
 
-fn ipv6(address: &str) -> Result<String, HostError> {
+fn ipv6(address: &str) -> Result<Cow<'static, str>, HostError> {
     let address: Ipv6Addr = address.parse().map_err(|_| HostError::Host)?;
-    Ok(format!("[{address}]"))
+    Ok(format!("[{address}]").into())
 }
 
-fn domain(host: &str) -> Result<String, HostError> {
+fn domain(host: &str) -> Result<Cow<'_, str>, HostError> {
     let host = host.strip_suffix('.').unwrap_or(host);
     let label_fits = |label: &str| {
         label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -87,5 +86,8 @@ fn domain(host: &str) -> Result<String, HostError> {
     if host.len() > MAX_HOST_LEN || !host.split('.').all(label_fits) {
         return Err(HostError::Host);
     }
-    Ok(host.to_ascii_lowercase())
+    match host.bytes().any(|b| b.is_ascii_uppercase()) {
+        true => Ok(host.to_ascii_lowercase().into()),
+        false => Ok(host.into()),
+    }
 }

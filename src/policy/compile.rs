@@ -16,7 +16,7 @@ pub(super) use self::schema::type_of;
 pub(super) use self::scope::{Namespaces, Scope};
 use super::objects::{ObjectRef, ReferencedObjects};
 use super::requirement::Requirement;
-use super::{Actions, PolicyId, TrustServer};
+use super::{Actions, Freshness, PolicyId, TrustServer};
 use crate::api::{self, ClusterTrustPolicySpec, FirstUse, PolicySpec, TrustPolicySpec};
 
 /// Which of the two kinds.
@@ -227,6 +227,11 @@ impl CompiledPolicy {
     /// Its trust server, where that can be read.
     pub fn server(&self) -> Option<&Arc<TrustServer>> {
         self.server.as_ref()
+    }
+
+    /// How fresh it wants trust data; `None` for a policy that is broken.
+    pub fn freshness(&self) -> Option<Freshness> {
+        self.requirement.as_ref().map(|requirement| requirement.freshness)
     }
 
     /// The config maps and secrets that it names, there or not.

@@ -120,7 +120,8 @@ impl PolicySet {
             return Selection::Unmatched;
         }
         let own_name = Gun::new(image.name());
-        let (mut deny, mut observe, mut objections) = (Vec::new(), Vec::new(), Vec::new());
+        let mut deny = Vec::with_capacity(hits.len());
+        let (mut observe, mut objections) = (Vec::new(), Vec::new());
         for hit in hits {
             let Some(member) = self.member(hit.policy) else { continue };
             let scope = &member.policy.scope;
@@ -147,6 +148,17 @@ impl PolicySet {
         }
         make_strictest(&mut deny);
         Selection::Require { deny, observe }
+    }
+
+    /// What the policy `id`, as it stands in this set, asks of `image` wherever it covers it; `None` where it does not, or
+    /// cannot judge. For status: an admission asks [`Self::select`].
+    pub fn demand_of(&self, id: &PolicyId, image: &ImageReference) -> Option<Demand> {
+        let place = self.members.binary_search_by(|member| member.policy.id().as_ref().cmp(id)).ok()?;
+        let member = self.members.get(place)?;
+        let scope = &member.policy.scope;
+        let covers = scope.include.iter().any(|pattern| pattern.includes(image))
+            && !scope.exclude.iter().any(|pattern| pattern.excludes(image));
+        covers.then(|| member.demand(image, &Gun::new(image.name()), true).ok()).flatten()
     }
 
     fn member(&self, number: PolicyNumber) -> Option<&Member> {

@@ -10,12 +10,12 @@ use super::entries::Full;
 use super::entry::{Entry, Recorded, Served, Trouble, Vouched};
 use super::error::Refusal;
 use super::flight::{FlightKey, Ticket};
-use super::grant::{Accessor, RENEW_AFTER};
+use super::grant::{Accessor, Eyes, RENEW_AFTER};
 use super::history::same_set;
 use super::moment::Moment;
 use super::resolution::{Case, Judgement, Past, SignedDigest, judge, roles_of};
 use super::resolver::{Question, Resolved};
-use super::warnings::{self, Basis};
+use super::warnings;
 use crate::policy::{CredentialsSource, Reason};
 use crate::tuf::RoleName;
 
@@ -30,10 +30,10 @@ pub(super) struct Asking<'a> {
     core: &'a Arc<Core>,
     question: Question<'a>,
     entry: Arc<Entry>,
-    /// Made when it is first needed: answers from anonymous data do without.
+    /// When the question came.
+    now: Moment,
+    /// Made when it is first needed: answers from data at hand do without.
     accessor: OnceLock<Accessor>,
-    roles: Vec<RoleName>,
-    asked: Moment,
     refreshes: usize,
     /// Why data that is older than wanted answers.
     old_because: Option<String>,
@@ -60,17 +60,28 @@ enum Lack {
 }
 
 impl<'a> Asking<'a> {
-    pub(super) fn new(core: &'a Arc<Core>, question: Question<'a>) -> Result<Self, Refusal> {
-        let demand = question.demand;
-        let asked = core.moment();
-        let entry = core
-            .entries
-            .entry(&demand.server, &demand.gun, &demand.anchors, asked)
-            .map_err(|Full| full(&question))?;
-        entry.touch(&demand.freshness, asked.wall);
-        let roles = roles_of(demand);
-        let accessor = OnceLock::new();
-        Ok(Self { core, question, entry, accessor, roles, asked, refreshes: 0, old_because: None })
+    pub(super) fn new(core: &'a Arc<Core>, question: Question<'a>) -> Result<Self, Full> {
+        let (demand, now) = (question.demand, core.moment());
+        let entry = core.entries.entry(&demand.server, &demand.gun, &demand.anchors, now)?;
+        Ok(Self::of(core, question, entry, now))
+    }
+
+    /// The answer where there is no room for another unknown repository: only a known one gets one.
+    pub(super) async fn answer_in_a_crowd(
+        core: &'a Arc<Core>,
+        question: Question<'a>,
+    ) -> Result<Resolved, Refusal> {
+        let now = core.moment();
+        match timeout_at(question.deadline, core.known_entry(question.demand)).await {
+            Ok(Ok(entry)) => Self::of(core, question, entry, now).answer().await,
+            Ok(Err(Full)) | Err(_) => Err(full(&question)),
+        }
+    }
+
+    fn of(core: &'a Arc<Core>, question: Question<'a>, entry: Arc<Entry>, now: Moment) -> Self {
+        entry.touch(&question.demand.freshness, now.wall);
+        entry.note_asked(&question.demand.policy, question.image);
+        Self { core, question, entry, now, accessor: OnceLock::new(), refreshes: 0, old_because: None }
     }
 
     /// The answer, where data at hand has it and nobody need wait: a yes from data that suffices. A no, and whatever
@@ -79,8 +90,10 @@ impl<'a> Asking<'a> {
         if !self.entry.recalled.initialized() {
             return None;
         }
-        let (served, covers) = self.entry.served_for(&self.roles)?;
-        match self.standing(Some(&*served).filter(|_| covers), self.core.clock.now()) {
+        let served = self.entry.newest();
+        let served = served.as_deref()?;
+        let covers = served.repository.covers(roles_of(self.question.demand));
+        match self.standing(Some(served).filter(|_| covers), &self.now) {
             Standing::Fresh => {}
             Standing::Ahead => {
                 self.core.refresh_behind(&self.entry, &self.ticket());
@@ -88,13 +101,16 @@ impl<'a> Asking<'a> {
             Standing::Old(_) | Standing::Lacking(_) => return None,
         }
         let recorded = self.entry.recorded.load();
-        match self.judge(&served, recorded.as_deref(), &Past::new()) {
-            Judgement::Signed { signed, warnings } => Some(self.resolved(&served, signed, warnings)),
+        match self.judge(served, recorded.as_deref(), &Past::new(), self.now.wall) {
+            Judgement::Signed { signed, warnings } => {
+                Some(self.resolved(served, signed, warnings, self.now.wall))
+            }
             Judgement::Refused(_) | Judgement::NeedsPast(_) => None,
         }
     }
 
     pub(super) async fn answer(mut self) -> Result<Resolved, Refusal> {
+        let asked = self.now;
         if !self.entry.recalled.initialized() {
             let recalled = timeout_at(self.question.deadline, self.core.recall_behind(&self.entry)).await;
             recalled.map_err(|_| self.too_late())??;
@@ -107,9 +123,10 @@ impl<'a> Asking<'a> {
                 past.clear();
             }
             let recorded = self.entry.recorded.load_full();
-            match self.judge(&served, recorded.as_deref(), &past) {
+            let now = self.core.clock.now();
+            match self.judge(&served, recorded.as_deref(), &past, now) {
                 Judgement::Signed { signed, warnings } => {
-                    return Ok(self.resolved(&served, signed, warnings));
+                    return Ok(self.resolved(&served, signed, warnings, now));
                 }
                 Judgement::NeedsPast(files) => {
                     let read = self.core.past_files(&self.entry, self.accessor(), &served, &files);
@@ -117,20 +134,21 @@ impl<'a> Asking<'a> {
                     past.extend(read.map_err(|_| self.too_late())?);
                     past_of = Some(served);
                 }
-                Judgement::Refused(refusal) => self.confirm(&served, refusal).await?,
+                Judgement::Refused(refusal) => self.confirm(&served, refusal, asked).await?,
             }
         }
         Err(self.never_ends())
     }
 
-    fn judge(&self, served: &Served, recorded: Option<&Recorded>, past: &Past) -> Judgement {
+    fn judge(&self, served: &Served, recorded: Option<&Recorded>, past: &Past, now: Timestamp) -> Judgement {
         static NOTHING: LazyLock<Recorded> = LazyLock::new(Recorded::default);
         let case = Case {
             demand: self.question.demand,
             image: self.question.image,
             repository: &served.repository,
+            evidences: &served.evidences,
             record: &recorded.unwrap_or(&NOTHING).record,
-            now: self.core.clock.now(),
+            now,
             skew: self.core.config.clock_skew,
         };
         judge(&case, past)
@@ -138,17 +156,17 @@ impl<'a> Asking<'a> {
 
     /// Data that may answer; `None` after a refresh, when everything is to be looked at again.
     async fn sufficient(&mut self) -> Result<Option<Arc<Served>>, Refusal> {
-        let now = self.core.clock.now();
-        let (served, covers) = self.entry.served_for(&self.roles).unzip();
+        let now = self.core.moment();
+        let (served, covers) = self.entry.served_for(self.question.demand).unzip();
         let covering = served.as_deref().filter(|_| covers == Some(true));
-        match (self.standing(covering, now), served) {
+        match (self.standing(covering, &now), served) {
             (Standing::Fresh, Some(served)) => Ok(Some(served)),
             (Standing::Ahead, Some(served)) => {
                 self.core.refresh_behind(&self.entry, &self.ticket());
                 Ok(Some(served))
             }
             (Standing::Old(vouched), Some(served)) => {
-                if self.old_because.is_some() || self.revalidates(vouched, now).await? {
+                if self.old_because.is_some() || self.revalidates(vouched, now.wall).await? {
                     return Ok(Some(served));
                 }
                 Ok(None)
@@ -163,7 +181,7 @@ impl<'a> Asking<'a> {
     }
 
     /// `covering` is a set that knows about the roles.
-    fn standing(&self, covering: Option<&Served>, now: Timestamp) -> Standing {
+    fn standing(&self, covering: Option<&Served>, now: &Moment) -> Standing {
         use Standing::{Ahead, Fresh, Lacking, Old};
         let something = Lacking(Lack::Something);
         let Some(served) = covering.filter(|set| set.pinned || self.question.dry_run) else {
@@ -172,15 +190,14 @@ impl<'a> Asking<'a> {
         let freshness = &self.question.demand.freshness;
         let granted = match self.question.demand.credentials {
             CredentialsSource::Anonymous => Some(SignedDuration::ZERO),
-            _ => self.entry.grants.at(self.accessor()).map(|at| now.duration_since(at)),
+            _ => self.entry.grants.at(&self.eyes()).map(|at| at.age(now)),
         };
         let Some(granted) = granted.filter(|age| *age <= freshness.max_staleness) else { return something };
-        let Some(vouched) = served.vouched.map(|vouched| vouched.at()) else { return Old(None) };
-        let age = now.duration_since(vouched);
-        let is_ahead_of_us = age < -self.core.config.clock_skew;
+        let Some(vouched) = served.vouched else { return Old(None) };
+        let (age, vouched) = (vouched.age(now), vouched.at());
         if age > freshness.max_staleness {
             Lacking(Lack::Freshness { vouched })
-        } else if age > freshness.revalidate_after || is_ahead_of_us {
+        } else if age > freshness.revalidate_after {
             Old(Some(vouched))
         } else if is_due(age, freshness.revalidate_after) || granted > RENEW_AFTER {
             Ahead
@@ -206,7 +223,7 @@ impl<'a> Asking<'a> {
         let revalidate_after = self.question.demand.freshness.revalidate_after;
         let trouble = self.entry.trouble.load_full();
         let concerns_us =
-            |trouble: &Trouble| trouble.role.as_ref().is_none_or(|role| self.roles.contains(role));
+            |trouble: &Trouble| trouble.role.as_ref().is_none_or(|role| self.roles().contains(role));
         let trouble = trouble.filter(|t| concerns_us(t) && is_recent(t.last, now, revalidate_after));
         if let Some(trouble) = trouble {
             // The server failed since it was due: its silence costs freshness, not the admission's time.
@@ -227,13 +244,13 @@ impl<'a> Asking<'a> {
 
     /// A denial that rests on data from before the question first forces one timestamp GET, so that a tag signed a
     /// moment ago is never refused. When that fails, the reason is its own.
-    async fn confirm(&mut self, served: &Served, refused: Refusal) -> Result<(), Refusal> {
+    async fn confirm(&mut self, served: &Served, refused: Refusal, asked: Moment) -> Result<(), Refusal> {
         if let Some(Vouched::Here(sent)) = served.vouched
-            && sent.order > self.asked.order
+            && sent.order > asked.order
         {
             return Err(refused);
         }
-        let ticket = Ticket { not_before: Some(self.asked), ..self.ticket() };
+        let ticket = Ticket { not_before: Some(asked), ..self.ticket() };
         match self.refresh(&ticket, false).await? {
             Ok(()) => Ok(()),
             Err(Waited::TooLong) => Err(self.too_late()),
@@ -258,17 +275,24 @@ impl<'a> Asking<'a> {
         Ok(self.core.refresh(&self.entry, ticket, self.question.deadline, patience).await)
     }
 
-    fn accessor(&self) -> &Accessor {
+    /// Whose eyes read the data.
+    fn eyes(&self) -> Eyes<'_> {
         let Question { demand, grant, image, .. } = self.question;
-        self.accessor.get_or_init(|| {
-            Accessor::new(&demand.credentials, grant, image.registry(), &demand.server.token_realms)
-        })
+        Eyes::new(&demand.credentials, grant, image.registry(), &demand.server.token_realms)
+    }
+
+    fn accessor(&self) -> &Accessor {
+        self.accessor.get_or_init(|| self.eyes().into())
+    }
+
+    fn roles(&self) -> Vec<RoleName> {
+        roles_of(self.question.demand).cloned().collect()
     }
 
     fn ticket(&self) -> Ticket {
         let pin = !(self.question.dry_run && self.entry.is_first_use());
         let key = FlightKey { accessor: self.accessor().clone(), pin };
-        Ticket { key, roles: self.roles.clone(), not_before: None }
+        Ticket { key, roles: self.roles(), not_before: None }
     }
 
     /// Whether a failed refresh ended the caller's own grant.
@@ -276,14 +300,19 @@ impl<'a> Asking<'a> {
         let accessor = self.accessor();
         refusal.reason() == Reason::Unauthorized
             && accessor.is_tenant()
-            && self.entry.grants.at(accessor).is_none()
+            && self.entry.grants.at(&accessor.eyes()).is_none()
     }
 
-    fn resolved(&self, served: &Served, signed: SignedDigest, mut warnings: Vec<String>) -> Resolved {
+    fn resolved(
+        &self,
+        served: &Served,
+        signed: SignedDigest,
+        mut warnings: Vec<String>,
+        now: Timestamp,
+    ) -> Resolved {
         warnings.extend(self.old_because.clone());
-        let basis = Basis::of(&served.repository, &signed);
-        warnings.extend(basis.expiring(self.core.clock.now()));
-        Resolved { warnings, versions: basis.versions(), signed: Some(signed) }
+        warnings.extend(warnings::expiring(&served.repository, &signed, now));
+        Resolved { signed: Some(signed), warnings }
     }
 
     fn too_late(&self) -> Refusal {

@@ -51,10 +51,10 @@ impl Core {
         };
         let pinned = !entry.is_first_use() || recorded.record.pin.is_some();
         entry.recorded.store(Some(recorded));
-        let granted = Granted { at: fetched.sent.wall, access: Some(fetched.access.clone()) };
+        let granted = Granted { at: fetched.sent.into(), access: Some(fetched.access.clone()) };
         entry.grants.put(plan.accessor, granted);
         let vouched = Some(Vouched::Here(fetched.sent));
-        entry.install(Served { repository, vouched, pinned }, fetched.known.as_ref());
+        entry.install(Served::new(repository, vouched, pinned), fetched.known.as_ref());
         if pinned {
             self.save(entry, fetched).await;
         }
@@ -106,11 +106,14 @@ impl Core {
         let Some(disk) = self.disk.clone() else { return };
         let now = fetched.sent.wall.as_second();
         let files = fetched.updated.files.clone();
-        if files.is_empty() && now.saturating_sub(entry.noted.load(Ordering::Relaxed)) < NOTE_EVERY {
+        // A note from after now was made before the clock was set back.
+        let noted = now.saturating_sub(entry.noted.load(Ordering::Relaxed));
+        if files.is_empty() && (0..NOTE_EVERY).contains(&noted) {
             return;
         }
         entry.noted.store(now, Ordering::Relaxed);
-        let note = Note { vouched: fetched.sent.wall, grants: entry.grants.all() };
+        let recorded = self.state.is_lasting();
+        let note = Note { vouched: fetched.sent.wall, grants: entry.grants.all(), recorded };
         let roots = roots_to_keep(entry, &fetched);
         let replaced = fetched.known.as_ref().map(|known| known.repository.root().version());
         let key = entry.key.clone();

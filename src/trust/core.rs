@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::Budget;
@@ -13,6 +13,7 @@ use super::entry::{Entry, Trouble};
 use super::error::Refusal;
 use super::flight::{Boarding, FlightKey, Landing, Ticket};
 use super::history::History;
+use super::known;
 use super::moment::Moment;
 use super::refresh::Crash;
 use super::resolver::ResolverConfig;
@@ -34,6 +35,8 @@ pub(super) struct Core {
     pub(super) budget: Budget,
     pub(super) disk: Option<DiskCache>,
     pub(super) history: History,
+    /// Turns at asking trust state whether it knows a repository.
+    pub(super) asking_state: Semaphore,
     /// Places for refreshes that nobody waits for, on each trust server: a slow one takes none from the others.
     pub(super) background: Budget,
 }
@@ -60,6 +63,7 @@ impl Core {
             budget: Budget::new(config.unknown_at_once),
             disk: config.cache_dir.clone().map(DiskCache::new),
             history: History::new(),
+            asking_state: Semaphore::new(known::AT_ONCE),
             background: Budget::new(config.background_at_once),
             config,
             source,
@@ -196,7 +200,7 @@ fn concerns_one_tenant(entry: &Entry, key: &FlightKey, crash: &Crash) -> bool {
         (true, true) => entry.grants.end(&key.accessor),
         (true, false) => entry.grants.doubt(&key.accessor),
         // A server that hides the repository from who was never let in; from others it is the server's fault.
-        (false, about_access) => return about_access && entry.grants.at(&key.accessor).is_none(),
+        (false, about_access) => return about_access && entry.grants.at(&key.accessor.eyes()).is_none(),
     }
     true
 }

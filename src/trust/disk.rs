@@ -11,7 +11,9 @@
 mod note;
 mod tree;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
@@ -25,10 +27,12 @@ use crate::tuf::{Gun, RoleName};
 /// Superseded files of one repository beyond this many are deleted, the oldest first.
 const MAX_HISTORY: usize = 64;
 
-/// The cache directory. Everything here blocks: callers run it off the runtime's threads.
+/// The cache directory. Everything here but [`Self::knows`] blocks: callers run it off the runtime's threads.
 #[derive(Debug, Clone)]
 pub(super) struct DiskCache {
     directory: PathBuf,
+    /// The names of the repositories' directories, so that nobody's invented names cost a look at the disk.
+    known: Arc<RwLock<HashSet<String>>>,
 }
 
 /// What the disk has of a repository.
@@ -40,7 +44,14 @@ pub(super) struct Stored {
 
 impl DiskCache {
     pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory }
+        let entries = std::fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok);
+        let known = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        Self { directory, known: Arc::new(RwLock::new(known)) }
+    }
+
+    /// Whether there is anything of a repository.
+    pub(super) fn knows(&self, key: &EntryKey) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).contains(&name(key))
     }
 
     /// What is there; what cannot be read is a miss.
@@ -88,6 +99,7 @@ impl DiskCache {
             path.parent().map_or(Ok(()), files::create_dir)?;
             files::write(&path, bytes)?;
         }
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name(key));
         files::write(&home.join("tagseal.json"), &note.write())
     }
 
@@ -106,6 +118,7 @@ impl DiskCache {
 
     /// Drops everything of a repository.
     pub(super) fn remove(&self, key: &EntryKey) -> std::io::Result<()> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&name(key));
         match std::fs::remove_dir_all(self.home(key)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -113,11 +126,16 @@ impl DiskCache {
     }
 
     fn home(&self, key: &EntryKey) -> PathBuf {
-        let ca = key.server.ca_pem.as_deref().map_or(&[][..], str::as_bytes);
-        let (server, gun) = (key.server.url.as_str().as_bytes(), key.gun.as_str().as_bytes());
-        let parts = [server, Digest::of(ca).as_bytes(), gun, key.anchors.as_bytes()].join(&0);
-        self.directory.join(Digest::of(&parts).hex())
+        self.directory.join(name(key))
     }
+}
+
+/// The name of a repository's directory.
+fn name(key: &EntryKey) -> String {
+    let ca = key.server.ca_pem.as_deref().map_or(&[][..], str::as_bytes);
+    let (server, gun) = (key.server.url.as_str().as_bytes(), key.gun.as_str().as_bytes());
+    let parts = [server, Digest::of(ca).as_bytes(), gun, key.anchors.as_bytes()].join(&0);
+    Digest::of(&parts).hex()
 }
 
 fn metadata(home: &Path, gun: &Gun) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -24,7 +24,7 @@ const MAX_FINGERPRINTS: usize = 8192;
 /// The repositories in memory. Reads take a shard's lock for the look-up alone.
 #[derive(Debug)]
 pub(super) struct Entries {
-    shards: [RwLock<HashMap<EntryKey, Arc<Entry>>>; SHARDS],
+    shards: [RwLock<Shard>; SHARDS],
     hasher: RandomState,
     fingerprints: RwLock<HashMap<usize, (Arc<Anchors>, Digest)>>,
     /// How many entries may be added until the next sweep.
@@ -33,6 +33,39 @@ pub(super) struct Entries {
     sweeping: Mutex<Option<Moment>>,
     max_known: usize,
     max_unknown: usize,
+}
+
+type Shard = HashMap<Hashed, Arc<Entry>, BuildHasherDefault<AsHashed>>;
+
+/// A key with its hash: computed once, for the shard and for the place in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Hashed {
+    hash: u64,
+    key: EntryKey,
+}
+
+impl Hash for Hashed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Takes over the hash of a [`Hashed`].
+#[derive(Debug, Default)]
+struct AsHashed(u64);
+
+impl Hasher for AsHashed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// There are as many repositories under way as there may be.
@@ -61,8 +94,7 @@ impl Entries {
         anchors: &Arc<Anchors>,
         now: Moment,
     ) -> Result<Arc<Entry>, Full> {
-        let (server, gun) = (Arc::clone(server), gun.clone());
-        let key = EntryKey { server, gun, anchors: self.fingerprint(anchors) };
+        let key = self.hashed(self.key(server, gun, anchors));
         let shard = self.shard(&key);
         if let Some(found) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(found));
@@ -74,9 +106,34 @@ impl Entries {
         if let Some(found) = shard.get(&key) {
             return Ok(Arc::clone(found));
         }
-        let entry = Arc::new(Entry::new(key.clone(), Arc::clone(anchors), now.wall));
+        let entry = Arc::new(Entry::new(key.key.clone(), Arc::clone(anchors), now.wall));
         shard.insert(key, Arc::clone(&entry));
         self.room.fetch_sub(1, Ordering::Relaxed);
+        Ok(entry)
+    }
+
+    /// What a repository's entry is kept by.
+    pub(super) fn key(&self, server: &Arc<TrustServer>, gun: &Gun, anchors: &Arc<Anchors>) -> EntryKey {
+        EntryKey { server: Arc::clone(server), gun: gun.clone(), anchors: self.fingerprint(anchors) }
+    }
+
+    /// The entry of a repository that disk or state knows: it takes no room from those that never verified, and none of
+    /// theirs keeps it out.
+    pub(super) fn entry_of_known(
+        &self,
+        key: EntryKey,
+        anchors: &Arc<Anchors>,
+        now: Moment,
+    ) -> Result<Arc<Entry>, Full> {
+        let _one_at_a_time = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.room_for_known() == 0 {
+            return Err(Full);
+        }
+        let key = self.hashed(key);
+        let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
+        let new = Entry::new(key.key.clone(), Arc::clone(anchors), now.wall);
+        let entry = Arc::clone(shard.entry(key).or_insert_with(|| Arc::new(new)));
+        entry.note_known();
         Ok(entry)
     }
 
@@ -107,25 +164,34 @@ impl Entries {
             return Err(Full);
         }
         self.remove(|entry| !entry.is_known() && entry.is_idle());
-        let (known, unknown): (Vec<_>, Vec<_>) = self.all().into_iter().partition(|entry| entry.is_known());
-        let mut known_room = self.max_known.saturating_sub(known.len());
-        if known_room == 0 {
-            let mut uses: Vec<i64> = known.iter().map(|entry| entry.last_used()).collect();
-            uses.sort_unstable();
-            // A tenth at once, so that the next sweep is not due at once.
-            let oldest = uses.get(self.max_known / 10).copied().unwrap_or(i64::MIN);
-            self.remove(|entry| entry.is_known() && entry.is_idle() && entry.last_used() <= oldest);
-            known_room = (self.max_known / 10).max(1);
-        }
-        let room = self.max_unknown.saturating_sub(unknown.len()).min(known_room);
+        let unknown = self.all().into_iter().filter(|entry| !entry.is_known()).count();
+        let room = self.max_unknown.saturating_sub(unknown).min(self.room_for_known());
         self.room.store(i64::try_from(room).unwrap_or(i64::MAX), Ordering::Relaxed);
         *full = (room == 0).then_some(now);
         if room == 0 { Err(Full) } else { Ok(()) }
     }
 
-    fn shard(&self, key: &EntryKey) -> &RwLock<HashMap<EntryKey, Arc<Entry>>> {
-        let hash = self.hasher.hash_one(key);
-        &self.shards[(hash % SHARDS as u64) as usize]
+    /// How many known repositories there may be more, once the least recently used gave way.
+    fn room_for_known(&self) -> usize {
+        let known = || self.all().into_iter().filter(|entry| entry.is_known());
+        let mut uses: Vec<i64> = known().map(|entry| entry.last_used()).collect();
+        if uses.len() < self.max_known {
+            return self.max_known - uses.len();
+        }
+        uses.sort_unstable();
+        // A tenth at once, so that the next sweep is not due at once.
+        let oldest = uses.get(self.max_known / 10).copied().unwrap_or(i64::MIN);
+        self.remove(|entry| entry.is_known() && entry.is_idle() && entry.last_used() <= oldest);
+        self.max_known.saturating_sub(known().count())
+    }
+
+    fn hashed(&self, key: EntryKey) -> Hashed {
+        Hashed { hash: self.hasher.hash_one(&key), key }
+    }
+
+    fn shard(&self, key: &Hashed) -> &RwLock<Shard> {
+        // Neither the lowest bits nor the top ones: the place in the shard goes by these.
+        &self.shards[(key.hash >> 32) as usize % SHARDS]
     }
 
     /// The fingerprint of anchors, computed once for each set that policies hold.

@@ -2,25 +2,32 @@
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 
 use super::error::Refusal;
 use super::flight::Flights;
 use super::grant::Grants;
-use super::history::Absences;
-use super::moment::Moment;
+use super::health::Asked;
+use super::history::{Absences, Holdings};
+use super::moment::{Moment, Since};
+use super::resolution::{Evidences, roles_of};
 use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::digest::Digest;
-use crate::policy::{Freshness, TrustServer};
+use crate::image::ImageReference;
+use crate::policy::{Demand, Freshness, PolicyId, TrustServer};
 use crate::tuf::{Anchors, Gun, RoleName, TrustedRepository};
 
 /// Roles beyond this many are not added to what an entry loads: policies name a handful.
 const MAX_WANTED: usize = 256;
+
+/// Policies beyond this many push out the one that was noted first.
+const MAX_ASKED: usize = 1024;
 
 /// What verified data is kept by: server, its authorities, GUN, anchors (design §4 "Cache"). Never credentials.
 #[derive(Debug, Clone)]
@@ -29,6 +36,13 @@ pub(super) struct EntryKey {
     pub(super) gun: Gun,
     /// `Anchors::fingerprint`.
     pub(super) anchors: Digest,
+}
+
+impl EntryKey {
+    /// What trust state calls it.
+    pub(super) fn state_key(&self) -> RepositoryKey {
+        RepositoryKey { server: self.server.url.to_string(), gun: self.gun.clone(), anchors: self.anchors }
+    }
 }
 
 impl PartialEq for EntryKey {
@@ -51,13 +65,20 @@ impl Hash for EntryKey {
 }
 
 /// A verified set that answers questions.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Served {
     pub(super) repository: Arc<TrustedRepository>,
     /// When the request was sent by which the server last vouched for it. `None`: a seed, whose age nobody knows.
     pub(super) vouched: Option<Vouched>,
     /// Whether the root is pinned by policy or by a pin that is written down. A dry run leaves it open.
     pub(super) pinned: bool,
+    pub(super) evidences: Evidences,
+}
+
+impl Served {
+    pub(super) fn new(repository: Arc<TrustedRepository>, vouched: Option<Vouched>, pinned: bool) -> Self {
+        Self { repository, vouched, pinned, evidences: Evidences::default() }
+    }
 }
 
 /// When the server last vouched for a set.
@@ -66,14 +87,22 @@ pub(super) enum Vouched {
     /// This process asked.
     Here(Moment),
     /// An earlier process did, says the disk.
-    Before(Timestamp),
+    Before(Since),
 }
 
 impl Vouched {
     pub(super) fn at(&self) -> Timestamp {
         match self {
             Self::Here(moment) => moment.wall,
-            Self::Before(at) => *at,
+            Self::Before(since) => since.at,
+        }
+    }
+
+    /// How long ago that was.
+    pub(super) fn age(&self, now: &Moment) -> SignedDuration {
+        match self {
+            Self::Here(moment) => Since::from(*moment).age(now),
+            Self::Before(since) => since.age(now),
         }
     }
 }
@@ -104,10 +133,13 @@ pub(super) struct Entry {
     pub(super) flights: Mutex<Flights>,
     pub(super) grants: Grants,
     pub(super) absences: Absences,
+    pub(super) pasts: Holdings,
     pub(super) recorded: ArcSwapOption<Recorded>,
     pub(super) trouble: ArcSwapOption<Trouble>,
     /// Held while a refresh is committed: one at a time.
     pub(super) commit: tokio::sync::Mutex<()>,
+    /// Disk or state had it before memory did.
+    known_before: AtomicBool,
     /// Disk and state were looked at.
     pub(super) recalled: OnceCell<()>,
     /// How many look at disk and state.
@@ -118,6 +150,7 @@ pub(super) struct Entry {
     /// An earlier set with roles that the present one lacks, because they could not be had the last time.
     older: ArcSwapOption<Served>,
     wanted: Mutex<BTreeSet<RoleName>>,
+    asked: ArcSwap<Vec<Asked>>,
     used: AtomicI64,
     revalidate_after: AtomicU64,
     max_staleness: AtomicU64,
@@ -125,8 +158,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(key: EntryKey, anchors: Arc<Anchors>, now: Timestamp) -> Self {
-        let state_key =
-            RepositoryKey { server: key.server.url.to_string(), gun: key.gun.clone(), anchors: key.anchors };
+        let state_key = key.state_key();
         Self {
             key,
             anchors,
@@ -134,15 +166,18 @@ impl Entry {
             flights: Mutex::default(),
             grants: Grants::default(),
             absences: Absences::default(),
+            pasts: Holdings::default(),
             recorded: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
             commit: tokio::sync::Mutex::default(),
+            known_before: AtomicBool::new(false),
             recalled: OnceCell::new(),
             recalling: AtomicU64::new(0),
             noted: AtomicI64::new(i64::MIN),
             served: ArcSwapOption::empty(),
             older: ArcSwapOption::empty(),
             wanted: Mutex::default(),
+            asked: ArcSwap::default(),
             used: AtomicI64::new(now.as_second()),
             revalidate_after: AtomicU64::new(u64::MAX),
             max_staleness: AtomicU64::new(u64::MAX),
@@ -155,6 +190,30 @@ impl Entry {
         let seconds = |duration: SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);
         lower(&self.revalidate_after, seconds(freshness.revalidate_after));
         lower(&self.max_staleness, seconds(freshness.max_staleness));
+    }
+
+    /// Notes which policy asked, and for what. Every admission comes by, so what is known already costs a look alone: a
+    /// compiled policy hands out one `Arc` of its ID.
+    pub(super) fn note_asked(&self, policy: &Arc<PolicyId>, image: &ImageReference) {
+        if self.asked.load().iter().any(|asked| Arc::ptr_eq(&asked.policy, policy)) {
+            return;
+        }
+        self.asked.rcu(|before| {
+            let others = before.iter().filter(|asked| asked.policy != *policy).cloned();
+            let mut all: Vec<Asked> = others.collect();
+            let same = all.iter().find(|asked| *asked.image == *image);
+            let image = same.map_or_else(|| Arc::new(image.clone()), |asked| Arc::clone(&asked.image));
+            if all.len() >= MAX_ASKED {
+                all.remove(0);
+            }
+            all.push(Asked { policy: Arc::clone(policy), image });
+            all
+        });
+    }
+
+    /// Which policies asked.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        self.asked.load().to_vec()
     }
 
     pub(super) fn last_used(&self) -> i64 {
@@ -182,9 +241,15 @@ impl Entry {
         self.recorded.load().as_ref().is_some_and(|recorded| recorded.record.pin.is_some())
     }
 
+    /// Notes that disk or state has it, so that it counts as known before anything of it is in memory.
+    pub(super) fn note_known(&self) {
+        self.known_before.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the repository has verified before, here or elsewhere.
     pub(super) fn is_known(&self) -> bool {
-        self.served.load().is_some()
+        self.known_before.load(Ordering::Relaxed)
+            || self.served.load().is_some()
             || self.recorded.load().as_ref().is_some_and(|recorded| !recorded.record.floors.is_empty())
     }
 
@@ -200,17 +265,22 @@ impl Entry {
             && self.flights.lock().unwrap_or_else(PoisonError::into_inner).is_idle()
     }
 
+    /// As [`Self::served`], for a look.
+    pub(super) fn newest(&self) -> impl Deref<Target = Option<Arc<Served>>> {
+        self.served.load()
+    }
+
     pub(super) fn served(&self) -> Option<Arc<Served>> {
         self.served.load_full()
     }
 
-    /// The set that knows about these roles, the newest first; else the newest. And whether it does.
-    pub(super) fn served_for(&self, roles: &[RoleName]) -> Option<(Arc<Served>, bool)> {
+    /// The set that knows about the roles of a demand, the newest first; else the newest. And whether it does.
+    pub(super) fn served_for(&self, demand: &Demand) -> Option<(Arc<Served>, bool)> {
         let newest = self.served.load_full()?;
-        if newest.repository.covers(roles) {
+        if newest.repository.covers(roles_of(demand)) {
             return Some((newest, true));
         }
-        let older = self.older.load_full().filter(|older| older.repository.covers(roles));
+        let older = self.older.load_full().filter(|older| older.repository.covers(roles_of(demand)));
         Some(older.map_or((newest, false), |older| (older, true)))
     }
 
@@ -245,6 +315,7 @@ impl Entry {
 
     /// Forgets what is verified: an admin reset the repository.
     pub(super) fn reset(&self) {
+        self.known_before.store(false, Ordering::Relaxed);
         self.served.store(None);
         self.older.store(None);
         self.recorded.store(None);

@@ -14,6 +14,27 @@ pub(super) fn create_dir(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// As [`create_dir`], and on disk when it returns: what is written into a directory outlives a crash only where its name does.
+pub(super) fn create_dir_synced(path: &Path) -> io::Result<()> {
+    create_dir_and(path, |directory| fs::File::open(directory)?.sync_all())
+}
+
+/// `sync` is called with the directory of each one that was made, the innermost first.
+fn create_dir_and(path: &Path, mut sync: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|path| !is_here(path)).collect();
+    create_dir(path)?;
+    missing.into_iter().try_for_each(|made| sync(directory_of(made)))
+}
+
+fn is_here(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path.exists()
+}
+
+/// The directory in which `path` is, or is to be.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Replaces the file at `path` (0600) in one step.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, |_| Ok(()))
@@ -22,10 +43,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// As [`write`], and on disk when it returns: what must outlive a crash.
 pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, fs::File::sync_all)?;
-    match path.parent() {
-        Some(directory) => fs::File::open(directory)?.sync_all(),
-        None => Ok(()),
-    }
+    fs::File::open(directory_of(path))?.sync_all()
 }
 
 fn replace(path: &Path, bytes: &[u8], sync: impl FnOnce(&fs::File) -> io::Result<()>) -> io::Result<()> {
@@ -74,5 +92,32 @@ mod tests {
         }
         write_synced(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn every_directory_that_is_made_is_synced_into_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let (var, lib, state) = (
+            directory.path().join("var"),
+            directory.path().join("var/lib"),
+            directory.path().join("var/lib/state"),
+        );
+        let make = |path: &Path| {
+            let mut synced = Vec::new();
+            create_dir_and(path, |made_in| {
+                assert!(made_in.exists());
+                synced.push(made_in.to_owned());
+                Ok(())
+            })
+            .unwrap();
+            synced
+        };
+        assert_eq!(make(&lib), [var, directory.path().to_owned()]);
+        assert_eq!(make(&state), [lib]);
+        assert_eq!(make(&state), Vec::<PathBuf>::new());
+        assert_eq!(directory_of(Path::new("state")), Path::new("."));
+        let failing = create_dir_and(&state.join("more"), |_| Err(io::Error::other("disk is gone")));
+        assert_eq!(failing.unwrap_err().to_string(), "disk is gone");
+        create_dir_synced(&state.join("even/more")).unwrap();
     }
 }

@@ -1,10 +1,13 @@
 //! Read grants: who may read a repository's trust data is apart from the data (design §4 "Cache").
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::{PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::moment::Since;
 use super::source::{Access, Grant};
 use crate::policy::CredentialsSource;
 
@@ -15,7 +18,7 @@ const MAX_GRANTS: usize = 1024;
 pub(super) const RENEW_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// Whose eyes read a repository.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Accessor {
     pub(super) who: Who,
     /// The registry's host, whose token realm may see the credentials too.
@@ -25,7 +28,7 @@ pub(super) struct Accessor {
 }
 
 /// What a grant is keyed by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Who {
     /// Anybody: no grant is needed.
     Anybody,
@@ -40,21 +43,104 @@ pub(super) enum Who {
     Pod(Grant),
 }
 
-impl Accessor {
+/// As [`Accessor`], borrowed: what the hot path looks grants up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Eyes<'a> {
+    who: Whose<'a>,
+    registry: &'a str,
+    token_realms: &'a [String],
+}
+
+/// As [`Who`], borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Whose<'a> {
+    Anybody,
+    Policy { namespace: &'a str, name: &'a str },
+    Pod(&'a Grant),
+}
+
+impl<'a> Eyes<'a> {
     pub(super) fn new(
-        source: &CredentialsSource,
-        grant: &Grant,
-        registry: &str,
-        token_realms: &[String],
+        source: &'a CredentialsSource,
+        grant: &'a Grant,
+        registry: &'a str,
+        token_realms: &'a [String],
     ) -> Self {
         let who = match source {
-            CredentialsSource::Anonymous => Who::Anybody,
-            CredentialsSource::Secret { namespace, name } => {
-                Who::Policy { namespace: namespace.clone(), name: name.clone() }
+            CredentialsSource::Anonymous => Whose::Anybody,
+            CredentialsSource::Secret { namespace, name } => Whose::Policy { namespace, name },
+            CredentialsSource::ImagePullSecrets => Whose::Pod(grant),
+        };
+        Self { who, registry, token_realms }
+    }
+}
+
+impl From<Eyes<'_>> for Accessor {
+    fn from(Eyes { who, registry, token_realms }: Eyes<'_>) -> Self {
+        let who = match who {
+            Whose::Anybody => Who::Anybody,
+            Whose::Policy { namespace, name } => {
+                Who::Policy { namespace: namespace.to_owned(), name: name.to_owned() }
             }
-            CredentialsSource::ImagePullSecrets => Who::Pod(grant.clone()),
+            Whose::Pod(grant) => Who::Pod(grant.clone()),
         };
         Self { who, registry: registry.to_owned(), token_realms: token_realms.to_vec() }
+    }
+}
+
+/// What is equal to its [`Eyes`]: a map's key can be owned, and looked up by what is borrowed.
+trait Look {
+    fn look(&self) -> Eyes<'_>;
+}
+
+impl Look for Accessor {
+    fn look(&self) -> Eyes<'_> {
+        self.eyes()
+    }
+}
+
+impl Look for Eyes<'_> {
+    fn look(&self) -> Eyes<'_> {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn Look + 'a> for Accessor {
+    fn borrow(&self) -> &(dyn Look + 'a) {
+        self
+    }
+}
+
+impl PartialEq for dyn Look + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.look() == other.look()
+    }
+}
+
+impl Eq for dyn Look + '_ {}
+
+impl Hash for dyn Look + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.look().hash(state);
+    }
+}
+
+/// As its [`Eyes`] have it, because it is looked up by them.
+impl Hash for Accessor {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.eyes().hash(state);
+    }
+}
+
+impl Accessor {
+    /// The same, borrowed.
+    pub(super) fn eyes(&self) -> Eyes<'_> {
+        let who = match &self.who {
+            Who::Anybody => Whose::Anybody,
+            Who::Policy { namespace, name } => Whose::Policy { namespace, name },
+            Who::Pod(grant) => Whose::Pod(grant),
+        };
+        Eyes { who, registry: &self.registry, token_realms: &self.token_realms }
     }
 
     /// Whether the server's refusal ends the grant at once: it is about the tenant, not about tagseal's own access.
@@ -79,7 +165,7 @@ impl Accessor {
 #[derive(Debug, Clone)]
 pub(super) struct Granted {
     /// When it was last shown.
-    pub(super) at: Timestamp,
+    pub(super) at: Since,
     /// What was shown to the server. Tried first the next time; never written down.
     pub(super) access: Option<Access>,
 }
@@ -89,9 +175,10 @@ pub(super) struct Granted {
 pub(super) struct Grants(RwLock<HashMap<Accessor, Granted>>);
 
 impl Grants {
-    /// When `accessor` was last seen to be allowed.
-    pub(super) fn at(&self, accessor: &Accessor) -> Option<Timestamp> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(accessor).map(|granted| granted.at)
+    /// When these eyes were last seen to be allowed.
+    pub(super) fn at(&self, eyes: &Eyes<'_>) -> Option<Since> {
+        let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        grants.get(eyes as &dyn Look).map(|granted| granted.at)
     }
 
     pub(super) fn access(&self, accessor: &Accessor) -> Option<Access> {
@@ -102,7 +189,7 @@ impl Grants {
     pub(super) fn put(&self, accessor: &Accessor, granted: Granted) {
         let mut grants = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if grants.len() >= MAX_GRANTS && !grants.contains_key(accessor) {
-            let oldest = grants.iter().min_by_key(|(_, granted)| granted.at).map(|(who, _)| who.clone());
+            let oldest = grants.iter().min_by_key(|(_, granted)| granted.at.at).map(|(who, _)| who.clone());
             oldest.and_then(|who| grants.remove(&who));
         }
         grants.insert(accessor.clone(), granted);
@@ -130,12 +217,12 @@ impl Grants {
         let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
         grants
             .iter()
-            .max_by_key(|(_, granted)| (granted.access.is_some(), granted.at))
+            .max_by_key(|(_, granted)| (granted.access.is_some(), granted.at.at))
             .map(|(who, _)| who.clone())
     }
 
     pub(super) fn all(&self) -> Vec<(Accessor, Timestamp)> {
         let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        grants.iter().map(|(who, granted)| (who.clone(), granted.at)).collect()
+        grants.iter().map(|(who, granted)| (who.clone(), granted.at.at)).collect()
     }
 }

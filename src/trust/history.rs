@@ -1,6 +1,10 @@
 //! Older files of roles, by hash: from memory, disk, or the trust server. The record of trust state vouches for them.
+//!
+//! What is kept in memory is what was read and verified, so that a denial that is tried again and again verifies nothing
+//! again, and no file is held twice.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,16 +22,22 @@ use super::refresh::server_for;
 use super::resolution::PastFile;
 use super::source::SourceError;
 use crate::digest::Digest;
-use crate::tuf::{Fetch, FileName, RoleName, Selector};
+use crate::tuf::{Fetch, FileName, HistoricTargets, RoleName, Selector};
 
 /// The cap on one file.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// The cap on all files in memory.
+/// The cap on what is kept in memory of all files.
 const MAX_TOTAL: u64 = 32 << 20;
 
-/// How long a file is kept in memory.
+/// The cap on what one repository may have of it: a long past of large files pushes out nobody else's.
+const MAX_OF_ONE: u64 = 8 << 20;
+
+/// How long a file is kept in memory that nobody asks for.
 const KEEP: Duration = Duration::from_secs(600);
+
+/// What keeping a file costs beside the file.
+const OVERHEAD: usize = 512;
 
 /// How long it is remembered that a file is not to be had: as long as other failures.
 const REMEMBER_ABSENCE: Duration = Duration::from_secs(2);
@@ -35,12 +45,68 @@ const REMEMBER_ABSENCE: Duration = Duration::from_secs(2);
 /// More absences than this one repository does not remember.
 const MAX_ABSENCES: usize = 1024;
 
-/// Older files in memory. A file is the same for everybody; whether it is to be had is not.
+/// Older files in memory, verified. What a file says is the same for everybody who may read the repository; whether it is
+/// to be had is not.
 #[derive(Debug)]
 pub(super) struct History {
-    files: Cache<Digest, Bytes>,
+    files: Cache<PastKey, Arc<Kept>>,
     /// What is being asked for, so that many who want one file ask once.
-    asked: Cache<(EntryKey, Accessor, Digest), Bytes>,
+    asked: Cache<(PastKey, Accessor), Arc<Kept>>,
+}
+
+/// An older file, and all that its meaning depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct PastKey {
+    entry: EntryKey,
+    role: RoleName,
+    sha256: Digest,
+    /// `TrustedRepository::historic_basis`: a key or a path taken from the role changes what counts.
+    basis: Digest,
+}
+
+/// What was read.
+#[derive(Debug)]
+struct Kept {
+    /// `None` where it cannot be read under the role's present keys.
+    file: Option<Arc<HistoricTargets>>,
+    weight: u64,
+    /// `None` where the repository holds too much: it serves who asked, and is forgotten.
+    held: Option<Hold>,
+}
+
+/// How much of [`History`] one repository has.
+#[derive(Debug, Default)]
+pub(super) struct Holdings(Arc<AtomicU64>);
+
+/// A part of one repository's holdings, given back when it is dropped.
+#[derive(Debug)]
+struct Hold(Arc<AtomicU64>, u64);
+
+impl Holdings {
+    /// `weight` more, if the repository may have that.
+    fn take(&self, weight: u64) -> Option<Hold> {
+        let more = |held: u64| held.checked_add(weight).filter(|held| *held <= MAX_OF_ONE);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Hold(Arc::clone(&self.0), weight))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+impl Kept {
+    fn new(file: Option<HistoricTargets>, holdings: &Holdings) -> Self {
+        let memory = file.as_ref().map_or(0, HistoricTargets::memory).saturating_add(OVERHEAD);
+        let weight = u64::try_from(memory).unwrap_or(u64::MAX);
+        Self { file: file.map(Arc::new), weight, held: holdings.take(weight) }
+    }
+
+    fn past(&self) -> PastFile {
+        self.file.as_ref().map_or(PastFile::Absent, |file| PastFile::Read(Arc::clone(file)))
+    }
 }
 
 /// Files of one repository that were not to be had a moment ago.
@@ -56,10 +122,10 @@ enum Miss {
 
 impl History {
     pub(super) fn new() -> Self {
-        fn weight<K>(_: &K, file: &Bytes) -> u32 {
-            u32::try_from(file.len().saturating_add(512)).unwrap_or(u32::MAX)
+        fn weight<K>(_: &K, kept: &Arc<Kept>) -> u32 {
+            u32::try_from(kept.weight).unwrap_or(u32::MAX)
         }
-        let files = Cache::builder().max_capacity(MAX_TOTAL).weigher(weight).time_to_live(KEEP).build();
+        let files = Cache::builder().max_capacity(MAX_TOTAL).weigher(weight).time_to_idle(KEEP).build();
         let asked = Cache::builder().max_capacity(MAX_TOTAL).weigher(weight);
         Self { files, asked: asked.time_to_live(REMEMBER_ABSENCE).build() }
     }
@@ -91,60 +157,61 @@ impl Core {
         files: &[(RoleName, Digest)],
     ) -> Vec<(Digest, PastFile)> {
         let read = files.iter().map(|(role, sha256)| async move {
-            let file = match self.past_file(entry, accessor, role, *sha256).await {
-                Ok(Some(bytes)) => match served.repository.historic(role, *sha256, &bytes) {
-                    Ok(historic) => PastFile::Read(historic),
-                    Err(_) => PastFile::Absent,
-                },
-                Ok(None) => PastFile::Absent,
-                Err(refusal) => PastFile::Failed(refusal),
-            };
-            (*sha256, file)
+            let basis = served.repository.historic_basis(role);
+            let key = PastKey { entry: entry.key.clone(), role: role.clone(), sha256: *sha256, basis };
+            (*sha256, self.past_file(entry, accessor, served, key).await)
         });
         join_all(read).await
     }
 
-    async fn past_file(
-        &self,
-        entry: &Entry,
-        accessor: &Accessor,
-        role: &RoleName,
-        sha256: Digest,
-    ) -> Result<Option<Bytes>, Refusal> {
-        if let Some(file) = self.history.files.get(&sha256).await {
-            return Ok(Some(file));
+    async fn past_file(&self, entry: &Entry, accessor: &Accessor, served: &Served, key: PastKey) -> PastFile {
+        if let Some(kept) = self.history.files.get(&key).await {
+            return kept.past();
         }
-        if entry.absences.has(accessor, sha256, self.moment()) {
-            return Ok(None);
+        if entry.absences.has(accessor, key.sha256, self.moment()) {
+            return PastFile::Absent;
         }
-        let key = (entry.key.clone(), accessor.clone(), sha256);
-        let read = self.read_past_file(entry, accessor, role, sha256);
-        match self.history.asked.try_get_with(key, read).await {
-            Ok(file) => Ok(Some(file)),
+        let read = self.read_past_file(entry, accessor, served, &key);
+        let asked = (key.clone(), accessor.clone());
+        match self.history.asked.try_get_with(asked.clone(), read).await {
+            Ok(kept) => {
+                if kept.held.is_some() {
+                    self.history.asked.invalidate(&asked).await;
+                }
+                kept.past()
+            }
             Err(miss) => match &*miss {
-                Miss::Absent => Ok(None),
-                Miss::Failed(refusal) => Err(refusal.clone()),
+                Miss::Absent => PastFile::Absent,
+                Miss::Failed(refusal) => PastFile::Failed(refusal.clone()),
             },
         }
     }
 
+    /// Fetches and verifies a file, and keeps what it says.
     async fn read_past_file(
         &self,
         entry: &Entry,
         accessor: &Accessor,
-        role: &RoleName,
-        sha256: Digest,
-    ) -> Result<Bytes, Miss> {
-        let file = match self.past_file_on_disk(entry, sha256).await {
+        served: &Served,
+        key: &PastKey,
+    ) -> Result<Arc<Kept>, Miss> {
+        let file = match self.past_file_on_disk(entry, key.sha256).await {
             Some(bytes) => Some(bytes),
-            None => self.fetch_past_file(entry, accessor, role, sha256).await.map_err(Miss::Failed)?,
+            None => {
+                let fetched = self.fetch_past_file(entry, accessor, &key.role, key.sha256);
+                fetched.await.map_err(Miss::Failed)?
+            }
         };
         let Some(file) = file else {
-            entry.absences.note(accessor, sha256, self.moment());
+            entry.absences.note(accessor, key.sha256, self.moment());
             return Err(Miss::Absent);
         };
-        self.history.files.insert(sha256, file.clone()).await;
-        Ok(file)
+        let read = served.repository.historic(&key.role, key.sha256, &file).ok();
+        let kept = Arc::new(Kept::new(read, &entry.pasts));
+        if kept.held.is_some() {
+            self.history.files.insert(key.clone(), Arc::clone(&kept)).await;
+        }
+        Ok(kept)
     }
 
     async fn past_file_on_disk(&self, entry: &Entry, sha256: Digest) -> Option<Bytes> {
@@ -181,4 +248,23 @@ impl Core {
 /// The set that is kept while its past is looked at.
 pub(super) fn same_set(a: &Arc<Served>, b: &Arc<Served>) -> bool {
     Arc::ptr_eq(&a.repository, &b.repository)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_repository_holds_so_much_and_no_more_until_it_gives_some_back() {
+        let (one, other) = (Holdings::default(), Holdings::default());
+        let most = one.take(MAX_OF_ONE - 1).unwrap();
+        assert!(one.take(2).is_none());
+        assert!(one.take(u64::MAX).is_none());
+        let rest = one.take(1).unwrap();
+        assert!(other.take(MAX_OF_ONE).is_some(), "what one holds is not another's");
+        drop(most);
+        assert!(one.take(MAX_OF_ONE).is_none());
+        drop(rest);
+        assert!(one.take(MAX_OF_ONE).is_some());
+    }
 }

@@ -10,6 +10,7 @@ use super::answer::is_due;
 use super::core::Core;
 use super::entry::Entry;
 use super::flight::{FlightKey, Landing, Ticket};
+use super::moment::Moment;
 
 /// How often it is looked what is due.
 const ROUND: Duration = Duration::from_secs(1);
@@ -19,6 +20,10 @@ const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// A refresh that failed is not tried again, if nobody asks, before this is over.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(15);
+
+/// One whose last refresh failed is looked at again after this even if it is not due: its condition must not speak of a
+/// trouble that is over.
+const RECHECK_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// The refreshes that one round started.
 #[derive(Debug)]
@@ -48,7 +53,8 @@ impl Core {
     }
 
     pub(super) fn maintain_once(self: &Arc<Self>, now: Timestamp) -> Maintenance {
-        let due = self.entries.all().into_iter().filter(|entry| entry.is_due(now));
+        let now = Moment::at(now);
+        let due = self.entries.all().into_iter().filter(|entry| entry.is_due(&now));
         let started = due.filter_map(|entry| {
             // Whose eyes: whoever was let in last. Nobody's roles: each is done without if it fails.
             let key = FlightKey { accessor: entry.grants.latest()?, pin: true };
@@ -61,21 +67,29 @@ impl Core {
 impl Entry {
     /// Whether a refresh is due: ahead of admissions for what is in use, each `maxStaleness`/4 for what was used within
     /// 30 days, so that a short outage finds them all fresh.
-    fn is_due(&self, now: Timestamp) -> bool {
+    fn is_due(&self, now: &Moment) -> bool {
         let Some(vouched) = self.served().filter(|served| served.pinned).and_then(|served| served.vouched)
         else {
             return false;
         };
-        let age = now.duration_since(vouched.at());
-        let unused = SignedDuration::from_secs(now.as_second().saturating_sub(self.last_used()));
+        let age = vouched.age(now);
         let freshness = self.freshness();
-        let is_in_use = unused <= freshness.revalidate_after.saturating_mul(2);
-        let is_wanted = (is_in_use && is_due(age, freshness.revalidate_after))
-            || (unused <= IN_USE && age >= freshness.max_staleness / 4);
-        let failed_now = self.trouble.load().as_ref().is_some_and(|trouble| {
-            let since = now.duration_since(trouble.last);
-            !since.is_negative() && since < RETRY_AFTER
-        });
-        is_wanted && !failed_now
+        let is_busy = self.unused(now.wall) <= freshness.revalidate_after.saturating_mul(2);
+        let is_wanted = (is_busy && is_due(age, freshness.revalidate_after))
+            || (is_in_use(self, now.wall) && age >= freshness.max_staleness / 4);
+        let trouble = self.trouble.load();
+        let Some(trouble) = trouble.as_ref() else { return is_wanted };
+        let failed = now.wall.duration_since(trouble.last);
+        let over = |pause| failed.is_negative() || failed >= pause;
+        (is_wanted && over(RETRY_AFTER)) || (is_in_use(self, now.wall) && over(RECHECK_AFTER))
     }
+
+    fn unused(&self, now: Timestamp) -> SignedDuration {
+        SignedDuration::from_secs(now.as_second().saturating_sub(self.last_used()))
+    }
+}
+
+/// Whether anybody asked for it within 30 days.
+pub(super) fn is_in_use(entry: &Entry, now: Timestamp) -> bool {
+    entry.unused(now) <= IN_USE
 }

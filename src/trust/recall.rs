@@ -12,6 +12,7 @@ use super::entry::{Entry, Recorded, Served, Vouched};
 use super::error::Refusal;
 use super::fault::{self, Causes};
 use super::grant::Granted;
+use super::moment::Since;
 use crate::policy::Reason;
 use crate::tuf::{TufError, Update, UpdateInput};
 
@@ -57,12 +58,28 @@ impl Core {
     async fn recall_now(&self, entry: &Arc<Entry>) -> Result<(), Refusal> {
         let recorded = self.load_record(entry).await?;
         let at_hand = self.at_hand(entry).await;
+        if recorded.revision.is_none() && self.had_a_record(&at_hand) {
+            // An admin reset the repository while nobody here was looking.
+            self.reset(entry).await;
+            return Ok(());
+        }
+        if !at_hand.is_seed && !at_hand.tree.files.is_empty() {
+            // Whether it still verifies or not: it was written when it did.
+            entry.note_known();
+        }
         let Some(served) = self.verify_at_hand(entry, &recorded, &at_hand)? else { return Ok(()) };
-        for (accessor, at) in at_hand.note.into_iter().flat_map(|note| note.grants) {
-            entry.grants.put(&accessor, Granted { at, access: None });
+        let (now, latest) = (self.moment(), self.latest());
+        let grants = at_hand.note.into_iter().flat_map(|note| note.grants);
+        for (accessor, at) in grants.filter(|(_, at)| *at <= latest) {
+            entry.grants.put(&accessor, Granted { at: Since::new(at, now), access: None });
         }
         entry.install(served, None);
         Ok(())
+    }
+
+    /// Whether what is on disk was committed together with a record that does not go away by itself.
+    fn had_a_record(&self, at_hand: &AtHand) -> bool {
+        self.state.is_lasting() && at_hand.note.as_ref().is_some_and(|note| note.recorded)
     }
 
     /// The set on disk, if it verifies without a server.
@@ -95,13 +112,9 @@ impl Core {
         });
         match drive_offline(update) {
             Ok(updated) => {
-                let vouched = (!at_hand.is_seed).then(|| {
-                    Vouched::Before(vouched(
-                        at_hand,
-                        now.saturating_add(self.config.clock_skew).unwrap_or(now),
-                    ))
-                });
-                Ok(Some(Served { repository: updated.repository, vouched, pinned: true }))
+                let vouched = (!at_hand.is_seed)
+                    .then(|| Vouched::Before(Since::new(vouched(at_hand, self.latest()), self.moment())));
+                Ok(Some(Served::new(updated.repository, vouched, true)))
             }
             Err(error @ TufError::DamagedPin(_)) => {
                 Err(fault::refusal(&error, &Causes::default(), &entry.state_key))
@@ -111,6 +124,12 @@ impl Core {
                 Ok(None)
             }
         }
+    }
+
+    /// What the disk says of a time after this one, a clock that has been set back since wrote down.
+    fn latest(&self) -> Timestamp {
+        let now = self.clock.now();
+        now.saturating_add(self.config.clock_skew).unwrap_or(now)
     }
 
     /// What the disk has: our own cache, else a seed.

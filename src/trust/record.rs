@@ -20,6 +20,7 @@ pub(super) fn next(
 ) -> TrustRecord {
     let floors = repository.raise(&before.floors);
     let mut recent = before.recent.clone();
+    forget_the_future(&mut recent, now);
     for role in current(repository) {
         let floor = floors.get(&role.role).map_or(0, |floor| floor.version);
         note(&mut recent, role, floor, now);
@@ -73,6 +74,20 @@ fn note(recent: &mut Vec<RoleVersion>, now_current: Current, floor: u64, now: Ti
     }
     if !is_there {
         recent.push(RoleVersion { role, version, sha256, first_seen: now, superseded: None });
+    }
+}
+
+/// Nothing was seen later than now. A clock that was ahead said so: left alone, what was superseded by it would stay good
+/// for as much longer, and what was first seen by it would seem never to have been current.
+fn forget_the_future(recent: &mut [RoleVersion], now: Timestamp) {
+    let a_moment_ago = now.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(now);
+    for version in recent {
+        if version.first_seen > now {
+            let ahead = version.superseded.map(|superseded| superseded.duration_since(now));
+            let seen = ahead.and_then(|ahead| version.first_seen.saturating_sub(ahead).ok());
+            version.first_seen = seen.unwrap_or(a_moment_ago).min(a_moment_ago);
+        }
+        version.superseded = version.superseded.map(|superseded| superseded.min(now));
     }
 }
 

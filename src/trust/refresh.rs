@@ -99,7 +99,7 @@ impl Core {
         let sent = self.moment();
         let recorded = self.load_record(entry).await?;
         let known = entry.served().filter(|served| served.pinned && served.vouched.is_some());
-        let is_known = entry.is_known();
+        let is_known = entry.is_known_to(plan.accessor);
         let _place = match is_known {
             true => None,
             false => self.budget.place(&entry.state_key.server).await,

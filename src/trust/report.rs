@@ -10,7 +10,7 @@ use super::entries::Full;
 use super::entry::{Entry, Vouched};
 use super::error::Refusal;
 use super::fault;
-use super::grant::Accessor;
+use super::grant::Eyes;
 use super::refresh::{MAX_RACES, Plan, too_many_races};
 use super::source::Grant;
 use super::warnings;
@@ -71,12 +71,13 @@ impl Core {
 
     async fn report_on(&self, entry: &Arc<Entry>, question: ReportQuestion<'_>) -> Result<Report, Refusal> {
         self.recall(entry).await?;
-        let accessor = Accessor::new(
+        let eyes = Eyes::new(
             &question.demand.credentials,
             question.grant,
             question.registry,
             &question.demand.server.token_realms,
         );
+        let accessor = eyes.into();
         let plan = Plan { accessor: &accessor, wanted: None, needed: &[], fall_back: true };
         for _ in 0..MAX_RACES {
             let fetched = self.fetch(entry, &plan).await.map_err(|crash| crash.refusal)?;
@@ -107,9 +108,9 @@ impl Core {
         vouched: Option<Vouched>,
         cause: &Refusal,
     ) -> Result<(), Refusal> {
-        let Some(at) = vouched.map(|vouched| vouched.at()) else { return Ok(()) };
-        let bound = demand.freshness.max_staleness;
-        if self.clock.now().duration_since(at) <= bound {
+        let Some(vouched) = vouched else { return Ok(()) };
+        let (at, bound) = (vouched.at(), demand.freshness.max_staleness);
+        if vouched.age(&self.moment()) <= bound {
             return Ok(());
         }
         let (gun, server) = (&entry.state_key.gun, &entry.state_key.server);

@@ -2,24 +2,27 @@
 
 mod ballot;
 mod docker;
+mod evidence;
 mod objection;
 mod past;
 mod signed;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 
 use self::ballot::{Found, Vote, under_required};
+pub(super) use self::evidence::Evidences;
+pub use self::evidence::{Evidence, Signer};
 use self::objection::{Objection, refuse};
 use self::past::{Began, Then, once};
 pub(super) use self::past::{Past, PastFile};
-pub use self::signed::{SignedDigest, Signer};
+pub use self::signed::SignedDigest;
 use super::error::Refusal;
 use super::state::TrustRecord;
 use crate::digest::Digest;
 use crate::image::ImageReference;
-use crate::policy::{Demand, DigestReferences, Reason};
+use crate::policy::{Demand, DigestReferences, Reason, RequiredDelegations};
 use crate::tuf::{RoleName, TrustedRepository};
 
 /// `targets/releases`, where docker puts what every signer signs.
@@ -31,6 +34,8 @@ pub(super) struct Case<'a> {
     pub(super) demand: &'a Demand,
     pub(super) image: &'a ImageReference,
     pub(super) repository: &'a TrustedRepository,
+    /// Of that repository.
+    pub(super) evidences: &'a Evidences,
     pub(super) record: &'a TrustRecord,
     pub(super) now: Timestamp,
     pub(super) skew: SignedDuration,
@@ -65,18 +70,17 @@ pub(super) fn passes_unchecked(demand: &Demand, image: &ImageReference) -> bool 
 }
 
 /// The delegation roles that a demand looks at.
-pub(super) fn roles_of(demand: &Demand) -> Vec<RoleName> {
-    match &demand.delegations {
-        Some(required) => required.roles().iter().map(|required| required.role.clone()).collect(),
-        None => RELEASES.iter().cloned().collect(),
-    }
+pub(super) fn roles_of(demand: &Demand) -> impl Iterator<Item = &RoleName> {
+    let required = demand.delegations.as_deref().map_or(&[][..], RequiredDelegations::roles);
+    let dockers = RELEASES.as_ref().filter(|_| demand.delegations.is_none());
+    required.iter().map(|required| &required.role).chain(dockers)
 }
 
 /// Answers a question.
 pub(super) fn judge(case: &Case<'_>, past: &Past) -> Judgement {
     let judged = match asked(case.demand, case.image) {
         Asked::Tag(tag) => {
-            case.under(tag).map(Found::signed).map_err(|objections| Stop::No(refuse(objections)))
+            case.under(tag).map(|found| found.signed(case)).map_err(|objections| Stop::No(refuse(objections)))
         }
         Asked::TagAndDigest(tag, digest) => case.tag_and_digest(tag, digest, past),
         Asked::Digest(digest) => case.digest_alone(digest, past),
@@ -122,7 +126,7 @@ impl<'a> Case<'a> {
     /// `repo:tag@X`: X must be what the tag is signed to be, or superseded within `acceptFor`.
     fn tag_and_digest(&self, tag: &str, digest: Digest, past: &Past) -> Judged {
         match self.under(tag) {
-            Ok(found) if found.digest == digest => Ok(found.signed()),
+            Ok(found) if found.digest == digest => Ok(found.signed(self)),
             Ok(found) => self.superseded(&found, tag, digest, past)?.map_err(|why| match why {
                 NotNow::SignerRemoved => no(Reason::DigestRevoked, signer_removed(tag, digest)),
                 NotNow::TagRemoved => no(Reason::DigestRevoked, tag_removed(tag, digest)),
@@ -150,7 +154,7 @@ impl<'a> Case<'a> {
         let mut objections = Vec::new();
         for tag in self.tags_of(digest) {
             match self.under(tag) {
-                Ok(found) if found.digest == digest => return Ok(found.signed()),
+                Ok(found) if found.digest == digest => return Ok(found.signed(self)),
                 Ok(_) => {}
                 Err(more) => objections.extend(more),
             }
@@ -220,8 +224,9 @@ impl<'a> Case<'a> {
             "{tag} was signed anew at {at} as {}; {digest} stays good until {until}",
             found.digest
         ));
-        let signers = votes.into_iter().map(|vote| Signer::of(&vote.role, &vote.signers)).collect();
-        Ok(Ok((SignedDigest::new(digest, signers), warnings)))
+        let signers = votes.into_iter().map(|vote| Signer::of(&vote.role, &vote.signers));
+        let evidence = Arc::new(Evidence::new(self.repository, signers));
+        Ok(Ok((SignedDigest::new(digest, evidence), warnings)))
     }
 
     /// The roles that once listed `digest` as `tag` so that it still counts, and else why not.
@@ -294,7 +299,7 @@ impl<'a> Case<'a> {
 
     /// The roles whose lists matter.
     fn listing_roles(&self) -> Vec<RoleName> {
-        let mut roles = roles_of(self.demand);
+        let mut roles: Vec<_> = roles_of(self.demand).cloned().collect();
         if self.demand.delegations.is_none() {
             roles.push(RoleName::targets());
         }

@@ -1,6 +1,5 @@
 //! [`Resolver`]: the one way from a demand and an image to a [`SignedDigest`].
 
-use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +9,12 @@ use tokio::time::Instant;
 
 use super::answer::Asking;
 use super::core::Core;
+use super::entries::Full;
 use super::error::Refusal;
+use super::health::RepositoryHealth;
 use super::report::{Report, ReportQuestion};
 use super::resolution::{self, SignedDigest};
-use super::source::{BoxFuture, Credentials, Grant, MetadataSource};
+use super::source::{Credentials, Grant, MetadataSource};
 use super::state::{RepositoryKey, TrustState};
 use super::status::RepositoryStatus;
 use crate::clock::SharedClock;
@@ -85,8 +86,13 @@ pub struct Resolved {
     pub signed: Option<SignedDigest>,
     /// What the publisher or the admin should do soon; for warnings.
     pub warnings: Vec<String>,
-    /// The versions the answer rests on, for audit annotations.
-    pub versions: Vec<(RoleName, u64)>,
+}
+
+impl Resolved {
+    /// The versions that the answer rests on.
+    pub fn versions(&self) -> &[(RoleName, u64)] {
+        self.signed.as_ref().map_or(&[], |signed| signed.evidence().versions())
+    }
 }
 
 /// Resolves images to signed digests, from memory when it can. Clones share everything.
@@ -105,23 +111,26 @@ impl Resolver {
         Self(Arc::new(Core::new(config, source, credentials, state, clock)))
     }
 
+    /// The answer, where data at hand has it and nobody need wait: a yes. The hot path is memory only (design §1), and does
+    /// not pay for the state of one that waits.
+    pub fn at_hand(&self, question: Question<'_>) -> Option<Resolved> {
+        if resolution::passes_unchecked(question.demand, question.image) {
+            return Some(Resolved { signed: None, warnings: Vec::new() });
+        }
+        Asking::new(&self.0, question).ok()?.at_once()
+    }
+
     /// Answers from verified data; fetches, revalidates and waits only where the data at hand does not suffice.
     ///
     /// # Errors
     /// [`Refusal`] with the reason.
-    pub fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>> {
-        if resolution::passes_unchecked(question.demand, question.image) {
-            let unchecked = Resolved { signed: None, warnings: Vec::new(), versions: Vec::new() };
-            return Box::pin(ready(Ok(unchecked)));
+    pub async fn resolve(&self, question: Question<'_>) -> Result<Resolved, Refusal> {
+        if let Some(resolved) = self.at_hand(question) {
+            return Ok(resolved);
         }
-        let asking = match Asking::new(&self.0, question) {
-            Ok(asking) => asking,
-            Err(refusal) => return Box::pin(ready(Err(refusal))),
-        };
-        // The hot path is memory only (design §1): it does not pay for the state of one that waits.
-        match asking.at_once() {
-            Some(resolved) => Box::pin(ready(Ok(resolved))),
-            None => Box::pin(asking.answer()),
+        match Asking::new(&self.0, question) {
+            Ok(asking) => asking.answer().await,
+            Err(Full) => Asking::answer_in_a_crowd(&self.0, question).await,
         }
     }
 
@@ -147,6 +156,11 @@ impl Resolver {
     /// What is known of every repository in memory that verified.
     pub fn status(&self) -> Vec<RepositoryStatus> {
         self.0.status()
+    }
+
+    /// How every repository in use does, and which policies asked for it: for their conditions.
+    pub fn health(&self) -> Vec<RepositoryHealth> {
+        self.0.health()
     }
 
     /// Drops memory and disk of a repository: its `TrustedRepository` was deleted (design §2).

@@ -77,11 +77,18 @@ pub enum StateError {
 
 /// Where trust state lives: memory, disk, or the cluster.
 pub trait TrustState: Send + Sync + std::fmt::Debug {
-    /// The record and its revision; `None` where there is none yet.
+    /// The record and its revision; `None` where there is none, which must be certain: of one that was there before, it says
+    /// that somebody deleted it.
     fn load<'a>(
         &'a self,
         key: &'a RepositoryKey,
     ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>>;
+
+    /// Whether records outlive the process. Then one that is gone was deleted, which is the way to reset a repository
+    /// (design §2), and one that is not there says nothing otherwise.
+    fn is_lasting(&self) -> bool {
+        true
+    }
 
     /// Writes the record if its revision is still `expected`.
     fn store<'a>(

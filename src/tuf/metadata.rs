@@ -93,6 +93,18 @@ impl RoleKey {
         }
     }
 
+    /// All that decides whether a signature is this key's, and whose it is then.
+    pub(super) fn basis(&self) -> Vec<u8> {
+        let mut basis = match &self.id {
+            DeclaredId::Own(own) => format!("own {own}\0"),
+            DeclaredId::Other(other) => format!("other {}\0{other}\0", other.len()),
+        };
+        if let Some(key) = &self.key {
+            basis.push_str(&format!("{} {}", key.canonical_id(), key.identity().digest()));
+        }
+        basis.into_bytes()
+    }
+
     /// Whether the ID is the key's own.
     pub(super) fn is_rightly_called(&self) -> bool {
         matches!(self.id, DeclaredId::Own(_))

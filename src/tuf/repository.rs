@@ -14,7 +14,7 @@ use super::metadata::{self, Delegation, Metadata, RoleKeys, Snapshot, Targets};
 use super::role::{Gun, RoleName};
 use super::root::TrustedRoot;
 use super::update::{Floor, Floors};
-use super::verify::{Verified, check_expiry};
+use super::verify::{Verified, check_expiry, has_expired};
 use crate::digest::Digest;
 
 pub use historic::HistoricTargets;
@@ -40,6 +40,17 @@ pub struct TrustedRepository {
     pub(super) snapshot: Arc<File<Snapshot>>,
     /// `targets` and the delegation roles that were loaded.
     pub(super) roles: BTreeMap<RoleName, Arc<Slot>>,
+    /// Those of them that verified, and everything above them, sorted by name.
+    sound: Box<[Sound]>,
+}
+
+/// A role about which nothing but time can be held against it or what is above it.
+#[derive(Debug)]
+struct Sound {
+    name: RoleName,
+    slot: Arc<Slot>,
+    /// The earliest expiry of the role, its ancestors and the base roles.
+    expires: Timestamp,
 }
 
 /// A verified file.
@@ -96,6 +107,38 @@ pub enum RoleProblem {
 }
 
 impl TrustedRepository {
+    pub(super) fn new(
+        gun: Gun,
+        (root, root_carries_pin): (Arc<TrustedRoot>, bool),
+        timestamp: Arc<File<metadata::Timestamp>>,
+        snapshot: Arc<File<Snapshot>>,
+        roles: BTreeMap<RoleName, Arc<Slot>>,
+    ) -> Self {
+        let sound = Box::default();
+        let mut new = Self { gun, root, root_carries_pin, timestamp, snapshot, roles, sound };
+        new.sound = new.roles.keys().filter_map(|name| new.soundness(name)).collect();
+        new
+    }
+
+    /// What [`Self::usable`] goes by, where time alone can make a difference.
+    fn soundness(&self, name: &RoleName) -> Option<Sound> {
+        let [mut expires, snapshot, root] = self.base_expiries().map(|(_, expires)| expires);
+        expires = expires.min(snapshot).min(root);
+        let slot = self.descend(name, |slot| {
+            if let Ok(file) = &slot.content {
+                expires = expires.min(file.verified.common().expires);
+            }
+            Ok(())
+        });
+        let slot = Arc::clone(slot.ok()?);
+        Some(Sound { name: name.clone(), slot, expires })
+    }
+
+    fn sound(&self, name: &RoleName) -> Option<&Sound> {
+        let at = self.sound.binary_search_by(|sound| sound.name.cmp(name)).ok()?;
+        self.sound.get(at)
+    }
+
     /// The repository.
     pub fn gun(&self) -> &Gun {
         &self.gun
@@ -162,6 +205,12 @@ impl TrustedRepository {
         now: Timestamp,
         skew: SignedDuration,
     ) -> Result<Role<'_>, RoleProblem> {
+        // Mostly everything is in order, and then the earliest expiry tells it all.
+        if let Some(sound) = self.sound(name).filter(|sound| !has_expired(sound.expires, now, skew))
+            && let Some(role) = Role::of_slot(&sound.slot)
+        {
+            return Ok(role);
+        }
         self.check_base(now, skew).map_err(|(role, error)| RoleProblem::Unusable { role, error })?;
         let slot = self.descend(name, |slot| slot.check(now, skew))?;
         Role::of_slot(slot).ok_or_else(|| RoleProblem::NotDelegated { role: name.clone() })
@@ -193,9 +242,10 @@ impl TrustedRepository {
 
     /// Whether everything that can be known about these roles is here, so that no update for them is needed.
     pub fn covers<'r>(&self, roles: impl IntoIterator<Item = &'r RoleName>) -> bool {
-        roles
-            .into_iter()
-            .all(|role| !matches!(self.descend(role, |_| Ok(())), Err(RoleProblem::NotLoaded { .. })))
+        roles.into_iter().all(|role| {
+            self.sound(role).is_some()
+                || !matches!(self.descend(role, |_| Ok(())), Err(RoleProblem::NotLoaded { .. }))
+        })
     }
 
     /// The earliest expiry among the base roles and the given roles (those that verified).
@@ -255,25 +305,34 @@ impl TrustedRepository {
         HistoricTargets::decode(self.roles.get(role).map(|slot| &**slot), role, recorded, bytes)
     }
 
+    /// What [`Self::historic`] makes of a file depends on this and the file alone: the role's present keys and paths.
+    pub fn historic_basis(&self, role: &RoleName) -> Digest {
+        historic::basis(self.roles.get(role).map(|slot| &**slot))
+    }
+
     /// The base roles that expired, the shortest-lived first.
     fn check_base(&self, now: Timestamp, skew: SignedDuration) -> Result<(), (RoleName, TufError)> {
-        let (root, timestamp, snapshot) = (&self.root, &self.timestamp, &self.snapshot);
-        for (name, expires) in [
-            (&timestamp.name, timestamp.verified.common().expires),
-            (&snapshot.name, snapshot.verified.common().expires),
-            (&root.name, root.verified.common().expires),
-        ] {
+        for (name, expires) in self.base_expiries() {
             check_expiry(name, expires, now, skew).map_err(|error| (name.clone(), error))?;
         }
         Ok(())
+    }
+
+    fn base_expiries(&self) -> [(&RoleName, Timestamp); 3] {
+        let (root, timestamp, snapshot) = (&self.root, &self.timestamp, &self.snapshot);
+        [
+            (&timestamp.name, timestamp.verified.common().expires),
+            (&snapshot.name, snapshot.verified.common().expires),
+            (&root.name, root.verified.common().expires),
+        ]
     }
 
     /// Goes from `targets` down to `name`; every role on the way must be delegated, listed, loaded and pass `check`.
     fn descend(
         &self,
         name: &RoleName,
-        check: impl Fn(&Slot) -> Result<(), TufError>,
-    ) -> Result<&Slot, RoleProblem> {
+        mut check: impl FnMut(&Slot) -> Result<(), TufError>,
+    ) -> Result<&Arc<Slot>, RoleProblem> {
         let mut parent: Option<&Targets> = None;
         let mut found = None;
         for ancestor in ancestors_and_self(name) {
@@ -294,7 +353,7 @@ impl TrustedRepository {
                 Ok(file) => parent = Some(&file.verified),
                 Err(error) => return Err(RoleProblem::Unusable { role: role(), error: error.clone() }),
             }
-            found = Some(&**slot);
+            found = Some(slot);
         }
         found.ok_or_else(|| RoleProblem::NotDelegated { role: name.clone() })
     }

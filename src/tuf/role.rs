@@ -25,7 +25,9 @@ impl Gun {
     /// [`NameError`] otherwise.
     pub fn new(name: &str) -> Result<Self, NameError> {
         let fits = !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_graphic() && !b"?#%\\\"<>".contains(&b))
+            && name.bytes().all(|b| {
+                b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'%' | b'\\' | b'"' | b'<' | b'>')
+            })
             && name.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
         fits.then(|| Self(name.into())).ok_or_else(|| NameError { name: name.to_owned(), what: "a GUN" })
     }

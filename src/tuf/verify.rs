@@ -155,8 +155,16 @@ pub(super) fn check_expiry(
     now: Timestamp,
     skew: SignedDuration,
 ) -> Result<(), TufError> {
-    let tolerated = expires.saturating_add(skew).unwrap_or(expires);
-    if tolerated < now { Err(TufError::Expired { role: role.clone(), expires, now }) } else { Ok(()) }
+    if has_expired(expires, now, skew) {
+        Err(TufError::Expired { role: role.clone(), expires, now })
+    } else {
+        Ok(())
+    }
+}
+
+/// Expired is strictly before `now`, less the tolerance for clocks.
+pub(super) fn has_expired(expires: Timestamp, now: Timestamp, skew: SignedDuration) -> bool {
+    (expires < now || skew.is_negative()) && expires.saturating_add(skew).unwrap_or(expires) < now
 }
 
 impl<T> Verified<T> {

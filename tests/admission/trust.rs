@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use tagseal::admission::judge::Resolve;
 use tagseal::clock::ManualClock;
 use tagseal::digest::Digest;
-use tagseal::trust::{BoxFuture, Question, Refusal, Resolved, Resolver, ResolverConfig};
+use tagseal::trust::{
+    BoxFuture, Question, Refusal, RepositoryKey, Resolved, Resolver, ResolverConfig, TrustRecord,
+};
 
 use super::certificate::now;
 use crate::support::{
@@ -22,6 +24,7 @@ pub const API: &str = "registry.example.com/shop/api";
 pub struct Trust {
     resolver: Resolver,
     clock: ManualClock,
+    state: FakeState,
     roots: Vec<String>,
     asked: Mutex<Vec<(String, bool)>>,
 }
@@ -33,16 +36,16 @@ impl Trust {
         for repository in &repositories {
             source.serve(SERVER, repository.gun(), repository.files());
         }
-        let clock = ManualClock::at(now());
+        let (clock, state) = (ManualClock::at(now()), FakeState::new());
         let resolver = Resolver::new(
             ResolverConfig::default(),
             Arc::new(source),
             Arc::new(FakeCredentials::new()),
-            Arc::new(FakeState::new()),
+            Arc::new(state.clone()),
             Arc::new(clock.clone()),
         );
         let roots = repositories.iter().map(|repository| repository.root_key().canonical_id()).collect();
-        Arc::new(Self { resolver, clock, roots, asked: Mutex::default() })
+        Arc::new(Self { resolver, clock, state, roots, asked: Mutex::default() })
     }
 
     /// The images that were resolved since the last call, sorted, each with whether it was a dry run.
@@ -50,6 +53,16 @@ impl Trust {
         let mut asked = std::mem::take(&mut *self.asked.lock().unwrap());
         asked.sort();
         asked
+    }
+
+    /// The records of trust state.
+    pub fn records(&self) -> Vec<(RepositoryKey, TrustRecord)> {
+        self.state.records()
+    }
+
+    /// The admin deletes all records: what first use pinned is forgotten.
+    pub fn forget_records(&self) {
+        self.state.records().iter().for_each(|(key, _)| self.state.delete(key));
     }
 
     /// A policy for the shop's images that requires `roles`, with `more` on top.

@@ -256,20 +256,27 @@ impl State {
         Response::new(Body::from_stream(events))
     }
 
-    /// Server-side apply of `status.conditions` (a map by type) and `status.observedGeneration`, which is all that is applied.
+    /// Server-side apply of `status`: `conditions` is a map by type, the rest is tagseal's alone.
     fn apply(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
         let key = asked.key();
         let Some(before) = self.objects.get(&key) else { return status(404, "not found") };
         let applied: Value = serde_json::from_slice(body).unwrap();
         assert_eq!(applied["apiVersion"], "tagseal.dev/v1alpha1");
         let mut object = before.clone();
+        assert_eq!(
+            applied["status"]["conditions"].as_array().unwrap().len(),
+            2,
+            "both in one apply, or one goes"
+        );
         let mut conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
         for condition in applied["status"]["conditions"].as_array().unwrap() {
             conditions.retain(|before| before["type"] != condition["type"]);
             conditions.push(condition.clone());
         }
         object["status"]["conditions"] = json!(conditions);
-        object["status"]["observedGeneration"] = applied["status"]["observedGeneration"].clone();
+        for field in ["observedGeneration", "repositories"] {
+            object["status"][field] = applied["status"][field].clone();
+        }
         if object != *before {
             self.store("MODIFIED", key.clone(), object);
         }

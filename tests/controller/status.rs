@@ -28,8 +28,13 @@ async fn a_status_is_written_once_and_says_which_generation_it_is_about() {
             "conditions": [{
                 "type": "Ready", "status": "True", "reason": "Compiled", "message": "the policy compiled",
                 "lastTransitionTime": "2026-03-01T12:00:00Z", "observedGeneration": 1
+            }, {
+                "type": "TrustDataFresh", "status": "Unknown", "reason": "NotAskedYet",
+                "message": "no repository was asked for under this policy yet, or none in the last 30 days",
+                "lastTransitionTime": "2026-03-01T12:00:00Z", "observedGeneration": 1
             }],
-            "observedGeneration": 1
+            "observedGeneration": 1,
+            "repositories": 0
         })
     );
     server.put("trustpolicies", policy("shop", "b", "registry.example.com/shop/**"));
@@ -93,7 +98,7 @@ async fn conditions_of_others_are_left_alone_and_are_no_reason_to_write() {
     server.served("APPLY", 1).await;
     let object = server.object("clustertrustpolicies", "", "a");
     let conditions = object["status"]["conditions"].as_array().unwrap();
-    assert_eq!(conditions.len(), 2);
+    assert_eq!(conditions.len(), 3);
     assert_eq!(conditions[0], audited);
 
     let mut changed = object.clone();

@@ -1,15 +1,16 @@
 //! [`World`]: the watch of policies over an API server in memory, and what comes out of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tagseal::clock::ManualClock;
-use tagseal::controller::{PolicyWatch, PolicyWatchOptions};
+use tagseal::controller::{PolicyWatch, PolicyWatchOptions, TrustData};
 use tagseal::image::ImageReference;
 use tagseal::policy::{NamespaceView, PolicySet, PolicySnapshot, Selection, SetOptions};
+use tagseal::trust::RepositoryHealth;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -25,6 +26,7 @@ pub struct World {
     pub server: ApiServer,
     pub snapshots: watch::Receiver<PolicySnapshot>,
     pub clock: ManualClock,
+    pub repositories: Repositories,
     task: JoinHandle<()>,
 }
 
@@ -35,16 +37,39 @@ impl World {
 
     /// `patience`: with objects that policies name.
     pub fn with_patience(server: &ApiServer, patience: Duration) -> Self {
+        let (clock, repositories) = (ManualClock::at(now()), Repositories::default());
+        Self::over(server, patience, clock, repositories.clone(), Arc::new(repositories))
+    }
+
+    /// Over trust data that something else holds, which goes by `clock`.
+    pub fn with_trust(server: &ApiServer, clock: &ManualClock, trust: Arc<dyn TrustData>) -> Self {
+        Self::over(server, LIMIT, clock.clone(), Repositories::default(), trust)
+    }
+
+    fn over(
+        server: &ApiServer,
+        patience: Duration,
+        clock: ManualClock,
+        repositories: Repositories,
+        trust: Arc<dyn TrustData>,
+    ) -> Self {
         let (sender, snapshots) = watch::channel(PolicySnapshot::default());
         let options = PolicyWatchOptions {
             system_namespace: "tagseal-system".to_owned(),
             set: SetOptions::default(),
             patience,
         };
-        let clock = ManualClock::at(now());
         let watch = PolicyWatch::new(server.client(), options, sender, Arc::new(clock.clone()));
-        let task = tokio::spawn(watch.run());
-        Self { server: server.clone(), snapshots, clock, task }
+        let task = tokio::spawn(watch.run(trust));
+        Self { server: server.clone(), snapshots, clock, repositories, task }
+    }
+
+    /// Lets this time go by, in steps in which the controller does all that it does. With tokio's clock paused.
+    pub async fn passes(&self, time: SignedDuration) {
+        for _ in 0..time.as_secs() {
+            self.clock.advance(SignedDuration::from_secs(1));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// The set, once it is one that `fits`.
@@ -90,6 +115,22 @@ impl Drop for World {
         if !std::thread::panicking() {
             assert_eq!(self.server.unexpected(), Vec::<String>::new());
         }
+    }
+}
+
+/// What a resolver would say of its repositories.
+#[derive(Debug, Clone, Default)]
+pub struct Repositories(Arc<Mutex<Vec<RepositoryHealth>>>);
+
+impl Repositories {
+    pub fn are(&self, repositories: Vec<RepositoryHealth>) {
+        *self.0.lock().unwrap() = repositories;
+    }
+}
+
+impl TrustData for Repositories {
+    fn health(&self) -> Vec<RepositoryHealth> {
+        self.0.lock().unwrap().clone()
     }
 }
 

@@ -197,3 +197,30 @@ fn the_table_orders_reasons_by_policy_then_role_then_reason() {
     sort_findings(&mut shuffled);
     assert_eq!(shuffled, ordered);
 }
+
+#[test]
+fn what_one_policy_asks_of_an_image_is_known_without_a_namespace() {
+    let set = set(&[
+        cluster(
+            "a",
+            json!({
+                "images": {"include": ["registry.example.com/shop/*:1.*"], "exclude": ["registry.example.com/shop/scratch"]},
+                "namespaceSelector": {"matchLabels": {"env": "nowhere"}}
+            }),
+        ),
+        cluster("broken", json!({"mutation": "Everywhere"})),
+        namespaced("default", "b", json!({})),
+    ]);
+    let asks = |namespace: Option<&str>, name: &str, text: &str| {
+        let id = PolicyId { namespace: namespace.map(str::to_owned), name: name.to_owned() };
+        set.demand_of(&id, &image(text)).map(|demand| format!("{}: {}", demand.policy, demand.gun))
+    };
+    let web = format!("{SHOP}:1.4");
+    assert_eq!(asks(None, "a", &web), Some(format!("ClusterTrustPolicy a: {SHOP}")));
+    assert_eq!(asks(Some("default"), "b", &web), Some(format!("TrustPolicy default/b: {SHOP}")));
+    assert_eq!(asks(None, "a", &format!("{SHOP}:2.0")), None, "not included");
+    assert_eq!(asks(None, "a", "registry.example.com/shop/scratch:1.4"), None, "excluded");
+    assert_eq!(asks(None, "broken", &web), None, "cannot judge");
+    assert_eq!(asks(None, "b", &web), None, "no such policy");
+    assert_eq!(asks(Some("other"), "b", &web), None, "no such policy");
+}

@@ -19,12 +19,20 @@ struct State {
     loads: usize,
     stores: usize,
     revisions: u64,
+    forgetful: bool,
 }
 
 impl FakeState {
     /// Nothing is known, everything works.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// As [`Self::new`], of the kind that ends with the process.
+    pub fn of_one_process() -> Self {
+        let state = Self::default();
+        state.state().forgetful = true;
+        state
     }
 
     /// Nothing can be read or written from now on.
@@ -126,6 +134,10 @@ impl State {
 }
 
 impl TrustState for FakeState {
+    fn is_lasting(&self) -> bool {
+        !self.state().forgetful
+    }
+
     fn load<'a>(
         &'a self,
         key: &'a RepositoryKey,

@@ -11,7 +11,7 @@ async fn a_tag_that_all_required_delegations_list_is_sealed_with_its_signers() {
     let (world, (mut repository, alice, bob)) = (World::new(), web());
     world.publish(&mut repository);
     let resolved = world.resolve(&both(&repository).build(), IMAGE).await.unwrap();
-    let signed = resolved.signed.unwrap();
+    let signed = resolved.signed.as_ref().unwrap();
     assert_eq!(signed.digest(), image_digest("one"));
     let signers: Vec<_> = signed
         .signers()
@@ -21,7 +21,7 @@ async fn a_tag_that_all_required_delegations_list_is_sealed_with_its_signers() {
     assert_eq!(signers, [(RELEASES.to_owned(), alice.canonical_id()), (QA.to_owned(), bob.canonical_id())]);
     assert_eq!(resolved.warnings, Vec::<String>::new());
     let versions: Vec<_> =
-        resolved.versions.iter().map(|(role, version)| (role.as_str(), *version)).collect();
+        resolved.versions().iter().map(|(role, version)| (role.as_str(), *version)).collect();
     assert_eq!(
         versions,
         [("root", 1), ("timestamp", 1), ("snapshot", 1), ("targets", 1), (QA, 1), (RELEASES, 1)]
@@ -162,6 +162,21 @@ async fn t31_a_quorum_needs_as_many_different_keys_as_roles() {
     repository.keys_that_sign(QA, &[&alice, &bob]);
     world.publish(&mut repository);
     assert_eq!(sealed(&world.resolve(&quorum, IMAGE).await), image_digest("one"));
+}
+
+/// Which key signed which role does not matter: two roles that one key signed both are a quorum of two when another key
+/// signed one of them as well.
+#[tokio::test(start_paused = true)]
+async fn a_quorum_counts_the_union_of_its_roles_keys() {
+    let (world, (mut repository, alice, bob)) = (World::new(), web());
+    repository.rotate(RELEASES, &[&alice, &bob]);
+    world.publish(&mut repository);
+    let quorum = both(&repository).threshold(2).build();
+    assert_eq!(sealed(&world.resolve(&quorum, IMAGE).await), image_digest("one"));
+    repository.keys_that_sign(RELEASES, &[&bob]);
+    world.publish(&mut repository);
+    world.advance(crate::support::seconds(61));
+    assert_eq!(reason(&world.resolve(&quorum, IMAGE).await), Reason::ThresholdNotMet, "bob alone, twice");
 }
 
 #[tokio::test(start_paused = true)]

@@ -62,7 +62,7 @@ async fn a_rotated_root_is_followed_from_the_pin_also_when_nothing_but_the_pin_i
     }
     let other = resolve(&world.replica(), &demand, IMAGE).await;
     assert_eq!(sealed(&other), image_digest("one"));
-    assert_eq!(other.unwrap().versions[0].1, 3);
+    assert_eq!(other.unwrap().versions()[0].1, 3);
 }
 
 /// T16 at this level: the other replica pinned its root between our fetch and our write.

@@ -80,7 +80,7 @@ async fn t26_the_floor_of_a_stolen_key_falls_with_the_key() {
     world.publish(&mut repository);
     world.advance(seconds(61));
     let resolved = world.resolve(&demand, IMAGE).await.unwrap();
-    assert!(resolved.versions.contains(&(releases.clone(), 3)), "{:?}", resolved.versions);
+    assert!(resolved.versions().contains(&(releases.clone(), 3)), "{:?}", resolved.versions());
     assert_eq!(resolved.warnings, Vec::<String>::new());
     assert_eq!(world.state.record().floors[&releases].version, 3);
     world.restart();
@@ -106,7 +106,7 @@ async fn deleting_the_record_is_the_way_back_to_a_repository_that_was_set_up_ane
     world.advance(seconds(61));
     let resolved = world.resolve(&demand, IMAGE).await.unwrap();
     assert_eq!(resolved.warnings, Vec::<String>::new());
-    assert!(resolved.versions.contains(&(RoleName::targets(), 1)), "{:?}", resolved.versions);
+    assert!(resolved.versions().contains(&(RoleName::targets(), 1)), "{:?}", resolved.versions());
 }
 
 #[tokio::test(start_paused = true)]

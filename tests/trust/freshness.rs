@@ -1,9 +1,11 @@
 //! Staleness, outages, faulty servers: what serves how long, and what is said.
 
-use tagseal::policy::{Demand, Reason};
+use tagseal::policy::{CredentialsSource, Demand, Reason};
 
 use super::world::{GUN, IMAGE, QA, RELEASES, World, both, reason, sealed, text, web};
-use crate::support::{Fault, TestKey, TestRepository, days, demand, hours, image_digest, minutes, seconds};
+use crate::support::{
+    Fault, SERVER, TestKey, TestRepository, days, demand, hours, image_digest, minutes, seconds,
+};
 
 /// A world that has sealed the image once.
 async fn warm() -> (World, TestRepository, Demand) {
@@ -95,6 +97,22 @@ async fn a_denial_that_cannot_be_confirmed_has_the_reason_of_that() {
         text(&denied)
     );
     assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+}
+
+/// The server that is asked once more offers what is older than the data at hand, which therefore has the last word.
+#[tokio::test(start_paused = true)]
+async fn a_denial_that_meets_a_rollback_keeps_its_own_reason() {
+    let (world, (mut repository, ..)) = (World::new(), web());
+    let old = repository.publish(world.now());
+    repository.witness(RELEASES);
+    world.publish(&mut repository);
+    let demand = both(&repository).build();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    world.source.serve(SERVER, GUN, &old);
+    world.advance(seconds(30));
+    let denied = world.resolve(&demand, &format!("{GUN}:1.5")).await;
+    assert_eq!(reason(&denied), Reason::NotSigned);
+    assert!(text(&denied).contains("the trust server offers older data: Rollback: "), "{}", text(&denied));
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,7 +224,7 @@ async fn t29_a_rotated_timestamp_key_and_one_500_deny_nobody() {
     world.advance(seconds(61));
     let resolved = world.resolve(&demand, IMAGE).await.unwrap();
     assert_eq!(resolved.warnings, Vec::<String>::new());
-    assert_eq!(resolved.versions[0].1, 2, "the new root was followed");
+    assert_eq!(resolved.versions()[0].1, 2, "the new root was followed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,4 +299,110 @@ async fn a_role_that_expires_soon_is_told_but_not_what_the_server_renews() {
     world.publish(&mut repository);
     let warnings = world.resolve(&both(&repository).build(), IMAGE).await.unwrap().warnings;
     assert_eq!(warnings, ["targets/qa of registry.example.com/shop/web expires at 2026-12-11T12:00:00Z"]);
+}
+
+/// As [`warm`], by a clock that is two days ahead.
+async fn warm_ahead() -> (World, TestRepository, Demand) {
+    let (world, repository, demand) = warm().await;
+    world.advance(days(2));
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    world.source.forget();
+    (world, repository, demand)
+}
+
+/// The clock was two days ahead when the server last confirmed the data, and was then put right. The data is as old as it
+/// is: it serves, is revalidated and goes stale as if the clock had been right all along.
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_back_makes_nothing_younger_and_denies_nothing() {
+    let (world, _, demand) = warm_ahead().await;
+    world.advance(-days(2));
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    assert_eq!(world.source.paths(), Vec::<String>::new(), "it was confirmed a moment ago");
+    tokio::time::advance(std::time::Duration::from_secs(55)).await;
+    let round = world.resolver.maintain_once(world.now());
+    assert_eq!(round.started(), 1, "refreshed ahead");
+    round.finished().await;
+    world.source.forget();
+    world.advance(-hours(1));
+    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    assert_eq!(world.source.paths(), ["timestamp.json"], "revalidated when it is due");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_back_during_an_outage_ends_max_staleness_no_later() {
+    let (world, _, demand) = warm_ahead().await;
+    world.source.fault("*", Fault::Unreachable("connection refused"));
+    world.advance(-days(2));
+    tokio::time::advance(std::time::Duration::from_secs(23 * 3600)).await;
+    let resolved = world.resolve(&demand, IMAGE).await;
+    assert_eq!(sealed(&resolved), image_digest("one"));
+    assert!(resolved.unwrap().warnings[0].contains("connection refused"));
+    tokio::time::advance(std::time::Duration::from_secs(2 * 3600)).await;
+    assert_eq!(reason(&world.resolve(&demand, IMAGE).await), Reason::TooStale);
+    // Put right again: no younger by that either.
+    world.advance(days(2) + hours(2));
+    assert_eq!(reason(&world.resolve(&demand, IMAGE).await), Reason::TooStale);
+    world.source.clear_faults();
+    world.advance(seconds(3));
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+}
+
+/// The same over a restart, with all that the disk says of times to come: of an age that nobody knows.
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_back_over_a_restart_leaves_no_data_and_no_grant_of_the_future() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut world, (mut repository, ..)) = (World::with_cache(directory.path()), web());
+    world.publish(&mut repository);
+    world.advance(days(4));
+    let anonymous = both(&repository).build();
+    let tenant = both(&repository).credentials(CredentialsSource::ImagePullSecrets).build();
+    for demand in [&anonymous, &tenant] {
+        assert_eq!(sealed(&world.resolve(demand, IMAGE).await), image_digest("one"));
+    }
+    world.advance(-days(2));
+    world.restart();
+    world.source.forget();
+    assert_eq!(sealed(&world.resolve(&tenant, IMAGE).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve(&anonymous, IMAGE).await), image_digest("one"));
+    assert_eq!(world.source.count("timestamp.json"), 1, "the grant and the data were confirmed anew");
+    // What was confirmed by the right clock is on disk: the next outage finds it.
+    world.source.fault("*", Fault::Unreachable("connection refused"));
+    world.restart();
+    world.advance(hours(23));
+    assert_eq!(sealed(&world.resolve(&tenant, IMAGE).await), image_digest("one"));
+    world.advance(-days(2));
+    world.restart();
+    assert_eq!(reason(&world.resolve(&anonymous, IMAGE).await), Reason::TooStale);
+    assert_eq!(reason(&world.resolve(&tenant, IMAGE).await), Reason::TrustServerUnreachable);
+}
+
+/// What a clock that was ahead wrote down is put right with the next fetch.
+#[tokio::test(start_paused = true)]
+async fn a_digest_first_seen_or_superseded_by_a_clock_that_was_ahead_has_its_bounds_all_the_same() {
+    let at = |digest: &str| format!("{GUN}:1.4@{}", image_digest(digest));
+    let world = World::new();
+    world.advance(days(2));
+    let (mut repository, ..) = web();
+    world.publish(&mut repository);
+    let demand = both(&repository).accept_for(hours(1)).build();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    let sign = |world: &World, repository: &mut TestRepository, name: &str| {
+        for role in [RELEASES, QA] {
+            repository.sign_target(role, "1.4", image_digest(name));
+        }
+        world.publish(repository);
+        world.advance(seconds(61));
+    };
+    sign(&world, &mut repository, "two");
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("two"));
+    world.advance(-days(2));
+    sign(&world, &mut repository, "three");
+    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("three"));
+    assert_eq!(sealed(&world.resolve(&demand, &at("one")).await), image_digest("one"));
+    world.advance(minutes(61));
+    for old in ["one", "two"] {
+        assert_eq!(reason(&world.resolve(&demand, &at(old)).await), Reason::DigestMismatch, "{old}");
+    }
 }

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::world::{GUN, IMAGE, World, both, reason, sealed, web};
 use crate::support::{
-    FakeSource, Fault, SERVER, TestRepository, demand, hours, image_digest, minutes, seconds,
+    CertificateSpec, DemandBuilder, FakeSource, Fault, SERVER, TestCa, TestKey, TestRepository, demand,
+    hours, image_digest, minutes, seconds,
 };
 
 fn grant(namespace: &str) -> Grant {
@@ -90,6 +91,37 @@ async fn t24_other_servers_anchors_and_authorities_are_other_entries() {
     world.source.withdraw(SERVER, GUN);
     world.advance(seconds(61));
     assert_eq!(sealed(&world.resolve(&theirs, IMAGE).await), image_digest("one"));
+}
+
+/// Two authorities of one name: which one a policy means is their content.
+#[tokio::test(start_paused = true)]
+async fn t24_an_authority_of_the_same_name_is_another_one() {
+    let world = World::new();
+    let (ca, twin) = (TestCa::new("Shop CA", world.now()), TestCa::new("Shop CA", world.now()));
+    let key = TestKey::ecdsa().certified(&CertificateSpec::new(GUN, world.now()).issued_by(&ca));
+    let (mut repository, ..) = web();
+    repository.rotate("root", &[&key]);
+    world.publish(&mut repository);
+    let pins = |ca: &TestCa| DemandBuilder::new(GUN).pin_ca(ca);
+    let (ours, theirs) = (pins(&ca).build(), pins(&twin).build());
+    for _ in 0..2 {
+        assert_eq!(sealed(&world.resolve(&ours, IMAGE).await), image_digest("one"));
+        assert_eq!(reason(&world.resolve(&theirs, IMAGE).await), Reason::RootMismatch);
+        world.advance(seconds(61));
+    }
+    assert_eq!(world.state.records().len(), 1, "what did not verify leaves no record");
+    // And so with the authorities of the connection.
+    let trusted = ca.clone();
+    for ca in [ca, twin] {
+        world.source.forget();
+        let demand = pins(&trusted).server_ca(ca.pem()).build();
+        assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+        assert_eq!(
+            world.source.count("snapshot.*"),
+            1,
+            "what the one vouched for is fetched anew from the other"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -172,3 +172,46 @@ async fn a_publish_between_two_replicas_denies_nobody() {
     assert_eq!(sealed(&newer), image_digest("two"));
     assert_eq!(sealed(&world.resolve(&demand, &at(":1.4", "one")).await), image_digest("one"));
 }
+
+/// The image is refused by what the whole record says: the older files are fetched and verified in one step, and that is
+/// done once.
+#[tokio::test(start_paused = true)]
+async fn a_repeated_denial_fetches_and_verifies_no_older_file_again() {
+    let world = World::new();
+    let (mut repository, demand, _) = re_signed(&world).await;
+    for n in 0..20 {
+        repository.sign_target(RELEASES, &format!("extra-{n}"), image_digest("extra"));
+        world.publish(&mut repository);
+        world.advance(seconds(61));
+        assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("two"));
+    }
+    world.source.forget();
+    let never = at("", "never");
+    assert_eq!(reason(&world.resolve(&demand, &never).await), Reason::DigestNotSigned);
+    let older = world.state.record().recent.iter().filter(|version| version.superseded.is_some()).count();
+    assert_eq!(world.source.count("targets*"), older, "each once: {:?}", world.source.paths());
+    assert!(older >= 22, "{older}");
+    world.source.forget();
+    for _ in 0..5 {
+        assert_eq!(reason(&world.resolve(&demand, &never).await), Reason::DigestNotSigned);
+        world.advance(seconds(61));
+    }
+    assert_eq!(world.source.count("targets*"), 0, "{:?}", world.source.paths());
+    assert_eq!(world.source.count("timestamp.json"), 5);
+}
+
+/// What is kept of older files is what the role's present keys make of them: with other keys it is not that.
+#[tokio::test(start_paused = true)]
+async fn p11_a_signer_taken_away_counts_though_older_files_are_in_memory() {
+    let world = World::new();
+    let (mut repository, demand, _) = re_signed(&world).await;
+    for image in [at(":1.4", "one"), at("", "one")] {
+        assert_eq!(sealed(&world.resolve(&demand, &image).await), image_digest("one"));
+    }
+    repository.rotate(RELEASES, &[&TestKey::ecdsa()]);
+    world.publish(&mut repository);
+    world.advance(seconds(61));
+    for image in [at(":1.4", "one"), at("", "one")] {
+        assert_eq!(reason(&world.resolve(&demand, &image).await), Reason::DigestRevoked, "{image}");
+    }
+}

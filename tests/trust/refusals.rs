@@ -1,6 +1,8 @@
 //! A bad answer of the server is reported and refused, changes nothing, and leaves the older data to serve; a bad role of
 //! the publisher's is taken at its word.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tagseal::policy::{Demand, Reason};
 
@@ -178,7 +180,7 @@ async fn t15_a_rotated_root_is_followed_or_refused_as_the_policy_and_the_chain_s
         for world in [&elsewhere(&world), &world] {
             let resolved = world.resolve(&demand, IMAGE).await;
             assert_eq!(sealed(&resolved), image_digest("one"));
-            assert_eq!(resolved.unwrap().versions[0].1, 4);
+            assert_eq!(resolved.unwrap().versions()[0].1, 4);
             assert_eq!(world.state.record().floors[&tagseal::tuf::RoleName::root()].version, 4);
         }
     }
@@ -339,27 +341,45 @@ async fn t18_a_signature_in_another_encoding_does_not_count() {
     assert_eq!(sealed(&world.resolve(&required(&repository), IMAGE).await), image_digest("one"));
 }
 
+/// The key once more, its point compressed.
+fn compressed(spki: &[u8]) -> Vec<u8> {
+    let (point, sign) = (&spki[27..59], 2 + (spki[90] & 1));
+    let header = [&[0x30, 0x39], &spki[2..23], &[0x03, 0x22, 0x00]].concat();
+    [&header[..], &[sign], point].concat()
+}
+
+/// The key once more, its curve given by parameters and not by name. All keys of the curve have the same parameters.
+fn explicit(spki: &[u8]) -> Vec<u8> {
+    let pem = include_str!("../data/keys/p256-explicit.pub.pem");
+    let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let mut other = STANDARD.decode(text).unwrap();
+    other.truncate(other.len() - 64);
+    [&other[..], &spki[27..91]].concat()
+}
+
 #[tokio::test(start_paused = true)]
 async fn t28_one_key_in_two_encodings_is_no_second_key() {
-    is_the_publishers_word("a compressed point", "ThresholdNotMet", |repository, bob| {
-        let spki = bob.public_bytes();
-        let (point, sign) = (&spki[27..59], 2 + (spki[90] & 1));
-        let header = [&[0x30, 0x39], &spki[2..23], &[0x03, 0x22, 0x00]].concat();
-        let compressed = [&header[..], &[sign], point].concat();
-        let key = json!({"keytype": "ecdsa", "keyval": {"private": null, "public": base64(&compressed)}});
-        let id = hex(&sha256(&canonical(&key)));
-        let (listed, signs) = (id.clone(), id);
-        repository.threshold(QA, 2).edit("targets", move |signed| {
-            signed["delegations"]["keys"][&listed] = key;
-            signed["delegations"]["roles"][1]["keyids"].as_array_mut().unwrap().push(listed.into());
-        });
-        repository.edit_signatures(QA, move |signatures| {
-            let mut again = signatures[0].clone();
-            again["keyid"] = signs.into();
-            signatures.push(again);
-        });
-    })
-    .await;
+    for case in ["a compressed point", "explicit parameters"] {
+        is_the_publishers_word(case, "ThresholdNotMet", |repository, bob| {
+            let again = match case {
+                "explicit parameters" => explicit(&bob.public_bytes()),
+                _ => compressed(&bob.public_bytes()),
+            };
+            let key = json!({"keytype": "ecdsa", "keyval": {"private": null, "public": base64(&again)}});
+            let id = hex(&sha256(&canonical(&key)));
+            let (listed, signs) = (id.clone(), id);
+            repository.threshold(QA, 2).edit("targets", move |signed| {
+                signed["delegations"]["keys"][&listed] = key;
+                signed["delegations"]["roles"][1]["keyids"].as_array_mut().unwrap().push(listed.into());
+            });
+            repository.edit_signatures(QA, move |signatures| {
+                let mut again = signatures[0].clone();
+                again["keyid"] = signs.into();
+                signatures.push(again);
+            });
+        })
+        .await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

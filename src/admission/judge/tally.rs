@@ -33,15 +33,17 @@ pub(super) fn tally(
     // Beside a Deny policy, the others only report: they neither seal nor conflict.
     let remarks = observations.into_iter().filter_map(|observation| split(observation).err()).collect();
     let policies = answers.iter().map(|(demand, _)| Arc::clone(&demand.policy)).collect();
-    let mut denials = Vec::new();
-    let mut passes = Vec::new();
+    let (mut denials, mut passing, mut passes) = (Vec::new(), Vec::new(), Vec::new());
     for (demand, answer) in answers {
         match answer {
-            Ok(resolved) => passes.push(Pass { policy: Arc::clone(&demand.policy), resolved }),
+            Ok(resolved) => {
+                passing.push(&demand.policy);
+                passes.push(resolved);
+            }
             Err(refusal) => denials.push(Denial::of(&demand.policy, refusal)),
         }
     }
-    denials.extend(conflict(&passes));
+    denials.extend(conflict(passing.into_iter().zip(&passes)));
     let warnings = warnings(&passes);
     let outcome = if denials.is_empty() {
         Outcome::Passed(passed(image, mutation, passes, Actions::DENY))
@@ -49,6 +51,23 @@ pub(super) fn tally(
         Outcome::Denied(in_order(denials))
     };
     ImageVerdict { image: image.original().to_owned(), outcome, policies, remarks, warnings }
+}
+
+/// The verdict where all Deny policies pass, `demands` in the order of their `answers`, and there are no others.
+pub(super) fn at_hand(
+    image: &ImageReference,
+    mutation: Mutation,
+    demands: &[Demand],
+    answers: Vec<Resolved>,
+) -> ImageVerdict {
+    let policies = demands.iter().map(|demand| &demand.policy);
+    let (conflict, warnings) = (conflict(policies.clone().zip(&answers)), warnings(&answers));
+    let outcome = match conflict {
+        Some(denial) => Outcome::Denied(vec![denial]),
+        None => Outcome::Passed(passed(image, mutation, answers, Actions::DENY)),
+    };
+    let policies = policies.cloned().collect();
+    ImageVerdict { image: image.original().to_owned(), outcome, policies, remarks: Vec::new(), warnings }
 }
 
 /// Where only Warn and Audit policies match: they seal what they can resolve if they agree, and report the rest.
@@ -60,15 +79,19 @@ fn observed(image: &ImageReference, mutation: Mutation, observations: Vec<Observ
         audit: all.audit || one.audit,
     });
     let policies = observations.iter().map(|(observed, _)| Arc::clone(policy_of(observed))).collect();
-    let (mut passes, mut remarks) = (Vec::new(), Vec::new());
+    let (mut passing, mut passes, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
     for observation in observations {
+        let policy = policy_of(observation.0);
         match split(observation) {
-            Ok(pass) => passes.push(pass),
+            Ok(resolved) => {
+                passing.push(policy);
+                passes.push(resolved);
+            }
             Err(remark) => remarks.push(remark),
         }
     }
     let warnings = warnings(&passes);
-    if let Some(denial) = conflict(&passes) {
+    if let Some(denial) = conflict(passing.into_iter().zip(&passes)) {
         remarks.push(Remark { actions, denial });
         passes.clear();
     }
@@ -76,17 +99,11 @@ fn observed(image: &ImageReference, mutation: Mutation, observations: Vec<Observ
     ImageVerdict { image: image.original().to_owned(), outcome, policies, remarks, warnings }
 }
 
-/// A policy that passed.
-struct Pass {
-    policy: Arc<PolicyId>,
-    resolved: Resolved,
-}
-
-fn split((observed, answer): Observation<'_>) -> Result<Pass, Remark> {
+fn split((observed, answer): Observation<'_>) -> Result<Resolved, Remark> {
     let policy = policy_of(observed);
     let remark = |denial| Remark { actions: observed.actions, denial };
     match answer {
-        Ok(Ok(resolved)) => Ok(Pass { policy: Arc::clone(policy), resolved }),
+        Ok(Ok(resolved)) => Ok(resolved),
         Ok(Err(refusal)) => Err(remark(Denial::of(policy, refusal))),
         Err(objection) => Err(remark(denial_of(objection))),
     }
@@ -104,16 +121,15 @@ fn denial_of(objection: Objection) -> Denial {
 }
 
 /// That the policies which passed name different digests.
-fn conflict(passes: &[Pass]) -> Option<Denial> {
-    let signed = || {
-        let signed = |pass: &Pass| pass.resolved.signed.as_ref().map(|signed| signed.digest());
-        passes.iter().filter_map(move |pass| signed(pass).map(|digest| (&pass.policy, digest)))
-    };
-    let (_, first) = signed().next()?;
-    if signed().all(|(_, digest)| digest == first) {
+fn conflict<'p, 'r>(
+    passes: impl Iterator<Item = (&'p Arc<PolicyId>, &'r Resolved)> + Clone,
+) -> Option<Denial> {
+    let signed = passes.filter_map(|(policy, resolved)| Some((policy, resolved.signed.as_ref()?.digest())));
+    let (_, first) = signed.clone().next()?;
+    if signed.clone().all(|(_, digest)| digest == first) {
         return None;
     }
-    let accounts: Vec<_> = signed().map(|(policy, digest)| format!("{policy} finds {digest}")).collect();
+    let accounts: Vec<_> = signed.map(|(policy, digest)| format!("{policy} finds {digest}")).collect();
     let message = format!(
         "the policies find different digests: {}; sign one digest for all of them",
         accounts.join(", ")
@@ -121,16 +137,15 @@ fn conflict(passes: &[Pass]) -> Option<Denial> {
     Some(Denial::untrusted(None, Reason::ConflictingDigests, message))
 }
 
-fn warnings(passes: &[Pass]) -> Vec<String> {
-    passes.iter().flat_map(|pass| pass.resolved.warnings.iter().cloned()).collect()
+fn warnings(answers: &[Resolved]) -> Vec<String> {
+    answers.iter().flat_map(|resolved| &resolved.warnings).cloned().collect()
 }
 
 /// An image that has its digest stays as it is: the resolver let it pass because that very digest is good.
-fn passed(image: &ImageReference, mutation: Mutation, passes: Vec<Pass>, actions: Actions) -> Passed {
-    let evidence: Vec<_> = passes.into_iter().map(|pass| pass.resolved).collect();
-    let signed = evidence.iter().find_map(|resolved| resolved.signed.as_ref());
+fn passed(image: &ImageReference, mutation: Mutation, answers: Vec<Resolved>, actions: Actions) -> Passed {
+    let signed = answers.iter().find_map(|resolved| resolved.signed.as_ref());
     let sealed = signed.filter(|_| image.digest().is_none()).map(|signed| signed.seal(image));
-    Passed { evidence, sealed, mutation, actions }
+    Passed { answers, sealed, mutation, actions }
 }
 
 /// Design §6: the one table.

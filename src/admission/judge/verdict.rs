@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::policy::{Actions, Finding, Mutation, PolicyId, Reason};
-use crate::trust::{Refusal, Resolved, SignedDigest};
+use crate::trust::{Evidence, Refusal, Resolved, SignedDigest};
 
 /// What the policies say of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub enum Outcome {
 /// What is known of an image that passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passed {
-    /// What the policies' answers rest on; all name one digest, or none (`digestReferences: Allow`). Empty where only
+    /// The policies' answers; all name one digest, or none (`digestReferences: Allow`). Empty where only
     /// Warn and Audit policies match and none could resolve the image, or they disagree.
-    pub evidence: Vec<Resolved>,
+    pub answers: Vec<Resolved>,
     /// The reference with the digest, where the image came without one.
     pub sealed: Option<String>,
     /// Where the digest is to be written: the strictest of the policies'.
@@ -48,7 +48,12 @@ pub struct Passed {
 impl Passed {
     /// The digest and who signed it, by the first policy's account.
     pub fn signed(&self) -> Option<&SignedDigest> {
-        self.evidence.iter().find_map(|resolved| resolved.signed.as_ref())
+        self.answers.iter().find_map(|resolved| resolved.signed.as_ref())
+    }
+
+    /// What all of it rests on.
+    pub fn evidence(&self) -> impl Iterator<Item = &Arc<Evidence>> {
+        self.answers.iter().filter_map(|resolved| Some(resolved.signed.as_ref()?.evidence()))
     }
 }
 

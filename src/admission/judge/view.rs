@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use futures::future::{Either, Ready, join_all, ready};
 use tokio::time::{Instant, timeout_at};
 
 use super::verdict::{Denial, ImageVerdict, Outcome, Remark};
-use super::{Circumstances, Resolve, judge};
+use super::{Circumstances, Resolve, judge, judge_at_hand};
 use crate::image::ImageReference;
 use crate::policy::{
     Labels, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot, Reason, UnmatchedImages,
 };
+use crate::trust::BoxFuture;
 
 /// The policies as one namespace sees them, or why nothing can be said of any image in it.
 #[derive(Debug)]
@@ -43,25 +45,61 @@ impl View {
         Self { state: labels.map(|labels| (policies, NamespaceView::new(namespace, labels))) }
     }
 
-    /// What the policies say of `image`, a string as a pod spec has it.
-    pub async fn judge_image(
-        &self,
-        resolver: &dyn Resolve,
+    /// What the policies say of `image`, a string as a pod spec has it. What is at hand is judged at once, and does not pay
+    /// for the state of a verdict that waits.
+    pub fn judge_image<'a>(
+        &'a self,
+        resolver: &'a dyn Resolve,
         image: &str,
-        circumstances: Circumstances<'_>,
-    ) -> ImageVerdict {
+        circumstances: Circumstances<'a>,
+    ) -> Judging<'a> {
         let (policies, namespace) = match &self.state {
             Ok(state) => state,
-            Err(denial) => return ImageVerdict::of(image, Outcome::Denied(vec![denial.clone()])),
-        };
-        match ImageReference::parse(image) {
-            Ok(reference) => {
-                let selection = policies.select(namespace, &reference);
-                judge(resolver, policies, selection, &reference, circumstances).await
+            Err(denial) => {
+                return done(ImageVerdict::of(image, Outcome::Denied(vec![denial.clone()])));
             }
-            Err(error) => unreadable(policies, namespace, image, &error.to_string()),
+        };
+        let image = match ImageReference::parse(image) {
+            Ok(reference) => reference,
+            Err(error) => return done(unreadable(policies, namespace, image, &error.to_string())),
+        };
+        let selection = policies.select(namespace, &image);
+        match judge_at_hand(resolver, policies, &selection, &image, circumstances) {
+            Some(verdict) => done(verdict),
+            None => Either::Right(Box::pin(async move {
+                judge(resolver, policies, selection, &image, circumstances).await
+            })),
         }
     }
+}
+
+/// A verdict, or the wait for one.
+pub type Judging<'a> = Either<Ready<ImageVerdict>, BoxFuture<'a, ImageVerdict>>;
+
+fn done<'a>(verdict: ImageVerdict) -> Judging<'a> {
+    Either::Left(ready(verdict))
+}
+
+/// What all of them come to, in their order.
+pub async fn all(judging: Vec<Judging<'_>>) -> Vec<ImageVerdict> {
+    let mut verdicts = Vec::with_capacity(judging.len());
+    let (mut waiting, mut places) = (Vec::new(), Vec::new());
+    for (at, one) in judging.into_iter().enumerate() {
+        match one {
+            Either::Left(done) => verdicts.push(done.into_inner()),
+            Either::Right(future) => {
+                waiting.push(future);
+                places.push(at);
+            }
+        }
+    }
+    if !waiting.is_empty() {
+        for (at, verdict) in places.into_iter().zip(join_all(waiting).await) {
+            // Those before it are in their places.
+            verdicts.insert(at, verdict);
+        }
+    }
+    verdicts
 }
 
 /// From memory; where they are not there, live. What the caller is told when that fails is NotSynced: which policies

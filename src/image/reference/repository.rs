@@ -9,25 +9,31 @@ pub fn check(repository: &str) -> Result<(), ReferenceError> {
     if repository.len() > MAX_LEN {
         return Err(ReferenceError::RepositoryTooLong(repository.len()));
     }
-    for part in repository.split('/') {
-        if part.is_empty() {
-            return Err(ReferenceError::EmptyPart(repository.to_owned()));
+    match repository.split('/').find(|part| !is_part(part.as_bytes())) {
+        None => Ok(()),
+        Some("") => Err(ReferenceError::EmptyPart(repository.to_owned())),
+        Some(part) if part.bytes().any(|b| b.is_ascii_uppercase()) => {
+            Err(ReferenceError::UpperCase(repository.to_owned()))
         }
-        if part.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(ReferenceError::UpperCase(repository.to_owned()));
-        }
-        if !is_part(part) {
-            return Err(ReferenceError::Repository(repository.to_owned()));
-        }
+        Some(_) => Err(ReferenceError::Repository(repository.to_owned())),
     }
-    Ok(())
 }
 
-fn is_part(part: &str) -> bool {
-    let is_alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    part.starts_with(is_alphanumeric)
-        && part.ends_with(is_alphanumeric)
-        && part.split(is_alphanumeric).all(|separator| {
-            matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
-        })
+/// Looks at each byte once: every admission comes by here.
+fn is_part(part: &[u8]) -> bool {
+    // Where the last letter or digit was, and one on.
+    let mut after = 0;
+    for (at, byte) in part.iter().enumerate() {
+        if matches!(byte, b'a'..=b'z' | b'0'..=b'9') {
+            if at > after && (after == 0 || !is_separator(&part[after..at])) {
+                return false;
+            }
+            after = at + 1;
+        }
+    }
+    after > 0 && after == part.len()
+}
+
+fn is_separator(between: &[u8]) -> bool {
+    matches!(between, b"." | b"_" | b"__") || between.iter().all(|byte| *byte == b'-')
 }

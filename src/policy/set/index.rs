@@ -22,6 +22,15 @@ pub struct Index {
     nodes: Vec<Node>,
 }
 
+/// What a walk through several tries needs, and what it found.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// What was found.
+    pub hits: Vec<Hit>,
+    active: Vec<NodeNumber>,
+    next: Vec<NodeNumber>,
+}
+
 type NodeNumber = usize;
 
 const ROOT: NodeNumber = 0;
@@ -71,23 +80,27 @@ impl Index {
         }
     }
 
-    /// Adds the policies with a pattern that includes `image` to `hits`, some perhaps more than once.
-    pub fn find(&self, image: &ImageReference, hits: &mut Vec<Hit>) {
-        let mut active = Vec::with_capacity(8);
-        let mut next = Vec::with_capacity(8);
-        self.enter(ROOT, &mut active);
+    /// Adds the policies with a pattern that includes `image` to the hits of `walk`, some perhaps more than once.
+    pub fn find(&self, image: &ImageReference, walk: &mut Walk) {
+        // A trie that only waits for patterns has nothing to find.
+        if self.nodes.len() == 1 {
+            return;
+        }
+        let Walk { active, next, hits } = walk;
+        active.clear();
+        self.enter(ROOT, active);
         for segment in image.segments() {
             next.clear();
-            for &number in &active {
+            for &number in &*active {
                 let node = &self.nodes[number];
                 if node.is_any {
-                    self.enter(number, &mut next);
+                    self.enter(number, next);
                 }
-                node.children.matching(segment, |&child| self.enter(child, &mut next));
+                node.children.matching(segment, |&child| self.enter(child, next));
             }
-            std::mem::swap(&mut active, &mut next);
+            std::mem::swap(active, next);
         }
-        for &number in &active {
+        for &number in &*active {
             self.nodes[number].hits(image, hits);
         }
     }

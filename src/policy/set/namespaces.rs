@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::NamespaceView;
 use super::super::compile::{Namespaces, Scope};
-use super::index::{Hit, Index, PolicyNumber};
+use super::index::{Hit, Index, PolicyNumber, Walk};
 use crate::image::ImageReference;
 
 /// Indexes of policies, by the namespaces that they cover.
@@ -44,25 +44,26 @@ impl ByNamespace {
 
     /// The policies that include `image` and may cover the namespace, in order, each once.
     pub fn find(&self, namespace: &NamespaceView, image: &ImageReference) -> Vec<Hit> {
-        let mut hits = Vec::new();
-        self.everywhere.find(image, &mut hits);
+        let mut walk = Walk::default();
+        self.everywhere.find(image, &mut walk);
         if let Some(index) = self.named.get(&namespace.name) {
-            index.find(image, &mut hits);
+            index.find(image, &mut walk);
         }
         match &namespace.labels {
             None => {
                 let all = self.labelled.values().flat_map(HashMap::values);
-                all.for_each(|index| index.find(image, &mut hits));
+                all.for_each(|index| index.find(image, &mut walk));
             }
             Some(labels) if !self.labelled.is_empty() => {
                 for (label, value) in labels.iter() {
                     if let Some(index) = self.labelled.get(label).and_then(|values| values.get(value)) {
-                        index.find(image, &mut hits);
+                        index.find(image, &mut walk);
                     }
                 }
             }
             Some(_) => {}
         }
+        let mut hits = walk.hits;
         hits.sort_unstable();
         hits.dedup_by(|later, kept| {
             let same = later.policy == kept.policy;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::children::tests::looked_at;
-use super::index::{Hit, Index};
+use super::index::{Index, Walk};
 use super::*;
 use crate::image::ImagePattern;
 use crate::policy::{CompileContext, NoObjects, PolicyKind, UnknownFields, compile};
@@ -58,10 +58,10 @@ proptest! {
         for (pattern, number) in patterns.iter().zip(0..) {
             index.insert(pattern, number);
         }
-        let mut hits: Vec<Hit> = Vec::new();
-        index.find(&image, &mut hits);
+        let mut walk = Walk::default();
+        index.find(&image, &mut walk);
         let mut found = BTreeMap::new();
-        for hit in hits {
+        for hit in walk.hits {
             *found.entry(hit.policy).or_insert(false) |= hit.tag_covered;
         }
         prop_assert_eq!(found, scan(&patterns, &image));

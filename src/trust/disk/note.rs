@@ -13,6 +13,8 @@ const FORMAT: u32 = 1;
 pub(in crate::trust) struct Note {
     pub(in crate::trust) vouched: Timestamp,
     pub(in crate::trust) grants: Vec<(Accessor, Timestamp)>,
+    /// Whether trust state that lasts had a record of the repository then. If there is none now, it was deleted.
+    pub(in crate::trust) recorded: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -20,6 +22,8 @@ struct Document {
     format: u32,
     vouched: Timestamp,
     grants: Vec<GrantEntry>,
+    #[serde(default)]
+    recorded: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,7 +48,8 @@ impl Note {
     /// `None` where it cannot be read: nobody knows how old the set is then.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let document: Document = serde_json::from_slice(bytes).ok()?;
-        let grants = document.grants.into_iter().map(|entry| {
+        let grants = document.grants;
+        let grants = grants.into_iter().map(|entry| {
             let who = match entry.who {
                 WhoEntry::Anybody => Who::Anybody,
                 WhoEntry::Policy { namespace, name } => Who::Policy { namespace, name },
@@ -54,7 +59,8 @@ impl Note {
             };
             (Accessor { who, registry: entry.registry, token_realms: entry.token_realms }, entry.at)
         });
-        (document.format == FORMAT).then(|| Self { vouched: document.vouched, grants: grants.collect() })
+        let Document { format, vouched, recorded, .. } = document;
+        (format == FORMAT).then(|| Self { vouched, grants: grants.collect(), recorded })
     }
 
     pub(super) fn write(&self) -> Vec<u8> {
@@ -69,7 +75,8 @@ impl Note {
             let (registry, token_realms) = (accessor.registry.clone(), accessor.token_realms.clone());
             GrantEntry { registry, token_realms, at: *at, who }
         });
-        let document = Document { format: FORMAT, vouched: self.vouched, grants: grants.collect() };
+        let Self { vouched, recorded, .. } = *self;
+        let document = Document { format: FORMAT, vouched, grants: grants.collect(), recorded };
         // Strings, integers and lists alone: it cannot fail.
         serde_json::to_vec(&document).unwrap_or_default()
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Case;
 use super::objection::Objection;
-use super::signed::{SignedDigest, Signer};
+use super::signed::SignedDigest;
 use crate::digest::Digest;
 use crate::policy::{Reason, RequiredDelegation, RequiredDelegations};
 use crate::tuf::{Lookup, Role, RoleName, RoleSigner};
@@ -34,9 +34,9 @@ pub(super) struct Vote {
 }
 
 impl Found<'_> {
-    pub(super) fn signed(self) -> (SignedDigest, Vec<String>) {
-        let signers = self.roles.iter().map(|role| Signer::of(role.name(), role.signed_by())).collect();
-        (SignedDigest::new(self.digest, signers), self.warnings)
+    pub(super) fn signed(self, case: &Case<'_>) -> (SignedDigest, Vec<String>) {
+        let evidence = case.evidences.of(case.repository, &self.roles);
+        (SignedDigest::new(self.digest, evidence), self.warnings)
     }
 
     /// Whether these signers of a role satisfy the keys that the policy pins for it.

@@ -1,6 +1,7 @@
 //! What was current once: only what tagseal itself recorded, in files that are fetched again by hash (design §2).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -24,7 +25,7 @@ pub(in crate::trust) type Past = HashMap<Digest, PastFile>;
 #[derive(Debug, Clone)]
 pub(in crate::trust) enum PastFile {
     /// What it listed, by the role's present paths and keys.
-    Read(HistoricTargets),
+    Read(Arc<HistoricTargets>),
     /// The server no longer has it.
     Absent,
     /// There was no answer.
@@ -208,7 +209,7 @@ fn read<'p>(
 ) -> Result<Option<&'p HistoricTargets>, Stop> {
     let Some(version) = versions.get(at) else { return Ok(None) };
     match past.get(&version.sha256) {
-        Some(PastFile::Read(file)) => Ok(Some(file)),
+        Some(PastFile::Read(file)) => Ok(Some(&**file)),
         Some(PastFile::Absent) => Ok(None),
         Some(PastFile::Failed(refusal)) => Err(Stop::No(refusal.clone())),
         None => {

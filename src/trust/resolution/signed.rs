@@ -1,34 +1,21 @@
 //! [`SignedDigest`]: a digest that verification found signed. Its constructor is private to the resolution.
 
+use std::sync::Arc;
+
+use super::evidence::{Evidence, Signer};
 use crate::digest::Digest;
 use crate::image::ImageReference;
-use crate::tuf::{KeyId, RoleName, RoleSigner};
 
 /// A digest that verification found signed. Only the resolver makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedDigest {
     digest: Digest,
-    signers: Vec<Signer>,
-}
-
-/// A role that signed, and by which keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
-    /// The role that lists the digest.
-    pub role: RoleName,
-    /// Canonical IDs of the keys whose signatures on it are valid.
-    pub key_ids: Vec<KeyId>,
-}
-
-impl Signer {
-    pub(super) fn of(role: &RoleName, signers: &[RoleSigner]) -> Self {
-        Self { role: role.clone(), key_ids: signers.iter().map(|signer| signer.key_id).collect() }
-    }
+    evidence: Arc<Evidence>,
 }
 
 impl SignedDigest {
-    pub(super) fn new(digest: Digest, signers: Vec<Signer>) -> Self {
-        Self { digest, signers }
+    pub(super) fn new(digest: Digest, evidence: Arc<Evidence>) -> Self {
+        Self { digest, evidence }
     }
 
     /// The digest.
@@ -38,7 +25,12 @@ impl SignedDigest {
 
     /// Who signed it.
     pub fn signers(&self) -> &[Signer] {
-        &self.signers
+        self.evidence.signers()
+    }
+
+    /// What it rests on.
+    pub fn evidence(&self) -> &Arc<Evidence> {
+        &self.evidence
     }
 
     /// The reference with this digest: what the pod spec had, `:latest` if it had neither tag nor digest, and

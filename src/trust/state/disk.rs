@@ -55,7 +55,7 @@ impl Inner {
             return Err(StateError::Conflict);
         }
         let bytes = document::write(key, record);
-        files::create_dir(&self.directory)
+        files::create_dir_synced(&self.directory)
             .and_then(|()| files::write_synced(&path, &bytes))
             .map_err(|error| unavailable(&path, "written", &error))?;
         Ok(revision(&bytes))

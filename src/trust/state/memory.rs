@@ -47,6 +47,10 @@ impl MemoryState {
 }
 
 impl TrustState for MemoryState {
+    fn is_lasting(&self) -> bool {
+        false
+    }
+
     fn load<'a>(
         &'a self,
         key: &'a RepositoryKey,

@@ -35,6 +35,15 @@ impl HistoricTargets {
         })
     }
 
+    /// Roughly how many bytes of memory it takes.
+    pub fn memory(&self) -> usize {
+        let names: usize = self.targets.iter().map(|(name, _)| name.len()).sum();
+        names
+            + size_of_val(self.targets.as_slice())
+            + size_of_val(self.signers.as_slice())
+            + size_of::<Self>()
+    }
+
     /// Its version.
     pub fn version(&self) -> u64 {
         self.version
@@ -55,4 +64,23 @@ impl HistoricTargets {
     pub fn tags_of(&self, digest: Digest) -> impl Iterator<Item = &str> {
         self.targets.iter().filter(move |(_, d)| *d == digest).map(|(name, _)| &**name)
     }
+}
+
+/// [`HistoricTargets::decode`] depends on this of `slot`: who may sign, under which key IDs, and for which paths.
+pub(super) fn basis(slot: Option<&Slot>) -> Digest {
+    let mut parts = Vec::new();
+    if let Some(slot) = slot {
+        for path in &slot.paths {
+            part(&mut parts, path.as_bytes());
+        }
+        slot.keys.keys.iter().for_each(|key| part(&mut parts, &key.basis()));
+        part(&mut parts, &slot.paths.len().to_be_bytes());
+    }
+    Digest::of(&parts)
+}
+
+/// With its length before it, so that no two lists of parts look alike.
+fn part(parts: &mut Vec<u8>, bytes: &[u8]) {
+    parts.extend(bytes.len().to_be_bytes());
+    parts.extend(bytes);
 }

@@ -220,7 +220,7 @@ impl Update {
     ) -> Updated {
         let root_carries_pin = self.carries_pin(&root);
         let gun = self.input.gun.clone();
-        let new = TrustedRepository { gun, root, root_carries_pin, timestamp, snapshot, roles };
+        let new = TrustedRepository::new(gun, (root, root_carries_pin), timestamp, snapshot, roles);
         let known = self.input.known.clone();
         let hash_in = |set: &TrustedRepository, name: &RoleName| match name.as_str() {
             "root" => Some(set.root.sha256),
