@@ -12,6 +12,7 @@ mod imports;
 mod limits;
 mod notary;
 mod policy;
+mod sandbox;
 mod support;
 mod trust;
 mod tuf;
