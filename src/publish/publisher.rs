@@ -1,11 +1,15 @@
 //! [`Publisher`]: reads a repository, applies operations, signs, uploads, commits.
 
+mod error;
+
 use super::operation::Operation;
 use super::passphrase::Passphrases;
 use super::trust_dir::TrustDir;
 use crate::clock::SharedClock;
 use crate::notary::Remote;
-use crate::tuf::{Gun, KeyId, RoleName};
+use crate::tuf::{KeyId, RoleName};
+
+pub use self::error::PublishError;
 
 /// One repository, with all that publishing to it takes.
 pub struct Publisher<'a> {
@@ -22,23 +26,17 @@ pub struct Publisher<'a> {
 /// What a publish did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Published {
-    /// Uploaded roles and their new versions.
+    /// Uploaded roles and their new versions; empty when nothing was to be changed.
     pub roles: Vec<(RoleName, u64)>,
     /// Keys that were made, with their roles.
     pub new_keys: Vec<(String, KeyId)>,
     /// Whether the repository was made.
     pub is_new: bool,
-}
-
-/// Why nothing was published. Every message says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PublishError {
-    /// The server knows no such repository.
-    #[error("{gun} has no trust data at the server: make it with `tagseal trust init {gun}`")]
-    NotInitialised {
-        /// Which.
-        gun: Gun,
-    },
+    /// The canonical IDs of the root keys, where this trust directory had never seen the repository and believed the server's
+    /// root for that reason; empty otherwise.
+    pub trusted_on_first_use: Vec<KeyId>,
+    /// What the publisher should know or do: each a sentence without a full stop.
+    pub warnings: Vec<String>,
 }
 
 impl Publisher<'_> {
@@ -46,7 +44,7 @@ impl Publisher<'_> {
     /// the repository is read again and the operations applied once more.
     ///
     /// # Errors
-    /// [`PublishError`]; neither the server nor the trust directory changed then.
+    /// [`PublishError`]; neither the server nor the trust directory changed then, but that keys that were made stay.
     pub async fn publish(&self, _operations: &[Operation]) -> Result<Published, PublishError> {
         todo!()
     }
