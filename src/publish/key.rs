@@ -1,7 +1,17 @@
 //! [`PrivateKey`]: keys that sign, of every type that Notary v1 knows; and their public halves as metadata lists them.
 
-use jiff::Timestamp;
+mod certificate;
+mod der;
+mod public;
+mod secret;
+#[cfg(test)]
+mod tests;
 
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+pub use self::public::PublicForm;
+use self::secret::Secret;
 use crate::tuf::{Gun, KeyError, KeyId};
 
 /// A kind of key that tagseal generates. Others are loaded.
@@ -16,14 +26,7 @@ pub enum Algorithm {
 /// A private key. Its material is zeroised when dropped and never shown.
 pub struct PrivateKey {
     public: PublicForm,
-}
-
-/// A public key as metadata lists it: `{"keytype","keyval":{"private":null,"public"}}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicForm {
-    keytype: &'static str,
-    /// Padded standard base64.
-    public: String,
+    secret: Secret,
 }
 
 /// One entry of an envelope's `signatures`, but for the ID that metadata knows the key by.
@@ -41,6 +44,23 @@ pub enum KeyFault {
     /// The public half is none that Notary takes.
     #[error(transparent)]
     Public(#[from] KeyError),
+    /// Not the DER of a private key.
+    #[error("the private key is malformed: {0}")]
+    Malformed(String),
+    /// The public key beside the private key belongs to another one.
+    #[error("the public key in the file does not belong to the private key")]
+    Halves,
+    /// An RSA key whose parts do not fit, or of a size that cannot sign.
+    #[error("the RSA key cannot sign ({0}): keys of 2048 to 4096 bits in steps of 1024 can")]
+    Rsa(String),
+    /// Notary lists root keys by certificates, and has none for Ed25519.
+    #[error(
+        "an Ed25519 key cannot be a root key, because Notary has no certificates for it: take an ECDSA key"
+    )]
+    NoCertificate,
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    Randomness,
 }
 
 impl PrivateKey {
@@ -48,16 +68,44 @@ impl PrivateKey {
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub fn generate(_algorithm: Algorithm) -> Result<Self, KeyFault> {
-        todo!()
+    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyFault> {
+        Self::new(match algorithm {
+            Algorithm::EcdsaP256 => Secret::generate_p256()?,
+            Algorithm::Ed25519 => Secret::generate_ed25519()?,
+        })
     }
 
     /// Reads DER PKCS#8, of version 0 or 1, with or without the public key (Notary v1, "Layout").
     ///
     /// # Errors
     /// [`KeyFault`] for what Notary does not sign with.
-    pub fn from_pkcs8(_der: &[u8]) -> Result<Self, KeyFault> {
-        todo!()
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyFault> {
+        Self::new(Secret::from_pkcs8(der)?)
+    }
+
+    /// Reads the DER of an `EC PRIVATE KEY`.
+    pub(super) fn from_sec1(der: &[u8]) -> Result<Self, KeyFault> {
+        Self::new(Secret::from_sec1(der, None)?)
+    }
+
+    /// Reads the DER of an `RSA PRIVATE KEY`.
+    pub(super) fn from_pkcs1(der: &[u8]) -> Result<Self, KeyFault> {
+        Self::new(Secret::from_pkcs1(der)?)
+    }
+
+    /// Reads the bytes of an `ED25519 PRIVATE KEY`, notary's own.
+    pub(super) fn from_notary_ed25519(bytes: &[u8]) -> Result<Self, KeyFault> {
+        Self::new(Secret::from_notary_ed25519(bytes)?)
+    }
+
+    fn new(secret: Secret) -> Result<Self, KeyFault> {
+        let (keytype, public) = secret.public()?;
+        Ok(Self { public: PublicForm::from_bytes(keytype, &public)?, secret })
+    }
+
+    /// DER PKCS#8, for key files alone.
+    pub(super) fn to_pkcs8(&self) -> Zeroizing<Vec<u8>> {
+        self.secret.to_pkcs8()
     }
 
     /// The bare public half.
@@ -74,8 +122,9 @@ impl PrivateKey {
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub fn sign(&self, _message: &[u8]) -> Result<Signature, KeyFault> {
-        todo!()
+    pub fn sign(&self, message: &[u8]) -> Result<Signature, KeyFault> {
+        let (method, bytes) = self.secret.sign(message)?;
+        Ok(Signature { method, bytes })
     }
 
     /// The self-signed certificate by which a root key is listed for `gun`, as notary makes it: CN is the GUN, ten years,
@@ -83,51 +132,14 @@ impl PrivateKey {
     ///
     /// # Errors
     /// [`KeyFault`] for an Ed25519 key, of which Notary knows no certificates.
-    pub fn root_certificate(&self, _gun: &Gun, _now: Timestamp) -> Result<PublicForm, KeyFault> {
-        todo!()
-    }
-}
-
-impl PublicForm {
-    /// Reads a PEM `PUBLIC KEY` or `CERTIFICATE`, as `--key` files have it.
-    ///
-    /// # Errors
-    /// [`KeyError`].
-    pub fn from_pem(_text: &str) -> Result<Self, KeyError> {
-        todo!()
-    }
-
-    /// Takes a key as metadata or a server's `…key` answer has it.
-    ///
-    /// # Errors
-    /// [`KeyError`] for a key that cannot verify signatures.
-    pub fn from_metadata(_keytype: &str, _public: &str) -> Result<Self, KeyError> {
-        todo!()
-    }
-
-    /// `ecdsa`, `rsa`, `ecdsa-x509`, `rsa-x509` or `ed25519`.
-    pub fn keytype(&self) -> &'static str {
-        self.keytype
-    }
-
-    /// Padded standard base64 of the encoded key.
-    pub fn public(&self) -> &str {
-        &self.public
-    }
-
-    /// The ID that metadata lists the key by.
-    pub fn id(&self) -> KeyId {
-        KeyId::of(self.keytype, &self.public)
-    }
-
-    /// The ID of the bare key, whatever certificate it is listed by.
-    pub fn canonical_id(&self) -> KeyId {
-        todo!()
-    }
-
-    /// PEM: `PUBLIC KEY` or `CERTIFICATE`.
-    pub fn to_pem(&self) -> String {
-        todo!()
+    pub fn root_certificate(&self, gun: &Gun, now: Timestamp) -> Result<PublicForm, KeyFault> {
+        let keytype = match self.public.keytype() {
+            "ecdsa" => "ecdsa-x509",
+            "rsa" => "rsa-x509",
+            _ => return Err(KeyFault::NoCertificate),
+        };
+        let pem = certificate::self_signed(&self.secret, gun, now)?;
+        Ok(PublicForm::from_bytes(keytype, pem.as_bytes())?)
     }
 }
 

@@ -174,13 +174,21 @@ impl PublicKey {
     /// # Errors
     /// As [`Self::from_metadata`].
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        Self::from_pem_as_listed(text).map(|(key, _)| key)
+    }
+
+    /// As [`Self::from_pem`], with the base64 that `keyval.public` has when metadata lists the key.
+    ///
+    /// # Errors
+    /// As [`Self::from_metadata`].
+    pub fn from_pem_as_listed(text: &str) -> Result<(Self, String), KeyError> {
         if text.len() > MAX_KEY_BYTES {
             return Err(KeyError::TooLarge);
         }
         let blocks = pem::blocks(text).map_err(KeyError::Pem)?;
         match blocks.as_slice() {
             [] => Err(KeyError::Pem("no PEM block was found".to_owned())),
-            [key] if key.label == "PUBLIC KEY" => Self::from_spki(&key.der),
+            [key] if key.label == "PUBLIC KEY" => Self::from_spki_as_listed(&key.der),
             [first, ..] if first.label == "CERTIFICATE" => {
                 // Go's own form, so that the ID is the one that Notary would give it.
                 let text: String = blocks.iter().map(|block| pem::encode(&block.label, &block.der)).collect();
@@ -188,7 +196,8 @@ impl PublicKey {
                 let material = &chain.leaf_key().0.material;
                 let keytype = KeyType::certified(material)
                     .ok_or_else(|| KeyError::Algorithm(KeyType::bare(material).name().to_owned()))?;
-                Self::certified(keytype, KeyId::of(keytype.name(), &STANDARD.encode(&text)), chain)
+                let public = STANDARD.encode(&text);
+                Ok((Self::certified(keytype, KeyId::of(keytype.name(), &public), chain)?, public))
             }
             [first, ..] => Err(KeyError::Pem(format!(
                 "one PUBLIC KEY or a CERTIFICATE was expected, not {} blocks beginning with {:?}",
@@ -200,13 +209,17 @@ impl PublicKey {
 
     /// The bare key in a DER SubjectPublicKeyInfo.
     pub(super) fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        Self::from_spki_as_listed(der).map(|(key, _)| key)
+    }
+
+    fn from_spki_as_listed(der: &[u8]) -> Result<(Self, String), KeyError> {
         let material = Material::from_spki(der)?;
         let keytype = KeyType::bare(&material);
         let public = match &material {
             Material::Ed25519(point) => STANDARD.encode(point),
             Material::Ecdsa { .. } | Material::Rsa { .. } => STANDARD.encode(der),
         };
-        Self::bare(keytype, KeyId::of(keytype.name(), &public), material)
+        Ok((Self::bare(keytype, KeyId::of(keytype.name(), &public), material)?, public))
     }
 
     fn bare(keytype: KeyType, id: KeyId, material: Material) -> Result<Self, KeyError> {
