@@ -1,12 +1,25 @@
 //! [`Publisher`]: reads a repository, applies operations, signs, uploads, commits.
 
+mod apply;
+mod draft;
 mod error;
+mod keys;
+mod read;
+mod send;
+mod sign;
 
+use self::apply::Workshop;
+use self::draft::{Base, Draft};
+use self::keys::Keys;
+use self::read::Local;
+use self::send::Sent;
+use super::key::PublicForm;
 use super::operation::Operation;
 use super::passphrase::Passphrases;
-use super::trust_dir::TrustDir;
+use super::trust_dir::{RepositoryLock, TrustDir};
 use crate::clock::SharedClock;
 use crate::notary::Remote;
+use crate::tuf::canonical::{self, Value};
 use crate::tuf::{KeyId, RoleName};
 
 pub use self::error::PublishError;
@@ -45,8 +58,55 @@ impl Publisher<'_> {
     ///
     /// # Errors
     /// [`PublishError`]; neither the server nor the trust directory changed then, but that keys that were made stay.
-    pub async fn publish(&self, _operations: &[Operation]) -> Result<Published, PublishError> {
-        todo!()
+    pub async fn publish(&self, operations: &[Operation]) -> Result<Published, PublishError> {
+        let gun = self.remote.gun();
+        let lock = self.dir.lock(gun)?;
+        let local = lock.metadata()?;
+        let mut workshop = Workshop {
+            remote: self.remote,
+            keys: Keys::new(self.dir, self.passphrases, gun),
+            server_keys: Default::default(),
+            now: self.clock.now(),
+            warnings: Vec::new(),
+        };
+        let mut base = self.base(&local, operations).await?;
+        let mut is_last = false;
+        loop {
+            workshop.now = self.clock.now();
+            workshop.warnings.clear();
+            let mut draft = base.clone().map(Draft::of).transpose()?;
+            for (index, operation) in operations.iter().enumerate() {
+                workshop.apply(&mut draft, index, operation).await?;
+            }
+            let Some(mut draft) = draft else {
+                return Err(PublishError::NotInitialised { gun: gun.clone() });
+            };
+            if !draft.is_dirty() {
+                return Ok(self.published(&draft, &base, Vec::new(), workshop));
+            }
+            workshop.renew_root(&mut draft);
+            let upload = workshop.sign(&mut draft)?;
+            workshop.warn_of_roles_left_unsigned(&draft);
+            match self.send(&upload).await? {
+                Sent::Arrived => {
+                    self.commit(&lock, &local, &draft, &upload).await?;
+                    return Ok(self.published(&draft, &base, upload.versions, workshop));
+                }
+                Sent::Refused(rejection) => {
+                    // Whatever the words of the refusal: where the repository changed meanwhile, that is its reason.
+                    let now = self.base(&local, operations).await?;
+                    let has_changed = match (&base, &now) {
+                        (Some(base), Some(now)) => now.differs_from(base),
+                        (base, now) => base.is_some() != now.is_some(),
+                    };
+                    match (has_changed, is_last) {
+                        (false, _) => return Err(self.diagnose(&draft, &upload, rejection).await),
+                        (true, true) => return Err(PublishError::Stale { gun: gun.clone() }),
+                        (true, false) => (base, is_last) = (now, true),
+                    }
+                }
+            }
+        }
     }
 
     /// Deletes the repository's trust data at the server and in the trust directory; keys stay.
@@ -54,7 +114,74 @@ impl Publisher<'_> {
     /// # Errors
     /// [`PublishError`].
     pub async fn delete(&self) -> Result<(), PublishError> {
-        todo!()
+        let lock = self.dir.lock(self.remote.gun())?;
+        self.remote.delete().await?;
+        Ok(lock.remove()?)
+    }
+
+    /// What the server has; `None` for a repository that is yet to be made.
+    async fn base(&self, local: &Local, operations: &[Operation]) -> Result<Option<Base>, PublishError> {
+        let mut base = self.read(local, operations).await?;
+        match &mut base {
+            Some(base) => self.former_versions(base, operations).await?,
+            // `notary init` leaves metadata without a timestamp: what was never published is not gone.
+            None if local.iter().any(|(role, _)| *role == RoleName::timestamp()) => {
+                let (gun, server) = (self.remote.gun().clone(), self.remote.server().to_owned());
+                return Err(PublishError::GoneFromServer { gun, server });
+            }
+            None => {}
+        }
+        Ok(base)
+    }
+
+    /// Keeps what was published. The timestamp, and the snapshot where its key is the server's, are new too: they are read
+    /// back, so that the trust directory has a set that fits together.
+    async fn commit(
+        &self,
+        lock: &RepositoryLock<'_>,
+        local: &Local,
+        draft: &Draft,
+        upload: &sign::Upload,
+    ) -> Result<(), PublishError> {
+        let files = match self.read(local, &[]).await {
+            Ok(Some(read)) if upload.is_in(&read) => read.files,
+            _ => {
+                let mut files = draft.base.files.clone();
+                files.retain(|role, _| !role.is_delegation() || draft.targets.contains_key(role));
+                files.extend(upload.files.iter().cloned());
+                files
+            }
+        };
+        Ok(lock.commit(&files.into_iter().collect::<Vec<_>>())?)
+    }
+
+    fn published(
+        &self,
+        draft: &Draft,
+        base: &Option<Base>,
+        roles: Vec<(RoleName, u64)>,
+        workshop: Workshop<'_>,
+    ) -> Published {
+        Published {
+            roles,
+            new_keys: workshop.keys.made(),
+            is_new: base.is_none(),
+            trusted_on_first_use: draft.base.first_use.clone(),
+            warnings: workshop.warnings,
+        }
+    }
+}
+
+/// Reads a key as the server's `…key` answers have it.
+fn server_key(role: &RoleName, json: &[u8]) -> Result<PublicForm, PublishError> {
+    let malformed = |what: String| PublishError::Malformed { role: role.clone(), what };
+    let value = canonical::parse(json).map_err(|error| malformed(format!("the server's key: {error}")))?;
+    let keytype = value.get("keytype").and_then(Value::as_str);
+    let public = value.get("keyval").and_then(|keyval| keyval.get("public")?.as_str());
+    match (keytype, public) {
+        (Some(keytype), Some(public)) => PublicForm::from_metadata(keytype, public)
+            .map_err(|error| malformed(format!("the server's key: {error}"))),
+        _ => Err(malformed("the server's key is no key".to_owned())),
     }
 }
 

@@ -270,6 +270,31 @@ pub enum PublishError {
         /// The role's, by canonical ID.
         keys: Vec<KeyId>,
     },
+    /// The path is not among the role's.
+    #[error("{path:?} is no path of {role}; its paths are {paths:?}")]
+    PathNotInRole {
+        /// Which role.
+        role: RoleName,
+        /// Which path.
+        path: String,
+        /// The role's.
+        paths: Vec<String>,
+    },
+    /// Nothing to witness.
+    #[error("{role} was never signed, so there is nothing to witness: sign a tag in it")]
+    NeverSigned {
+        /// Which role.
+        role: RoleName,
+    },
+    /// The signatures on a role's file do not count (any more), so what it lists may be anybody's, the server's included.
+    #[error(
+        "what {role} lists is not signed by its present keys, so nothing is built on it: look at it with `tagseal trust \
+         inspect`, and if all of it is right, sign it as it is with `tagseal trust witness`, then run this again"
+    )]
+    NotValidlySigned {
+        /// Which role.
+        role: RoleName,
+    },
     /// The role would have fewer keys than have to sign.
     #[error(
         "{role} would have {keys} distinct keys, and {threshold} have to sign it, so nobody could: add keys first, or lower \

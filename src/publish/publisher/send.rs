@@ -1,0 +1,107 @@
+//! Uploading, and learning what became of it.
+
+use super::Publisher;
+use super::draft::{Base, Draft};
+use super::error::PublishError;
+use super::server_key;
+use super::sign::Upload;
+use crate::digest::Digest;
+use crate::notary::{Rejection, RemoteError};
+use crate::tuf::{Fetch, FileName, RoleName};
+
+/// What became of an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The server has it.
+    Arrived,
+    /// The server said no.
+    Refused(Rejection),
+}
+
+impl Publisher<'_> {
+    /// Uploads. Where no answer comes, the server is asked for one of the files by its hash: an upload arrives as a whole or
+    /// not at all.
+    pub(super) async fn send(&self, upload: &Upload) -> Result<Sent, PublishError> {
+        let cause = match self.remote.upload(&upload.files).await {
+            Ok(()) => return Ok(Sent::Arrived),
+            Err(RemoteError::Rejected(rejection)) => return Ok(Sent::Refused(rejection)),
+            Err(cause) => cause,
+        };
+        let Some((role, bytes)) = upload.files.first() else { return Err(PublishError::Remote(cause)) };
+        let file = FileName::by_hash(role.clone(), Digest::of(bytes));
+        match self.remote.fetch(&Fetch { file, max_bytes: bytes.len() as u64 }).await {
+            Ok(Some(found)) if found == *bytes => Ok(Sent::Arrived),
+            Ok(_) => Err(PublishError::Remote(cause)),
+            Err(_) => Err(PublishError::UnknownOutcome { cause }),
+        }
+    }
+
+    /// What a refusal means, and what to do about it.
+    pub(super) async fn diagnose(
+        &self,
+        draft: &Draft,
+        upload: &Upload,
+        rejection: Rejection,
+    ) -> PublishError {
+        let gun = self.remote.gun().clone();
+        if rejection.code == "VERSION" {
+            return PublishError::Stale { gun };
+        }
+        let name = rejection.detail.as_ref().map(|(name, _)| name.as_str()).unwrap_or_default();
+        let (snapshot, timestamp) = (RoleName::snapshot(), RoleName::timestamp());
+        let sent_snapshot = upload.files.iter().any(|(role, _)| *role == snapshot);
+        if matches!(name, "ErrBadRoot" | "ErrBadHierarchy" | "ErrBadSnapshot" | "ErrValidation") {
+            if !sent_snapshot && self.is_servers(draft, &snapshot).await == Some(false) {
+                let keys = draft.root.keyring(&snapshot).canonical_ids();
+                return PublishError::SnapshotKeyNotHeld { gun, keys };
+            }
+            if self.is_servers(draft, &timestamp).await == Some(false) {
+                return PublishError::TimestampKeyLost { gun };
+            }
+        }
+        let advice = advice(&rejection).map(|advice| format!("; {advice}")).unwrap_or_default();
+        PublishError::Refused { rejection, advice }
+    }
+
+    /// Whether the key that the root lists for `role` is the server's; `None` where the server does not say.
+    async fn is_servers(&self, draft: &Draft, role: &RoleName) -> Option<bool> {
+        let answer = self.remote.server_key(role).await.ok()?;
+        Some(draft.root.keyring(role).has(server_key(role, &answer).ok()?.canonical_id()))
+    }
+}
+
+/// What to do about the server's errors (Notary v1, "Errors" and "Server rules").
+fn advice(rejection: &Rejection) -> Option<&'static str> {
+    let name = rejection.detail.as_ref().map(|(name, _)| name.as_str());
+    Some(match (rejection.code.as_str(), name) {
+        (_, Some("ErrBadRoot")) => {
+            "it wants the root signed by the keys of the one before, and by certificates that are valid now"
+        }
+        (_, Some("ErrBadTargets")) => {
+            "a role above the one that was signed may have expired: sign it anew with `tagseal trust witness`"
+        }
+        (_, Some("ErrBadSnapshot" | "ErrBadHierarchy")) => {
+            "somebody else may be publishing: run the command again; if it stays so, look at the repository with `tagseal \
+             trust inspect`"
+        }
+        ("INVALID_ROLE", _) => {
+            "some builds of the notary server cut the folders off role names and take no delegations (notary issue 1630): \
+             update the server"
+        }
+        ("MALFORMED_UPLOAD" | "NO_FILENAME" | "MALFORMED_JSON", _) => {
+            "something between here and the server may have changed the upload"
+        }
+        ("UPDATING" | "NO_STORAGE" | "NO_CRYPTOSERVICE" | "NO_KEYALGORITHM" | "UNKNOWN", _) => {
+            "the server is at fault: check its log"
+        }
+        ("", _) => "it may be no notary server, or something stands before it",
+        _ => return None,
+    })
+}
+
+impl Upload {
+    /// Whether all of it is what was read.
+    pub(super) fn is_in(&self, read: &Base) -> bool {
+        self.files.iter().all(|(role, bytes)| read.hash(role) == Some(Digest::of(bytes)))
+    }
+}
