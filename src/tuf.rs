@@ -15,6 +15,7 @@ mod repository;
 mod role;
 mod root;
 mod update;
+pub mod upload;
 mod verify;
 
 pub use certificate::{CaBundle, CertificateChain, CertificateError};

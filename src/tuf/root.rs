@@ -109,6 +109,15 @@ impl TrustedRoot {
         now: Timestamp,
         skew: SignedDuration,
     ) -> Result<(), TufError> {
+        self.check_leaves(gun, now)?;
+        check_expiry(&self.name, self.verified.common().expires, now, skew)
+    }
+
+    /// Whether enough of its signers' certificates are valid now.
+    ///
+    /// # Errors
+    /// [`TufError::RootMismatch`] with a certificate's dates.
+    pub(super) fn check_leaves(&self, gun: &Gun, now: Timestamp) -> Result<(), TufError> {
         let mut valid = 0_u64;
         let mut bad = None;
         let mut counted = std::collections::BTreeSet::new();
@@ -130,7 +139,7 @@ impl TrustedRoot {
             Some(error) if valid < self.verified.root_keys().threshold => {
                 Err(TufError::RootMismatch(RootMismatch::Certificate(error)))
             }
-            _ => check_expiry(&self.name, self.verified.common().expires, now, skew),
+            _ => Ok(()),
         }
     }
 }

@@ -9,6 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+/// What a TLS client begins with.
+const TLS_HANDSHAKE: u8 = 22;
+
 /// A request as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -91,7 +94,12 @@ pub struct Server {
 impl Server {
     /// Plain http.
     pub async fn http(handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start(Arc::new(handler), None).await
+        Self::http_on(0, handler).await
+    }
+
+    /// Plain http, on this port.
+    pub async fn http_on(port: u16, handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start(port, Arc::new(handler), None).await
     }
 
     /// TLS.
@@ -99,11 +107,11 @@ impl Server {
         config: rustls::ServerConfig,
         handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::start(Arc::new(handler), Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
+        Self::start(0, Arc::new(handler), Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
     }
 
-    async fn start(handler: Handler, tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    async fn start(port: u16, handler: Handler, tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let server = Self {
             port: listener.local_addr().unwrap().port(),
             seen: Arc::default(),
@@ -137,7 +145,14 @@ impl Server {
         handler: Handler,
     ) -> io::Result<()> {
         loop {
-            let seen = read_request(&mut stream, connection).await?;
+            let seen = match read_request(&mut stream, connection).await {
+                // As Go's servers do, and nginx.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    play(&mut stream, Piece::Send(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await?;
+                    return play(&mut stream, Piece::Close).await;
+                }
+                outcome => outcome?,
+            };
             let answer = handler(&seen);
             self.seen.lock().unwrap().push(seen);
             for piece in answer.0 {
@@ -201,6 +216,9 @@ async fn read_request<S: AsyncRead + Unpin>(stream: &mut S, connection: usize) -
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
+        if head == [TLS_HANDSHAKE] {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
     }
     let head = String::from_utf8(head).unwrap();
     let mut lines = head.lines();

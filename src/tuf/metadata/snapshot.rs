@@ -44,6 +44,12 @@ impl Snapshot {
         self.file_named(role.as_str())
     }
 
+    /// What it says of every file that can be used, the root's included.
+    pub(in crate::tuf) fn files(&self) -> impl Iterator<Item = (&str, &FileMeta)> {
+        let roles = self.roles.iter().filter_map(|(role, meta)| Some((role.as_str(), meta.as_ref().ok()?)));
+        std::iter::once(("root", &self.root)).chain(roles)
+    }
+
     /// As [`Self::file`].
     pub(in crate::tuf) fn file_named(&self, role: &str) -> Option<Result<&FileMeta, &What>> {
         self.roles.get(role).map(Result::as_ref)
