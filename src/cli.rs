@@ -84,3 +84,13 @@ fn clock(at: Option<jiff::Timestamp>) -> SharedClock {
         None => Arc::new(SystemClock),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -8,6 +8,7 @@ use crate::cli::reading::seeded_by;
 
 /// Arguments of `tagseal trust inspect`.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     #[command(flatten)]
     inspect: inspect::Args,
