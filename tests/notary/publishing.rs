@@ -11,7 +11,7 @@ use tagseal::notary::{Limits, NotaryClient, Rejection, Remote, RemoteError};
 use tagseal::trust::{Access, Secret, SourceError, TrustServer};
 use tagseal::tuf::{Fetch, FileName, Gun, RoleName, Selector};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::access::challenge;
 use super::pki::Authority;
@@ -464,47 +464,57 @@ async fn an_upload_does_not_go_on_a_connection_that_may_be_closed_already() {
 }
 
 #[tokio::test]
-async fn an_upload_is_repeated_where_nobody_listened() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let remote = Publisher::at(&format!("http://127.0.0.1:{port}")).remote();
-    let (outcome, server) = tokio::join!(async { remote.upload(&files()).await }, async {
-        // The first attempt has failed by the time that this is polled for the second time.
-        tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        Server::http_on(port, |_| Answer::ok("")).await
+async fn an_upload_is_repeated_where_no_connection_came_about() {
+    let authority = Authority::named("Test CA");
+    let server = Server::https(authority.server(&["localhost"]), |_| Answer::ok("")).await;
+    let (listener, port) = listener().await;
+    let behind = server.port;
+    tokio::spawn(async move {
+        // The first connection ends during the handshake.
+        let _ = listener.accept().await.unwrap().0.read_u8().await;
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = TcpStream::connect(("127.0.0.1", behind)).await.unwrap();
+        tokio::io::copy_bidirectional(&mut near, &mut far).await
     });
-    assert_eq!(outcome, Ok(()));
+    let url = format!("https://localhost:{port}");
+    let publisher = Publisher { ca_pem: Some(authority.pem()), ..Publisher::at(&url) };
+    assert_eq!(publisher.remote().upload(&files()).await, Ok(()));
     assert_eq!(server.lines(), [format!("POST {FOLDER}")]);
-    let refused = Publisher::at("http://127.0.0.1:1").remote().upload(&files()).await;
-    let message =
-        "http://127.0.0.1:1: connection refused: check that the server runs, and the port in --server"
-            .to_owned();
-    assert_eq!(refused, Err(unreachable(message)));
 }
 
-/// As Go's servers do: the 401 comes before the body was read, and the connection is closed on the rest of it.
+#[tokio::test]
+async fn an_upload_to_where_nobody_listens_was_not_made() {
+    let (listener, port) = listener().await;
+    drop(listener);
+    let url = format!("http://127.0.0.1:{port}");
+    let message = format!("{url}: connection refused: check that the server runs, and the port in --server");
+    assert_eq!(Publisher::at(&url).remote().upload(&files()).await, Err(unreachable(message)));
+}
+
+async fn listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// As Go's servers do: the 401 comes before the body was read, and the rest of it is not read.
 #[tokio::test]
 async fn a_challenge_in_the_middle_of_a_large_upload_is_heard() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (listener, port) = listener().await;
+    let url = format!("http://127.0.0.1:{port}");
     tokio::spawn(async move {
+        let mut open = Vec::new();
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(stream.read_u8().await.unwrap());
             }
-            let answer: &[u8] =
-                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-            stream.write_all(answer).await.unwrap();
+            let answer = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
             // Go lingers so that the answer is not lost to a reset.
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                drop(stream);
-            });
+            open.push(stream);
         }
     });
     let large = vec![(role("targets"), Bytes::from(vec![b' '; 8 << 20]))];
