@@ -276,12 +276,12 @@ async fn who_may_not_push_is_told_what_to_do() {
         let told = |verb: &str| {
             unauthorized(format!(
                 "{}: it answered {status} for {GUN}, so there is no permission to {verb}; the credentials were shown: \
-                 check that they may {verb} it, or run `docker login registry.example.com` as somebody who may",
+                 check that they may {verb}, or run `docker login registry.example.com` as somebody who may",
                 server.url()
             ))
         };
-        assert_eq!(remote.upload(&files()).await, Err(told("push")));
-        assert_eq!(remote.delete().await, Err(told("administer (\"*\")")));
+        assert_eq!(remote.upload(&files()).await, Err(told("push to it")));
+        assert_eq!(remote.delete().await, Err(told("administer it (\"*\")")));
         // One POST without a token and one with: a refusal is not argued with.
         assert_eq!(server.lines().iter().filter(|line| line.starts_with("POST")).count(), 2);
     }
@@ -291,7 +291,7 @@ async fn who_may_not_push_is_told_what_to_do() {
 async fn who_shows_nothing_is_told_to_log_in() {
     let server = refusing(403).await;
     let message = format!(
-        "{}: it answered 403 for {GUN}, so there is no permission to push; no credentials were shown: run `docker login \
+        "{}: it answered 403 for {GUN}, so there is no permission to push to it; no credentials were shown: run `docker login \
          registry.example.com`",
         server.url()
     );
@@ -311,7 +311,7 @@ async fn t22_a_realm_elsewhere_does_not_see_a_publishers_credentials() {
         ..Publisher::at("https://notary.test")
     };
     let message = format!(
-        "https://notary.test: it answered 401 for {GUN}, so there is no permission to push; the credentials were not \
+        "https://notary.test: it answered 401 for {GUN}, so there is no permission to push to it; the credentials were not \
          sent, because its token realm is on auth.test, which is neither its own host nor the registry's: name it with \
          --token-realm auth.test if it may see them"
     );
