@@ -521,7 +521,9 @@ async fn a_challenge_in_the_middle_of_a_large_upload_is_heard() {
     let message = format!(
         "{url}: it asks for a user name and a password, and none is configured: run `docker login registry.example.com`"
     );
-    assert_eq!(Publisher::at(&url).remote().upload(&large).await, Err(unauthorized(message)));
+    // It is not the deadline that ends it.
+    let remote = Publisher::at(&url).within(600_000).remote();
+    assert_eq!(remote.upload(&large).await, Err(unauthorized(message)));
 }
 
 #[tokio::test]
