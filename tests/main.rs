@@ -12,6 +12,7 @@ mod limits;
 mod notary;
 mod policy;
 mod publish;
+mod sandbox;
 mod support;
 mod trust;
 mod tuf;
