@@ -1,4 +1,9 @@
-//! Files as they are uploaded: canonical JSON, but that control characters are escaped, because raw ones are no JSON.
+//! Files as they are uploaded, byte for byte as Go's encoder would write them.
+//!
+//! notary-server hashes what it decoded and encoded again, and not what came, into the snapshots that it signs: a file that
+//! Go would have written in other bytes can never be found by that hash. So `signed` stands before `signatures`, it is
+//! canonical JSON but that control characters are escaped, because raw ones are no JSON, and so are those that Go's encoder
+//! escapes for HTML (Notary v1, "Signed bytes").
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,9 +30,11 @@ pub(super) fn file(signed: Value, signatures: Vec<Signed>) -> Result<Bytes, Cano
             ("sig", text(&STANDARD.encode(signature.bytes))),
         ])
     });
-    let file = object([("signatures", Value::Array(signatures.collect())), ("signed", signed)]);
-    let mut out = Vec::new();
-    encode(&file, &mut out)?;
+    let mut out = br#"{"signed":"#.to_vec();
+    encode(&signed, &mut out)?;
+    out.extend(br#","signatures":"#);
+    encode(&Value::Array(signatures.collect()), &mut out)?;
+    out.push(b'}');
     Ok(out.into())
 }
 
@@ -64,11 +71,13 @@ fn encode(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
 
 fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend([b'\\', byte]),
-            0..=0x1f => out.extend(format!("\\u{byte:04x}").into_bytes()),
-            byte => out.push(byte),
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend([b'\\', character as u8]),
+            '\0'..='\x1f' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                out.extend(format!("\\u{:04x}", u32::from(character)).into_bytes());
+            }
+            character => out.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
     out.push(b'"');
