@@ -72,23 +72,23 @@ pub(super) fn open_legacy(
     passphrase: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let (name, iv) = info.split_once(',').ok_or_else(|| malformed("its DEK-Info has no IV".to_owned()))?;
+    let open = match name.trim() {
+        "AES-256-CBC" => decrypt::<cbc::Decryptor<aes::Aes256>>,
+        "AES-192-CBC" => decrypt::<cbc::Decryptor<aes::Aes192>>,
+        "AES-128-CBC" => decrypt::<cbc::Decryptor<aes::Aes128>>,
+        other => return Err(unsupported(other)),
+    };
     let iv =
         hex16(iv.trim()).ok_or_else(|| malformed("the IV of its DEK-Info is not 16 bytes".to_owned()))?;
-    match name.trim() {
-        "AES-256-CBC" => decrypt::<cbc::Decryptor<aes::Aes256>>(32, passphrase, &iv, body),
-        "AES-192-CBC" => decrypt::<cbc::Decryptor<aes::Aes192>>(24, passphrase, &iv, body),
-        "AES-128-CBC" => decrypt::<cbc::Decryptor<aes::Aes128>>(16, passphrase, &iv, body),
-        other => Err(unsupported(other)),
-    }
+    open(passphrase, &iv, body)
 }
 
 fn decrypt<C: KeyIvInit + BlockModeDecrypt>(
-    key_bytes: usize,
     passphrase: &[u8],
     iv: &[u8; 16],
     body: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    let key = legacy_key(key_bytes, passphrase, iv);
+    let key = legacy_key(C::key_size(), passphrase, iv);
     let mut text = Zeroizing::new(body.to_vec());
     let cipher = C::new_from_slices(&key, iv).map_err(|error| malformed(error.to_string()))?;
     let length = cipher.decrypt_padded::<Pkcs7>(&mut text).map_err(|_| KeyFileError::WrongPassphrase)?.len();
