@@ -11,11 +11,8 @@ mod imports;
 mod limits;
 mod notary;
 mod policy;
-<<<<<<< HEAD
 mod publish;
-=======
 mod sandbox;
->>>>>>> server
 mod support;
 mod trust;
 mod tuf;
