@@ -148,6 +148,8 @@ fn a_passphrase_is_changed_by_who_knows_the_old_one() {
         command.envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.stdin(std::process::Stdio::null()).output().unwrap()
     };
+    let error = machine.trust("key passwd jeff").failed(2);
+    assert!(error.contains("new jeff key") && error.contains("on: use --new-passphrase-fd\n"), "{error}");
     let changed = with_new("key passwd jeff --new-passphrase-fd 5", "5<new");
     assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
     // The variable has the old one still, and is named for it.
