@@ -4,6 +4,7 @@
 //! again, [`endpoint`] holds the connections and the budget. What a server sends is bounded in bytes and time
 //! before anybody looks at it; redirects are not followed and nothing is unpacked (design §4 "Update").
 
+mod audience;
 mod auth;
 mod body;
 mod challenge;
@@ -17,24 +18,29 @@ mod realm;
 mod registry;
 mod remote;
 mod retry;
+mod right;
 mod tls;
 mod token;
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode};
 use hyper_util::client::proxy::matcher::Matcher;
+use url::Url;
 
-use self::auth::{Auth, Reader};
+use self::audience::Audience;
+use self::auth::{Asker, Auth, Failed, Reader};
 use self::deadline::Deadline;
-use self::endpoint::Call;
 pub use self::endpoint::Limits;
+use self::endpoint::{Call, Reply};
 use self::endpoints::{Endpoints, address};
 use self::fault::{Fault, clean};
 pub use self::registry::{Manifest, Registry};
 pub use self::remote::{Rejection, Remote, RemoteError};
+use self::right::Right;
 use crate::clock::SharedClock;
 use crate::trust::{BoxFuture, MetadataSource, SourceError, SourceRequest};
 use crate::tuf::{FileName, Gun, Selector};
@@ -64,38 +70,57 @@ impl NotaryClient {
     }
 
     async fn get(&self, request: SourceRequest<'_>) -> Result<Option<Bytes>, SourceError> {
-        let deadline = Deadline::after(request.timeout);
-        let at = address(&request.server.url);
-        let told = |fault: Fault| fault.told(&at);
-        let endpoint = self.endpoints.server(request.server).await.map_err(told)?;
+        let SourceRequest { server, access, registry, known, .. } = request;
         let call = Call {
             method: Method::GET,
-            target: target(request.server.url.path(), request.gun, &request.fetch.file),
+            target: target(server.url.path(), request.gun, &request.fetch.file),
             headers: HeaderMap::new(),
             body: Bytes::new(),
             max_bytes: request.fetch.max_bytes,
-            known: request.known,
+            known,
             repeatable: true,
         };
-        let reader = Reader::new(&request, &at, &endpoint, &self.endpoints);
-        let reply = self.auth.call(&reader, call, deadline).await?;
+        let repository = request.gun.as_str();
+        let (right, audience) = (Right::Pull, Audience::Policy);
+        let asker = Asker { server, repository, access, registry, known, right, audience };
+        let told = |fault: Fault| fault.told(&address(&server.url), audience);
+        let reply = self.ask(&asker, call, request.timeout).await.map_err(|failed| match failed {
+            Failed::Access(error) => error,
+            Failed::Request(fault) => told(fault),
+        })?;
         match reply.status {
             StatusCode::OK => Ok(Some(reply.body)),
             // Whoever says it: a static server and an ingress say it in other words than notary-server does. It
             // can only lead to a denial, or to older data serving (attack T13).
             StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_redirection() => {
-                let location = reply.headers.get(hyper::header::LOCATION);
-                let location = location.map_or(&b""[..], |location| location.as_bytes());
-                let location = String::from_utf8_lossy(location);
-                // A query may hold a signature that somebody could use.
-                let location = clean(location.split('?').next().unwrap_or_default());
-                Err(told(Fault::Redirect { status: status.as_u16(), location }))
-            }
-            // What Go's servers say to plain http on their https port.
-            StatusCode::BAD_REQUEST if !endpoint.is_secure() => Err(told(Fault::NotHttp)),
-            status => Err(told(Fault::Status { status: status.as_u16() })),
+            _ => Err(told(beside(&reply, &server.url))),
         }
+    }
+
+    /// Asks a server on somebody's behalf. The answer is neither 401 nor 403.
+    async fn ask(&self, asker: &Asker<'_>, call: Call, timeout: Duration) -> Result<Reply, Failed> {
+        let deadline = Deadline::after(timeout);
+        let endpoint = self.endpoints.server(asker.server).await.map_err(Failed::Request)?;
+        let at = address(&asker.server.url);
+        let reader = Reader { asker: *asker, at: &at, endpoint: &endpoint, endpoints: &self.endpoints };
+        self.auth.call(&reader, call, deadline).await
+    }
+}
+
+/// What is wrong with an answer whose status says nothing about what was asked for.
+fn beside(reply: &Reply, url: &Url) -> Fault {
+    match reply.status {
+        status if status.is_redirection() => {
+            let location = reply.headers.get(hyper::header::LOCATION);
+            let location = location.map_or(&b""[..], |location| location.as_bytes());
+            let location = String::from_utf8_lossy(location);
+            // A query may hold a signature that somebody could use.
+            let location = clean(location.split('?').next().unwrap_or_default());
+            Fault::Redirect { status: status.as_u16(), location }
+        }
+        // What Go's servers say to plain http on their https port.
+        StatusCode::BAD_REQUEST if url.scheme() == "http" => Fault::NotHttp,
+        status => Fault::Status { status: status.as_u16() },
     }
 }
 
@@ -119,11 +144,16 @@ impl fmt::Debug for NotaryClient {
 
 /// The path of a file (Notary v1, HTTP API). The GUN stands in it unescaped.
 fn target(base: &str, gun: &Gun, file: &FileName) -> String {
-    let base = base.trim_end_matches('/');
+    let folder = folder(base, gun);
     let role = &file.role;
     match file.selector {
-        Selector::Current => format!("{base}/v2/{gun}/_trust/tuf/{role}.json"),
-        Selector::Hash(sha256) => format!("{base}/v2/{gun}/_trust/tuf/{role}.{}.json", sha256.hex()),
-        Selector::Version(version) => format!("{base}/v2/{gun}/_trust/tuf/{version}.{role}.json"),
+        Selector::Current => format!("{folder}{role}.json"),
+        Selector::Hash(sha256) => format!("{folder}{role}.{}.json", sha256.hex()),
+        Selector::Version(version) => format!("{folder}{version}.{role}.json"),
     }
+}
+
+/// The path that a repository's files are under; it ends in a slash.
+fn folder(base: &str, gun: &Gun) -> String {
+    format!("{}/v2/{gun}/_trust/tuf/", base.trim_end_matches('/'))
 }

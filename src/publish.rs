@@ -4,6 +4,7 @@
 //! change, and [`publisher`] reads a repository, applies operations, signs, uploads and commits.
 
 pub mod backup;
+mod document;
 pub mod key;
 pub mod key_file;
 pub mod operation;

@@ -4,6 +4,7 @@
 
 mod admission;
 mod attacks;
+mod cli;
 mod conformance;
 mod controller;
 mod crds;
@@ -12,6 +13,7 @@ mod imports;
 mod limits;
 mod notary;
 mod policy;
+mod publish;
 mod sandbox;
 mod support;
 mod trust;

@@ -7,7 +7,9 @@ mod credentials;
 mod faults;
 mod pki;
 mod proxy;
+mod publishing;
 mod reading;
+mod registry;
 pub mod server;
 mod tls;
 

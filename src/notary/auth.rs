@@ -12,15 +12,16 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout_at};
 
+use super::audience::Audience;
 use super::challenge::Challenge;
 use super::deadline::Deadline;
 use super::endpoint::{Call, Endpoint, Reply};
 use super::endpoints::Endpoints;
 use super::fault::{Fault, Shown};
+use super::right::Right;
 use super::{retry, token};
 use crate::clock::SharedClock;
-use crate::trust::{Access, SourceError, SourceRequest, TrustServer};
-use crate::tuf::Gun;
+use crate::trust::{Access, SourceError, TrustServer};
 
 /// How many repositories' tokens are kept.
 const MAX_SLOTS: u64 = 10_000;
@@ -29,52 +30,59 @@ const UNUSED: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// Who asks a server for what.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(super) struct Asker<'a> {
     pub(super) server: &'a TrustServer,
+    /// As token scopes name it: the GUN, or a registry's repository.
+    pub(super) repository: &'a str,
+    pub(super) access: &'a Access,
+    pub(super) registry: &'a str,
+    /// Whether it verified before, or is the user's own errand.
+    pub(super) known: bool,
+    /// What is to be done.
+    pub(super) right: Right,
+    pub(super) audience: Audience<'a>,
+}
+
+/// An [`Asker`] with the connections that it uses.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) asker: Asker<'a>,
     /// The server's address, for messages.
     pub(super) at: &'a str,
     pub(super) endpoint: &'a Endpoint,
     pub(super) endpoints: &'a Endpoints,
-    pub(super) gun: &'a Gun,
-    pub(super) access: &'a Access,
-    pub(super) registry: &'a str,
-    pub(super) known: bool,
-    /// What is to be done to the repository, as a token's scope has it.
-    pub(super) actions: &'static str,
 }
 
-impl<'a> Reader<'a> {
-    /// One that only reads.
-    pub(super) fn new(
-        request: &SourceRequest<'a>,
-        at: &'a str,
-        endpoint: &'a Endpoint,
-        endpoints: &'a Endpoints,
-    ) -> Self {
-        let SourceRequest { server, gun, access, registry, known, .. } = *request;
-        Self { server, at, endpoint, endpoints, gun, access, registry, known, actions: "pull" }
-    }
+/// Why a call came to nothing.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The server was not shown what it wants, so nothing was done.
+    Access(SourceError),
+    /// The request itself.
+    Request(Fault),
+}
 
+impl Reader<'_> {
     /// What a grant may be used for again: nothing but the same question on the same behalf (attack T24).
     fn key(&self) -> [u8; 32] {
-        let (kind, name, secret) = match self.access {
+        let (kind, name, secret) = match self.asker.access {
             Access::Anonymous => ("anonymous", "", ""),
             Access::Basic { username, password } => ("basic", username.as_str(), password.expose()),
             Access::IdentityToken(token) => ("identity token", "", token.expose()),
         };
-        let ca = self.server.ca_pem.as_deref().unwrap_or_default();
+        let Asker { server, repository, registry, right, .. } = self.asker;
         let parts = [
-            self.server.url.as_str(),
-            ca,
-            self.gun.as_str(),
-            self.actions,
-            self.registry,
+            server.url.as_str(),
+            server.ca_pem.as_deref().unwrap_or_default(),
+            repository,
+            right.actions(),
+            registry,
             kind,
             name,
             secret,
         ];
         let mut hash = Sha256::new();
-        for part in parts.into_iter().chain(self.server.token_realms.iter().map(String::as_str)) {
+        for part in parts.into_iter().chain(server.token_realms.iter().map(String::as_str)) {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
@@ -83,7 +91,36 @@ impl<'a> Reader<'a> {
 
     /// The error for a fault of the server.
     pub(super) fn told(&self, fault: Fault) -> SourceError {
-        fault.told(self.at)
+        fault.told(self.at, self.asker.audience)
+    }
+
+    /// The actions that a token for `challenge` is asked for.
+    ///
+    /// Clients compute them themselves (Notary v1, HTTP API "Auth"): a server cannot ask for more. Only who is to delete
+    /// may do anything already, and which of its words for that a server takes, it says itself.
+    pub(super) fn actions(&self, challenge: &Challenge) -> String {
+        let Asker { repository, right, .. } = self.asker;
+        let wanted = match (right, challenge) {
+            (Right::Admin, Challenge::Bearer { scope: Some(scope), .. }) => scope
+                .strip_prefix("repository:")
+                .and_then(|rest| rest.strip_prefix(repository)?.strip_prefix(':')),
+            _ => None,
+        };
+        let fits = |actions: &&str| {
+            let sane = |b: u8| b.is_ascii_lowercase() || b == b'*' || b == b',';
+            !actions.is_empty() && actions.len() <= 64 && actions.bytes().all(sane)
+        };
+        wanted.filter(fits).unwrap_or(right.actions()).to_owned()
+    }
+
+    /// What matters of a challenge: two that differ in the rest are met alike.
+    fn relevant(&self, challenge: Challenge) -> Challenge {
+        match challenge {
+            Challenge::Bearer { realm, service, .. } if self.asker.right != Right::Admin => {
+                Challenge::Bearer { realm, service, scope: None }
+            }
+            challenge => challenge,
+        }
     }
 }
 
@@ -130,10 +167,10 @@ impl Auth {
         reader: &Reader<'_>,
         mut call: Call,
         deadline: Deadline,
-    ) -> Result<Reply, SourceError> {
+    ) -> Result<Reply, Failed> {
         let key = reader.key();
         let mut granted = match self.slots.get(&key).await {
-            Some(slot) => self.remembered(&slot, reader, deadline).await?,
+            Some(slot) => self.remembered(&slot, reader, deadline).await.map_err(Failed::Access)?,
             None => None,
         };
         for challenged in [false, true] {
@@ -141,13 +178,15 @@ impl Auth {
                 call.headers.insert(AUTHORIZATION, granted.header.clone());
             }
             let reply = retry::call(reader.endpoint, &call, deadline, &self.clock).await;
-            let reply = reply.map_err(|fault| reader.told(fault))?;
+            let reply = reply.map_err(Failed::Request)?;
             match reply.status {
                 StatusCode::UNAUTHORIZED if !challenged => {
-                    let challenge =
-                        Challenge::of(&reply.headers).ok_or_else(|| reader.told(Fault::NoChallenge))?;
+                    let challenge = Challenge::of(&reply.headers)
+                        .ok_or_else(|| Failed::Access(reader.told(Fault::NoChallenge)))?;
+                    let challenge = reader.relevant(challenge);
                     let slot = self.slots.get_with(key, std::future::ready(Arc::default())).await;
-                    let next = self.renewed(&slot, reader, challenge, granted.as_ref(), deadline).await?;
+                    let next = self.renewed(&slot, reader, challenge, granted.as_ref(), deadline).await;
+                    let next = next.map_err(Failed::Access)?;
                     if granted.as_ref().is_some_and(|refused| refused.header == next.header) {
                         return Err(denied(reader, reply.status, granted.as_ref()));
                     }
@@ -238,7 +277,9 @@ async fn locked<'s>(
     lock.map_err(|_| reader.told(Fault::TokenTimeout { within: deadline.span() }))
 }
 
-fn denied(reader: &Reader<'_>, status: StatusCode, granted: Option<&Granted>) -> SourceError {
+fn denied(reader: &Reader<'_>, status: StatusCode, granted: Option<&Granted>) -> Failed {
+    let Asker { repository, right, .. } = reader.asker;
     let shown = granted.map_or(Shown::Nothing, |granted| granted.shown.clone());
-    reader.told(Fault::Denied { status: status.as_u16(), gun: reader.gun.to_string(), shown })
+    let fault = Fault::Denied { status: status.as_u16(), repository: repository.to_owned(), right, shown };
+    Failed::Access(reader.told(fault))
 }

@@ -5,12 +5,14 @@ use hyper::header::{HeaderMap, WWW_AUTHENTICATE};
 /// What is asked for, of the kinds that can be met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
-    /// A token from a realm. The scope that it names is ignored: clients of Notary compute their own.
+    /// A token from a realm.
     Bearer {
         /// Where to get it.
         realm: String,
         /// For whom; absent where the server names none.
         service: Option<String>,
+        /// What the token shall permit. Ignored but for administering: clients of Notary compute their own.
+        scope: Option<String>,
     },
     /// A user name and a password.
     Basic,
@@ -24,7 +26,8 @@ impl Challenge {
             for scheme in schemes(value.to_str().unwrap_or_default()) {
                 if scheme.name.eq_ignore_ascii_case("bearer") {
                     if let Some(realm) = scheme.param("realm").filter(|realm| !realm.is_empty()) {
-                        return Some(Self::Bearer { realm, service: scheme.param("service") });
+                        let (service, scope) = (scheme.param("service"), scheme.param("scope"));
+                        return Some(Self::Bearer { realm, service, scope });
                     }
                 } else if scheme.name.eq_ignore_ascii_case("basic") {
                     basic = Some(Self::Basic);
@@ -114,15 +117,24 @@ mod tests {
     }
 
     fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: realm.into(), service: service.map(Into::into) })
+        scoped(realm, service, None)
+    }
+
+    fn scoped(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
+        let [service, scope] = [service, scope].map(|text| text.map(Into::into));
+        Some(Challenge::Bearer { realm: realm.into(), service, scope })
     }
 
     #[test]
     fn reads_a_token_challenge() {
         let header = r#"Bearer realm="https://auth.example.com/token",service="notary",scope="repository:a/b:push,pull""#;
-        assert_eq!(of(&[header]), bearer("https://auth.example.com/token", Some("notary")));
+        let scope = Some("repository:a/b:push,pull");
+        assert_eq!(of(&[header]), scoped("https://auth.example.com/token", Some("notary"), scope));
         assert_eq!(of(&[r#"bearer  REALM = "r" , Service=s"#]), bearer("r", Some("s")));
-        assert_eq!(of(&[r#"Bearer scope="a,b\",realm=x",realm="r""#]), bearer("r", None));
+        assert_eq!(
+            of(&[r#"Bearer scope="a,b\",realm=x",realm="r""#]),
+            scoped("r", None, Some("a,b\",realm=x"))
+        );
         assert_eq!(of(&[r#"Bearer realm="https://a/?x=1,2""#]), bearer("https://a/?x=1,2", None));
     }
 

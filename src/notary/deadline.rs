@@ -33,6 +33,11 @@ impl Deadline {
         Span(self.total)
     }
 
+    /// The limit of a step that nothing comes after.
+    pub(super) fn whole(&self) -> Limit {
+        Limit { at: self.at, span: self.span() }
+    }
+
     /// A limit of its own for one step, cut short by this deadline.
     pub(super) fn limit(&self, step: Duration) -> Limit {
         let at = Instant::now() + step;

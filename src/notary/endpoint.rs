@@ -54,7 +54,7 @@ impl Default for Limits {
     }
 }
 
-/// One request, repeatable.
+/// One request.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
@@ -67,7 +67,7 @@ pub(super) struct Call {
     pub(super) max_bytes: u64,
     /// Whether it is made for a repository that has verified before.
     pub(super) known: bool,
-    /// Whether making it twice does what making it once does.
+    /// Whether making it twice does what making it once does. What is not, is made once.
     pub(super) repeatable: bool,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Call {
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// Empty where the status is not 200.
+    /// Where the status is not 200: what came of it, if that is not much.
     pub(super) body: Bytes,
 }
 
@@ -127,11 +127,17 @@ impl Endpoint {
     /// Makes one request, when its turn comes.
     pub(super) async fn call(&self, call: &Call, deadline: Deadline) -> Result<Reply, Fault> {
         let _turn = self.turn(call.known, deadline).await?;
-        let limit = deadline.limit(self.limits.request);
-        if let Some(sender) = self.take_idle() {
-            // A kept-alive connection may have been closed at the other end while the request was on its way.
+        // What is made once leaves no time to anything after it, and goes on a connection of its own: a kept-alive one
+        // may be closed at the other end while the request is on its way, and whether it arrived would not be known.
+        let limit = match call.repeatable {
+            true => deadline.limit(self.limits.request),
+            false => deadline.whole(),
+        };
+        if call.repeatable
+            && let Some(sender) = self.take_idle()
+        {
             match self.exchange(sender, call, limit).await {
-                Err(fault) if fault.is_closed() && call.repeatable => {}
+                Err(fault) if fault.is_closed() => {}
                 outcome => return outcome,
             }
         }
@@ -178,15 +184,16 @@ impl Endpoint {
         let (head, body) = response.into_parts();
         let reply = |body| Reply { status: head.status, headers: head.headers.clone(), body };
         if head.status != StatusCode::OK {
-            // Read to the end only for the connection's sake.
-            if body::read(body, MAX_ASIDE, limit).await.is_ok() {
-                self.keep(sender, limit).await;
+            // The status is the answer, whatever becomes of the rest.
+            let aside = body::read(body, MAX_ASIDE, limit).await;
+            if aside.is_ok() {
+                self.keep(sender, call, limit).await;
             }
-            return Ok(reply(Bytes::new()));
+            return Ok(reply(aside.unwrap_or_default()));
         }
         refuse_encoded(&head.headers)?;
         let body = body::read(body, call.max_bytes, limit).await?;
-        self.keep(sender, limit).await;
+        self.keep(sender, call, limit).await;
         Ok(reply(body))
     }
 
@@ -223,8 +230,12 @@ impl Endpoint {
         idle.pop_back().map(|idle| idle.sender)
     }
 
-    /// Puts a connection back, once its last answer is over; before the slot is given back.
-    async fn keep(&self, mut sender: SendRequest<Outgoing>, limit: Limit) {
+    /// Puts a connection back, once its last answer is over; before the slot is given back. Not one of a call that is
+    /// made once: a server that answers before it has read a large body may never read the rest.
+    async fn keep(&self, mut sender: SendRequest<Outgoing>, call: &Call, limit: Limit) {
+        if !call.repeatable {
+            return;
+        }
         if let Ok(Ok(())) = timeout_at(limit.at, sender.ready()).await {
             let idle = Idle { sender, since: Instant::now() };
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back(idle);

@@ -1,7 +1,12 @@
 //! [`Fault`]: what went wrong with a request, as data; and how an admin is told, with what to check.
 
+use bytes::Bytes;
+
+use super::audience::Audience;
 use super::deadline::Span;
 use super::peer::CertificateFault;
+use super::right::Right;
+use crate::digest::Digest;
 use crate::trust::SourceError;
 
 /// What went wrong. Its text is the problem alone; [`Fault::told`] adds whose it is and what to check.
@@ -14,7 +19,7 @@ pub(super) enum Fault {
     Address,
     #[error("TLS cannot be set up ({cause})")]
     Setup { cause: String },
-    #[error("spec.notary.caBundle cannot be read ({cause})")]
+    #[error("the CA bundle cannot be read ({cause})")]
     CaBundle { cause: String },
     #[error("the system has no roots to believe ({cause})")]
     NoSystemRoots { cause: String },
@@ -67,7 +72,7 @@ pub(super) enum Fault {
     #[error("it answered {status} and redirects to {location:?}, and redirects are not followed")]
     Redirect { status: u16, location: String },
     #[error("it answered {status} {times}")]
-    Failing { status: u16, times: Times },
+    Failing { status: u16, times: Times, body: Bytes },
     #[error("it answered {status} and asks to be left alone for {wait}")]
     RetryLater { status: u16, wait: Span },
     #[error("it answered {status}, which says nothing about the file")]
@@ -79,9 +84,14 @@ pub(super) enum Fault {
     #[error("the answer is encoded as {encoding:?}, which was not asked for")]
     Encoded { encoding: String },
 
+    #[error("the answer is no manifest ({media_type:?})")]
+    NoManifest { media_type: String },
+    #[error("the manifest that came has the digest {digest}, not {said:?}")]
+    OtherDigest { said: String, digest: Digest },
+
     // Who may read.
-    #[error("it answered {status} for {gun}; {shown}")]
-    Denied { status: u16, gun: String, shown: Shown },
+    #[error("it answered {status} for {repository}{}; {shown}", lack(*right))]
+    Denied { status: u16, repository: String, right: Right, shown: Shown },
     #[error("it answered 401 without a challenge that can be met")]
     NoChallenge,
     #[error("it asks for a user name and a password, {configured}")]
@@ -134,22 +144,25 @@ impl std::fmt::Display for Times {
 }
 
 impl Fault {
-    /// The error that `trust` sees, about the trust server at `address`.
-    pub(super) fn told(self, address: &str) -> SourceError {
-        let message = format!("{address}: {self}: {}", self.advice("spec.notary.server"));
+    /// The error that `trust` sees, about the server at `address`.
+    pub(super) fn told(self, address: &str, audience: Audience<'_>) -> SourceError {
+        let message = format!("{address}: {self}: {}", self.advice(audience.address(), audience));
         self.with(message)
     }
 
-    /// The same, about the token realm that the trust server at `address` names.
-    pub(super) fn told_of_realm(self, address: &str, realm: &str) -> SourceError {
-        let advice = self.advice("the realm in the trust server's auth configuration");
+    /// The same, about the token realm that the server at `address` names.
+    pub(super) fn told_of_realm(self, address: &str, realm: &str, audience: Audience<'_>) -> SourceError {
+        let advice = self.advice(audience.realm(), audience);
         let message = format!("{address}: its token realm {realm}: {self}: {advice}");
         self.with(message)
     }
 
     fn with(self, message: String) -> SourceError {
         match self {
-            Self::TooLarge { .. } | Self::Encoded { .. } => SourceError::Invalid { message },
+            Self::TooLarge { .. }
+            | Self::Encoded { .. }
+            | Self::NoManifest { .. }
+            | Self::OtherDigest { .. } => SourceError::Invalid { message },
             Self::Denied { .. } | Self::NoChallenge | Self::WantsPassword { .. } | Self::Realm(_) => {
                 SourceError::Unauthorized { message }
             }
@@ -162,14 +175,49 @@ impl Fault {
         matches!(self, Self::Closed)
     }
 
+    /// Whether it says that no connection came about, so that nothing was sent.
+    pub(super) fn is_unconnected(&self) -> bool {
+        matches!(
+            self,
+            Self::Dns { .. }
+                | Self::Refused
+                | Self::Connect { .. }
+                | Self::ConnectTimeout { .. }
+                | Self::HandshakeClosed
+                | Self::HandshakeTimeout { .. }
+        )
+    }
+
+    /// Whether it says that something else than TLS is spoken, or nothing at all.
+    pub(super) fn is_not_tls(&self) -> bool {
+        matches!(self, Self::NotTls | Self::HandshakeClosed | Self::HandshakeTimeout { .. } | Self::Refused)
+    }
+
+    /// Whether the request may have been done all the same.
+    pub(super) fn is_undecided(&self) -> bool {
+        match self {
+            Self::Failing { status, .. } => *status >= 500,
+            Self::AnswerTimeout { .. }
+            | Self::BodyTimeout { .. }
+            | Self::Closed
+            | Self::BodyCut { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge { .. }
+            | Self::Encoded { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What to check or to change; `place` is where the address stands.
-    fn advice(&self, place: &str) -> String {
+    fn advice(&self, place: &str, audience: Audience<'_>) -> String {
         match self {
             Self::PlainHttp => format!("write https:// in {place}"),
             Self::Address => format!("write https://HOST in {place}"),
             Self::Setup { .. } => "report this".to_owned(),
-            Self::CaBundle { .. } => "write certificates in PEM there".to_owned(),
-            Self::NoSystemRoots { .. } => "install ca-certificates, or set spec.notary.caBundle".to_owned(),
+            Self::CaBundle { .. } => format!("write certificates in PEM in {}", audience.authorities()),
+            Self::NoSystemRoots { .. } => {
+                format!("install ca-certificates, or set {}", audience.authorities())
+            }
             Self::Dns { .. } => format!("check the host in {place}, and the DNS"),
             Self::Refused => format!("check that the server runs, and the port in {place}"),
             Self::Connect { .. } => format!("check the way to the host in {place}"),
@@ -178,7 +226,7 @@ impl Fault {
             ),
             Self::ProxyScheme { .. } => "check HTTPS_PROXY".to_owned(),
             Self::Proxy { .. } | Self::ProxyRefused { .. } => "check HTTPS_PROXY and NO_PROXY".to_owned(),
-            Self::Certificate(fault) => fault.advice(place),
+            Self::Certificate(fault) => fault.advice(place, audience.authorities()),
             Self::NotTls => format!("it may speak plain http; check the port in {place}"),
             Self::HandshakeClosed | Self::HandshakeTimeout { .. } => {
                 format!("check that the port in {place} is one for https")
@@ -194,32 +242,63 @@ impl Fault {
             Self::Redirect { .. } => format!("write the final address in {place}"),
             Self::RetryLater { .. } => "check its limits".to_owned(),
             Self::Status { .. } => format!("check {place}, and what stands before the server"),
-            Self::TooLarge { .. } => format!("check that {place} is a Notary server"),
+            Self::TooLarge { .. } => format!("check that {place} is {}", audience.kind()),
             Self::Encoded { .. } => "check what stands before the server".to_owned(),
-            Self::Denied { shown, .. } => shown.advice(),
-            Self::WantsPassword { .. } => "set spec.notary.credentials".to_owned(),
-            Self::NoChallenge | Self::Realm(_) => "check the trust server's auth configuration".to_owned(),
+            Self::NoManifest { .. } => {
+                "check that it is an image, not of docker's schema 1, and what stands before the registry"
+                    .to_owned()
+            }
+            Self::OtherDigest { .. } => "check the registry, and what stands before it".to_owned(),
+            Self::Denied { shown, right, .. } => shown.advice(*right, audience),
+            Self::WantsPassword { .. } => audience.give_credentials(),
+            Self::NoChallenge | Self::Realm(_) => format!("check {}'s auth configuration", audience.party()),
             Self::NoToken { .. } | Self::TokenTimeout { .. } => "check the token server".to_owned(),
         }
     }
 }
 
 impl Shown {
-    fn advice(&self) -> String {
-        match self {
-            Self::Nothing => "set spec.notary.credentials if it is private, or check its name".to_owned(),
-            Self::Credentials => "check that they are right, and that they may pull it".to_owned(),
-            Self::Withheld { realm } => format!("add {realm} to spec.notary.tokenRealms if it may see them"),
+    fn advice(&self, right: Right, audience: Audience<'_>) -> String {
+        let give = audience.give_credentials();
+        match (self, audience) {
+            (Self::Nothing, _) if right != Right::Pull => give,
+            (Self::Nothing, _) => format!("{give} if it is private, or check its name"),
+            (Self::Credentials, Audience::Policy) => {
+                format!("check that they are right, and that they may {}", right.verb())
+            }
+            (Self::Credentials, _) => {
+                format!("check that they may {}, or {give} as somebody who may", right.verb())
+            }
+            (Self::Withheld { realm }, audience) => audience.list_realm(realm),
         }
+    }
+}
+
+fn lack(right: Right) -> String {
+    match right {
+        Right::Pull => String::new(),
+        right => format!(", so there is no permission to {}", right.verb()),
     }
 }
 
 /// Text from a peer, fit for a message: printable, and at most 200 characters.
 pub(super) fn clean(text: &str) -> String {
-    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut cleaned: String = text.chars().take(200).map(printable).collect();
-    if text.chars().nth(200).is_some() {
+    clean_to(text, 200)
+}
+
+/// The same, of at most `longest` characters.
+pub(super) fn clean_to(text: &str, longest: usize) -> String {
+    let printable = |c: char| if is_printable(c) { c } else { '\u{fffd}' };
+    let mut cleaned: String = text.chars().take(longest).map(printable).collect();
+    if text.chars().nth(longest).is_some() {
         cleaned.push('…');
     }
     cleaned
+}
+
+/// Neither a control character nor one that changes how those around it are shown.
+fn is_printable(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -39,28 +39,25 @@ pub(super) enum CertificateFault {
 }
 
 impl CertificateFault {
-    /// What to change; `place` is where the server's address stands.
-    pub(super) fn advice(&self, place: &str) -> String {
+    /// What to change; `address` is where the server's address stands, `authorities` where the bundle does.
+    pub(super) fn advice(&self, address: &str, authorities: &str) -> String {
         match self {
-            Self::UnknownAuthority { .. } => {
-                "put that authority's certificate in spec.notary.caBundle".to_owned()
-            }
-            Self::SelfSigned { .. } => "put it in spec.notary.caBundle".to_owned(),
+            Self::UnknownAuthority { .. } => format!("put that authority's certificate in {authorities}"),
+            Self::SelfSigned { .. } => format!("put it in {authorities}"),
             Self::Expired { .. } => "renew it".to_owned(),
-            Self::AuthorityExpired { .. } => "renew it, on the server or in spec.notary.caBundle".to_owned(),
+            Self::AuthorityExpired { .. } => format!("renew it, on the server or in {authorities}"),
             Self::NotYetValid { .. } => "check the clocks".to_owned(),
             Self::WrongName { .. } => {
-                format!("check the host in {place}, or add the name to the certificate")
+                format!("check the host in {address}, or add the name to the certificate")
             }
             Self::CommonNameOnly { expected, .. } | Self::NoName { expected } => {
                 format!("have it issued with the subjectAltName {expected}")
             }
             Self::AuthorityAsServer { .. } => {
-                "have that authority issue one for the server, and put its own in spec.notary.caBundle"
-                    .to_owned()
+                format!("have that authority issue one for the server, and put its own in {authorities}")
             }
             Self::Purpose => "have it issued with serverAuth".to_owned(),
-            Self::BadSignature { .. } => "check spec.notary.caBundle".to_owned(),
+            Self::BadSignature { .. } => format!("check {authorities}"),
             Self::Other { .. } => "have it issued anew".to_owned(),
         }
     }

@@ -19,7 +19,8 @@ const ATTEMPTS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// Calls, and calls again on 429, 5xx and connections that were closed without an answer, for as long as the
-/// deadline allows. The answer's status is never one of these.
+/// deadline allows. The answer's status is never one of these. What must not be done twice is called again only where
+/// no connection came about.
 pub(super) async fn call(
     endpoint: &Endpoint,
     call: &Call,
@@ -31,25 +32,33 @@ pub(super) async fn call(
         let (fault, wanted) = match endpoint.call(call, deadline).await {
             Ok(reply) if is_passing(reply.status) => {
                 let status = reply.status.as_u16();
-                let fault = Fault::Failing { status, times: Times(attempt) };
+                let fault = Fault::Failing { status, times: Times(attempt), body: reply.body };
                 (fault, retry_after(&reply.headers, clock.now()).map(|wait| (status, wait)))
             }
-            Err(fault) if fault.is_closed() => (fault, None),
+            Err(fault) if may_repeat(&fault, call) => (fault, None),
             outcome => return outcome,
         };
         let wait = wanted.map_or_else(|| jittered(FIRST_WAIT * 2_u32.pow(attempt - 1)), |(_, wait)| wait);
         if let Some((status, wait)) = wanted
+            && call.repeatable
             && !deadline.leaves(wait)
         {
             return Err(Fault::RetryLater { status, wait: Span(wait) });
         }
-        // What changes the server is not repeated: whether it was done is not known.
-        if attempt == ATTEMPTS || !call.repeatable || !deadline.leaves(wait) {
+        // An answer to what must not be done twice may come after it was done.
+        let done = matches!(fault, Fault::Failing { .. }) && !call.repeatable;
+        if attempt == ATTEMPTS || done || !deadline.leaves(wait) {
             return Err(fault);
         }
         sleep(wait).await;
         attempt += 1;
     }
+}
+
+/// Whether a call that was not answered may be made again. What has to be made once is, where it was never sent: readers
+/// have older data and come again, a publisher does not.
+fn may_repeat(fault: &Fault, call: &Call) -> bool {
+    if call.repeatable { fault.is_closed() } else { fault.is_unconnected() }
 }
 
 fn is_passing(status: StatusCode) -> bool {

@@ -32,8 +32,8 @@ impl Roots {
     pub(super) fn describe(&self) -> &'static str {
         match self {
             Self::System => "the system's roots",
-            Self::Bundle(_) => "spec.notary.caBundle",
-            Self::SystemAnd(_) => "the system's roots and spec.notary.caBundle",
+            Self::Bundle(_) => "the CA bundle",
+            Self::SystemAnd(_) => "the system's roots and the CA bundle",
         }
     }
 }

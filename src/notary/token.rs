@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use url::{Position, Url, form_urlencoded};
 
-use super::auth::{Granted, Reader};
+use super::auth::{Asker, Granted, Reader};
 use super::challenge::Challenge;
 use super::deadline::Deadline;
 use super::endpoint::Call;
@@ -39,11 +39,12 @@ pub(super) async fn answer(
 ) -> Result<Granted, SourceError> {
     match &challenge {
         Challenge::Basic => password(reader, challenge).map_err(|fault| reader.told(fault)),
-        Challenge::Bearer { realm, service } => {
-            let realm = realm::parse(realm, &reader.server.url).map_err(|fault| reader.told(fault))?;
-            let request = TokenRequest::new(reader, &realm, service.as_deref());
+        Challenge::Bearer { realm, service, .. } => {
+            let realm = realm::parse(realm, &reader.asker.server.url).map_err(|fault| reader.told(fault))?;
+            let request = TokenRequest::new(reader, &realm, service.as_deref(), reader.actions(&challenge));
             let sent = request.send(reader, deadline, clock).await;
-            let (token, until) = sent.map_err(|fault| fault.told_of_realm(reader.at, &address(&realm)))?;
+            let (token, until) = sent
+                .map_err(|fault| fault.told_of_realm(reader.at, &address(&realm), reader.asker.audience))?;
             Ok(Granted { challenge, header: token, until: Some(until), shown: request.shown })
         }
     }
@@ -51,7 +52,7 @@ pub(super) async fn answer(
 
 /// A server without tokens: the password goes to the server itself, which is https or a loopback host.
 fn password(reader: &Reader<'_>, challenge: Challenge) -> Result<Granted, Fault> {
-    match reader.access {
+    match reader.asker.access {
         Access::Basic { username, password } => {
             let header = basic(username, password.expose())?;
             Ok(Granted { challenge, header, until: None, shown: Shown::Credentials })
@@ -73,18 +74,16 @@ struct TokenRequest<'a> {
 }
 
 impl<'a> TokenRequest<'a> {
-    fn new(reader: &Reader<'a>, realm: &'a Url, service: Option<&str>) -> Self {
+    fn new(reader: &Reader<'a>, realm: &'a Url, service: Option<&str>, actions: String) -> Self {
+        let Asker { server, repository, access, registry, .. } = reader.asker;
         let mut pairs = Vec::new();
         if let Some(service) = service {
             pairs.push(("service", service.to_owned()));
         }
-        // Clients compute the scope themselves (Notary v1, HTTP API "Auth"): a server cannot ask for more.
-        pairs.push(("scope", format!("repository:{}:{}", reader.gun, reader.actions)));
-        let (access, shown) = match reader.access {
+        pairs.push(("scope", format!("repository:{repository}:{actions}")));
+        let (access, shown) = match access {
             Access::Anonymous => (&Access::Anonymous, Shown::Nothing),
-            access if realm::may_see_credentials(realm, reader.server, reader.registry) => {
-                (access, Shown::Credentials)
-            }
+            access if realm::may_see_credentials(realm, server, registry) => (access, Shown::Credentials),
             _ => (&Access::Anonymous, Shown::Withheld { realm: host(realm).unwrap_or_default() }),
         };
         Self { realm, access, shown, pairs }
@@ -96,16 +95,17 @@ impl<'a> TokenRequest<'a> {
         deadline: Deadline,
         clock: &SharedClock,
     ) -> Result<(HeaderValue, Timestamp), Fault> {
-        let endpoint = reader.endpoints.realm(self.realm, reader.server).await?;
+        let endpoint = reader.endpoints.realm(self.realm, reader.asker.server).await?;
         let asked = clock.now();
-        let reply = retry::call(&endpoint, &self.call(reader.known)?, deadline, clock).await?;
+        let reply = retry::call(&endpoint, &self.call(reader.asker.known)?, deadline, clock).await?;
         match reply.status {
             StatusCode::OK => token(&reply.body, asked),
             // 400 is what OAuth2 says to a refresh token that is over (RFC 6749, 5.2 "invalid_grant").
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(Fault::Denied {
                     status: reply.status.as_u16(),
-                    gun: reader.gun.to_string(),
+                    repository: reader.asker.repository.to_owned(),
+                    right: reader.asker.right,
                     shown: self.shown.clone(),
                 })
             }

@@ -1,11 +1,28 @@
 //! [`Publisher`]: reads a repository, applies operations, signs, uploads, commits.
 
+mod apply;
+mod draft;
+mod error;
+mod keys;
+mod read;
+mod send;
+mod sign;
+
+use self::apply::Workshop;
+use self::draft::{Base, Draft, Files};
+use self::keys::Keys;
+use self::read::Local;
+use self::send::Sent;
+use super::key::PublicForm;
 use super::operation::Operation;
 use super::passphrase::Passphrases;
-use super::trust_dir::TrustDir;
+use super::trust_dir::{RepositoryLock, TrustDir};
 use crate::clock::SharedClock;
 use crate::notary::Remote;
-use crate::tuf::{Gun, KeyId, RoleName};
+use crate::tuf::canonical::{self, Value};
+use crate::tuf::{KeyId, RoleName};
+
+pub use self::error::PublishError;
 
 /// One repository, with all that publishing to it takes.
 pub struct Publisher<'a> {
@@ -22,23 +39,17 @@ pub struct Publisher<'a> {
 /// What a publish did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Published {
-    /// Uploaded roles and their new versions.
+    /// Uploaded roles and their new versions; empty when nothing was to be changed.
     pub roles: Vec<(RoleName, u64)>,
     /// Keys that were made, with their roles.
     pub new_keys: Vec<(String, KeyId)>,
     /// Whether the repository was made.
     pub is_new: bool,
-}
-
-/// Why nothing was published. Every message says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PublishError {
-    /// The server knows no such repository.
-    #[error("{gun} has no trust data at the server: make it with `tagseal trust init {gun}`")]
-    NotInitialised {
-        /// Which.
-        gun: Gun,
-    },
+    /// The canonical IDs of the root keys, where this trust directory had never seen the repository and believed the server's
+    /// root for that reason; empty otherwise.
+    pub trusted_on_first_use: Vec<KeyId>,
+    /// What the publisher should know or do: each a sentence without a full stop.
+    pub warnings: Vec<String>,
 }
 
 impl Publisher<'_> {
@@ -46,9 +57,63 @@ impl Publisher<'_> {
     /// the repository is read again and the operations applied once more.
     ///
     /// # Errors
-    /// [`PublishError`]; neither the server nor the trust directory changed then.
-    pub async fn publish(&self, _operations: &[Operation]) -> Result<Published, PublishError> {
-        todo!()
+    /// [`PublishError`]; neither the server nor the trust directory changed then, but that keys that were made stay.
+    pub async fn publish(&self, operations: &[Operation]) -> Result<Published, PublishError> {
+        let gun = self.remote.gun();
+        let lock = self.dir.lock(gun)?;
+        let local = lock.metadata()?;
+        let mut workshop = Workshop {
+            remote: self.remote,
+            keys: Keys::new(self.dir, self.passphrases, gun),
+            server_keys: Default::default(),
+            now: self.clock.now(),
+            warnings: Vec::new(),
+        };
+        let mut base = self.base(&local, operations).await?;
+        let mut is_last = false;
+        loop {
+            workshop.now = self.clock.now();
+            workshop.warnings.clear();
+            let mut draft = base.clone().map(Draft::of).transpose()?;
+            for (index, operation) in operations.iter().enumerate() {
+                workshop.apply(&mut draft, index, operation).await?;
+            }
+            let Some(mut draft) = draft else {
+                return Err(PublishError::NotInitialised { gun: gun.clone() });
+            };
+            if !draft.is_dirty() {
+                // What was read is kept all the same: a publish may have been killed after the server had it.
+                workshop.keep(&lock, &local, draft.base.files.clone());
+                return self.published(&draft, &base, Vec::new(), workshop);
+            }
+            workshop.renew_root(&mut draft);
+            let upload = workshop.sign(&mut draft)?;
+            workshop.warn_of_roles_left_unsigned(&draft);
+            match self.send(&upload).await? {
+                Sent::Arrived => {
+                    let files = self.files_after(&local, &draft, &upload).await;
+                    workshop.keep(&lock, &local, files);
+                    return self.published(&draft, &base, upload.versions, workshop);
+                }
+                Sent::Refused(rejection) => {
+                    // Whatever the words of the refusal: where the repository changed meanwhile, that is its reason.
+                    let now = self.base(&local, operations).await?;
+                    let has_changed = match (&base, &now) {
+                        (Some(base), Some(now)) => now.differs_from(base),
+                        (base, now) => base.is_some() != now.is_some(),
+                    };
+                    match (has_changed, is_last) {
+                        (false, _) => {
+                            return Err(self
+                                .diagnose(&draft, &upload, &workshop.server_keys, rejection)
+                                .await);
+                        }
+                        (true, true) => return Err(PublishError::Stale { gun: gun.clone() }),
+                        (true, false) => (base, is_last) = (now, true),
+                    }
+                }
+            }
+        }
     }
 
     /// Deletes the repository's trust data at the server and in the trust directory; keys stay.
@@ -56,7 +121,86 @@ impl Publisher<'_> {
     /// # Errors
     /// [`PublishError`].
     pub async fn delete(&self) -> Result<(), PublishError> {
-        todo!()
+        let lock = self.dir.lock(self.remote.gun())?;
+        self.remote.delete().await?;
+        Ok(lock.remove()?)
+    }
+
+    /// What the server has; `None` for a repository that is yet to be made.
+    async fn base(&self, local: &Local, operations: &[Operation]) -> Result<Option<Base>, PublishError> {
+        let mut base = self.read(local, operations).await?;
+        match &mut base {
+            Some(base) => self.former_versions(base, operations).await?,
+            // `notary init` leaves metadata without a timestamp: what was never published is not gone.
+            None if local.iter().any(|(role, _)| *role == RoleName::timestamp()) => {
+                let (gun, server) = (self.remote.gun().clone(), self.remote.server().to_owned());
+                return Err(PublishError::GoneFromServer { gun, server });
+            }
+            None => {}
+        }
+        Ok(base)
+    }
+
+    /// The files of the repository after an upload. The timestamp, and the snapshot where its key is the server's, are new
+    /// too: they are read back, so that the trust directory has a set that fits together.
+    async fn files_after(&self, local: &Local, draft: &Draft, upload: &sign::Upload) -> Files {
+        match self.read(local, &[]).await {
+            Ok(Some(read)) if upload.is_in(&read) => read.files,
+            _ => {
+                let mut files = draft.base.files.clone();
+                files.retain(|role, _| !role.is_delegation() || draft.targets.contains_key(role));
+                files.extend(upload.files.iter().cloned());
+                files
+            }
+        }
+    }
+
+    fn published(
+        &self,
+        draft: &Draft,
+        base: &Option<Base>,
+        roles: Vec<(RoleName, u64)>,
+        workshop: Workshop<'_>,
+    ) -> Result<Published, PublishError> {
+        // A root that one of our own keys signed is no stranger's.
+        let first_use = &draft.base.first_use;
+        let is_own = !workshop.keys.held(first_use)?.is_empty();
+        Ok(Published {
+            roles,
+            new_keys: workshop.keys.made(),
+            is_new: base.is_none(),
+            trusted_on_first_use: if is_own { Vec::new() } else { first_use.clone() },
+            warnings: workshop.warnings,
+        })
+    }
+}
+
+impl Workshop<'_> {
+    /// Keeps a repository's files, if they are other ones than those that are kept. What is published is published: a failure
+    /// is no failure of that, and is mended by the next publish.
+    fn keep(&mut self, lock: &RepositoryLock<'_>, local: &Local, files: Files) {
+        let files: Local = files.into_iter().collect();
+        if files == *local {
+            return;
+        }
+        if let Err(error) = lock.commit(&files) {
+            self.warnings.push(format!(
+                "the server has it, but the trust directory could not keep what it has: {error}"
+            ));
+        }
+    }
+}
+
+/// Reads a key as the server's `…key` answers have it.
+fn server_key(role: &RoleName, json: &[u8]) -> Result<PublicForm, PublishError> {
+    let malformed = |what: String| PublishError::Malformed { role: role.clone(), what };
+    let value = canonical::parse(json).map_err(|error| malformed(format!("the server's key: {error}")))?;
+    let keytype = value.get("keytype").and_then(Value::as_str);
+    let public = value.get("keyval").and_then(|keyval| keyval.get("public")?.as_str());
+    match (keytype, public) {
+        (Some(keytype), Some(public)) => PublicForm::from_metadata(keytype, public)
+            .map_err(|error| malformed(format!("the server's key: {error}"))),
+        _ => Err(malformed("the server's key is no key".to_owned())),
     }
 }
 

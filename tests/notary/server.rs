@@ -9,6 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+/// What a TLS client begins with.
+const TLS_HANDSHAKE: u8 = 22;
+
 /// A request as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -137,7 +140,14 @@ impl Server {
         handler: Handler,
     ) -> io::Result<()> {
         loop {
-            let seen = read_request(&mut stream, connection).await?;
+            let seen = match read_request(&mut stream, connection).await {
+                // As Go's servers do, and nginx.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    play(&mut stream, Piece::Send(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await?;
+                    return play(&mut stream, Piece::Close).await;
+                }
+                outcome => outcome?,
+            };
             let answer = handler(&seen);
             self.seen.lock().unwrap().push(seen);
             for piece in answer.0 {
@@ -201,6 +211,9 @@ async fn read_request<S: AsyncRead + Unpin>(stream: &mut S, connection: usize) -
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
+        if head == [TLS_HANDSHAKE] {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
     }
     let head = String::from_utf8(head).unwrap();
     let mut lines = head.lines();

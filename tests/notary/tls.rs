@@ -51,7 +51,7 @@ async fn an_address_may_be_in_the_certificate() {
 #[tokio::test]
 async fn an_unknown_authority_is_named() {
     let evil = Authority::named("Evil CA");
-    let expected = "its certificate is issued by O=Example,CN=Evil CA, which is not in spec.notary.caBundle: put that \
+    let expected = "its certificate is issued by O=Example,CN=Evil CA, which is not in the CA bundle: put that \
                     authority's certificate in spec.notary.caBundle";
     assert_eq!(told(evil.server(&["localhost"]), &Authority::named("Example CA")).await, expected);
 }
@@ -71,7 +71,7 @@ async fn an_unknown_authority_is_named_where_the_system_is_believed() {
 
 #[tokio::test]
 async fn a_self_signed_certificate_is_named() {
-    let expected = "its certificate O=Example,CN=lonely is self-signed and not in spec.notary.caBundle: put it in \
+    let expected = "its certificate O=Example,CN=lonely is self-signed and not in the CA bundle: put it in \
                     spec.notary.caBundle";
     assert_eq!(told(self_signed(&["localhost"]), &Authority::named("Example CA")).await, expected);
 }
@@ -190,12 +190,12 @@ async fn a_port_that_says_nothing_to_tls_is_told() {
 async fn a_bundle_that_holds_no_certificate_is_told() {
     let told = |cause: &str| {
         unreachable(format!(
-            "https://notary.test: spec.notary.caBundle cannot be read ({cause}): write certificates in PEM there"
+            "https://notary.test: the CA bundle cannot be read ({cause}): write certificates in PEM in spec.notary.caBundle"
         ))
     };
     let outcome = async |pem| reader("https://notary.test", Some(pem)).timestamp().await;
     assert_eq!(outcome("").await, told("it has no CERTIFICATE block"));
     assert_eq!(outcome("ca.crt").await, told("it has no CERTIFICATE block"));
     let torn = "-----BEGIN CERTIFICATE-----\nAAAA\n";
-    assert!(outcome(torn).await.unwrap_err().to_string().contains("spec.notary.caBundle cannot be read ("));
+    assert!(outcome(torn).await.unwrap_err().to_string().contains("the CA bundle cannot be read ("));
 }

@@ -1,0 +1,85 @@
+//! [`Audience`]: for whom a message is, and so where they wrote what it is about.
+
+/// Who is told what went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience<'a> {
+    /// An admin, about the trust server of a policy.
+    Policy,
+    /// A publisher at a command line, about a trust server.
+    Publisher {
+        /// Whose credentials are shown.
+        registry: &'a str,
+    },
+    /// A publisher at a command line, about a registry.
+    Puller {
+        /// Which.
+        registry: &'a str,
+    },
+}
+
+impl Audience<'_> {
+    /// Where the address stands.
+    pub(super) fn address(self) -> &'static str {
+        match self {
+            Self::Policy => "spec.notary.server",
+            Self::Publisher { .. } => "--server",
+            Self::Puller { .. } => "the image's name",
+        }
+    }
+
+    /// Where the authorities stand that may vouch for a connection.
+    pub(super) fn authorities(self) -> &'static str {
+        match self {
+            Self::Policy => "spec.notary.caBundle",
+            Self::Publisher { .. } | Self::Puller { .. } => "--ca-bundle",
+        }
+    }
+
+    /// Where the address of a token realm stands.
+    pub(super) fn realm(self) -> &'static str {
+        match self {
+            Self::Policy | Self::Publisher { .. } => "the realm in the trust server's auth configuration",
+            Self::Puller { .. } => "the realm in the registry's auth configuration",
+        }
+    }
+
+    /// What the address is one of.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Policy | Self::Publisher { .. } => "a Notary server",
+            Self::Puller { .. } => "a registry",
+        }
+    }
+
+    /// Whose authentication is meant.
+    pub(super) fn party(self) -> &'static str {
+        match self {
+            Self::Policy | Self::Publisher { .. } => "the trust server",
+            Self::Puller { .. } => "the registry",
+        }
+    }
+
+    /// How credentials are given.
+    pub(super) fn give_credentials(self) -> String {
+        match self {
+            Self::Policy => "set spec.notary.credentials".to_owned(),
+            // Docker Hub is what docker takes where no registry is named.
+            Self::Publisher { registry: "docker.io" } | Self::Puller { registry: "docker.io" } => {
+                "run `docker login`".to_owned()
+            }
+            Self::Publisher { registry } | Self::Puller { registry } => {
+                format!("run `docker login {registry}`")
+            }
+        }
+    }
+
+    /// How a token realm on `host` is allowed to see them.
+    pub(super) fn list_realm(self, host: &str) -> String {
+        match self {
+            Self::Policy => format!("add {host} to spec.notary.tokenRealms if it may see them"),
+            Self::Publisher { .. } | Self::Puller { .. } => {
+                format!("name it with --token-realm {host} if it may see them")
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! [`Root`]: which keys sign the base roles.
+
+use jiff::Timestamp;
+
+use super::{Document, DocumentError, Keyring, key_value, role_value, shape};
+use crate::publish::key::PublicForm;
+use crate::tuf::RoleName;
+use crate::tuf::canonical::Value;
+
+/// Ten years.
+const DAYS: i32 = 3650;
+
+/// A root is signed anew within this many days of its expiry (Notary v1, "Publishing": six months).
+const NEAR_EXPIRY: i32 = 183;
+
+/// A root that is being edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::publish) struct Root(pub(in crate::publish) Document);
+
+/// The keys of a new repository.
+#[derive(Debug)]
+pub(in crate::publish) struct BaseKeys<'a> {
+    pub(in crate::publish) root: &'a PublicForm,
+    pub(in crate::publish) targets: &'a PublicForm,
+    pub(in crate::publish) snapshot: &'a PublicForm,
+    pub(in crate::publish) timestamp: &'a PublicForm,
+}
+
+impl Root {
+    /// The root of a new repository; every role has one key.
+    pub(in crate::publish) fn new(keys: &BaseKeys<'_>) -> Result<Self, DocumentError> {
+        let empty = || Value::Object(Default::default());
+        let members = [("consistent_snapshot", Value::Bool(false)), ("keys", empty()), ("roles", empty())];
+        let mut root = Self(Document::new("Root", members));
+        let all = [
+            (RoleName::root(), keys.root),
+            (RoleName::targets(), keys.targets),
+            (RoleName::snapshot(), keys.snapshot),
+            (RoleName::timestamp(), keys.timestamp),
+        ];
+        for (role, key) in all {
+            root.replace_key(&role, key)?;
+        }
+        Ok(root)
+    }
+
+    /// Reads a verified file.
+    pub(in crate::publish) fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
+        Document::read(bytes).map(Self)
+    }
+
+    /// The keys of a base role.
+    pub(in crate::publish) fn keyring(&self, role: &RoleName) -> Keyring {
+        let role = self.0.object("roles").and_then(|roles| roles.get(role.as_str()));
+        Keyring::read(role.unwrap_or(&Value::Null), self.0.object("keys"))
+    }
+
+    /// Makes `key` the one key of a base role; the threshold stays. Old root certificates stay in `keys`, as notary leaves
+    /// them; other keys that no role lists any more go.
+    pub(in crate::publish) fn replace_key(
+        &mut self,
+        role: &RoleName,
+        key: &PublicForm,
+    ) -> Result<(), DocumentError> {
+        let id = key.id().to_string();
+        self.0.object_mut("keys")?.insert(id.clone(), key_value(key));
+        let roles = self.0.object_mut("roles")?;
+        let old = match roles.get_mut(role.as_str()) {
+            Some(Value::Object(entry)) => {
+                entry.insert("keyids".to_owned(), Value::Array(vec![Value::String(id)]))
+            }
+            None => roles.insert(role.as_str().to_owned(), role_value(&[key], 1)),
+            Some(_) => return Err(shape(format!("its role {role} is not an object"))),
+        };
+        self.0.touch();
+        if *role != RoleName::root() {
+            let old = old.as_ref().and_then(Value::as_array).unwrap_or_default();
+            let old = old.iter().filter_map(|id| id.as_str().map(str::to_owned)).collect::<Vec<_>>();
+            self.drop_unlisted(&old)?;
+        }
+        Ok(())
+    }
+
+    fn drop_unlisted(&mut self, ids: &[String]) -> Result<(), DocumentError> {
+        let roles = self.0.object_mut("roles")?.clone();
+        let listed = |id: &String| {
+            roles
+                .values()
+                .filter_map(|role| role.get("keyids")?.as_array())
+                .flatten()
+                .any(|listed| listed.as_str() == Some(id))
+        };
+        let unlisted: Vec<&String> = ids.iter().filter(|id| !listed(id)).collect();
+        let keys = self.0.object_mut("keys")?;
+        unlisted.into_iter().for_each(|id| drop(keys.remove(id)));
+        Ok(())
+    }
+
+    /// Whether it expires within six months.
+    pub(in crate::publish) fn is_near_expiry(&self, now: Timestamp) -> bool {
+        let soon = now.saturating_add(super::DAY * NEAR_EXPIRY).unwrap_or(now);
+        self.0.expires().is_none_or(|expires| expires < soon)
+    }
+
+    /// The next version, for ten years.
+    pub(in crate::publish) fn renew(&mut self, now: Timestamp) -> Result<(), DocumentError> {
+        self.0.renew(0, now, DAYS)
+    }
+}

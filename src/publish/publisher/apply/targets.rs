@@ -1,0 +1,175 @@
+//! Listing tags, by docker's rule or in named roles.
+
+use super::Workshop;
+use crate::digest::Digest;
+use crate::publish::document::Targets;
+use crate::publish::operation::SigningRoles;
+use crate::publish::publisher::draft::{Draft, covers, malformed};
+use crate::publish::publisher::error::PublishError;
+use crate::tuf::{KeyId, RoleName};
+
+impl Workshop<'_> {
+    pub(super) fn add_target(
+        &self,
+        draft: &mut Draft,
+        roles: &SigningRoles,
+        name: &str,
+        digest: Digest,
+        length: u64,
+    ) -> Result<(), PublishError> {
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return Err(PublishError::BadTargetName { name: name.to_owned() });
+        }
+        let roles = match roles {
+            SigningRoles::These(roles) => roles.clone(),
+            SigningRoles::Docker => self.signable(draft, name)?,
+        };
+        for role in &roles {
+            check_lists(draft, role)?;
+            let paths = draft.paths(role);
+            if !covers(&paths, name) {
+                let (role, name) = (role.clone(), name.to_owned());
+                return Err(PublishError::PathNotAllowed { role, name, paths });
+            }
+            draft.edit(role)?.add(name, digest, length).map_err(malformed(role))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_target(
+        &mut self,
+        draft: &mut Draft,
+        roles: &SigningRoles,
+        name: &str,
+    ) -> Result<(), PublishError> {
+        let listing: Vec<RoleName> =
+            self.candidates(draft, roles)?.into_iter().filter(|role| lists(draft, role, name)).collect();
+        if listing.is_empty() {
+            let (gun, name) = (self.remote.gun().clone(), name.to_owned());
+            return Err(PublishError::NotListed { gun, name });
+        }
+        for role in self.removable(draft, roles, listing)? {
+            draft.edit(&role)?.remove(name).map_err(malformed(&role))?;
+        }
+        let left =
+            draft.targets.iter().filter(|(_, file)| file.lists(name)).map(|(role, _)| role.to_string());
+        let left: Vec<String> = left.collect();
+        if !left.is_empty() {
+            let left = left.join(", ");
+            self.warnings.push(format!("{name:?} is still listed in {left}, where it was not removed"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_targets(
+        &mut self,
+        draft: &mut Draft,
+        roles: &SigningRoles,
+    ) -> Result<(), PublishError> {
+        let names =
+            |draft: &Draft, role: &RoleName| draft.targets.get(role).map(Targets::names).unwrap_or_default();
+        let listing: Vec<RoleName> = self
+            .candidates(draft, roles)?
+            .into_iter()
+            .filter(|role| !names(draft, role).is_empty())
+            .collect();
+        for role in self.removable(draft, roles, listing)? {
+            for name in names(draft, &role) {
+                draft.edit(&role)?.remove(&name).map_err(malformed(&role))?;
+            }
+        }
+        let left = draft.targets.iter().filter(|(_, file)| !file.names().is_empty());
+        let left: Vec<String> = left.map(|(role, _)| role.to_string()).collect();
+        if !left.is_empty() {
+            let left = left.join(", ");
+            self.warnings.push(format!("tags are still listed in {left}, where they were not removed"));
+        }
+        Ok(())
+    }
+
+    /// Docker's rule: every direct delegation whose key is here and whose paths allow, `targets` where nothing is delegated
+    /// (Notary v1, "Publishing").
+    fn signable(&self, draft: &Draft, name: &str) -> Result<Vec<RoleName>, PublishError> {
+        let direct = direct(draft);
+        if direct.is_empty() {
+            return Ok(vec![RoleName::targets()]);
+        }
+        let mut signable = Vec::new();
+        let mut others: Vec<(RoleName, Vec<KeyId>)> = Vec::new();
+        for role in direct.into_iter().filter(|role| covers(&draft.paths(role), name)) {
+            match self.can_sign(draft, &role)? {
+                true => signable.push(role),
+                false => {
+                    let keys =
+                        draft.keyring(&role).map(|keyring| keyring.canonical_ids()).unwrap_or_default();
+                    others.push((role, keys));
+                }
+            }
+        }
+        match signable.is_empty() {
+            false => Ok(signable),
+            true => {
+                let (gun, tag) = (self.remote.gun().clone(), name.to_owned());
+                Err(PublishError::NoSignableRole { gun, tag, roles: others })
+            }
+        }
+    }
+
+    /// The roles that a removal looks at. Under docker's rule `targets` too: what is listed there is pulled wherever
+    /// `targets/releases` does not list it, so a removal that leaves it there revokes nothing.
+    fn candidates(&self, draft: &Draft, roles: &SigningRoles) -> Result<Vec<RoleName>, PublishError> {
+        match roles {
+            SigningRoles::Docker => Ok([RoleName::targets()].into_iter().chain(direct(draft)).collect()),
+            SigningRoles::These(roles) => {
+                roles.iter().try_for_each(|role| check_lists(draft, role))?;
+                Ok(roles.clone())
+            }
+        }
+    }
+
+    /// Those of `listing` that can be signed. Named roles all must; of docker's, one at least.
+    fn removable(
+        &self,
+        draft: &Draft,
+        roles: &SigningRoles,
+        listing: Vec<RoleName>,
+    ) -> Result<Vec<RoleName>, PublishError> {
+        if let SigningRoles::These(_) = roles {
+            return Ok(listing);
+        }
+        let mut removable = Vec::new();
+        for role in &listing {
+            if !draft.base.unsigned.contains(role) && self.can_sign(draft, role)? {
+                removable.push(role.clone());
+            }
+        }
+        // Where none can, signing the first says why.
+        Ok(if removable.is_empty() { listing.into_iter().take(1).collect() } else { removable })
+    }
+
+    fn can_sign(&self, draft: &Draft, role: &RoleName) -> Result<bool, PublishError> {
+        let Some(keyring) = draft.keyring(role) else { return Ok(false) };
+        Ok(self.keys.held(&keyring.canonical_ids())?.len() as u64 >= keyring.threshold)
+    }
+}
+
+/// The direct delegations of `targets`, in its order.
+fn direct(draft: &Draft) -> Vec<RoleName> {
+    draft.targets.get(&RoleName::targets()).map(Targets::delegated).unwrap_or_default()
+}
+
+fn lists(draft: &Draft, role: &RoleName, name: &str) -> bool {
+    draft.targets.get(role).is_some_and(|file| file.lists(name))
+}
+
+/// Only `targets` and delegation roles list anything.
+fn check_lists(draft: &Draft, role: &RoleName) -> Result<(), PublishError> {
+    if *role != RoleName::targets() && !role.is_delegation() {
+        let (operation, takes) = ("listing tags", "targets and delegation roles");
+        return Err(PublishError::WrongRole { operation, takes, role: role.clone() });
+    }
+    match draft.keyring(role) {
+        Some(_) => Ok(()),
+        None => Err(PublishError::NotDelegated { role: role.clone() }),
+    }
+}

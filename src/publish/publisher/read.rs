@@ -1,0 +1,164 @@
+//! Reading a repository in order to write: verified as the resolver does it, but that nothing is refused for its age.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use super::Publisher;
+use super::draft::Base;
+use super::error::PublishError;
+
+use crate::notary::RemoteError;
+use crate::publish::document::{Root, Targets, unverified_version};
+use crate::publish::operation::Operation;
+use crate::tuf::{
+    Anchors, Answer, Fetch, FileName, RoleName, RootRotation, Step, TufError, Update, UpdateInput, Updated,
+};
+
+/// A publisher renews what expired, so nothing is too old to be read.
+const ANY_AGE: SignedDuration = SignedDuration::MAX;
+
+/// The cap on a file of a role that is not delegated any more.
+const MAX_FORMER: u64 = 16 << 20;
+
+/// What the trust directory has of a repository.
+pub(super) type Local = Vec<(RoleName, Bytes)>;
+
+impl Publisher<'_> {
+    /// Reads the repository; `None` where the server has none. The root in the trust directory is the one that is trusted,
+    /// and what else verifies there is not to be rolled back.
+    pub(super) async fn read(
+        &self,
+        local: &Local,
+        operations: &[Operation],
+    ) -> Result<Option<Base>, PublishError> {
+        let now = self.clock.now();
+        let update = Update::new(self.input(local, operations, now));
+        let mut causes = Vec::new();
+        match self.drive(update, &mut causes).await {
+            Ok(updated) => base_of(updated, local, now).map(Some),
+            Err(TufError::RepositoryNotFound) => Ok(None),
+            Err(TufError::Missing { file }) if file == FileName::current(RoleName::timestamp()) => Ok(None),
+            Err(TufError::DamagedPin(error)) => {
+                let (gun, path) = (self.remote.gun().clone(), self.dir.path().to_owned());
+                Err(PublishError::DamagedRoot { gun, path, error: *error })
+            }
+            Err(error) => Err(match causes.pop() {
+                Some(cause) => PublishError::Remote(cause),
+                None => PublishError::Untrusted { gun: self.remote.gun().clone(), error },
+            }),
+        }
+    }
+
+    fn input(&self, local: &Local, operations: &[Operation], now: Timestamp) -> UpdateInput {
+        let root = local.iter().find(|(role, _)| *role == RoleName::root()).map(|(_, bytes)| bytes.clone());
+        // A server that lost its timestamp key may have no timestamp left to build on.
+        let timestamp_fallback = operations.iter().any(|operation| {
+            matches!(operation, Operation::RotateServerManaged { role } if *role == RoleName::timestamp())
+        });
+        UpdateInput {
+            gun: self.remote.gun().clone(),
+            anchors: Arc::new(Anchors {
+                anchors: Vec::new(),
+                rotation: RootRotation::Follow,
+                first_use: root.is_none(),
+            }),
+            known: None,
+            pinned_root: root,
+            local: local.iter().cloned().collect(),
+            local_roots: Default::default(),
+            floors: Default::default(),
+            wanted: None,
+            timestamp_fallback,
+            now,
+            clock_skew: ANY_AGE,
+        }
+    }
+
+    async fn drive(&self, mut update: Update, causes: &mut Vec<RemoteError>) -> Result<Updated, TufError> {
+        loop {
+            match update.step() {
+                Step::Done(done) => return done,
+                Step::Fetch(fetches) => {
+                    let came = join_all(fetches.iter().map(|fetch| self.remote.fetch(fetch))).await;
+                    for (fetch, came) in fetches.iter().zip(came) {
+                        let answer = match came {
+                            Ok(Some(bytes)) => Answer::Bytes(bytes),
+                            Ok(None) => Answer::NotFound,
+                            Err(cause) => {
+                                causes.push(cause);
+                                Answer::Unavailable
+                            }
+                        };
+                        update.feed(&fetch.file, answer);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The versions that the server has of roles that have no file now and may get one: storage demands greater ones, of
+    /// roles that were removed too (Notary v1, "Server rules"). Nothing vouches for them, and nothing else is read from them.
+    pub(super) async fn former_versions(
+        &self,
+        base: &mut Base,
+        operations: &[Operation],
+    ) -> Result<(), PublishError> {
+        let mut candidates = Vec::new();
+        for bytes in
+            base.files.iter().filter(|(role, _)| role.as_str().starts_with("targets")).map(|(_, b)| b)
+        {
+            if let Ok(targets) = Targets::read(bytes) {
+                candidates.extend(targets.delegated());
+            }
+        }
+        candidates.extend(operations.iter().filter_map(|operation| match operation {
+            Operation::Delegate { role, .. } => Some(role.clone()),
+            _ => None,
+        }));
+        candidates.retain(|role| role.is_delegation() && !base.files.contains_key(role));
+        candidates.sort();
+        candidates.dedup();
+        let fetches: Vec<Fetch> = candidates
+            .iter()
+            .map(|role| Fetch { file: FileName::current(role.clone()), max_bytes: MAX_FORMER })
+            .collect();
+        let came = join_all(fetches.iter().map(|fetch| self.remote.fetch(fetch))).await;
+        for (role, came) in candidates.into_iter().zip(came) {
+            if let Some(version) = came?.as_deref().and_then(unverified_version) {
+                base.former.insert(role, version);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was read, as edits start from it.
+fn base_of(updated: Updated, local: &Local, now: Timestamp) -> Result<Base, PublishError> {
+    let repository = &updated.repository;
+    let mut base = Base { files: updated.files.into_iter().collect(), ..Base::default() };
+    for role in base.files.keys() {
+        match repository.role(role) {
+            Some(verified) => {
+                let signers = verified.signed_by().iter().map(|signer| signer.key_id).collect();
+                base.signers.insert(role.clone(), signers);
+                if verified.expires() < now {
+                    base.expired.insert(role.clone());
+                }
+            }
+            None => {
+                base.unsigned.insert(role.clone());
+            }
+        }
+    }
+    if let Some(root) = base.files.get(&RoleName::root()) {
+        let root = Root::read(root).map_err(super::draft::malformed(&RoleName::root()))?;
+        base.root_keys = Some(root.keyring(&RoleName::root()));
+    }
+    if !local.iter().any(|(role, _)| *role == RoleName::root()) {
+        base.first_use = repository.root().signed_by().iter().map(|signer| signer.key_id).collect();
+    }
+    Ok(base)
+}
