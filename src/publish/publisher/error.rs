@@ -1,5 +1,9 @@
 //! [`PublishError`]: why nothing was published, and what to do about it.
 
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
 use crate::notary::{Rejection, RemoteError};
 use crate::publish::key::KeyFault;
 use crate::publish::key_file::KeyFileError;
@@ -36,7 +40,21 @@ pub enum PublishError {
         /// Which.
         gun: Gun,
         /// Why.
-        error: TufError,
+        error: Box<TufError>,
+    },
+    /// The root expired, and with it the server's means to vouch for anything.
+    #[error(
+        "the root of {gun} expired at {expires}, and the server can sign nothing under it ({cause}): where its key is, try \
+         `tagseal trust rotate root {gun}`; where that is refused, `tagseal trust delete {gun}` and publish it anew: its keys \
+         stay"
+    )]
+    RootExpired {
+        /// Which repository.
+        gun: Gun,
+        /// When.
+        expires: Timestamp,
+        /// What the server said.
+        cause: String,
     },
     /// The root in the trust directory cannot be read.
     #[error(
@@ -47,9 +65,9 @@ pub enum PublishError {
         /// Which repository.
         gun: Gun,
         /// The trust directory.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What is wrong.
-        error: TufError,
+        error: Box<TufError>,
     },
     /// The server did not answer, or denies access; nothing was published.
     #[error(transparent)]
@@ -90,7 +108,7 @@ pub enum PublishError {
     #[error("the update was refused: {rejection}{advice}")]
     Refused {
         /// In its words.
-        rejection: Rejection,
+        rejection: Box<Rejection>,
         /// What to do, beginning with a separator; empty where nothing is known.
         advice: String,
     },
