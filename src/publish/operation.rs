@@ -63,6 +63,9 @@ pub enum Operation {
     Witness {
         /// `targets`, delegation roles.
         roles: Vec<RoleName>,
+        /// Files (by their sha256) that the publisher looked at and vouches for, though the present keys of their roles did
+        /// not sign them. The server often holds the snapshot key, and could hand a publisher anything to sign.
+        looked_at: Vec<Digest>,
     },
     /// A new root key, made or given; signed by the old ones too.
     RotateRoot {

@@ -56,7 +56,7 @@ pub fn undelegate(name: &str) -> Operation {
 }
 
 pub fn witness(names: &[&str]) -> Operation {
-    Operation::Witness { roles: names.iter().map(|name| role(name)).collect() }
+    Operation::Witness { roles: names.iter().map(|name| role(name)).collect(), looked_at: Vec::new() }
 }
 
 pub fn rotate_root() -> Operation {

@@ -323,7 +323,7 @@ async fn plays_out(snapshot_is_here: bool, moves: &[Move]) -> Result<(), TestCas
         match operation(step, &keys) {
             None => world.advance_days(21),
             Some(operation) => {
-                let outcome = alice.publish(&[operation]).await;
+                let outcome = alice.publish_having_looked(&[operation]).await;
                 prop_assert_eq!(outcome.is_ok(), expected, "{:?}: {:?}", step, outcome);
             }
         }

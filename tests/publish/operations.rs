@@ -1,6 +1,7 @@
 //! What each operation makes of a repository, as verifiers see it.
 
 use jiff::SignedDuration;
+use tagseal::digest::Digest;
 use tagseal::publish::operation::Operation;
 use tagseal::publish::publisher::PublishError;
 use tagseal::tuf::{RoleName, RoleProblem};
@@ -166,9 +167,18 @@ async fn taking_out_the_only_signer_leaves_the_role_to_a_witness_who_looks_first
 
     let refused = alice.publish(&[add("v2", "two", &[])]).await.unwrap_err();
     assert_eq!(refused, PublishError::NotValidlySigned { role: role("targets/releases") });
-    let published = alice.publish(&[witness(&["targets/releases"]), add("v2", "two", &[])]).await.unwrap();
+    let again = [witness(&["targets/releases"]), add("v2", "two", &[])];
+    let refused = alice.publish(&again).await.unwrap_err();
+    let listed = format!("v1 {}", Digest::of(b"one"));
+    match &refused {
+        PublishError::NotLookedAt { role: unsigned, listed: shown, .. } => {
+            assert_eq!((unsigned, shown), (&role("targets/releases"), &vec![listed.clone()]));
+        }
+        other => panic!("{other:?}"),
+    }
+    let published = alice.publish_having_looked(&again).await.unwrap();
     let [warning] = published.warnings.as_slice() else { panic!("{:?}", published.warnings) };
-    assert!(warning.ends_with("was signed as it is, with what it lists: v1"), "{warning}");
+    assert!(warning.ends_with(&format!("was signed as it is, with what it lists: {listed}")), "{warning}");
     assert_eq!(world.tags().await, ["targets/releases v1", "targets/releases v2"]);
 }
 

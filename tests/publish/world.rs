@@ -201,6 +201,22 @@ impl<'a> Person<'a> {
         }
     }
 
+    pub async fn publish_having_looked(&self, operations: &[Operation]) -> Result<Published, PublishError> {
+        let mut operations = operations.to_vec();
+        loop {
+            match self.publish(&operations).await {
+                Err(PublishError::NotLookedAt { sha256, .. }) => {
+                    operations.iter_mut().for_each(|operation| {
+                        if let Operation::Witness { looked_at, .. } = operation {
+                            looked_at.push(sha256);
+                        }
+                    })
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     pub async fn publish(&self, operations: &[Operation]) -> Result<Published, PublishError> {
         self.publisher().publish(operations).await
     }

@@ -40,6 +40,21 @@ impl Targets {
         self.0.object("targets").map(|targets| targets.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// What it lists, each name with its digest.
+    pub(in crate::publish) fn listing(&self) -> Vec<String> {
+        let Some(targets) = self.0.object("targets") else { return Vec::new() };
+        let digest = |target: &Value| {
+            let sha256 = target.get("hashes")?.get("sha256")?.as_str()?;
+            let bytes: [u8; 32] = STANDARD.decode(sha256).ok()?.try_into().ok()?;
+            Some(Digest::from_bytes(bytes))
+        };
+        let line = |(name, target): (&String, &Value)| match digest(target) {
+            Some(digest) => format!("{name} {digest}"),
+            None => format!("{name} without a sha256"),
+        };
+        targets.iter().map(line).collect()
+    }
+
     /// Whether it lists the name.
     pub(in crate::publish) fn lists(&self, name: &str) -> bool {
         self.0.object("targets").is_some_and(|targets| targets.contains_key(name))

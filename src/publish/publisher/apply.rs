@@ -10,6 +10,7 @@ use super::draft::{Draft, malformed};
 use super::error::PublishError;
 use super::keys::Keys;
 use super::server_key;
+use crate::digest::Digest;
 use crate::notary::Remote;
 use crate::publish::document::root::BaseKeys;
 use crate::publish::document::{Root, Snapshot, Targets};
@@ -55,7 +56,9 @@ impl Workshop<'_> {
             }
             Operation::Restrict { role, keys, paths } => delegations::restrict(draft, role, keys, paths),
             Operation::Undelegate { role } => delegations::undelegate(draft, role),
-            Operation::Witness { roles } => roles.iter().try_for_each(|role| self.witness(draft, role)),
+            Operation::Witness { roles, looked_at } => {
+                roles.iter().try_for_each(|role| self.witness(draft, role, looked_at))
+            }
             Operation::RotateRoot { new_key } => self.rotate_root(draft, index, *new_key),
             Operation::RotateLocal { role, new_key } => self.rotate_local(draft, index, role, *new_key),
             Operation::RotateServerManaged { role } => self.rotate_server_managed(draft, index, role).await,
@@ -101,17 +104,26 @@ impl Workshop<'_> {
         })
     }
 
-    fn witness(&mut self, draft: &mut Draft, role: &RoleName) -> Result<(), PublishError> {
+    fn witness(
+        &mut self,
+        draft: &mut Draft,
+        role: &RoleName,
+        looked_at: &[Digest],
+    ) -> Result<(), PublishError> {
         if *role != RoleName::targets() && !role.is_delegation() {
             let (operation, takes) = ("a witness", "targets and delegation roles");
             return Err(PublishError::WrongRole { operation, takes, role: role.clone() });
         }
         draft.witness(role)?;
-        if draft.base.unsigned.contains(role) {
-            let names = draft.targets.get(role).map(Targets::names).unwrap_or_default();
+        let file = draft.base.hash(role).filter(|_| draft.base.unsigned.contains(role));
+        if let Some(sha256) = file {
+            let listed = draft.targets.get(role).map(Targets::listing).unwrap_or_default();
+            if !looked_at.contains(&sha256) {
+                return Err(PublishError::NotLookedAt { role: role.clone(), sha256, listed });
+            }
             self.warnings.push(format!(
                 "{role} was not signed by its present keys, and was signed as it is, with what it lists: {}",
-                names.join(", ")
+                listed.join(", ")
             ));
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::digest::Digest;
 use crate::notary::{Rejection, RemoteError};
 use crate::publish::key::KeyFault;
 use crate::publish::key_file::KeyFileError;
@@ -318,6 +319,19 @@ pub enum PublishError {
     NotValidlySigned {
         /// Which role.
         role: RoleName,
+    },
+    /// A witness of what nobody vouches for.
+    #[error(
+        "what {role} lists is not signed by its present keys; sign it as it is only if all of this is right: {}",
+        listed.join(", ")
+    )]
+    NotLookedAt {
+        /// Which role.
+        role: RoleName,
+        /// The file.
+        sha256: Digest,
+        /// The tags that it lists, each with its digest.
+        listed: Vec<String>,
     },
     /// The role would have fewer keys than have to sign.
     #[error(

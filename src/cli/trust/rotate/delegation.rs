@@ -55,7 +55,7 @@ pub(super) fn rotate(
         }
     }
     if held && !affected.is_empty() {
-        operations.push(Operation::Witness { roles: affected.clone() });
+        operations.push(Operation::Witness { roles: affected.clone(), looked_at: Vec::new() });
     }
     let mut published = runtime.block_on(session.publish(repository, &operations))?;
     published.new_keys.extend(made.map(|id| (signer(role).to_owned(), id)));
