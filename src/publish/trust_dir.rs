@@ -1,16 +1,45 @@
 //! [`TrustDir`]: keys and metadata in docker's and notary's own layout, `~/.docker/trust`.
+//!
+//! ```text
+//! private/<ID>.key               keys, 0600                                    keys.rs
+//! tuf/<GUN>/metadata/<role>.json what is known of a repository                 repository.rs
+//! tuf/<GUN>/changelist/          notary's own unpublished changes, left alone
+//! ```
 
+mod access;
+mod disk;
+mod keys;
+mod repository;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Display;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use bytes::Bytes;
+pub(in crate::publish) use self::access::entries;
+pub(in crate::publish) use self::disk::Disk;
+pub use self::disk::WritePoint;
+pub(in crate::publish) use self::keys::KeyPlace;
+pub use self::repository::RepositoryLock;
+use super::key_file::KeyHeader;
+use crate::tuf::KeyId;
 
-use super::key_file::{KeyFile, KeyHeader};
-use crate::tuf::{Gun, KeyId, RoleName};
+/// What a file that is being written is called until it is whole; notary does not take such a name for a key or a role.
+const BESIDE: &str = ".tagseal-new";
+
+/// How often the lock of a repository is tried, ten times a second.
+const LOCK_TRIES: u32 = 100;
 
 /// A trust directory. Everything here blocks.
 #[derive(Debug, Clone)]
 pub struct TrustDir {
     path: PathBuf,
+    /// The user whom it belongs to.
+    owner: u32,
+    disk: Disk,
+    lock_tries: u32,
 }
 
 /// A key that a trust directory holds.
@@ -24,13 +53,6 @@ pub struct StoredKey {
     pub path: PathBuf,
 }
 
-/// The one writer of a repository's metadata; others wait or fail until it is dropped.
-#[derive(Debug)]
-pub struct RepositoryLock<'a> {
-    dir: &'a TrustDir,
-    gun: Gun,
-}
-
 /// Why a trust directory cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", path.display())]
@@ -41,14 +63,30 @@ pub struct TrustDirError {
     pub message: String,
 }
 
+impl TrustDirError {
+    fn new(path: &Path, message: impl Display) -> Self {
+        Self { path: path.to_owned(), message: message.to_string() }
+    }
+
+    fn io(path: &Path, step: &str, error: &io::Error) -> Self {
+        Self::new(path, format!("cannot {step} it: {error}"))
+    }
+}
+
 impl TrustDir {
-    /// Opens a trust directory, or makes it (0700). Folders and keys that others may read are refused with the `chmod` that
-    /// helps.
+    /// Opens a trust directory, or makes it (0700). A folder of keys that others may enter, or a trust directory that others
+    /// may change, is refused with the `chmod` that helps; key files are checked when they are read.
     ///
     /// # Errors
     /// [`TrustDirError`].
-    pub fn open(_path: &Path) -> Result<Self, TrustDirError> {
-        todo!()
+    pub fn open(path: &Path) -> Result<Self, TrustDirError> {
+        let disk = Disk::default();
+        disk.make_dirs(path)?;
+        let metadata = fs::metadata(path).map_err(|error| TrustDirError::io(path, "read", &error))?;
+        access::check_not_writable_by_others(path, &metadata)?;
+        let dir = Self { path: path.to_owned(), owner: metadata.uid(), disk, lock_tries: LOCK_TRIES };
+        dir.check_private()?;
+        Ok(dir)
     }
 
     /// Where it is.
@@ -56,71 +94,9 @@ impl TrustDir {
         &self.path
     }
 
-    /// All keys, those of older layouts included; sorted by role, repository and ID.
-    ///
-    /// # Errors
-    /// [`TrustDirError`] for a key file that cannot be read.
-    pub fn keys(&self) -> Result<Vec<StoredKey>, TrustDirError> {
-        todo!()
-    }
-
-    /// The key file of this canonical ID.
-    ///
-    /// # Errors
-    /// [`TrustDirError`] where it is there and cannot be read.
-    pub fn key(&self, _id: &KeyId) -> Result<Option<KeyFile>, TrustDirError> {
-        todo!()
-    }
-
-    /// Writes a key file (0600), atomically. The same key may be written again.
-    ///
-    /// # Errors
-    /// [`TrustDirError`].
-    pub fn add_key(&self, _id: &KeyId, _file: &KeyFile) -> Result<PathBuf, TrustDirError> {
-        todo!()
-    }
-
-    /// Removes a key.
-    ///
-    /// # Errors
-    /// [`TrustDirError`].
-    pub fn remove_key(&self, _id: &KeyId) -> Result<(), TrustDirError> {
-        todo!()
-    }
-
-    /// Takes the lock of a repository's metadata, and finishes or undoes what a killed process left.
-    ///
-    /// # Errors
-    /// [`TrustDirError`], also when another process holds it for too long.
-    pub fn lock(&self, _gun: &Gun) -> Result<RepositoryLock<'_>, TrustDirError> {
-        todo!()
-    }
-}
-
-impl RepositoryLock<'_> {
-    /// The metadata files, as they are on disk: nothing is believed yet.
-    ///
-    /// # Errors
-    /// [`TrustDirError`].
-    pub fn metadata(&self) -> Result<Vec<(RoleName, Bytes)>, TrustDirError> {
-        let _ = (&self.dir, &self.gun);
-        todo!()
-    }
-
-    /// Makes these the metadata of the repository, all or nothing: a process killed at any point leaves the old set or the
-    /// new one.
-    ///
-    /// # Errors
-    /// [`TrustDirError`].
-    pub fn commit(&self, _files: &[(RoleName, Bytes)]) -> Result<(), TrustDirError> {
-        todo!()
-    }
-
-    /// Removes the repository's metadata (and not its keys).
-    ///
-    /// # Errors
-    /// [`TrustDirError`].
-    pub fn remove(&self) -> Result<(), TrustDirError> {
-        todo!()
+    /// The same, asking `hook` before every step that changes the disk: for tests that fail or stop it there.
+    #[must_use]
+    pub fn observed(self, hook: impl Fn(&WritePoint<'_>) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self { disk: Disk::observed(hook), ..self }
     }
 }
