@@ -11,6 +11,7 @@ mod imports;
 mod limits;
 mod notary;
 mod policy;
+mod sandbox;
 mod support;
 mod trust;
 mod tuf;

@@ -17,12 +17,15 @@ pub mod signer;
 pub mod source;
 pub mod state;
 pub mod time;
+pub mod trust_server;
+pub mod uploads;
 
 pub use credentials::FakeCredentials;
 pub use demand::{DemandBuilder, SERVER, demand};
 pub use signer::{
     CertificateSpec, ServedFiles, SignatureForm, TestCa, TestKey, TestRepository, image_digest,
 };
+pub(crate) use signer::{hex, sha256};
 pub use source::{FakeSource, Fault, Gate};
 pub use state::FakeState;
 pub use time::{days, hours, minutes, seconds, t};

@@ -1,0 +1,3 @@
+//! The sandbox's parts, each by itself.
+
+mod server;
