@@ -11,11 +11,4 @@ mod imports;
 mod limits;
 mod notary;
 mod policy;
-mod sandbox;
-mod support;
-mod trust;
-mod tuf;
-
-// Here, not in `support`, which the end-to-end suite shares.
-#[path = "support/signer/tests.rs"]
-mod signer;
+mod publish;

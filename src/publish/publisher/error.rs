@@ -54,10 +54,16 @@ pub enum PublishError {
     /// The server did not answer, or denies access; nothing was published.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// The connection broke while the server had the upload, and it cannot be asked what became of it.
+    /// There was no answer to the upload, and the server does not have it.
+    #[error("nothing was published: {cause}. The server does not have the upload now: run the command again")]
+    NotArrived {
+        /// What happened to the upload.
+        cause: RemoteError,
+    },
+    /// There was no answer to the upload, and the server cannot be asked what became of it.
     #[error(
-        "the connection broke during the upload ({cause}), and the server cannot be asked whether it arrived; run the same \
-         command again: it looks first, and publishes only what is missing"
+        "{cause}; nor can the server be asked now. Run the same command again: it looks first, and publishes only what is \
+         missing"
     )]
     UnknownOutcome {
         /// What happened to the upload.
@@ -81,7 +87,7 @@ pub enum PublishError {
         gun: Gun,
     },
     /// The server said no, for a reason of its own.
-    #[error("the server refused the update: {}{advice}", in_its_words(.rejection))]
+    #[error("the update was refused: {rejection}{advice}")]
     Refused {
         /// In its words.
         rejection: Rejection,
@@ -341,14 +347,5 @@ fn each_of(roles: &[(RoleName, Vec<KeyId>)]) -> String {
     match each.collect::<Vec<_>>().join("; ") {
         none if none.is_empty() => "none may".to_owned(),
         some => some,
-    }
-}
-
-fn in_its_words(rejection: &Rejection) -> String {
-    let Rejection { status, code, message, detail } = rejection;
-    match (detail, code.as_str()) {
-        (Some((name, text)), _) => format!("{code} {name}: {text}"),
-        (None, "") => format!("HTTP status {status}"),
-        (None, _) => format!("{code}: {message}"),
     }
 }

@@ -24,16 +24,24 @@ impl Publisher<'_> {
     pub(super) async fn send(&self, upload: &Upload) -> Result<Sent, PublishError> {
         let cause = match self.remote.upload(&upload.files).await {
             Ok(()) => return Ok(Sent::Arrived),
+            Err(cause) if cause.is_undecided() => cause,
             Err(RemoteError::Rejected(rejection)) => return Ok(Sent::Refused(rejection)),
-            Err(cause) => cause,
+            Err(cause) => return Err(PublishError::Remote(cause)),
         };
-        let Some((role, bytes)) = upload.files.first() else { return Err(PublishError::Remote(cause)) };
-        let file = FileName::by_hash(role.clone(), Digest::of(bytes));
-        match self.remote.fetch(&Fetch { file, max_bytes: bytes.len() as u64 }).await {
-            Ok(Some(found)) if found == *bytes => Ok(Sent::Arrived),
-            Ok(_) => Err(PublishError::Remote(cause)),
-            Err(_) => Err(PublishError::UnknownOutcome { cause }),
+        match (self.has(upload).await, cause) {
+            (Ok(true), _) => Ok(Sent::Arrived),
+            (Ok(false), RemoteError::Rejected(rejection)) => Ok(Sent::Refused(rejection)),
+            (Ok(false), cause) => Err(PublishError::NotArrived { cause }),
+            (Err(_), cause) => Err(PublishError::UnknownOutcome { cause }),
         }
+    }
+
+    /// Whether the server has the upload.
+    async fn has(&self, upload: &Upload) -> Result<bool, RemoteError> {
+        let Some((role, bytes)) = upload.files.first() else { return Ok(false) };
+        let file = FileName::by_hash(role.clone(), Digest::of(bytes));
+        let found = self.remote.fetch(&Fetch { file, max_bytes: bytes.len() as u64 }).await?;
+        Ok(found.as_ref() == Some(bytes))
     }
 
     /// What a refusal means, and what to do about it.
@@ -44,9 +52,6 @@ impl Publisher<'_> {
         rejection: Rejection,
     ) -> PublishError {
         let gun = self.remote.gun().clone();
-        if rejection.code == "VERSION" {
-            return PublishError::Stale { gun };
-        }
         let name = rejection.detail.as_ref().map(|(name, _)| name.as_str()).unwrap_or_default();
         let (snapshot, timestamp) = (RoleName::snapshot(), RoleName::timestamp());
         let sent_snapshot = upload.files.iter().any(|(role, _)| *role == snapshot);
@@ -83,6 +88,10 @@ fn advice(rejection: &Rejection) -> Option<&'static str> {
         (_, Some("ErrBadSnapshot" | "ErrBadHierarchy")) => {
             "somebody else may be publishing: run the command again; if it stays so, look at the repository with `tagseal \
              trust inspect`"
+        }
+        ("VERSION", _) => {
+            "it has a newer version of one of these roles than it serves; a cache before it may be behind: try again in some \
+             minutes"
         }
         ("INVALID_ROLE", _) => {
             "some builds of the notary server cut the folders off role names and take no delegations (notary issue 1630): \
