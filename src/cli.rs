@@ -1,13 +1,18 @@
 //! The command line: one file a subcommand, each from arguments to configuration to a run.
 
 mod completions;
+mod confirm;
 pub mod crd;
 pub mod docker_config;
 mod inspect;
 mod output;
+pub mod passphrases;
 mod policy_files;
+mod reading;
+mod repository;
 mod serve;
 mod settings;
+mod trust;
 mod verify;
 
 use std::process::ExitCode;
@@ -38,6 +43,8 @@ enum Command {
     Verify(Box<verify::Args>),
     /// Show a repository's signed tags, its roles and their keys.
     Inspect(Box<inspect::Args>),
+    /// Sign images, and manage the keys and roles that sign: what `docker trust` and `notary` did.
+    Trust(Box<trust::Args>),
     /// Print the custom resource definitions.
     Crd(crd::Args),
     /// Print a shell's completion script.
@@ -54,7 +61,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(*args),
         Command::Verify(args) => verify::run(*args),
-        Command::Inspect(args) => inspect::run(*args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Trust(args) => trust::run(*args),
         Command::Crd(args) => crd::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
@@ -74,5 +82,15 @@ fn clock(at: Option<jiff::Timestamp>) -> SharedClock {
     match at {
         Some(at) => Arc::new(ManualClock::at(at)),
         None => Arc::new(SystemClock),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -23,7 +23,7 @@ pub use error::{RootMismatch, TufError};
 pub use key::{KeyError, KeyId, KeyIdentity, PublicKey};
 pub use pin::{Anchor, Anchors, PinError, RootRotation};
 pub use repository::{
-    HistoricTargets, Lookup, Role, RoleProblem, RoleSigner, TargetEntry, TrustedRepository,
+    Delegated, HistoricTargets, Lookup, Role, RoleProblem, RoleSigner, TargetEntry, TrustedRepository,
 };
 pub use role::{Gun, NameError, RoleName};
 pub use update::{Answer, Fetch, FileName, Floor, Floors, Selector, Step, Update, UpdateInput, Updated};

@@ -7,24 +7,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
+use anyhow::Context as _;
+use jiff::Timestamp;
 use url::Url;
 
 use self::view::{Failure, Inspection};
-use super::docker_config::DockerConfig;
 use super::output::{Format, print, print_json};
+use super::reading::Reading;
+use super::repository::{Repository, read};
 use super::settings::Storage;
 use super::{DENIED, UNDECIDED};
-use crate::clock::SystemClock;
-use crate::image::ImageReference;
-use crate::notary::NotaryClient;
-use crate::policy::{
-    CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId, TrustServer,
-};
-use crate::trust::{Grant, Refusal, Report, ReportQuestion, Resolver};
-use crate::tuf::{Anchor, Anchors, CaBundle, Gun, KeyId, PublicKey, RootRotation};
+use crate::trust::{Refusal, ResolverConfig};
+use crate::tuf::{Anchor, Anchors, CaBundle, KeyId, PublicKey, RootRotation};
 
 /// Arguments of `tagseal inspect`.
 #[derive(Debug, clap::Args)]
@@ -66,19 +60,30 @@ pub struct Args {
 ///
 /// # Errors
 /// When the arguments cannot be used.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let subject = Subject::of(&args)?;
-    match super::runtime()?.block_on(subject.report(&args))? {
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    show(args, &args.storage.seeded_resolver())
+}
+
+/// As [`run`], with a resolver that is set up like this.
+///
+/// # Errors
+/// When the arguments cannot be used.
+pub(super) fn show(args: &Args, config: &ResolverConfig) -> anyhow::Result<ExitCode> {
+    let reading = args.reading()?;
+    let clock = super::clock(args.at);
+    let timeout = Duration::from_secs(args.timeout);
+    let report = reading.report(config.clone(), args.storage.state(), clock, timeout);
+    match super::runtime()?.block_on(report) {
         Ok(report) => {
-            let inspection = Inspection::of(&subject, &report);
+            let inspection = Inspection::of(&reading, &report);
             match args.output {
                 Format::Json => print_json(&inspection)?,
-                Format::Text => print(&inspection.text(&subject)),
+                Format::Text => print(&inspection.text()),
             }
             Ok(ExitCode::SUCCESS)
         }
         Err(refusal) => {
-            let failure = Failure::of(&subject, &refusal);
+            let failure = Failure::of(&reading, &refusal);
             match args.output {
                 Format::Json => print_json(&failure)?,
                 Format::Text => eprintln!("{}", failure.text()),
@@ -91,77 +96,22 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What is inspected, and by what it is trusted.
-struct Subject {
-    image: ImageReference,
-    /// The tag that was asked for, if one was.
-    tag: Option<String>,
-    gun: Gun,
-    server: Arc<TrustServer>,
-    anchors: Arc<Anchors>,
-}
-
-impl Subject {
-    fn of(args: &Args) -> anyhow::Result<Self> {
-        let image = ImageReference::parse(&args.repository)
-            .with_context(|| format!("{:?} is not a repository", args.repository))?;
-        if image.digest().is_some() {
-            bail!("{}: name the repository, or a tag of it, without a digest", args.repository);
-        }
-        let gun = Gun::new(image.name())?;
-        // `latest` may be the parser's own addition.
-        let last = args.repository.rsplit('/').next().unwrap_or_default();
-        let tag = image.tag().filter(|_| last.contains(':')).map(|tag| tag.as_str().to_owned());
-        let url = match &args.server {
-            Some(url) => url.clone(),
-            None if image.registry() == "docker.io" => {
-                bail!(
-                    "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER: Docker Hub's own shuts down"
-                )
-            }
-            None => format!("https://{}", image.registry())
-                .parse()
-                .context("no trust server at the registry's host")?,
-        };
-        let ca_pem = args.ca_bundle.as_deref().map(read).transpose()?.map(Arc::from);
-        let server = Arc::new(TrustServer { url, ca_pem, token_realms: Vec::new() });
-        Ok(Self { image, tag, gun, server, anchors: Arc::new(anchors(args)?) })
+impl Args {
+    /// Whether a cache is named, whose own seed is used then.
+    pub(super) fn has_cache(&self) -> bool {
+        self.storage.cache_dir.is_some()
     }
 
-    async fn report(&self, args: &Args) -> anyhow::Result<Result<Report, Refusal>> {
-        // Connections are judged by the real clock, trust data by the one that was asked for.
-        let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
-        let credentials = Arc::new(DockerConfig::from_env());
-        let config = args.storage.seeded_resolver();
-        let resolver =
-            Resolver::new(config, source, credentials, args.storage.state(), super::clock(args.at));
-        let question = ReportQuestion {
-            demand: &self.demand(),
-            registry: self.image.registry(),
-            grant: &Grant::default(),
-            deadline: Instant::now() + Duration::from_secs(args.timeout),
-        };
-        Ok(resolver.report(question).await)
+    /// The same resolver, with the tolerance for clocks that was asked for.
+    pub(super) fn tolerant(&self, config: ResolverConfig) -> ResolverConfig {
+        ResolverConfig { clock_skew: self.storage.clock_skew, ..config }
     }
 
-    /// What a policy that pins these anchors would ask, as far as a report looks at it.
-    fn demand(&self) -> Demand {
-        Demand {
-            policy: Arc::new(PolicyId { namespace: None, name: "inspect".to_owned() }),
-            server: Arc::clone(&self.server),
-            gun: self.gun.clone(),
-            anchors: Arc::clone(&self.anchors),
-            delegations: None,
-            digest_references: DigestReferences::default(),
-            accept_for: SignedDuration::ZERO,
-            mutation: Mutation::default(),
-            freshness: Freshness {
-                revalidate_after: SignedDuration::ZERO,
-                max_staleness: SignedDuration::from_hours(24),
-            },
-            credentials: CredentialsSource::ImagePullSecrets,
-            tag_covered: true,
-        }
+    /// What is read, and by what it is trusted.
+    fn reading(&self) -> anyhow::Result<Reading> {
+        let repository = Repository::without_digest(&self.repository)?;
+        let server = repository.trust_server(self.server.as_ref(), self.ca_bundle.as_deref())?;
+        Ok(Reading { repository, server, anchors: Arc::new(anchors(self)?) })
     }
 }
 
@@ -180,9 +130,4 @@ fn anchors(args: &Args) -> anyhow::Result<Anchors> {
         anchors.push(Anchor::Ca(bundle.with_context(|| format!("--root-ca {}", path.display()))?));
     }
     Ok(Anchors { anchors, rotation: RootRotation::Follow, first_use: args.first_use })
-}
-
-fn read(path: impl AsRef<std::path::Path>) -> anyhow::Result<String> {
-    let path = path.as_ref();
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }

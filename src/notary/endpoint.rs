@@ -187,13 +187,13 @@ impl Endpoint {
             // The status is the answer, whatever becomes of the rest.
             let aside = body::read(body, MAX_ASIDE, limit).await;
             if aside.is_ok() {
-                self.keep(sender, limit).await;
+                self.keep(sender, call, limit).await;
             }
             return Ok(reply(aside.unwrap_or_default()));
         }
         refuse_encoded(&head.headers)?;
         let body = body::read(body, call.max_bytes, limit).await?;
-        self.keep(sender, limit).await;
+        self.keep(sender, call, limit).await;
         Ok(reply(body))
     }
 
@@ -230,8 +230,12 @@ impl Endpoint {
         idle.pop_back().map(|idle| idle.sender)
     }
 
-    /// Puts a connection back, once its last answer is over; before the slot is given back.
-    async fn keep(&self, mut sender: SendRequest<Outgoing>, limit: Limit) {
+    /// Puts a connection back, once its last answer is over; before the slot is given back. Not one of a call that is
+    /// made once: a server that answers before it has read a large body may never read the rest.
+    async fn keep(&self, mut sender: SendRequest<Outgoing>, call: &Call, limit: Limit) {
+        if !call.repeatable {
+            return;
+        }
         if let Ok(Ok(())) = timeout_at(limit.at, sender.ready()).await {
             let idle = Idle { sender, since: Instant::now() };
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back(idle);

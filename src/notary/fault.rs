@@ -264,10 +264,10 @@ impl Shown {
             (Self::Nothing, _) if right != Right::Pull => give,
             (Self::Nothing, _) => format!("{give} if it is private, or check its name"),
             (Self::Credentials, Audience::Policy) => {
-                format!("check that they are right, and that they may {} it", right.verb())
+                format!("check that they are right, and that they may {}", right.verb())
             }
             (Self::Credentials, _) => {
-                format!("check that they may {} it, or {give} as somebody who may", right.verb())
+                format!("check that they may {}, or {give} as somebody who may", right.verb())
             }
             (Self::Withheld { realm }, audience) => audience.list_realm(realm),
         }

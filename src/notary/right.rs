@@ -21,12 +21,12 @@ impl Right {
         }
     }
 
-    /// How it reads after "permission to".
+    /// How it reads after "may".
     pub(super) fn verb(self) -> &'static str {
         match self {
-            Self::Pull => "pull",
-            Self::Push => "push",
-            Self::Admin => "administer (\"*\")",
+            Self::Pull => "pull it",
+            Self::Push => "push to it",
+            Self::Admin => "administer it (\"*\")",
         }
     }
 }

@@ -18,7 +18,7 @@ use super::verify::{Verified, check_expiry};
 use crate::digest::Digest;
 
 pub use historic::HistoricTargets;
-pub use view::{Lookup, Role, TargetEntry};
+pub use view::{Delegated, Lookup, Role, TargetEntry};
 
 /// A key whose signature on a file is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ use tagseal::notary::{Limits, NotaryClient, Rejection, Remote, RemoteError};
 use tagseal::trust::{Access, Secret, SourceError, TrustServer};
 use tagseal::tuf::{Fetch, FileName, Gun, RoleName, Selector};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::access::challenge;
 use super::pki::Authority;
@@ -276,12 +276,12 @@ async fn who_may_not_push_is_told_what_to_do() {
         let told = |verb: &str| {
             unauthorized(format!(
                 "{}: it answered {status} for {GUN}, so there is no permission to {verb}; the credentials were shown: \
-                 check that they may {verb} it, or run `docker login registry.example.com` as somebody who may",
+                 check that they may {verb}, or run `docker login registry.example.com` as somebody who may",
                 server.url()
             ))
         };
-        assert_eq!(remote.upload(&files()).await, Err(told("push")));
-        assert_eq!(remote.delete().await, Err(told("administer (\"*\")")));
+        assert_eq!(remote.upload(&files()).await, Err(told("push to it")));
+        assert_eq!(remote.delete().await, Err(told("administer it (\"*\")")));
         // One POST without a token and one with: a refusal is not argued with.
         assert_eq!(server.lines().iter().filter(|line| line.starts_with("POST")).count(), 2);
     }
@@ -291,7 +291,7 @@ async fn who_may_not_push_is_told_what_to_do() {
 async fn who_shows_nothing_is_told_to_log_in() {
     let server = refusing(403).await;
     let message = format!(
-        "{}: it answered 403 for {GUN}, so there is no permission to push; no credentials were shown: run `docker login \
+        "{}: it answered 403 for {GUN}, so there is no permission to push to it; no credentials were shown: run `docker login \
          registry.example.com`",
         server.url()
     );
@@ -311,7 +311,7 @@ async fn t22_a_realm_elsewhere_does_not_see_a_publishers_credentials() {
         ..Publisher::at("https://notary.test")
     };
     let message = format!(
-        "https://notary.test: it answered 401 for {GUN}, so there is no permission to push; the credentials were not \
+        "https://notary.test: it answered 401 for {GUN}, so there is no permission to push to it; the credentials were not \
          sent, because its token realm is on auth.test, which is neither its own host nor the registry's: name it with \
          --token-realm auth.test if it may see them"
     );
@@ -464,54 +464,66 @@ async fn an_upload_does_not_go_on_a_connection_that_may_be_closed_already() {
 }
 
 #[tokio::test]
-async fn an_upload_is_repeated_where_nobody_listened() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let remote = Publisher::at(&format!("http://127.0.0.1:{port}")).remote();
-    let (outcome, server) = tokio::join!(async { remote.upload(&files()).await }, async {
-        // The first attempt has failed by the time that this is polled for the second time.
-        tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        Server::http_on(port, |_| Answer::ok("")).await
+async fn an_upload_is_repeated_where_no_connection_came_about() {
+    let authority = Authority::named("Test CA");
+    let server = Server::https(authority.server(&["localhost"]), |_| Answer::ok("")).await;
+    let (listener, port) = listener().await;
+    let behind = server.port;
+    tokio::spawn(async move {
+        // The first connection ends during the handshake.
+        let _ = listener.accept().await.unwrap().0.read_u8().await;
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = TcpStream::connect(("127.0.0.1", behind)).await.unwrap();
+        tokio::io::copy_bidirectional(&mut near, &mut far).await
     });
-    assert_eq!(outcome, Ok(()));
+    let url = format!("https://localhost:{port}");
+    let publisher = Publisher { ca_pem: Some(authority.pem()), ..Publisher::at(&url) };
+    assert_eq!(publisher.remote().upload(&files()).await, Ok(()));
     assert_eq!(server.lines(), [format!("POST {FOLDER}")]);
-    let refused = Publisher::at("http://127.0.0.1:1").remote().upload(&files()).await;
-    let message =
-        "http://127.0.0.1:1: connection refused: check that the server runs, and the port in --server"
-            .to_owned();
-    assert_eq!(refused, Err(unreachable(message)));
 }
 
-/// As Go's servers do: the 401 comes before the body was read, and the connection is closed on the rest of it.
+#[tokio::test]
+async fn an_upload_to_where_nobody_listens_was_not_made() {
+    let (listener, port) = listener().await;
+    drop(listener);
+    let url = format!("http://127.0.0.1:{port}");
+    let message = format!("{url}: connection refused: check that the server runs, and the port in --server");
+    assert_eq!(Publisher::at(&url).remote().upload(&files()).await, Err(unreachable(message)));
+}
+
+async fn listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// As Go's servers do: the 401 comes before the body was read, and the rest of it is not read.
 #[tokio::test]
 async fn a_challenge_in_the_middle_of_a_large_upload_is_heard() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (listener, port) = listener().await;
+    let url = format!("http://127.0.0.1:{port}");
     tokio::spawn(async move {
+        let mut open = Vec::new();
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(stream.read_u8().await.unwrap());
             }
-            let answer: &[u8] =
-                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-            stream.write_all(answer).await.unwrap();
+            let answer = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
             // Go lingers so that the answer is not lost to a reset.
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                drop(stream);
-            });
+            open.push(stream);
         }
     });
     let large = vec![(role("targets"), Bytes::from(vec![b' '; 8 << 20]))];
     let message = format!(
         "{url}: it asks for a user name and a password, and none is configured: run `docker login registry.example.com`"
     );
-    assert_eq!(Publisher::at(&url).remote().upload(&large).await, Err(unauthorized(message)));
+    // It is not the deadline that ends it.
+    let remote = Publisher::at(&url).within(600_000).remote();
+    assert_eq!(remote.upload(&large).await, Err(unauthorized(message)));
 }
 
 #[tokio::test]

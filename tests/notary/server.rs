@@ -94,12 +94,7 @@ pub struct Server {
 impl Server {
     /// Plain http.
     pub async fn http(handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
-        Self::http_on(0, handler).await
-    }
-
-    /// Plain http, on this port.
-    pub async fn http_on(port: u16, handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start(port, Arc::new(handler), None).await
+        Self::start(Arc::new(handler), None).await
     }
 
     /// TLS.
@@ -107,11 +102,11 @@ impl Server {
         config: rustls::ServerConfig,
         handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::start(0, Arc::new(handler), Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
+        Self::start(Arc::new(handler), Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
     }
 
-    async fn start(port: u16, handler: Handler, tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    async fn start(handler: Handler, tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let server = Self {
             port: listener.local_addr().unwrap().port(),
             seen: Arc::default(),

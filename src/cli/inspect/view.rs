@@ -1,11 +1,12 @@
-//! What `tagseal inspect` prints. The JSON names are an interface.
+//! What `tagseal inspect` finds, and prints as JSON. The names are an interface: see `docs/cli.md`.
+
+mod text;
 
 use serde::Serialize;
 
-use super::Subject;
-use crate::cli::output::table;
+use crate::cli::reading::Reading;
 use crate::trust::{Refusal, Report};
-use crate::tuf::{KeyId, Role, RoleName};
+use crate::tuf::{Delegated, KeyId, Role};
 
 /// A repository that verified.
 #[derive(Debug, Serialize)]
@@ -15,10 +16,14 @@ pub(super) struct Inspection {
     verified: bool,
     root: Root,
     roles: Vec<RoleView>,
+    delegations: Vec<Delegation>,
     targets: Vec<Target>,
     unusable: Vec<Unusable>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// The tag that was asked for, if one was.
+    #[serde(skip)]
+    tag: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,6 +45,16 @@ struct RoleView {
     #[serde(rename = "keyIDs")]
     key_ids: Vec<String>,
     signed_by: Vec<String>,
+}
+
+/// A delegation, published or not.
+#[derive(Debug, Serialize)]
+struct Delegation {
+    name: String,
+    threshold: u64,
+    #[serde(rename = "keyIDs")]
+    key_ids: Vec<String>,
+    paths: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,17 +83,13 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn of(subject: &Subject, refusal: &Refusal) -> Self {
-        let message = match refusal {
-            Refusal::Untrusted(untrusted) => &untrusted.message,
-            Refusal::Unavailable(unavailable) => &unavailable.message,
-        };
+    pub(super) fn of(reading: &Reading, refusal: &Refusal) -> Self {
         Self {
-            repository: subject.gun.to_string(),
-            server: subject.server.url.as_str().trim_end_matches('/').to_owned(),
+            repository: reading.repository.gun().to_string(),
+            server: reading.server_address(),
             verified: false,
             reason: refusal.reason().as_str(),
-            message: message.clone(),
+            message: refusal.message().to_owned(),
         }
     }
 
@@ -88,10 +99,11 @@ impl Failure {
 }
 
 impl Inspection {
-    pub(super) fn of(subject: &Subject, report: &Report) -> Self {
+    pub(super) fn of(reading: &Reading, report: &Report) -> Self {
         let root = report.repository.root();
         let roles = report.repository.roles(report.now, report.clock_skew);
-        let shown = |name: &str| subject.tag.as_deref().is_none_or(|tag| tag == name);
+        let tag = reading.repository.tag().map(|tag| tag.as_str().to_owned());
+        let shown = |name: &str| tag.as_deref().is_none_or(|tag| tag == name);
         let targets = roles.iter().flat_map(|role| {
             role.targets().filter(|target| shown(target.name)).map(|target| Target {
                 role: role.name().to_string(),
@@ -106,79 +118,21 @@ impl Inspection {
             message,
         });
         Self {
-            repository: subject.gun.to_string(),
-            server: subject.server.url.as_str().trim_end_matches('/').to_owned(),
+            repository: reading.repository.gun().to_string(),
+            server: reading.server_address(),
             verified: true,
             root: Root {
                 version: root.version(),
                 expires: root.expires().to_string(),
-                key_ids: hex(root.key_ids()),
+                key_ids: hex(&root.key_ids()),
             },
-            roles: roles.iter().map(RoleView::of).collect(),
+            delegations: roles.iter().flat_map(Role::delegated).map(Delegation::of).collect(),
             targets: targets.collect(),
             unusable: unusable.collect(),
             warnings: report.warnings.clone(),
+            roles: roles.iter().map(RoleView::of).collect(),
+            tag,
         }
-    }
-
-    /// What docker showed of a repository: signed tags with their signers, the signers' keys, the owner's keys.
-    pub(super) fn text(&self, subject: &Subject) -> String {
-        let what = subject
-            .tag
-            .as_ref()
-            .map_or_else(|| self.repository.clone(), |tag| format!("{}:{tag}", self.repository));
-        let mut parts = Vec::new();
-        if self.targets.is_empty() {
-            parts.push(format!("No signatures for {what}"));
-        } else {
-            let rows: Vec<_> = self.tags();
-            parts.push(format!(
-                "Signatures for {what}\n\n{}",
-                table(&["SIGNED TAG", "DIGEST", "ROLES"], &rows)
-            ));
-        }
-        let signers: Vec<_> = self
-            .roles
-            .iter()
-            .filter(|role| role.name != RoleName::targets().as_str())
-            .map(|role| vec![role.name.clone(), short(&role.key_ids), role.expires.clone()])
-            .collect();
-        if !signers.is_empty() {
-            parts.push(format!(
-                "Delegations and their keys\n\n{}",
-                table(&["ROLE", "KEYS", "EXPIRES"], &signers)
-            ));
-        }
-        let unusable: Vec<_> = self
-            .unusable
-            .iter()
-            .map(|role| vec![role.role.clone(), role.reason.to_owned(), role.message.clone()])
-            .collect();
-        if !unusable.is_empty() {
-            parts.push(format!(
-                "Delegations that count for nothing\n\n{}",
-                table(&["ROLE", "REASON", "WHY"], &unusable)
-            ));
-        }
-        let repository_keys = self.roles.iter().find(|role| role.name == RoleName::targets().as_str());
-        let repository_keys = repository_keys.map(|role| role.key_ids.join(", ")).unwrap_or_default();
-        parts.push(format!(
-            "Administrative keys\n\n  Repository Key:\t{repository_keys}\n  Root Key:\t{}",
-            self.root.key_ids.join(", ")
-        ));
-        parts.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
-        parts.join("\n\n")
-    }
-
-    /// One row for each tag and digest, with the roles that list it.
-    fn tags(&self) -> Vec<Vec<String>> {
-        let mut rows: std::collections::BTreeMap<(&str, &str), Vec<&str>> = std::collections::BTreeMap::new();
-        for target in &self.targets {
-            rows.entry((&target.name, &target.digest)).or_default().push(&target.role);
-        }
-        rows.into_iter()
-            .map(|((tag, digest), roles)| vec![tag.to_owned(), digest.to_owned(), roles.join(", ")])
-            .collect()
     }
 }
 
@@ -189,16 +143,23 @@ impl RoleView {
             version: role.version(),
             expires: role.expires().to_string(),
             threshold: role.threshold(),
-            key_ids: hex(role.key_ids()),
+            key_ids: hex(&role.key_ids()),
             signed_by: role.signed_by().iter().map(|signer| signer.key_id.to_string()).collect(),
         }
     }
 }
 
-fn hex(ids: Vec<KeyId>) -> Vec<String> {
-    ids.iter().map(ToString::to_string).collect()
+impl Delegation {
+    fn of(delegated: Delegated<'_>) -> Self {
+        Self {
+            name: delegated.name.to_string(),
+            threshold: delegated.threshold,
+            key_ids: hex(&delegated.key_ids),
+            paths: delegated.paths.iter().map(|&path| path.to_owned()).collect(),
+        }
+    }
 }
 
-fn short(ids: &[String]) -> String {
-    ids.iter().map(|id| id.get(..12).unwrap_or(id)).collect::<Vec<_>>().join(", ")
+fn hex(ids: &[KeyId]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
 }

@@ -49,6 +49,19 @@ pub struct TargetEntry<'a> {
     pub signers: &'a [RoleSigner],
 }
 
+/// A delegation as its parent makes it, whether or not its role was ever published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegated<'a> {
+    /// The role.
+    pub name: &'a RoleName,
+    /// As [`Role::key_ids`].
+    pub key_ids: Vec<KeyId>,
+    /// How many distinct keys must sign it.
+    pub threshold: u64,
+    /// Path prefixes; `""` is everything, none is nothing.
+    pub paths: Vec<&'a str>,
+}
+
 impl<'a> Role<'a> {
     pub(super) fn of_root(root: &'a TrustedRoot) -> Self {
         Self {
@@ -115,13 +128,18 @@ impl<'a> Role<'a> {
     /// The canonical IDs of the keys that may sign it, in its parent's order, each once. Keys that can never count
     /// (of an unknown type, too weak) have none.
     pub fn key_ids(&self) -> Vec<KeyId> {
-        let mut ids = Vec::new();
-        for id in self.keys.public_keys().map(crate::tuf::key::PublicKey::canonical_id) {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        ids
+        canonical_ids(self.keys)
+    }
+
+    /// The roles that it delegates to, in its order, which is priority.
+    pub fn delegated(&self) -> Vec<Delegated<'a>> {
+        let delegated = |delegation: &'a Delegation| Delegated {
+            name: &delegation.name,
+            key_ids: canonical_ids(&delegation.keys),
+            threshold: delegation.keys.threshold,
+            paths: delegation.paths.iter().map(|path| &**path).collect(),
+        };
+        self.delegations().unwrap_or_default().iter().map(delegated).collect()
     }
 
     /// The keys whose signatures on it are valid, each once.
@@ -163,4 +181,15 @@ impl<'a> Role<'a> {
         let digest = target.digest?;
         Some(TargetEntry { name: target.name, digest, length: target.length, signers: self.signers })
     }
+}
+
+/// The canonical IDs of the keys that can count, in the parent's order, each once.
+fn canonical_ids(keys: &RoleKeys) -> Vec<KeyId> {
+    let mut ids = Vec::new();
+    for id in keys.public_keys().map(crate::tuf::key::PublicKey::canonical_id) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
 }

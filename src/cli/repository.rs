@@ -1,0 +1,169 @@
+//! [`Repository`]: a repository, or one tag of it, as a user names it; and the trust server that goes with it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use url::{Host, Url};
+
+use crate::image::{ImageReference, Tag};
+use crate::policy::TrustServer;
+use crate::tuf::Gun;
+
+/// A repository that a user named, with or without a tag.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    image: ImageReference,
+    gun: Gun,
+    has_tag: bool,
+}
+
+impl Repository {
+    /// Reads `[registry/]repository[:tag][@digest]`.
+    ///
+    /// # Errors
+    /// When it is no image reference.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let image = ImageReference::parse(text).with_context(|| format!("{text:?} is not a repository"))?;
+        let gun = Gun::new(image.name())?;
+        // `latest` may be the parser's own addition. A colon before the last slash belongs to a port.
+        let name = text.split_once('@').map_or(text, |(name, _)| name);
+        let has_tag = name.rsplit('/').next().unwrap_or_default().contains(':');
+        Ok(Self { image, gun, has_tag })
+    }
+
+    /// Reads a repository or a tag of it; a digest is refused.
+    ///
+    /// # Errors
+    /// When it is no image reference, or has a digest.
+    pub fn without_digest(text: &str) -> anyhow::Result<Self> {
+        let repository = Self::parse(text)?;
+        if repository.image.digest().is_some() {
+            bail!("{text}: name the repository, or a tag of it, without a digest");
+        }
+        Ok(repository)
+    }
+
+    /// Reads a repository; a tag or a digest is refused.
+    ///
+    /// # Errors
+    /// When it is no repository.
+    pub fn whole(text: &str) -> anyhow::Result<Self> {
+        let repository = Self::without_digest(text)?;
+        if repository.has_tag {
+            bail!("{text}: this is about a whole repository: leave out the tag");
+        }
+        Ok(repository)
+    }
+
+    /// The image reference; it has a tag (`latest` where none was given) or a digest.
+    pub fn image(&self) -> &ImageReference {
+        &self.image
+    }
+
+    /// The GUN: the normalised name.
+    pub fn gun(&self) -> &Gun {
+        &self.gun
+    }
+
+    /// The registry's host.
+    pub fn registry(&self) -> &str {
+        self.image.registry()
+    }
+
+    /// The tag, if one was given.
+    pub fn tag(&self) -> Option<&Tag> {
+        self.image.tag().filter(|_| self.has_tag)
+    }
+
+    /// Its trust server: the one that was named, else the registry's own host, as docker has it.
+    ///
+    /// # Errors
+    /// Where none can be told, or the one named is not to be reached safely.
+    pub fn trust_server(
+        &self,
+        named: Option<&Url>,
+        ca_bundle: Option<&Path>,
+    ) -> anyhow::Result<Arc<TrustServer>> {
+        let url = match named {
+            Some(url) => url.clone(),
+            None if self.registry() == "docker.io" => bail!(
+                "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER: Docker Hub's own shuts down"
+            ),
+            None => format!("https://{}", self.registry())
+                .parse()
+                .context("no trust server at the registry's host")?,
+        };
+        check_scheme(&url)?;
+        let ca_pem = ca_bundle.map(read).transpose()?.map(Arc::from);
+        Ok(Arc::new(TrustServer { url, ca_pem, token_realms: Vec::new() }))
+    }
+}
+
+/// Plain http is for loopback hosts only, as in policies (design §2 `server`).
+fn check_scheme(url: &Url) -> anyhow::Result<()> {
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(url) => Ok(()),
+        "http" => bail!("{url}: plain http is for loopback hosts only: name the server by https://"),
+        _ => bail!("{url} is not the address of a trust server: it begins with https://"),
+    }
+}
+
+/// Whether the host is this machine, by name or by address.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// Reads a text file that the command line names.
+///
+/// # Errors
+/// When it cannot be read, with its name.
+pub fn read(path: impl AsRef<Path>) -> anyhow::Result<String> {
+    let path = path.as_ref();
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_one_that_was_given() {
+        for (text, gun, tag) in [
+            ("registry.example.com/shop/web", "registry.example.com/shop/web", None),
+            ("registry.example.com/shop/web:1.4", "registry.example.com/shop/web", Some("1.4")),
+            ("localhost:5000/demo", "localhost:5000/demo", None),
+            ("localhost:5000/demo:1", "localhost:5000/demo", Some("1")),
+            ("alpine:3", "docker.io/library/alpine", Some("3")),
+        ] {
+            let repository = Repository::parse(text).unwrap();
+            assert_eq!(repository.gun().as_str(), gun);
+            assert_eq!(repository.tag().map(Tag::as_str), tag, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_server_is_the_registrys_host_unless_named() {
+        let at = |text: &str, named: Option<&str>| {
+            let named = named.map(|url| url.parse().unwrap());
+            let server = Repository::parse(text).unwrap().trust_server(named.as_ref(), None);
+            server.map(|server| server.url.to_string()).map_err(|error| error.to_string())
+        };
+        assert_eq!(at("localhost:5000/demo", None).unwrap(), "https://localhost:5000/");
+        assert_eq!(
+            at("alpine", None).unwrap_err(),
+            "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER: Docker Hub's own shuts down"
+        );
+        assert_eq!(at("alpine", Some("http://127.0.0.1:4443")).unwrap(), "http://127.0.0.1:4443/");
+        assert_eq!(
+            at("alpine", Some("http://notary.example.com")).unwrap_err(),
+            "http://notary.example.com/: plain http is for loopback hosts only: name the server by https://"
+        );
+    }
+}

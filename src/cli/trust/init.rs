@@ -1,0 +1,49 @@
+//! `tagseal trust init`: gives a repository trust data.
+
+use std::process::ExitCode;
+
+use super::key_choice;
+use super::options::Options;
+use super::outcome::Outcome;
+use super::session::Session;
+use crate::cli::repository::Repository;
+use crate::publish::operation::Operation;
+
+/// Arguments of `tagseal trust init`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The repository, with its registry.
+    repository: String,
+    /// The root key: its ID in the trust directory, or a file; default: the one that is there, or a new one.
+    #[arg(long, visible_alias = "rootkey", value_name = "ID|FILE")]
+    root_key: Option<String>,
+    /// Sign the snapshot with a key of this machine, as `notary init` does. Every signer needs that key then; without
+    /// this the server has it, as with docker.
+    #[arg(long)]
+    local_snapshot: bool,
+    /// As notary has it; every command publishes at once.
+    #[arg(long, short = 'p', hide = true)]
+    publish: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Makes the repository, if the server has none.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let repository = Repository::whole(&args.repository)?;
+    let session = Session::open(&args.options)?;
+    let root_key =
+        args.root_key.as_deref().map(|key| key_choice::choose(&session, key, "root", None)).transpose()?;
+    let operation = Operation::Init { root_key, snapshot_key_is_local: args.local_snapshot };
+    let published = crate::cli::runtime()?.block_on(session.publish(&repository, &[operation]))?;
+    let gun = repository.gun();
+    let message = match published.is_new {
+        true => format!("Initialised {gun}"),
+        false => format!("{gun} has trust data already; nothing was changed"),
+    };
+    Outcome::new(&repository, message, &published).print(args.options.output)?;
+    Ok(ExitCode::SUCCESS)
+}

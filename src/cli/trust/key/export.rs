@@ -1,0 +1,55 @@
+//! `tagseal trust key export` and `backup`: keys to files, each encrypted as it is.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::files;
+use crate::cli::output::print;
+use crate::cli::trust::key_choice::find;
+use crate::cli::trust::options::KeyOptions;
+
+/// Arguments of `tagseal trust key export`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The key: its ID, the beginning of it, or the role or signer's name that it alone has.
+    #[arg(value_name = "ID|NAME")]
+    key: String,
+    /// The file to write. Nothing is overwritten.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    keys: KeyOptions,
+}
+
+/// Arguments of `tagseal trust key backup`.
+#[derive(Debug, clap::Args)]
+pub struct BackupArgs {
+    /// The file to write. Nothing is overwritten.
+    file: PathBuf,
+    #[command(flatten)]
+    keys: KeyOptions,
+}
+
+/// Writes one key.
+///
+/// # Errors
+/// When the key is not there, or the file is.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let dir = args.keys.open()?;
+    let stored = find(&dir, &args.key)?;
+    let file = dir.key(&stored.id)?.with_context(|| format!("{} is gone", stored.path.display()))?;
+    files::create(&args.output, file.pem(), true)?;
+    print(&format!("Wrote the key {} to {}", stored.id, args.output.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes all keys.
+///
+/// # Errors
+/// When there are none, or the file is there.
+pub fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
+    let _ = (&args.file, &args.keys);
+    todo!()
+}

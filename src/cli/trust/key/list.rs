@@ -1,0 +1,60 @@
+//! `tagseal trust key list`: the keys of the trust directory.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::cli::output::{Format, print, print_json, table};
+use crate::cli::trust::options::KeyOptions;
+
+/// Arguments of `tagseal trust key list`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    keys: KeyOptions,
+    /// How to print.
+    #[arg(long, short = 'o', value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Debug, Serialize)]
+struct Key {
+    role: Option<String>,
+    repository: Option<String>,
+    #[serde(rename = "keyID")]
+    key_id: String,
+    path: PathBuf,
+}
+
+/// Lists the keys. Nothing is decrypted.
+///
+/// # Errors
+/// When the trust directory cannot be read.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let keys = args.keys.open()?.keys()?.into_iter().map(|key| Key {
+        role: key.header.role,
+        repository: key.header.gun.map(|gun| gun.to_string()),
+        key_id: key.id.to_string(),
+        path: key.path,
+    });
+    let keys: Vec<_> = keys.collect();
+    match args.output {
+        Format::Json => print_json(&keys)?,
+        Format::Text if keys.is_empty() => print("No keys"),
+        Format::Text => {
+            let row = |key: &Key| {
+                let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+                vec![
+                    or_none(&key.role),
+                    or_none(&key.repository),
+                    key.key_id.clone(),
+                    key.path.display().to_string(),
+                ]
+            };
+            let rows: Vec<_> = keys.iter().map(row).collect();
+            print(&table(&["ROLE", "REPOSITORY", "KEY ID", "LOCATION"], &rows));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

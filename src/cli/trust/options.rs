@@ -1,0 +1,105 @@
+//! Options that the publisher's commands share.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use url::Url;
+
+use crate::cli::output::Format;
+use crate::cli::passphrases::{FdSource, PassphraseSources};
+use crate::publish::trust_dir::TrustDir;
+
+/// Where keys are, and who knows their passphrases.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct KeyOptions {
+    /// Keys and metadata, in docker's and notary's layout; default: `trust` in docker's configuration folder.
+    #[arg(long, visible_alias = "trustDir", short = 'd', value_name = "DIR")]
+    trust_dir: Option<PathBuf>,
+    /// Read a passphrase from this file descriptor: of the keys of ROLE (root, targets, snapshot, delegation, or a
+    /// signer's name), or of all. May be repeated.
+    #[arg(long = "passphrase-fd", value_name = "[ROLE=]N")]
+    passphrase_fds: Vec<FdSource>,
+}
+
+impl KeyOptions {
+    /// The trust directory's path.
+    pub(super) fn path(&self) -> anyhow::Result<PathBuf> {
+        match &self.trust_dir {
+            Some(path) => Ok(path.clone()),
+            None => Ok(docker_directory()?.join("trust")),
+        }
+    }
+
+    /// The trust directory, opened.
+    pub(super) fn open(&self) -> anyhow::Result<TrustDir> {
+        Ok(TrustDir::open(&self.path()?)?)
+    }
+
+    /// Whom to ask for passphrases.
+    pub(super) fn passphrases(&self) -> PassphraseSources {
+        PassphraseSources::of_process(&self.passphrase_fds)
+    }
+}
+
+/// Which trust server, and how it is reached.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ServerOptions {
+    /// The trust server; default: the registry's own host.
+    #[arg(long, short = 's', value_name = "URL", env = "DOCKER_CONTENT_TRUST_SERVER")]
+    server: Option<String>,
+    /// PEM file with authorities for the connection; default: what docker has in `tls/HOST/*.crt`, else the system's.
+    #[arg(long, visible_alias = "tlscacert", value_name = "FILE")]
+    ca_bundle: Option<PathBuf>,
+    /// How long one request may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+impl ServerOptions {
+    /// The server that was named; an empty variable names none.
+    pub(super) fn url(&self) -> anyhow::Result<Option<Url>> {
+        match self.server.as_deref().filter(|server| !server.is_empty()) {
+            Some(server) => {
+                let url = server.parse();
+                url.map(Some).with_context(|| {
+                    format!("{server:?} is not the address of a trust server (https://HOST[:PORT])")
+                })
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The authorities that were named.
+    pub(super) fn ca_bundle(&self) -> Option<&Path> {
+        self.ca_bundle.as_deref()
+    }
+
+    /// How long one request may take.
+    pub(super) fn timeout(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.timeout)
+    }
+}
+
+/// All that publishing takes.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    pub(super) keys: KeyOptions,
+    #[command(flatten)]
+    pub(super) server: ServerOptions,
+    /// How to print.
+    #[arg(long, short = 'o', value_enum, default_value_t)]
+    pub(super) output: Format,
+}
+
+/// `$DOCKER_CONFIG`, else `~/.docker`.
+pub(super) fn docker_directory() -> anyhow::Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    match (variable("DOCKER_CONFIG"), variable("HOME")) {
+        (Some(directory), _) => Ok(directory),
+        (None, Some(home)) => Ok(home.join(".docker")),
+        (None, None) => {
+            bail!("neither DOCKER_CONFIG nor HOME is set: name the trust directory with --trust-dir")
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! [`Outcome`]: what a publishing command says of what it did. The JSON names are an interface: see `docs/cli.md`.
+
+use serde::Serialize;
+
+use crate::cli::output::{Format, print, print_json, table};
+use crate::cli::repository::Repository;
+use crate::publish::publisher::Published;
+
+/// What became of one repository.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Outcome {
+    repository: String,
+    /// What was done: `Signed shop/web:1.4`.
+    message: String,
+    created: bool,
+    published: Vec<PublishedRole>,
+    new_keys: Vec<NewKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PublishedRole {
+    role: String,
+    version: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct NewKey {
+    role: String,
+    #[serde(rename = "keyID")]
+    key_id: String,
+}
+
+impl Outcome {
+    /// What was done, in a sentence without its end, and what was published for it.
+    pub(super) fn new(repository: &Repository, message: String, published: &Published) -> Self {
+        let role = |(role, version): &(crate::tuf::RoleName, u64)| PublishedRole {
+            role: role.to_string(),
+            version: *version,
+        };
+        let key =
+            |(role, id): &(String, crate::tuf::KeyId)| NewKey { role: role.clone(), key_id: id.to_string() };
+        let mut warnings = published.warnings.clone();
+        if !published.trusted_on_first_use.is_empty() {
+            let ids = published.trusted_on_first_use.iter().map(ToString::to_string).collect::<Vec<_>>();
+            warnings.insert(
+                0,
+                format!(
+                    "this trust directory had never seen {}, and believed the root that the server showed; its root key is {}: \
+                     compare it with what the owner tells you",
+                    repository.gun(),
+                    ids.join(", ")
+                ),
+            );
+        }
+        Self {
+            repository: repository.gun().to_string(),
+            message,
+            created: published.is_new,
+            published: published.roles.iter().map(role).collect(),
+            new_keys: published.new_keys.iter().map(key).collect(),
+            digest: None,
+            warnings,
+        }
+    }
+
+    /// The digest that was signed.
+    pub(super) fn with_digest(self, digest: crate::digest::Digest) -> Self {
+        Self { digest: Some(digest.to_string()), ..self }
+    }
+
+    /// Something that somebody has to do, or should know.
+    pub(super) fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
+    /// Prints it.
+    ///
+    /// # Errors
+    /// Those of the JSON writer.
+    pub(super) fn print(&self, format: Format) -> anyhow::Result<()> {
+        match format {
+            Format::Json => print_json(self)?,
+            Format::Text => {
+                print(&self.text());
+                self.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![self.message.clone()];
+        let rows: Vec<_> = (self.published.iter())
+            .map(|role| vec![format!("  {}", role.role), format!("version {}", role.version)])
+            .chain(self.new_keys.iter().map(|key| {
+                let backup =
+                    if key.role == "root" { ": back it up with `tagseal trust key backup`" } else { "" };
+                vec![format!("  new {} key", key.role), format!("{}{backup}", key.key_id)]
+            }))
+            .collect();
+        if let Some((first, rest)) = rows.split_first() {
+            let heading: Vec<&str> = first.iter().map(String::as_str).collect();
+            lines.push(table(&heading, rest));
+        }
+        lines.join("\n")
+    }
+}
+
+/// Prints several outcomes: one JSON array, or one text after the other.
+///
+/// # Errors
+/// Those of the JSON writer.
+pub(super) fn print_all(outcomes: &[Outcome], format: Format) -> anyhow::Result<()> {
+    match format {
+        Format::Json => print_json(&outcomes),
+        Format::Text => outcomes.iter().try_for_each(|outcome| outcome.print(format)),
+    }
+}

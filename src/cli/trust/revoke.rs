@@ -1,0 +1,52 @@
+//! `tagseal trust revoke`: takes back signatures.
+
+use std::process::ExitCode;
+
+use super::options::Options;
+use super::outcome::Outcome;
+use super::session::Session;
+use super::sign::signing_roles;
+use crate::cli::confirm::confirm;
+use crate::cli::output::print;
+use crate::cli::repository::Repository;
+use crate::publish::operation::Operation;
+
+/// Arguments of `tagseal trust revoke`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The image with its tag; without a tag, all tags of the repository.
+    image: String,
+    /// A role to take it from; default: every one whose key is here. May be repeated.
+    #[arg(long = "role", visible_alias = "roles", short = 'r', value_delimiter = ',', value_name = "ROLE")]
+    roles: Vec<String>,
+    /// Do not ask.
+    #[arg(long, short = 'y')]
+    yes: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Takes the signature back, and says where the tag still stands.
+///
+/// # Errors
+/// When the tag is not signed, no key for it is here, or it cannot be published.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let repository = Repository::without_digest(&args.image)?;
+    let roles = signing_roles(&args.roles)?;
+    let gun = repository.gun();
+    let name = repository.tag().map(|tag| tag.as_str().to_owned());
+    if name.is_none() && !confirm(&format!("Take back the signatures of all tags of {gun}?"), args.yes)? {
+        print("Nothing was changed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let session = Session::open(&args.options)?;
+    let runtime = crate::cli::runtime()?;
+    let operation = Operation::RemoveTarget { roles, name: name.clone() };
+    let published = runtime.block_on(session.publish(&repository, &[operation]))?;
+    let message = match &name {
+        Some(tag) => format!("Took back the signature of {gun}:{tag}"),
+        None => format!("Took back the signatures of all tags of {gun}"),
+    };
+    Outcome::new(&repository, message, &published).print(args.options.output)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,102 @@
+//! `tagseal trust rotate`: replaces a key.
+
+mod delegation;
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use super::key_choice;
+use super::options::Options;
+use super::outcome::Outcome;
+use super::role_arguments;
+use super::session::Session;
+use crate::cli::repository::Repository;
+use crate::publish::operation::Operation;
+use crate::tuf::{KeyId, RoleName};
+
+/// Arguments of `tagseal trust rotate`.
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "tagseal trust rotate [OPTIONS] <root|targets|snapshot|timestamp|delegation ROLE> <REPOSITORY>"
+)]
+pub struct Args {
+    /// Whose key (root, targets, snapshot, timestamp, or delegation ROLE), and then the repository; or the other way round
+    /// as notary has it.
+    #[arg(required = true, num_args = 2..=3, value_name = "ROLE|REPOSITORY")]
+    arguments: Vec<String>,
+    /// The server makes and keeps the new key: always for timestamp, as wished for snapshot.
+    #[arg(long, short = 'r')]
+    server_managed: bool,
+    /// The new key. Of root, targets and snapshot: its ID in the trust directory, or a file with it; default: a new one.
+    /// Of a delegation: a file with its public key; default: a new one of the signer's name. May be repeated there.
+    #[arg(long = "key", short = 'k', value_name = "ID|FILE")]
+    keys: Vec<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Replaces the key.
+///
+/// # Errors
+/// When the arguments cannot be used, or it cannot be published.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let words: Vec<_> = args.arguments.iter().filter(|word| *word != "delegation").cloned().collect();
+    let (roles, repository) = role_arguments::split(&words)?;
+    let [role] = roles.as_slice() else { bail!("name one role and one repository") };
+    let session = Session::open(&args.options)?;
+    let mut outcome = match role.as_str() {
+        _ if role.is_delegation() => delegation::rotate(args, &session, &repository, role)?,
+        _ => rotate(args, &session, &repository, role)?,
+    };
+    if *role == RoleName::root() {
+        outcome.warn(
+            "policies that pin the old root key follow this rotation (rootRotation: Follow); name the new key in them soon, \
+             and keep the old one until nobody has the old root any more",
+        );
+    }
+    outcome.print(args.options.output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rotate(
+    args: &Args,
+    session: &Session<'_>,
+    repository: &Repository,
+    role: &RoleName,
+) -> anyhow::Result<Outcome> {
+    let operation = match role.as_str() {
+        "timestamp" if !args.keys.is_empty() => bail!("the timestamp key is the server's: leave out --key"),
+        "timestamp" => Operation::RotateServerManaged { role: role.clone() },
+        "snapshot" if args.server_managed && args.keys.is_empty() => {
+            Operation::RotateServerManaged { role: role.clone() }
+        }
+        _ if args.server_managed && !args.keys.is_empty() => {
+            bail!("--server-managed and --key exclude each other: the server makes the key")
+        }
+        _ if args.server_managed => {
+            bail!("the server manages timestamp and snapshot keys; {role} is signed here")
+        }
+        "root" => Operation::RotateRoot { new_key: new_key(args, session, repository, role)? },
+        _ => {
+            Operation::RotateLocal { role: role.clone(), new_key: new_key(args, session, repository, role)? }
+        }
+    };
+    let published = crate::cli::runtime()?.block_on(session.publish(repository, &[operation]))?;
+    let message = format!("Rotated the {role} key of {}", repository.gun());
+    Ok(Outcome::new(repository, message, &published))
+}
+
+fn new_key(
+    args: &Args,
+    session: &Session<'_>,
+    repository: &Repository,
+    role: &RoleName,
+) -> anyhow::Result<Option<KeyId>> {
+    let gun = (*role != RoleName::root()).then(|| repository.gun());
+    match args.keys.as_slice() {
+        [] => Ok(None),
+        [key] => key_choice::choose(session, key, role.as_str(), gun).map(Some),
+        _ => bail!("one new {role} key is enough: name --key once"),
+    }
+}

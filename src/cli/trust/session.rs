@@ -1,0 +1,144 @@
+//! [`Session`]: what a publishing command works with, put together from its options.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use url::Url;
+
+use super::options::{Options, docker_directory};
+use crate::cli::docker_config::DockerConfig;
+use crate::cli::passphrases::PassphraseSources;
+use crate::cli::reading::{Reading, seeded_by};
+use crate::cli::repository::{Repository, read};
+use crate::clock::{SharedClock, SystemClock};
+use crate::notary::{NotaryClient, Remote};
+use crate::policy::TrustServer;
+use crate::publish::operation::Operation;
+use crate::publish::publisher::{PublishError, Published, Publisher};
+use crate::publish::trust_dir::TrustDir;
+use crate::trust::{Access, MemoryState, Report};
+use crate::tuf::{Anchors, RootRotation};
+
+/// Keys, the way to trust servers, and who knows passphrases.
+pub(super) struct Session<'a> {
+    options: &'a Options,
+    named: Option<Url>,
+    pub(super) dir: TrustDir,
+    pub(super) passphrases: PassphraseSources,
+    pub(super) client: Arc<NotaryClient>,
+    pub(super) clock: SharedClock,
+}
+
+impl<'a> Session<'a> {
+    /// Opens the trust directory; nothing is sent yet.
+    pub(super) fn open(options: &'a Options) -> anyhow::Result<Self> {
+        let clock: SharedClock = Arc::new(SystemClock);
+        Ok(Self {
+            options,
+            named: options.server.url()?,
+            dir: options.keys.open()?,
+            passphrases: options.keys.passphrases(),
+            client: Arc::new(NotaryClient::new(Arc::clone(&clock))),
+            clock,
+        })
+    }
+
+    /// The repository's trust server.
+    pub(super) fn server(&self, repository: &Repository) -> anyhow::Result<Arc<TrustServer>> {
+        let bundle = match self.options.server.ca_bundle() {
+            Some(bundle) => return repository.trust_server(self.named.as_ref(), Some(bundle)),
+            None => repository.trust_server(self.named.as_ref(), None)?,
+        };
+        match docker_authorities(&bundle.url)? {
+            Some(pem) => {
+                Ok(Arc::new(TrustServer { ca_pem: Some(pem.into()), ..TrustServer::clone(&bundle) }))
+            }
+            None => Ok(bundle),
+        }
+    }
+
+    /// The authorities of a registry: those that docker has for it (`certs.d/HOST/*.crt`), else the ones that were named,
+    /// else the system's.
+    pub(super) fn registry_authorities(&self, url: &Url) -> anyhow::Result<Option<Arc<str>>> {
+        let found = authorities(Path::new("/etc/docker/certs.d"), url)?;
+        let named = || self.options.server.ca_bundle().map(read).transpose();
+        Ok(found.map_or_else(named, |pem| Ok(Some(pem)))?.map(Arc::from))
+    }
+
+    /// What docker would show for the repository.
+    pub(super) async fn access(&self, repository: &Repository) -> anyhow::Result<Access> {
+        let image = repository.image();
+        let found = DockerConfig::from_env().credentials(image.registry(), image.repository()).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The repository at its trust server.
+    pub(super) async fn remote(&self, repository: &Repository) -> anyhow::Result<Remote> {
+        Ok(Remote::new(
+            Arc::clone(&self.client),
+            self.server(repository)?,
+            repository.gun().clone(),
+            repository.registry().to_owned(),
+            self.access(repository).await?,
+            self.options.server.timeout(),
+        ))
+    }
+
+    /// Applies the operations and publishes.
+    pub(super) async fn publish(
+        &self,
+        repository: &Repository,
+        operations: &[Operation],
+    ) -> anyhow::Result<Published> {
+        let remote = self.remote(repository).await?;
+        Ok(self.publisher(&remote).publish(operations).await?)
+    }
+
+    /// Deletes the repository's trust data.
+    pub(super) async fn delete(&self, repository: &Repository) -> anyhow::Result<()> {
+        let remote = self.remote(repository).await?;
+        let deleted: Result<(), PublishError> = self.publisher(&remote).delete().await;
+        Ok(deleted?)
+    }
+
+    /// Reads the repository and verifies it, by the root that the trust directory knows; where it knows none, by the one
+    /// that the server shows, as publishing does.
+    pub(super) async fn read(&self, repository: &Repository) -> anyhow::Result<Report> {
+        let (folder, config) = seeded_by(self.dir.path())?;
+        let anchors = Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: true };
+        let reading = Reading {
+            repository: repository.clone(),
+            server: self.server(repository)?,
+            anchors: Arc::new(anchors),
+        };
+        let state = Arc::new(MemoryState::new());
+        let report =
+            reading.report(config, state, Arc::clone(&self.clock), self.options.server.timeout()).await;
+        drop(folder);
+        Ok(report?)
+    }
+
+    fn publisher<'s>(&'s self, remote: &'s Remote) -> Publisher<'s> {
+        Publisher { dir: &self.dir, remote, passphrases: &self.passphrases, clock: Arc::clone(&self.clock) }
+    }
+}
+
+/// The authorities that docker has for a server: `tls/HOST[:PORT]/*.crt` in its configuration folder.
+fn docker_authorities(server: &Url) -> anyhow::Result<Option<String>> {
+    match docker_directory() {
+        Ok(directory) => authorities(&directory.join("tls"), server),
+        Err(_) => Ok(None),
+    }
+}
+
+/// All of `HOST[:PORT]/*.crt` in a folder.
+fn authorities(folder: &Path, server: &Url) -> anyhow::Result<Option<String>> {
+    let Some(host) = server.host_str() else { return Ok(None) };
+    let host = server.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let Ok(entries) = std::fs::read_dir(folder.join(host)) else { return Ok(None) };
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "crt"));
+    files.sort();
+    let pem: Vec<String> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
+    Ok((!pem.is_empty()).then(|| pem.join("\n")))
+}

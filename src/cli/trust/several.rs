@@ -1,0 +1,50 @@
+//! One command for several repositories: each is done, whatever becomes of the others.
+
+use std::process::ExitCode;
+
+use super::failure::is_refusal;
+use super::outcome::{Outcome, print_all};
+use crate::cli::output::Format;
+use crate::cli::repository::Repository;
+use crate::cli::{DENIED, UNDECIDED};
+
+/// Collects what became of each repository.
+pub(super) struct Several {
+    format: Format,
+    done: Vec<Outcome>,
+    refused: usize,
+    failed: usize,
+}
+
+impl Several {
+    pub(super) fn new(format: Format) -> Self {
+        Self { format, done: Vec::new(), refused: 0, failed: 0 }
+    }
+
+    /// One repository is done, or is not and why.
+    pub(super) fn add(&mut self, repository: &Repository, outcome: anyhow::Result<Outcome>) {
+        match outcome {
+            Ok(outcome) => self.done.push(outcome),
+            Err(error) => {
+                eprintln!("tagseal: {}: {error:#}", repository.gun());
+                match is_refusal(&error) {
+                    true => self.refused += 1,
+                    false => self.failed += 1,
+                }
+            }
+        }
+    }
+
+    /// Prints what was done. 1 beats 2 beats 0, as everywhere.
+    ///
+    /// # Errors
+    /// Those of the JSON writer.
+    pub(super) fn finish(self) -> anyhow::Result<ExitCode> {
+        print_all(&self.done, self.format)?;
+        Ok(match (self.refused, self.failed) {
+            (0, 0) => ExitCode::SUCCESS,
+            (0, _) => ExitCode::from(UNDECIDED),
+            _ => ExitCode::from(DENIED),
+        })
+    }
+}

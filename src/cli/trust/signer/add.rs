@@ -1,0 +1,66 @@
+//! `tagseal trust signer add`: lets somebody sign.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::repository::Repository;
+use crate::cli::trust::key_choice::public_keys;
+use crate::cli::trust::options::Options;
+use crate::cli::trust::outcome::Outcome;
+use crate::cli::trust::session::Session;
+use crate::cli::trust::several::Several;
+use crate::cli::trust::signer_name::SignerName;
+use crate::publish::key::PublicForm;
+use crate::publish::operation::Operation;
+use crate::tuf::RoleName;
+
+/// Arguments of `tagseal trust signer add`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The signer's public key, or certificate: a PEM file. May be repeated.
+    #[arg(long = "key", required = true, value_name = "FILE")]
+    keys: Vec<PathBuf>,
+    /// The signer's name.
+    name: SignerName,
+    /// The repositories, each with its registry.
+    #[arg(required = true, value_name = "REPOSITORY")]
+    repositories: Vec<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Adds the signer to each repository; one that has no trust data is initialised first, as docker does.
+///
+/// # Errors
+/// When the arguments cannot be used.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let keys = public_keys(&args.keys)?;
+    let repositories: Vec<_> =
+        args.repositories.iter().map(|text| Repository::whole(text)).collect::<anyhow::Result<_>>()?;
+    let session = Session::open(&args.options)?;
+    let operations = operations(&args.name, &keys)?;
+    let runtime = crate::cli::runtime()?;
+    let mut several = Several::new(args.options.output);
+    for repository in &repositories {
+        let published = runtime.block_on(session.publish(repository, &operations));
+        let outcome = published.map(|published| {
+            let message = format!("Added the signer {} to {}", args.name, repository.gun());
+            Outcome::new(repository, message, &published)
+        });
+        several.add(repository, outcome);
+    }
+    several.finish()
+}
+
+/// What docker does for a signer: a role of its own, and its keys in the role that docker pulls from; both for all
+/// paths, both by one signature (Notary v1, "Publishing").
+fn operations(name: &SignerName, keys: &[PublicForm]) -> anyhow::Result<[Operation; 3]> {
+    let delegate = |role: RoleName| Operation::Delegate {
+        role,
+        keys: keys.to_vec(),
+        threshold: None,
+        paths: vec![String::new()],
+    };
+    let init = Operation::Init { root_key: None, snapshot_key_is_local: false };
+    Ok([init, delegate(name.role().clone()), delegate(SignerName::releases()?)])
+}
