@@ -12,3 +12,11 @@ mod limits;
 mod notary;
 mod policy;
 mod publish;
+mod sandbox;
+mod support;
+mod trust;
+mod tuf;
+
+// Here, not in `support`, which the end-to-end suite shares.
+#[path = "support/signer/tests.rs"]
+mod signer;
