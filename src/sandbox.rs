@@ -4,3 +4,4 @@
 pub mod registry;
 pub mod server;
 pub mod stage;
+pub mod story;

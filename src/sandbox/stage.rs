@@ -170,6 +170,14 @@ impl Stage {
         self.home.finish(self.addresses.ports())
     }
 
+    /// Writes a file into the folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), StageError> {
+        home::write(&self.path().join(name), text.as_bytes())
+    }
+
     /// The trust server's address.
     pub fn notary_url(&self) -> String {
         self.notary.url.as_str().trim_end_matches('/').to_owned()

@@ -1,0 +1,196 @@
+//! [`Printer`]: the story as people read it: aligned, wrapped, coloured on a terminal only.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use crate::cli::output::print;
+use crate::sandbox::story::{Check, Command, Event, Fact, Step};
+
+/// The longest line, as far as words allow.
+const WIDTH: usize = 110;
+/// Where a step's lines begin.
+const INDENT: &str = "    ";
+/// The width of labels.
+const LABEL: usize = 10;
+
+/// How to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Style {
+    is_terminal: bool,
+}
+
+impl Style {
+    pub(super) fn bold(self, text: &str) -> String {
+        self.coloured("1", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.coloured("2", text)
+    }
+
+    fn red(self, text: &str) -> String {
+        self.coloured("31", text)
+    }
+
+    fn green(self, text: &str) -> String {
+        self.coloured("32", text)
+    }
+
+    fn cyan(self, text: &str) -> String {
+        self.coloured("36", text)
+    }
+
+    fn coloured(self, code: &str, text: &str) -> String {
+        if self.is_terminal { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Prints events.
+#[derive(Debug)]
+pub(super) struct Printer {
+    style: Style,
+}
+
+impl Printer {
+    pub(super) fn new(is_terminal: bool) -> Self {
+        Self { style: Style { is_terminal } }
+    }
+
+    pub(super) fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Prints an event of a story of so many steps.
+    pub(super) fn tell(&self, event: &Event, steps: usize) {
+        match event {
+            Event::Chapter(title) => print(&format!("\n{}", self.style.bold(title))),
+            Event::Begins { number, title } => self.progress(&format!("[{number}/{steps}] {title} …")),
+            Event::Step(played) => {
+                self.progress("");
+                print(&format!("\n{}", step(played, steps, self.style)));
+            }
+        }
+    }
+
+    /// Says how it went.
+    pub(super) fn ending(&self, is_well: bool, steps: usize, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let line = match is_well {
+            true => self.style.green(&format!("All {steps} steps went as they should ({seconds:.1} s).")),
+            false => self.style.red("A step did not go as it should: see ✘ above."),
+        };
+        print(&format!("\n{line}"));
+    }
+
+    /// Says that it was interrupted.
+    pub(super) fn interrupted(&self) {
+        self.progress("");
+        eprintln!("tagseal: interrupted; everything is stopped, and what was temporary is removed");
+    }
+
+    /// A line that the next one replaces, where that can be done.
+    fn progress(&self, text: &str) {
+        if self.style.is_terminal {
+            let mut out = std::io::stdout().lock();
+            // A terminal that went away ends the output, not the story.
+            let _ = write!(out, "\r\u{1b}[2K{}", self.style.dim(text)).and_then(|()| out.flush());
+        }
+    }
+}
+
+/// A step, as it is printed.
+fn step(step: &Step, steps: usize, style: Style) -> String {
+    let mut lines = vec![style.bold(&format!("[{}/{steps}] {}", step.number, step.title))];
+    lines.extend(step.commands.iter().map(|line| command(line, style)));
+    lines.extend(step.facts.iter().map(|one| fact(one, style)));
+    if !step.why.is_empty() {
+        lines.push(style.dim(&labelled("why", &step.why)));
+    }
+    lines.extend(step.checks.iter().map(|one| check(one, style)));
+    lines.join("\n")
+}
+
+fn command(command: &Command, style: Style) -> String {
+    let Command { who, line } = command;
+    match line.strip_prefix("# ") {
+        Some(deed) => format!("{INDENT}{}", style.cyan(&format!("{who} {deed}"))),
+        None => format!("{INDENT}{}", style.cyan(&format!("{who}$ {line}"))),
+    }
+}
+
+fn fact(fact: &Fact, style: Style) -> String {
+    let text = labelled(fact.label, &fact.text);
+    match fact.label {
+        "refused" => style.red(&text),
+        "pod runs" => style.green(&text),
+        _ => text,
+    }
+}
+
+fn check(check: &Check, style: Style) -> String {
+    match &check.instead {
+        None => style.green(&format!("{INDENT}✔ {}", check.expected)),
+        Some(instead) => {
+            let text = wrapped(&format!("✘ expected: {}; but {instead}", check.expected), INDENT.len() + 2);
+            style.red(&format!("{INDENT}{text}"))
+        }
+    }
+}
+
+/// A label, and a text that stands beside it however long it is.
+fn labelled(label: &str, text: &str) -> String {
+    format!("{INDENT}{label:<LABEL$} {}", wrapped(text, INDENT.len() + LABEL + 1))
+}
+
+/// The text in lines of [`WIDTH`], those after the first indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let room = WIDTH - indent;
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            let wider = line.chars().count() + 1 + word.chars().count();
+            if !line.is_empty() && wider > room {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines.join(&format!("\n{}", " ".repeat(indent)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Style = Style { is_terminal: false };
+
+    #[test]
+    fn long_texts_are_wrapped_beside_their_label() {
+        let text = labelled("why", &"word ".repeat(40));
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[0].starts_with("    why        word word"), "{text}");
+        assert!(lines[1].starts_with("               word word"), "{text}");
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
+    }
+
+    #[test]
+    fn colours_are_for_terminals_alone() {
+        assert_eq!(PLAIN.red("refused"), "refused");
+        assert_eq!(Style { is_terminal: true }.red("refused"), "\u{1b}[31mrefused\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_check_that_failed_says_what_came_out_instead() {
+        let failed =
+            Check { expected: "the pod is refused".into(), instead: Some("it runs web@sha256:1".into()) };
+        assert_eq!(check(&failed, PLAIN), "    ✘ expected: the pod is refused; but it runs web@sha256:1");
+        let held = Check { instead: None, ..failed };
+        assert_eq!(check(&held, PLAIN), "    ✔ the pod is refused");
+    }
+}
