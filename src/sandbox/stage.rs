@@ -23,7 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::task::JoinSet;
 
-pub use self::admit::{Admitted, Refused, pod_review};
+pub use self::admit::{Admitted, Refused, pod_name, pod_review};
 pub use self::clock::ShiftedClock;
 pub use self::error::StageError;
 use self::home::Home;

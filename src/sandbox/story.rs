@@ -14,7 +14,7 @@ mod server;
 use futures::future::LocalBoxFuture;
 
 use self::cast::Cast;
-pub use self::event::{Check, Command, Event, Fact, Step};
+pub use self::event::{Check, Event, Label, Line, Step};
 use super::stage::{Stage, StageError};
 
 /// One step: it fails where something broke that the story rests on; what did not go as it should is a failed check.

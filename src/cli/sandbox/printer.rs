@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crate::cli::output::print;
-use crate::sandbox::story::{Check, Command, Event, Fact, Step};
+use crate::sandbox::story::{Check, Event, Label, Line, Step};
 
 /// The longest line, as far as words allow.
 const WIDTH: usize = 110;
@@ -101,40 +101,42 @@ impl Printer {
 /// A step, as it is printed.
 fn step(step: &Step, steps: usize, style: Style) -> String {
     let mut lines = vec![style.bold(&format!("[{}/{steps}] {}", step.number, step.title))];
-    lines.extend(step.commands.iter().map(|line| command(line, style)));
-    lines.extend(step.facts.iter().map(|one| fact(one, style)));
+    lines.extend(step.lines.iter().map(|one| line(one, style)));
     if !step.why.is_empty() {
         lines.push(style.dim(&labelled("why", &step.why)));
     }
-    lines.extend(step.checks.iter().map(|one| check(one, style)));
+    lines.extend(checks(&step.checks, style));
     lines.join("\n")
 }
 
-fn command(command: &Command, style: Style) -> String {
-    let Command { who, line } = command;
-    match line.strip_prefix("# ") {
-        Some(deed) => format!("{INDENT}{}", style.cyan(&format!("{who} {deed}"))),
-        None => format!("{INDENT}{}", style.cyan(&format!("{who}$ {line}"))),
-    }
-}
-
-fn fact(fact: &Fact, style: Style) -> String {
-    let text = labelled(fact.label, &fact.text);
-    match fact.label {
-        "refused" => style.red(&text),
-        "pod runs" => style.green(&text),
-        _ => text,
-    }
-}
-
-fn check(check: &Check, style: Style) -> String {
-    match &check.instead {
-        None => style.green(&format!("{INDENT}✔ {}", check.expected)),
-        Some(instead) => {
-            let text = wrapped(&format!("✘ expected: {}; but {instead}", check.expected), INDENT.len() + 2);
-            style.red(&format!("{INDENT}{text}"))
+fn line(line: &Line, style: Style) -> String {
+    match line {
+        Line::Typed { who, command } => format!("{INDENT}{}", style.cyan(&format!("{who}$ {command}"))),
+        Line::Did { who, what } => {
+            format!("{INDENT}{}", style.cyan(&wrapped(&format!("{who} {what}"), INDENT.len())))
+        }
+        Line::Saw { label, text } => {
+            let text = labelled(label.as_str(), text);
+            match label {
+                Label::Runs => style.green(&text),
+                Label::Refused => style.red(&text),
+                Label::Other(_) => text,
+            }
         }
     }
+}
+
+/// What held in one paragraph, and what did not, each for itself.
+fn checks(checks: &[Check], style: Style) -> Vec<String> {
+    let paragraph =
+        |mark: &str, text: &str| format!("{INDENT}{}", wrapped(&format!("{mark} {text}"), INDENT.len() + 2));
+    let held: Vec<_> = checks.iter().filter(|check| check.instead.is_none()).collect();
+    let held = held.iter().map(|check| check.expected.as_str()).collect::<Vec<_>>().join("; ");
+    let failed = checks.iter().filter_map(|check| {
+        let text = format!("expected: {}; but {}", check.expected, check.instead.as_ref()?);
+        Some(style.red(&paragraph("✘", &text)))
+    });
+    (!held.is_empty()).then(|| style.green(&paragraph("✔", &held))).into_iter().chain(failed).collect()
 }
 
 /// A label, and a text that stands beside it however long it is.
@@ -187,10 +189,14 @@ mod tests {
 
     #[test]
     fn a_check_that_failed_says_what_came_out_instead() {
-        let failed =
-            Check { expected: "the pod is refused".into(), instead: Some("it runs web@sha256:1".into()) };
-        assert_eq!(check(&failed, PLAIN), "    ✘ expected: the pod is refused; but it runs web@sha256:1");
-        let held = Check { instead: None, ..failed };
-        assert_eq!(check(&held, PLAIN), "    ✔ the pod is refused");
+        let held = Check { expected: "the pod is refused".into(), instead: None };
+        let failed = Check { instead: Some("it runs web@sha256:1".into()), ..held.clone() };
+        assert_eq!(
+            checks(&[held.clone(), failed, held], PLAIN),
+            [
+                "    ✔ the pod is refused; the pod is refused",
+                "    ✘ expected: the pod is refused; but it runs web@sha256:1"
+            ]
+        );
     }
 }

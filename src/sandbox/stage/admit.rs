@@ -33,9 +33,15 @@ pub struct Refused {
     pub message: String,
 }
 
+/// What a pod with this image is called: as the repository's last part.
+pub fn pod_name(image: &str) -> &str {
+    let last = image.rsplit('/').next().unwrap_or_default();
+    last.split([':', '@']).next().unwrap_or_default()
+}
+
 /// The review of a pod with this image, as an API server sends it.
 pub fn pod_review(image: &str) -> Value {
-    let name = "web";
+    let name = pod_name(image);
     json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
@@ -128,14 +134,15 @@ fn refusal(response: &Value) -> Option<Refused> {
     Some(Refused { reasons, message: message.to_owned() })
 }
 
-/// Applies a response's JSON Patch to the review's object. The webhook only ever replaces.
+/// Applies a response's JSON Patch to the review's object. The webhook only ever tests and replaces.
 fn patch(review: &mut Value, response: &Value) -> Result<(), String> {
     let Some(patch) = response.get("patch").and_then(Value::as_str) else { return Ok(()) };
     let patch = STANDARD.decode(patch).map_err(|error| error.to_string())?;
-    let operations: Vec<Replace> = serde_json::from_slice(&patch).map_err(|error| error.to_string())?;
-    for Replace { op, path, value } in operations {
+    let operations: Vec<Change> = serde_json::from_slice(&patch).map_err(|error| error.to_string())?;
+    for Change { op, path, value } in operations {
         let at = review.pointer_mut(&format!("/request/object{path}"));
         match at {
+            Some(at) if op == "test" && *at == value => {}
             Some(at) if op == "replace" => *at = value,
             _ => return Err(format!("its patch cannot be applied: {op} {path}")),
         }
@@ -144,7 +151,7 @@ fn patch(review: &mut Value, response: &Value) -> Result<(), String> {
 }
 
 #[derive(serde::Deserialize)]
-struct Replace {
+struct Change {
     op: String,
     path: String,
     value: Value,

@@ -1,19 +1,19 @@
 //! A pod that is tried, and what is said and checked of it.
 
 use super::cast::Cast;
-use super::event::{Step, shortened};
+use super::event::{Label, Step, shortened};
 use crate::digest::Digest;
 use crate::policy::Reason;
-use crate::sandbox::stage::{Admitted, StageError};
+use crate::sandbox::stage::{Admitted, StageError, pod_name};
 
 impl Cast<'_> {
     /// Tries a pod, and notes what became of it.
     pub(super) async fn attempt(&self, step: &mut Step, image: &str) -> Result<Admitted, StageError> {
+        step.types("you", format!("kubectl run {} --image {image}", pod_name(image)));
         let admitted = self.stage.admit(image).await?;
-        step.shows("pod asks", image);
         match &admitted.outcome {
-            Ok(runs) => step.shows("pod runs", runs),
-            Err(refused) => step.shows("refused", &refused.message),
+            Ok(runs) => step.sees(Label::Runs, runs),
+            Err(refused) => step.sees(Label::Refused, &refused.message),
         }
         for warning in &admitted.warnings {
             step.shows("warning", warning);

@@ -25,32 +25,60 @@ pub struct Step {
     pub number: usize,
     /// What happens in it.
     pub title: &'static str,
-    /// What was done.
-    pub commands: Vec<Command>,
-    /// What happened.
-    pub facts: Vec<Fact>,
+    /// What was done and what happened, in order.
+    pub lines: Vec<Line>,
     /// Why it happened.
     pub why: String,
     /// Whether it went as it should. Never empty: a step that checks nothing did not go well.
     pub checks: Vec<Check>,
 }
 
-/// Something that somebody typed, or did by other means.
+/// Something that was done or that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// Who.
-    pub who: &'static str,
-    /// A command line, or, after `# `, what was done without one.
-    pub line: String,
+pub enum Line {
+    /// Somebody typed a command.
+    Typed {
+        /// Who.
+        who: &'static str,
+        /// The command line.
+        command: String,
+    },
+    /// Somebody did something by other means.
+    Did {
+        /// Who.
+        who: &'static str,
+        /// What: `restores yesterday's files`.
+        what: String,
+    },
+    /// Something was seen.
+    Saw {
+        /// What kind of thing.
+        label: Label,
+        /// What, with long hashes cut.
+        text: String,
+    },
 }
 
-/// Something that was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
-    /// `pod asks`, `pod runs`, `refused`, ….
-    pub label: &'static str,
-    /// What, with long hashes cut.
-    pub text: String,
+/// What kind of thing was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    /// The image that the pod runs.
+    Runs,
+    /// Why the pod is refused.
+    Refused,
+    /// Anything else, by this word.
+    Other(&'static str),
+}
+
+impl Label {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Runs => "runs",
+            Self::Refused => "refused",
+            Self::Other(word) => word,
+        }
+    }
 }
 
 /// Something that had to come out in one way.
@@ -64,14 +92,7 @@ pub struct Check {
 
 impl Step {
     pub(super) fn new(number: usize, title: &'static str) -> Self {
-        Self {
-            number,
-            title,
-            commands: Vec::new(),
-            facts: Vec::new(),
-            why: String::new(),
-            checks: Vec::new(),
-        }
+        Self { number, title, lines: Vec::new(), why: String::new(), checks: Vec::new() }
     }
 
     /// A step that could not even begin.
@@ -86,12 +107,20 @@ impl Step {
         !self.checks.is_empty() && self.checks.iter().all(|check| check.instead.is_none())
     }
 
-    pub(super) fn types(&mut self, who: &'static str, line: impl Into<String>) {
-        self.commands.push(Command { who, line: line.into() });
+    pub(super) fn types(&mut self, who: &'static str, command: impl Into<String>) {
+        self.lines.push(Line::Typed { who, command: command.into() });
+    }
+
+    pub(super) fn does(&mut self, who: &'static str, what: impl AsRef<str>) {
+        self.lines.push(Line::Did { who, what: shortened(what.as_ref()) });
     }
 
     pub(super) fn shows(&mut self, label: &'static str, text: impl AsRef<str>) {
-        self.facts.push(Fact { label, text: shortened(text.as_ref()) });
+        self.sees(Label::Other(label), text);
+    }
+
+    pub(super) fn sees(&mut self, label: Label, text: impl AsRef<str>) {
+        self.lines.push(Line::Saw { label, text: shortened(text.as_ref()) });
     }
 
     pub(super) fn because(&mut self, why: &str) {

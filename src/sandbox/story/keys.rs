@@ -12,10 +12,9 @@ pub(super) async fn one_of_two(cast: &mut Cast<'_>, step: &mut Step) -> Result<(
     let image = cast.image(MAIL, "1.0");
     cast.signed_by_both(MAIL, "1.0", &plain("mail")).await?;
     let key = alices_key(cast)?;
-    step.types("mallory", "# copies Alice's key from her laptop, and reads the passphrase off a note");
+    step.does("mallory", "copies Alice's key from her laptop, and reads the passphrase off a note");
     cast.mallory.steal(key, &cast.alice)?;
     sign_as_mallory(cast, step, MAIL).await?;
-    step.types("you", format!("kubectl run mail --image {image}"));
     let admitted = cast.attempt(step, &image).await?;
     step.because(
         "targets/alice says one digest now, targets/qa another. Both have to agree, so neither runs.",
@@ -26,7 +25,7 @@ pub(super) async fn one_of_two(cast: &mut Cast<'_>, step: &mut Step) -> Result<(
 
 pub(super) async fn stolen(cast: &mut Cast<'_>, step: &mut Step) -> Result<(), StageError> {
     let (good, theirs) = (cast.image(BACKUP, "1.0"), cast.image(BACKUP, "2.0"));
-    cast.found(BACKUP, &["alice"]).await?;
+    cast.found_quietly(BACKUP, &["alice"]).await?;
     let signed = cast.push(BACKUP, "1.0", &plain("backup"));
     cast.stage.sign(&cast.alice, &good).await?;
     let before = cast.stage.admit(&good).await?;
@@ -34,7 +33,6 @@ pub(super) async fn stolen(cast: &mut Cast<'_>, step: &mut Step) -> Result<(), S
     step.types("mallory", format!("docker push {theirs}"));
     step.types("mallory", format!("tagseal trust sign {theirs} --trust-dir mallory"));
     cast.stage.sign(&cast.mallory, &theirs).await?;
-    step.types("you", format!("kubectl run backup --image {theirs}"));
     let admitted = cast.attempt(step, &theirs).await?;
     step.because(
         "The policy for tools/** asks for targets/alice alone, and this is her key: nobody can tell. Ask for two signers where \
@@ -70,7 +68,6 @@ pub(super) async fn rotated(cast: &mut Cast<'_>, step: &mut Step) -> Result<(), 
     }
     let published = cast.stage.publish(&cast.owner, &gun, &operations).await?;
     step.shows("published", versions(&[published]));
-    step.types("you", format!("kubectl run backup --image {theirs}"));
     let admitted = cast.attempt(step, &theirs).await?;
     step.types("mallory", format!("tagseal trust sign {theirs} --trust-dir mallory"));
     let again = cast.stage.sign(&cast.mallory, &theirs).await;
@@ -114,7 +111,6 @@ pub(super) async fn root(cast: &mut Cast<'_>, step: &mut Step) -> Result<(), Sta
     step.shows("published", versions(std::slice::from_ref(&published)));
     let new = published.new_keys.iter().find(|(role, _)| role == "root").map(|(_, id)| *id);
     step.shows("root key", new.map(|id| id.to_string()).unwrap_or_default());
-    step.types("you", format!("kubectl run backup --image {image}"));
     let admitted = cast.attempt(step, &image).await?;
     step.because(
         "The new root is signed by the old key as well, so whoever pinned the old one can follow (rootRotation: Follow). \

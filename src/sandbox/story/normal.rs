@@ -72,7 +72,6 @@ pub(super) async fn seal(cast: &mut Cast<'_>, step: &mut Step) -> Result<(), Sta
     let root = cast.root.ok_or_else(|| StageError::Story("no root key was made".to_owned()))?;
     step.types("admin", "kubectl apply -f policy.yaml");
     cast.stage.pin(root)?;
-    step.types("you", format!("kubectl run web --image {}", cast.image(WEB, "1.4")));
     let admitted = cast.attempt(step, &cast.image(WEB, "1.4")).await?;
     step.shows("signed by", admitted.signers.replace('=', " with "));
     step.because(
@@ -88,7 +87,6 @@ pub(super) async fn unsigned(cast: &mut Cast<'_>, step: &mut Step) -> Result<(),
     let image = cast.image(WEB, "1.5");
     step.types("alice", format!("docker push {image}"));
     cast.push(WEB, "1.5", &web_1_5());
-    step.types("you", format!("kubectl run web --image {image}"));
     let admitted = cast.attempt(step, &image).await?;
     step.because("It is in the registry, and that is not enough. Pushing is not signing.");
     step.must_be_refused(&admitted, Reason::NotSigned, &["targets/alice", "targets/qa"]);
@@ -101,11 +99,10 @@ pub(super) async fn missing(cast: &mut Cast<'_>, step: &mut Step) -> Result<(), 
         "owner",
         format!("tagseal trust signer add --key alice.pub alice {repository} --trust-dir owner"),
     );
-    cast.found(CART, &["alice"]).await?;
+    cast.found_quietly(CART, &["alice"]).await?;
     cast.push(CART, "1.0", &plain("cart"));
     step.types("alice", format!("tagseal trust sign {image} --trust-dir alice"));
     cast.stage.sign(&cast.alice, &image).await?;
-    step.types("you", format!("kubectl run cart --image {image}"));
     let admitted = cast.attempt(step, &image).await?;
     step.because("The policy asks for targets/qa as well, and this repository never delegated to QA.");
     step.must_be_refused(&admitted, Reason::DelegationMissing, &["targets/qa"]);
@@ -117,7 +114,6 @@ pub(super) async fn seal_again(cast: &mut Cast<'_>, step: &mut Step) -> Result<(
     let digest = cast.push(WEB, "1.4", &web_1_4_fixed());
     cast.push(WEB, "1.5", &web_1_5());
     cast.stage.enforce_earlier()?;
-    step.types("you", format!("kubectl run web --image {image}"));
     let admitted = cast.attempt(step, &image).await?;
     step.because("Keys, trust data, policy and floors were kept in the data folder.");
     step.must_run(&admitted, digest);

@@ -11,8 +11,8 @@ pub(super) async fn overwritten(cast: &mut Cast<'_>, step: &mut Step) -> Result<
     cast.push(WEB, "1.4", &evil());
     let named = cast.stage.registry.tag(WEB, "1.4");
     step.shows("1.4 names", named.map(|digest| digest.to_string()).unwrap_or_default());
-    step.types("you", format!("kubectl run web --image {image}"));
     let admitted = cast.attempt(step, &image).await?;
+    step.types("node", format!("ctr image pull {}", shortened(&format!("{image}@{signed}"))));
     let pulled = cast.stage.pull(&format!("{image}@{signed}")).await;
     step.shows(
         "pulled",
@@ -31,18 +31,16 @@ pub(super) async fn overwritten(cast: &mut Cast<'_>, step: &mut Step) -> Result<
 pub(super) async fn damaged(cast: &mut Cast<'_>, step: &mut Step) -> Result<(), StageError> {
     let image = cast.image(WEB, "1.4");
     let signed = web_1_4();
-    step.types(
+    step.does(
         "mallory",
-        format!(
-            "# in the registry's store, flips a bit of {}",
-            shortened(&signed.layer_digest().to_string())
-        ),
+        format!("in the registry's store, flips a bit of {}", shortened(&signed.layer_digest().to_string())),
     );
     let was_there = cast.stage.registry.corrupt(WEB, signed.layer_digest());
-    step.types("you", format!("kubectl run web --image {image}"));
     let admitted = cast.attempt(step, &image).await?;
-    let pulled = cast.stage.pull(&format!("{image}@{}", signed.digest())).await;
-    step.shows("pull", pulled.as_ref().err().map(ToString::to_string).unwrap_or_default());
+    let sealed = format!("{image}@{}", signed.digest());
+    step.types("node", format!("ctr image pull {}", shortened(&sealed)));
+    let pulled = cast.stage.pull(&sealed).await;
+    step.shows("failed", pulled.as_ref().err().map(ToString::to_string).unwrap_or_default());
     step.because(
         "The signed digest covers the manifest, the manifest's digests cover the layers: a container runtime that pulls by \
          digest notices, and starts nothing.",
