@@ -10,7 +10,7 @@ pub mod passphrases;
 mod policy_files;
 mod reading;
 mod repository;
-mod sandbox;
+pub mod sandbox;
 mod serve;
 mod settings;
 mod stop;

@@ -81,7 +81,13 @@ pub struct Stage {
     addresses: Addresses,
     advertised: Option<String>,
     ca_pem: Arc<str>,
-    home: Home,
+    home: Arc<Home>,
+}
+
+/// The folder of a stage. Where it is not to stay, it is removed with the last of these.
+#[derive(Debug)]
+pub struct Folder {
+    _home: Arc<Home>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -143,8 +149,13 @@ impl Stage {
             addresses,
             advertised,
             ca_pem,
-            home,
+            home: Arc::new(home),
         })
+    }
+
+    /// Keeps the folder until this is dropped as well: after the runtime, on whose threads a last file may be being written.
+    pub fn folder(&self) -> Folder {
+        Folder { _home: Arc::clone(&self.home) }
     }
 
     /// The folder with everything in it.

@@ -1,30 +1,59 @@
 //! What is said before and after the story: what runs where, and what to try in a second shell.
 
+use std::path::Path;
+
 use super::printer::Style;
+use crate::sandbox::cluster::NAME;
 use crate::sandbox::stage::{PASSPHRASE, Stage};
 
 /// What was started, and how to read the story's commands.
-pub(super) fn opening(stage: &Stage, style: Style) -> String {
-    let folder = stage.path().display();
+pub(super) fn opening(places: &Places, style: Style) -> String {
+    let Places { notary, registry, webhook, folder } = places;
+    let title = "tagseal sandbox: a trust server, a registry and the webhook, on this machine alone";
+    let rows = [
+        ("trust server", notary.as_str(), "Notary v1, embedded"),
+        ("registry", registry, "OCI, in memory"),
+        ("webhook", webhook, "tagseal's own, with a sample policy"),
+        ("folder", folder, "keys, certificates, policy.yaml"),
+    ];
+    let width = rows.iter().map(|(_, at, _)| at.chars().count()).max().unwrap_or_default();
+    let rows: String =
+        rows.iter().map(|(what, at, is)| format!("  {what:<14} {at:<width$}   {is}\n")).collect();
     format!(
-        "{title}\n\
-         \x20 trust server   {notary}          Notary v1, embedded\n\
-         \x20 registry       https://{registry}          OCI, in memory\n\
-         \x20 webhook        {webhook}          tagseal's own\n\
-         \x20 folder         {folder}\n\
-         \n\
-         Commands are shown as they are typed in that folder, with DOCKER_CONTENT_TRUST_SERVER={notary}\n\
-         and `--ca-bundle ca.crt` on every `tagseal trust`. Long hashes are cut.",
-        title =
-            style.bold("tagseal sandbox: a trust server, a registry and the webhook, on this machine alone"),
-        notary = stage.notary_url(),
-        registry = stage.registry_host(),
-        webhook = stage.webhook_url(),
+        "{}\n\n{rows}\nCommands are shown as they are typed in that folder, where\n\
+         \x20 DOCKER_CONTENT_TRUST_SERVER={notary}\n\
+         and every `tagseal trust` has `--ca-bundle ca.crt`. Long hashes are cut.",
+        style.bold(title)
     )
 }
 
+/// Where everything is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// The trust server's address.
+    pub notary: String,
+    /// The registry's address.
+    pub registry: String,
+    /// The webhook's address.
+    pub webhook: String,
+    /// The sandbox's folder.
+    pub folder: String,
+}
+
+impl Places {
+    /// Those of a stage.
+    pub fn of(stage: &Stage) -> Self {
+        Self {
+            notary: stage.notary_url(),
+            registry: format!("https://{}", stage.registry_host()),
+            webhook: stage.webhook_url(),
+            folder: stage.path().display().to_string(),
+        }
+    }
+}
+
 /// What to try.
-pub(super) fn closing(stage: &Stage, style: Style) -> String {
+pub(super) fn closing(stage: &Stage, kubeconfig: Option<&Path>, style: Style) -> String {
     let folder = stage.path().display();
     let (notary, webhook) = (stage.notary_url(), stage.webhook_url());
     let (web, unsigned) = (stage.repository("shop/web:1.4"), stage.repository("shop/web:1.5"));
@@ -34,7 +63,7 @@ pub(super) fn closing(stage: &Stage, style: Style) -> String {
             "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE={PASSPHRASE} tagseal trust sign {unsigned} {trust}/{who}"
         )
     };
-    let groups = [
+    let mut groups = vec![
         (
             "Ask what a cluster would say, with the policy of the story:",
             vec![
@@ -57,14 +86,26 @@ pub(super) fn closing(stage: &Stage, style: Style) -> String {
             )],
         ),
     ];
+    if let Some(kubeconfig) = kubeconfig {
+        let kubectl = format!("kubectl --kubeconfig {} -n {NAME}", kubeconfig.display());
+        groups.push((
+            "Ask the cluster, whose API server calls this webhook for the namespace tagseal-sandbox:",
+            vec![
+                format!("{kubectl} run web --image {web} --dry-run=server -o jsonpath='{{.spec.containers[0].image}}'"),
+                format!("{kubectl} run web --image {unsigned} --dry-run=server"),
+            ],
+        ));
+    }
     let mut text = format!("\n{}\n", style.bold("Everything stays up. In a second shell:"));
     for (title, commands) in groups {
         text.push_str(&format!("\n  {title}\n"));
         commands.iter().for_each(|command| text.push_str(&format!("    {command}\n")));
     }
-    let end = match stage.is_kept() {
-        true => format!("Ctrl-C ends it; {folder} stays."),
-        false => "Ctrl-C ends it and removes the folder.".to_owned(),
+    let end = match (stage.is_kept(), kubeconfig) {
+        (true, None) => format!("Ctrl-C ends it; {folder} stays."),
+        (true, Some(_)) => format!("Ctrl-C ends it and tidies the cluster; {folder} stays."),
+        (false, None) => "Ctrl-C ends it and removes the folder.".to_owned(),
+        (false, Some(_)) => "Ctrl-C ends it, tidies the cluster and removes the folder.".to_owned(),
     };
     format!("{text}\n{end}")
 }

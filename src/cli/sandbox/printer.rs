@@ -20,6 +20,10 @@ pub(super) struct Style {
 }
 
 impl Style {
+    pub(super) const PLAIN: Self = Self { is_terminal: false };
+}
+
+impl Style {
     pub(super) fn bold(self, text: &str) -> String {
         self.coloured("1", text)
     }
@@ -63,11 +67,10 @@ impl Printer {
     /// Prints an event of a story of so many steps.
     pub(super) fn tell(&self, event: &Event, steps: usize) {
         match event {
-            Event::Chapter(title) => print(&format!("\n{}", self.style.bold(title))),
             Event::Begins { number, title } => self.progress(&format!("[{number}/{steps}] {title} …")),
-            Event::Step(played) => {
+            Event::Chapter(_) | Event::Step(_) => {
                 self.progress("");
-                print(&format!("\n{}", step(played, steps, self.style)));
+                print(&format!("\n{}", text(event, steps, self.style)));
             }
         }
     }
@@ -95,6 +98,15 @@ impl Printer {
             // A terminal that went away ends the output, not the story.
             let _ = write!(out, "\r\u{1b}[2K{}", self.style.dim(text)).and_then(|()| out.flush());
         }
+    }
+}
+
+/// An event of a story of so many steps, as it is printed. What is only progress is nothing.
+pub(super) fn text(event: &Event, steps: usize, style: Style) -> String {
+    match event {
+        Event::Chapter(title) => style.bold(&format!("{title}\n{}", "-".repeat(title.chars().count()))),
+        Event::Begins { .. } => String::new(),
+        Event::Step(played) => step(played, steps, style),
     }
 }
 
@@ -169,8 +181,6 @@ fn wrapped(text: &str, indent: usize) -> String {
 mod tests {
     use super::*;
 
-    const PLAIN: Style = Style { is_terminal: false };
-
     #[test]
     fn long_texts_are_wrapped_beside_their_label() {
         let text = labelled("why", &"word ".repeat(40));
@@ -183,7 +193,7 @@ mod tests {
 
     #[test]
     fn colours_are_for_terminals_alone() {
-        assert_eq!(PLAIN.red("refused"), "refused");
+        assert_eq!(Style::PLAIN.red("refused"), "refused");
         assert_eq!(Style { is_terminal: true }.red("refused"), "\u{1b}[31mrefused\u{1b}[0m");
     }
 
@@ -192,7 +202,7 @@ mod tests {
         let held = Check { expected: "the pod is refused".into(), instead: None };
         let failed = Check { instead: Some("it runs web@sha256:1".into()), ..held.clone() };
         assert_eq!(
-            checks(&[held.clone(), failed, held], PLAIN),
+            checks(&[held.clone(), failed, held], Style::PLAIN),
             [
                 "    ✔ the pod is refused; the pod is refused",
                 "    ✘ expected: the pod is refused; but it runs web@sha256:1"
