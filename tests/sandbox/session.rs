@@ -73,6 +73,13 @@ impl Stable {
     fn event(&mut self, event: Event) -> Event {
         let Event::Step(mut step) = event else { return event };
         for line in &mut step.lines {
+            // The webhook cuts warnings, here or there with the width of ports and times.
+            if let Line::Saw { text, .. } = line
+                && text.ends_with('…')
+                && let Some(end) = text.rfind(' ')
+            {
+                text.replace_range(end + 1.., "…");
+            }
             match line {
                 Line::Typed { command: text, .. } | Line::Did { what: text, .. } | Line::Saw { text, .. } => {
                     *text = self.text(text);

@@ -1,6 +1,6 @@
 //! What is said before and after the story: what runs where, and what to try in a second shell.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::printer::Style;
 use crate::sandbox::cluster::NAME;
@@ -55,27 +55,28 @@ impl Places {
 /// What to try.
 pub(super) fn closing(stage: &Stage, kubeconfig: Option<&Path>, style: Style) -> String {
     let folder = stage.path().display();
+    let tagseal = program();
     let (notary, webhook) = (stage.notary_url(), stage.webhook_url());
     let (web, unsigned) = (stage.repository("shop/web:1.4"), stage.repository("shop/web:1.5"));
     let trust = format!("--server {notary} --ca-bundle {folder}/ca.crt --trust-dir {folder}");
     let sign = |who: &str| {
         format!(
-            "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE={PASSPHRASE} tagseal trust sign {unsigned} {trust}/{who}"
+            "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE={PASSPHRASE} {tagseal} trust sign {unsigned} {trust}/{who}"
         )
     };
     let mut groups = vec![
         (
             "Ask what a cluster would say, with the policy of the story:",
             vec![
-                format!("tagseal verify {web} --policy {folder}/policy.yaml"),
-                format!("tagseal verify {unsigned} --policy {folder}/policy.yaml"),
+                format!("{tagseal} verify {web} --policy {folder}/policy.yaml"),
+                format!("{tagseal} verify {unsigned} --policy {folder}/policy.yaml"),
             ],
         ),
         ("Sign what nobody signed yet, as Alice and as QA, and ask again:", vec![sign("alice"), sign("qa")]),
         (
             "Look at a repository:",
             vec![format!(
-                "tagseal trust inspect {} --server {notary} --ca-bundle {folder}/ca.crt --trust-dir {folder}/owner",
+                "{tagseal} trust inspect {} --server {notary} --ca-bundle {folder}/ca.crt --trust-dir {folder}/owner",
                 stage.repository("shop/web")
             )],
         ),
@@ -108,6 +109,14 @@ pub(super) fn closing(stage: &Stage, kubeconfig: Option<&Path>, style: Style) ->
         (false, Some(_)) => "Ctrl-C ends it, tidies the cluster and removes the folder.".to_owned(),
     };
     format!("{text}\n{end}")
+}
+
+/// What a second shell starts this program by: its name where a shell finds it, else where it is.
+fn program() -> String {
+    let Ok(own) = std::env::current_exe() else { return "tagseal".to_owned() };
+    let is_own = |folder: PathBuf| folder.join("tagseal").canonicalize().is_ok_and(|found| found == own);
+    let is_found = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(is_own));
+    if is_found { "tagseal".to_owned() } else { own.display().to_string() }
 }
 
 /// What becomes of a folder that stays.
