@@ -12,7 +12,8 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use super::command::folder;
 
 const NAMESPACE: &str = "/api/v1/namespaces/tagseal-sandbox";
 const MUTATING: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/tagseal-sandbox";
@@ -107,7 +108,7 @@ fn paths(objects: &Objects) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_webhook_is_registered_for_one_namespace_and_removed_at_the_end() {
-    let folder = TempDir::new().unwrap();
+    let folder = folder();
     // A leftover of a run that was killed.
     let left = json!({
         "apiVersion": "v1", "kind": "Namespace",
@@ -136,7 +137,7 @@ async fn the_webhook_is_registered_for_one_namespace_and_removed_at_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_made_under_that_name_is_left_alone() {
-    let folder = TempDir::new().unwrap();
+    let folder = folder();
     let theirs = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
         "metadata": {"name": "tagseal-sandbox"},
@@ -153,7 +154,7 @@ async fn what_somebody_else_made_under_that_name_is_left_alone() {
 
 #[test]
 fn a_cluster_that_does_not_answer_is_named_before_anything_else() {
-    let folder = TempDir::new().unwrap();
+    let folder = folder();
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "c",
         "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],

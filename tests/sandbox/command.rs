@@ -8,6 +8,11 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+/// In memory where there is such a folder: trust directories sync every file.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Any ports, and temporary files in a folder of the test's own.
 fn sandbox(temporary: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagseal"));
@@ -34,7 +39,7 @@ fn assert_failed(output: &Output, code: i32, words: &[&str]) {
 
 #[test]
 fn the_story_ends_by_itself_with_0_and_leaves_nothing_behind() {
-    let temporary = TempDir::new().unwrap();
+    let temporary = folder();
     let output = sandbox(temporary.path()).output().unwrap();
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
@@ -46,7 +51,7 @@ fn the_story_ends_by_itself_with_0_and_leaves_nothing_behind() {
 
 #[test]
 fn a_port_in_use_is_named_with_the_option_that_helps() {
-    let temporary = TempDir::new().unwrap();
+    let temporary = folder();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     for (option, what) in
@@ -65,7 +70,7 @@ fn a_port_in_use_is_named_with_the_option_that_helps() {
 
 #[test]
 fn a_folder_that_cannot_be_made_is_named() {
-    let temporary = TempDir::new().unwrap();
+    let temporary = folder();
     let file = temporary.path().join("file");
     std::fs::write(&file, "not a folder").unwrap();
     let output = sandbox(temporary.path()).arg("--data-dir").arg(file.join("below")).output().unwrap();
@@ -76,7 +81,7 @@ fn a_folder_that_cannot_be_made_is_named() {
 
 #[test]
 fn a_folder_with_somebody_elses_files_is_left_alone() {
-    let folder = TempDir::new().unwrap();
+    let folder = folder();
     std::fs::write(folder.path().join("thesis.tex"), "42").unwrap();
     let output = sandbox(folder.path()).arg("--data-dir").arg(folder.path()).output().unwrap();
     assert_failed(&output, 2, &["there are files in it that no sandbox made"]);
@@ -85,7 +90,7 @@ fn a_folder_with_somebody_elses_files_is_left_alone() {
 
 #[test]
 fn a_data_folder_stays_and_is_taken_up_again() {
-    let folder = TempDir::new().unwrap();
+    let folder = folder();
     let data = folder.path().join("data");
     let first = sandbox(folder.path()).arg("--data-dir").arg(&data).output().unwrap();
     assert_eq!(first.status.code(), Some(0), "{}", text(&first.stdout));
@@ -120,14 +125,10 @@ fn interrupted(temporary: &Path, data: Option<&Path>, words: &str, signal: &str)
 
 #[test]
 fn interrupted_at_any_moment_it_leaves_nothing_behind() {
-    for (words, signal) in [
-        ("tagseal sandbox:", "-INT"),
-        ("[1/18]", "-TERM"),
-        ("[3/18]", "-INT"),
-        ("[9/18]", "-HUP"),
-        ("[13/18]", "-INT"),
-    ] {
-        let temporary = TempDir::new().unwrap();
+    for (words, signal) in
+        [("tagseal sandbox:", "-INT"), ("[1/18]", "-TERM"), ("[3/18]", "-INT"), ("[9/18]", "-HUP")]
+    {
+        let temporary = folder();
         assert_eq!(interrupted(temporary.path(), None, words, signal), 130, "{words}");
         assert_eq!(entries(temporary.path()), Vec::<String>::new(), "{words}");
     }
@@ -136,7 +137,7 @@ fn interrupted_at_any_moment_it_leaves_nothing_behind() {
 #[test]
 fn interrupted_it_leaves_no_half_written_data_folder() {
     for words in ["[1/18]", "[6/18]"] {
-        let folder = TempDir::new().unwrap();
+        let folder = folder();
         let data = folder.path().join("data");
         assert_eq!(interrupted(folder.path(), Some(&data), words, "-INT"), 130, "{words}");
         assert_eq!(entries(folder.path()), Vec::<String>::new(), "{words}");
@@ -145,7 +146,7 @@ fn interrupted_it_leaves_no_half_written_data_folder() {
 
 #[test]
 fn a_data_folder_that_a_killed_sandbox_left_is_begun_anew() {
-    let folder = TempDir::new().unwrap();
+    let folder = folder();
     let data = folder.path().join("data");
     let mut child =
         sandbox(folder.path()).arg("--data-dir").arg(&data).stdout(Stdio::piped()).spawn().unwrap();
