@@ -11,8 +11,10 @@ pub mod passphrases;
 mod policy_files;
 mod reading;
 mod repository;
+pub mod sandbox;
 mod serve;
 mod settings;
+mod stop;
 mod trust;
 mod verify;
 
@@ -40,6 +42,8 @@ pub struct Cli {
 enum Command {
     /// Run the admission webhook and its controller.
     Serve(Box<serve::Args>),
+    /// Show everything on this machine alone: sign, seal, attack, recover.
+    Sandbox(sandbox::Args),
     /// Verify images against policy files, as the cluster would.
     Verify(Box<verify::Args>),
     /// Show a repository's signed tags, its roles and their keys.
@@ -61,6 +65,7 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(*args),
+        Command::Sandbox(args) => sandbox::run(args),
         Command::Verify(args) => verify::run(*args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Trust(args) => trust::run(*args),

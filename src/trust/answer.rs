@@ -228,17 +228,16 @@ impl<'a> Asking<'a> {
         if let Some(trouble) = trouble {
             // The server failed since it was due: its silence costs freshness, not the admission's time.
             self.core.refresh_behind(&self.entry, &self.ticket());
-            self.old_because =
-                Some(warnings::old_data(&self.entry.state_key, vouched, &trouble.refusal.to_string()));
+            self.old_because = Some(warnings::old_data(vouched, &trouble.refusal.to_string()));
             return Ok(true);
         }
         let why = match self.refresh(&self.ticket(), true).await? {
             Ok(()) => return Ok(false),
             Err(Waited::Failed(refusal)) if self.is_ended(&refusal) => return Err(refusal),
             Err(Waited::Failed(refusal)) => refusal.to_string(),
-            Err(Waited::TooLong) => "the trust server is slow".to_owned(),
+            Err(Waited::TooLong) => format!("{} is slow", self.entry.state_key.server),
         };
-        self.old_because = Some(warnings::old_data(&self.entry.state_key, vouched, &why));
+        self.old_because = Some(warnings::old_data(vouched, &why));
         Ok(true)
     }
 

@@ -90,7 +90,7 @@ impl Core {
                 let vouched = entry.served().and_then(|served| served.vouched);
                 self.check_staleness(entry, question.demand, vouched, &why)?;
                 let vouched = vouched.map(|vouched| vouched.at());
-                report.warnings.push(warnings::old_data(&entry.state_key, vouched, &why.to_string()));
+                report.warnings.push(warnings::old_data(vouched, &why.to_string()));
                 return Ok(report);
             }
             if self.commit(entry, &plan, fetched, true).await? {

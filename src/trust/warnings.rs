@@ -3,19 +3,18 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::resolution::SignedDigest;
-use super::state::RepositoryKey;
 use crate::tuf::TrustedRepository;
 
 /// A role that expires sooner than this is worth a warning.
 const SOON: SignedDuration = SignedDuration::from_hours(24 * 30);
 
-/// That data older than wanted answers, and why.
-pub(super) fn old_data(key: &RepositoryKey, vouched: Option<Timestamp>, why: &str) -> String {
+/// That data older than wanted answers, and why. The reason stands early: the API server cuts warnings.
+pub(super) fn old_data(vouched: Option<Timestamp>, why: &str) -> String {
     let since = match vouched {
-        Some(vouched) => format!("last confirmed at {vouched}"),
+        Some(vouched) => format!("last confirmed at {}", vouched.strftime("%Y-%m-%dT%H:%M:%SZ")),
         None => "of unknown age".to_owned(),
     };
-    format!("trust data of {} at {} is {since}: {why}", key.gun, key.server)
+    format!("older trust data answers, {since}: {why}")
 }
 
 /// Roles whose publisher must sign them anew soon.

@@ -1,0 +1,76 @@
+//! The authority and the certificate of the sandbox's servers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+
+use super::error::StageError;
+use super::home::{make_dir, write};
+
+/// How long they are valid: a sandbox in a folder that stays is used again.
+const VALID: SignedDuration = SignedDuration::from_hours(365 * 24);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// The authority's certificate, PEM: the one that is there, else a new one, whose key is forgotten as soon as it signed.
+pub(super) fn prepare(home: &Path, names: Vec<String>, now: Timestamp) -> Result<String, StageError> {
+    let authority = home.join("ca.crt");
+    if let Ok(pem) = fs::read_to_string(&authority) {
+        return Ok(pem);
+    }
+    let (certificate, key) = server_files(home);
+    let made = issue(names, now)?;
+    make_dir(&home.join("tls"))?;
+    write(&certificate, made.certificate.as_bytes())?;
+    write(&key, made.key.as_bytes())?;
+    write(&authority, made.authority.as_bytes())?;
+    Ok(made.authority)
+}
+
+/// Where the servers' certificate and its key are.
+pub(super) fn server_files(home: &Path) -> (PathBuf, PathBuf) {
+    (home.join("tls/server.crt"), home.join("tls/server.key"))
+}
+
+struct Issued {
+    authority: String,
+    certificate: String,
+    key: String,
+}
+
+fn issue(names: Vec<String>, now: Timestamp) -> Result<Issued, StageError> {
+    let failed = |error: rcgen::Error| StageError::Tls(error.to_string());
+    let key = KeyPair::generate().map_err(failed)?;
+    let mut authority = params("tagseal sandbox authority", Vec::new(), now)?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let certificate = authority.self_signed(&key).map_err(failed)?;
+    let issuer = Issuer::from_params(&authority, &key);
+
+    let addresses = ["127.0.0.1", "::1"].map(str::to_owned);
+    let mut server = params("tagseal sandbox", names.into_iter().chain(addresses).collect(), now)?;
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let server_key = KeyPair::generate().map_err(failed)?;
+    let server = server.signed_by(&server_key, &issuer).map_err(failed)?;
+    Ok(Issued { authority: certificate.pem(), certificate: server.pem(), key: server_key.serialize_pem() })
+}
+
+fn params(name: &str, names: Vec<String>, now: Timestamp) -> Result<CertificateParams, StageError> {
+    let all = names.join(", ");
+    let mut params = CertificateParams::new(names).map_err(|_| StageError::Address(all))?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let day = |at: Timestamp| {
+        let date: Date = at.to_zoned(TimeZone::UTC).date();
+        date_time_ymd(i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs())
+    };
+    params.not_before = day(now.saturating_sub(DAY).unwrap_or(now));
+    params.not_after = day(now.saturating_add(VALID).unwrap_or(now));
+    Ok(params)
+}
