@@ -58,6 +58,8 @@ pub(super) struct Journal<'a> {
     pub(super) now: Timestamp,
 }
 
+const NOT_FOUND: ServerError = ServerError::Renew(RenewError::NotFound);
+
 /// What checks see of a repository.
 struct View<'a> {
     contents: &'a Contents,
@@ -113,8 +115,14 @@ impl Repository {
 
     /// The current timestamp or snapshot, renewed when it is expired.
     pub(super) fn fresh(&self, role: &RoleName, journal: &Journal<'_>) -> Result<Arc<File>, ServerError> {
-        let keys = lock(&self.keys);
+        // Mostly there is nothing to sign, and then nobody waits for a writer.
         let mut contents = self.contents();
+        let nothing = View { contents: &contents, keys: &KeyRing::default() };
+        if upload::renew(&self.gun, &nothing, journal.now).is_ok_and(|files| files.is_empty()) {
+            return contents.file(role.as_str(), Which::Current).cloned().ok_or(NOT_FOUND);
+        }
+        let keys = lock(&self.keys);
+        contents = self.contents();
         let view = View { contents: &contents, keys: &keys };
         let files = upload::renew(&self.gun, &view, journal.now)?;
         if !files.is_empty() {
@@ -122,8 +130,7 @@ impl Repository {
             self.commit(next, journal)?;
             contents = self.contents();
         }
-        let file = contents.file(role.as_str(), Which::Current).cloned();
-        file.ok_or(ServerError::Renew(RenewError::NotFound))
+        contents.file(role.as_str(), Which::Current).cloned().ok_or(NOT_FOUND)
     }
 
     /// The key that the root lists for `role`, if the server holds it; else a new one.

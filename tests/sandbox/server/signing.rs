@@ -16,8 +16,15 @@ use crate::support::{TestKey, days, hex, image_digest, seconds, sha256};
 
 /// What the verifier makes of all that the server serves.
 fn verified(world: &World, uploader: &Uploader) -> Arc<TrustedRepository> {
+    verified_by(world, pin(uploader))
+}
+
+fn pin(uploader: &Uploader) -> KeyId {
+    KeyId::from_hex(&uploader.repository.root_key().canonical_id()).unwrap()
+}
+
+fn verified_by(world: &World, pin: KeyId) -> Arc<TrustedRepository> {
     use tagseal::clock::Clock as _;
-    let pin = KeyId::from_hex(&uploader.repository.root_key().canonical_id()).unwrap();
     let anchors =
         Anchors { anchors: vec![Anchor::KeyId(pin)], rotation: RootRotation::Follow, first_use: false };
     let mut update = Update::new(UpdateInput {
@@ -322,10 +329,11 @@ fn of_many_writers_of_one_version_one_wins_and_readers_see_whole_publishes() {
             uploader.files(&["targets"])
         })
         .collect();
+    let pin = pin(&uploader);
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             for _ in 0..32 {
-                verified(&world, &uploader);
+                verified_by(&world, pin);
             }
         });
         let writers: Vec<_> =
