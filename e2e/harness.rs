@@ -31,6 +31,7 @@ pub use policy::Policy;
 pub use poll::eventually;
 pub use proxy::Proxy;
 pub use publisher::{Publisher, Signer, digest_of};
+pub use run::RUN;
 pub use scenario::Scenario;
 pub use static_server::StaticServer;
 pub use suite::suite;

@@ -16,6 +16,8 @@ mod scenarios;
 mod support {
     pub mod signer;
     pub mod time;
+    pub mod trust_server;
+    pub mod uploads;
 
     pub use signer::*;
     pub use time::*;

@@ -9,4 +9,5 @@ mod publishing;
 mod quorum;
 mod refusals;
 mod sites;
+mod trust_server;
 mod webhooks;

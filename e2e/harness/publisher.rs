@@ -59,6 +59,13 @@ impl Publisher {
         publisher
     }
 
+    /// The same at any server that speaks plain http.
+    pub fn owner(gun: &str, server: &str, dir: &Path) -> Self {
+        let publisher = Self::reader(gun, server, dir);
+        publisher.init();
+        publisher
+    }
+
     /// The same, logged in.
     pub fn logged_in(gun: &str, server: &NotaryServer, dir: &Path, user: &str, password: &str) -> Self {
         let credentials = Some(STANDARD.encode(format!("{user}:{password}")));
@@ -72,7 +79,7 @@ impl Publisher {
         Self { authority: server.authority().cloned(), ..Self::reader(gun, server.url(), dir) }
     }
 
-    /// The same at any server that speaks plain http.
+    /// Somebody who has no keys, at any server that speaks plain http.
     pub fn reader(gun: &str, server: &str, dir: &Path) -> Self {
         fs::create_dir_all(dir).expect("the trust folder");
         Self {
@@ -158,6 +165,32 @@ impl Publisher {
     /// Gives the snapshot key to the server.
     pub fn hands_snapshot_to_server(&self) {
         self.notary(&["key", "rotate", &self.gun, "snapshot", "--server-managed"]);
+    }
+
+    /// Takes the snapshot key back from the server.
+    pub fn takes_snapshot_back(&self) {
+        self.notary(&["key", "rotate", &self.gun, "snapshot"]);
+    }
+
+    /// Has the server make a new timestamp key.
+    pub fn rotates_timestamp(&self) {
+        self.notary(&["key", "rotate", &self.gun, "timestamp", "--server-managed"]);
+    }
+
+    /// Takes a delegation away, with all its keys.
+    pub fn undelegates(&self, role: &str) {
+        self.notary(&["delegation", "remove", &self.gun, role, "--yes"]);
+        self.publish();
+    }
+
+    /// Drops the repository, here and on the server.
+    pub fn deletes(&self) {
+        self.notary(&["delete", &self.gun, "--remote"]);
+    }
+
+    /// Begins anew after [`deletes`](Self::deletes), with the root key that is still there.
+    pub fn begins_anew(&self) {
+        self.init();
     }
 
     /// What the CLI itself verifies and lists: (tag, digest, role).

@@ -7,8 +7,6 @@ mod part;
 mod renew;
 mod roles;
 mod root;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
