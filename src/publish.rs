@@ -4,6 +4,7 @@
 //! change, and [`publisher`] reads a repository, applies operations, signs, uploads and commits.
 
 mod document;
+pub mod backup;
 pub mod key;
 pub mod key_file;
 pub mod operation;

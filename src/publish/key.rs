@@ -4,6 +4,7 @@ mod certificate;
 mod der;
 mod public;
 mod secret;
+mod signing;
 #[cfg(test)]
 mod tests;
 

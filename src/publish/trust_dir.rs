@@ -27,7 +27,7 @@ use super::key_file::KeyHeader;
 use crate::tuf::KeyId;
 
 /// What a file that is being written is called until it is whole; notary does not take such a name for a key or a role.
-const BESIDE: &str = ".tagseal-new";
+pub(in crate::publish) const BESIDE: &str = ".tagseal-new";
 
 /// How often the lock of a repository is tried, ten times a second.
 const LOCK_TRIES: u32 = 100;

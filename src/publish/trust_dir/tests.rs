@@ -385,6 +385,13 @@ fn assert_whole_files(dir: &TrustDir, point: &str) {
         let is_of = |set: Vec<(RoleName, Bytes)>| set.contains(&(role.clone(), Bytes::from(content.clone())));
         assert!(is_of(old_set()) || is_of(new_set()), "{point}: {name} is {content}");
     }
+    if seen.get("timestamp.json").is_some_and(|content| content.contains("new")) {
+        let others = ["root.json", "snapshot.json", "targets.json", "targets/c/d.json"];
+        assert!(
+            others.iter().all(|name| seen[*name].contains("new")),
+            "{point}: the timestamp is not the last"
+        );
+    }
 }
 
 /// What is there after the next process took the lock; nothing else is left behind.
@@ -494,4 +501,34 @@ fn write_points_are_numbered_from_zero() {
     let steps = ["make", "sync", "make", "write", "write", "sync", "rename", "sync"];
     let expected: Vec<_> = (0..).zip(steps).collect();
     assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+/// What a power failure would lose: names and contents that were not synced. The list is what makes a commit count.
+#[test]
+fn everything_new_is_synced_before_it_counts() {
+    let (_temp, dir) = folder();
+    dir.lock(&gun()).unwrap().commit(&old_set()).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let into = seen.clone();
+    let observed = dir.observed(move |point: &WritePoint<'_>| {
+        into.lock().unwrap().push((point.step, point.path.to_owned()));
+        Ok(())
+    });
+    observed.lock(&gun()).unwrap().commit(&new_set()).unwrap();
+    let seen = seen.lock().unwrap();
+    let counts =
+        seen.iter().position(|(step, path)| *step == "rename" && path.ends_with("tagseal-list")).unwrap();
+    let (before, after) = seen.split_at(counts);
+    let made: Vec<_> = before.iter().filter(|(step, _)| *step == "make").collect();
+    assert_eq!(made.len(), 7 + 1 + 4, "seven roles, the list, four folders");
+    for (_, path) in made {
+        let last = |wanted: &str| before.iter().rposition(|(step, p)| *step == wanted && p == path);
+        assert!(last("sync") > last("make") && last("sync") > last("write"), "{}", path.display());
+    }
+    let synced = |path: &str| after.iter().rposition(|(step, p)| *step == "sync" && p.ends_with(path));
+    let moved =
+        after.iter().rposition(|(step, p)| *step == "rename" && p.ends_with("metadata/targets/c/d.json"));
+    assert!(synced("metadata/targets/c") > moved, "names are synced after the moves");
+    let forgotten = after.iter().position(|(step, p)| *step == "remove" && p.ends_with("tagseal-list"));
+    assert!(synced("metadata/targets/c") < forgotten, "and before the list is removed");
 }
