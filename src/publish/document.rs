@@ -132,7 +132,7 @@ impl Document {
 
     /// The file of what it says now, with these signatures.
     pub(super) fn file(&self, signatures: Vec<Signed>) -> Result<Bytes, DocumentError> {
-        Ok(wire::file(Value::Object(self.signed.clone()), signatures)?)
+        Ok(wire::file(&Value::Object(self.signed.clone()), signatures)?)
     }
 
     fn object(&self, name: &str) -> Option<&BTreeMap<String, Value>> {

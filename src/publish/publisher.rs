@@ -100,7 +100,11 @@ impl Publisher<'_> {
                         (base, now) => base.is_some() != now.is_some(),
                     };
                     match (has_changed, is_last) {
-                        (false, _) => return Err(self.diagnose(&draft, &upload, rejection).await),
+                        (false, _) => {
+                            return Err(self
+                                .diagnose(&draft, &upload, &workshop.server_keys, rejection)
+                                .await);
+                        }
                         (true, true) => return Err(PublishError::Stale { gun: gun.clone() }),
                         (true, false) => (base, is_last) = (now, true),
                     }

@@ -159,7 +159,11 @@ fn what_tagseal_does_not_know_survives_an_edit_and_custom_is_written_as_it_is_si
         "{\"a\":1000,\"big\":9007199254740992,\"z\":\"é/<&>\n\"}".as_bytes()
     );
     let text = std::str::from_utf8(bytes).unwrap();
-    assert!(text.contains(r#""custom":{"a":1000,"big":9007199254740992,"z":"é/<&>\u000a"}"#), "{text}");
+    let written = r#""custom":{"a":1000,"big":9007199254740992,"z":"é/\u003c\u0026\u003e\u000a"}"#;
+    assert!(text.contains(written), "{text}");
+    assert!(
+        text.starts_with(r#"{"signed":{"_type":"Targets","#) && text.contains(r#"},"signatures":[{"keyid":"#)
+    );
 }
 
 #[test]

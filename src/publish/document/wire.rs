@@ -1,4 +1,4 @@
-//! Files as they are uploaded: canonical JSON, but that control characters are escaped, because raw ones are no JSON.
+//! Files as they are uploaded: canonical JSON, but for what Go's encoder escapes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,8 +16,9 @@ pub(in crate::publish) struct Signed {
     pub(in crate::publish) signature: Signature,
 }
 
-/// The file: what is signed, and its signatures.
-pub(super) fn file(signed: Value, signatures: Vec<Signed>) -> Result<Bytes, CanonicalError> {
+/// The file: what is signed, and its signatures; byte by byte as Go writes it, the order of the two included. A server that
+/// signs the snapshot lists the hash of its own encoding, and clients ask for the file by that.
+pub(super) fn file(signed: &Value, signatures: Vec<Signed>) -> Result<Bytes, CanonicalError> {
     let signatures = signatures.into_iter().map(|Signed { key, signature }| {
         object([
             ("keyid", text(&key.to_string())),
@@ -25,9 +26,11 @@ pub(super) fn file(signed: Value, signatures: Vec<Signed>) -> Result<Bytes, Cano
             ("sig", text(&STANDARD.encode(signature.bytes))),
         ])
     });
-    let file = object([("signatures", Value::Array(signatures.collect())), ("signed", signed)]);
-    let mut out = Vec::new();
-    encode(&file, &mut out)?;
+    let mut out = br#"{"signed":"#.to_vec();
+    encode(signed, &mut out)?;
+    out.extend_from_slice(br#","signatures":"#);
+    encode(&Value::Array(signatures.collect()), &mut out)?;
+    out.push(b'}');
     Ok(out.into())
 }
 
@@ -62,13 +65,16 @@ fn encode(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
     Ok(())
 }
 
+/// As Go's encoder transports strings: `<`, `>`, `&` and the two line separators are escaped too.
 fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend([b'\\', byte]),
-            0..=0x1f => out.extend(format!("\\u{byte:04x}").into_bytes()),
-            byte => out.push(byte),
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend([b'\\', c as u8]),
+            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                out.extend(format!("\\u{:04x}", u32::from(c)).into_bytes());
+            }
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
     out.push(b'"');

@@ -1,5 +1,7 @@
 //! Uploading, and learning what became of it.
 
+use std::collections::BTreeMap;
+
 use super::Publisher;
 use super::draft::{Base, Draft};
 use super::error::PublishError;
@@ -7,6 +9,7 @@ use super::server_key;
 use super::sign::Upload;
 use crate::digest::Digest;
 use crate::notary::{Rejection, RemoteError};
+use crate::publish::key::PublicForm;
 use crate::tuf::{Fetch, FileName, RoleName};
 
 /// What became of an upload.
@@ -49,6 +52,7 @@ impl Publisher<'_> {
         &self,
         draft: &Draft,
         upload: &Upload,
+        server_keys: &BTreeMap<usize, PublicForm>,
         rejection: Rejection,
     ) -> PublishError {
         let gun = self.remote.gun().clone();
@@ -56,11 +60,17 @@ impl Publisher<'_> {
         let (snapshot, timestamp) = (RoleName::snapshot(), RoleName::timestamp());
         let sent_snapshot = upload.files.iter().any(|(role, _)| *role == snapshot);
         if matches!(name, "ErrBadRoot" | "ErrBadHierarchy" | "ErrBadSnapshot" | "ErrValidation") {
-            if !sent_snapshot && self.is_servers(draft, &snapshot).await == Some(false) {
+            // What the server made a moment ago is its own, though it does not show it before a root lists it.
+            let is_new = |role| {
+                let keyring = draft.root.keyring(role);
+                server_keys.values().any(|key| keyring.has(key.canonical_id()))
+            };
+            let is_foreign = async |role| !is_new(role) && self.is_servers(draft, role).await == Some(false);
+            if !sent_snapshot && is_foreign(&snapshot).await {
                 let keys = draft.root.keyring(&snapshot).canonical_ids();
                 return PublishError::SnapshotKeyNotHeld { gun, keys };
             }
-            if self.is_servers(draft, &timestamp).await == Some(false) {
+            if is_foreign(&timestamp).await {
                 return PublishError::TimestampKeyLost { gun };
             }
         }
