@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each from arguments to configuration to a run.
 
+mod authorities;
 mod completions;
 mod confirm;
 pub mod crd;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use url::{Host, Url};
 
+use super::authorities;
 use crate::image::{ImageReference, Tag};
 use crate::policy::TrustServer;
 use crate::tuf::Gun;
@@ -76,7 +77,8 @@ impl Repository {
         self.image.tag().filter(|_| self.has_tag)
     }
 
-    /// Its trust server: the one that was named, else the registry's own host, as docker has it.
+    /// Its trust server: the one that was named, else the registry's own host, as docker has it; and the authorities that
+    /// were named, else those that docker has for it.
     ///
     /// # Errors
     /// Where none can be told, or the one named is not to be reached safely.
@@ -95,7 +97,11 @@ impl Repository {
                 .context("no trust server at the registry's host")?,
         };
         check_scheme(&url)?;
-        let ca_pem = ca_bundle.map(read).transpose()?.map(Arc::from);
+        let ca_pem = match ca_bundle {
+            Some(path) => Some(read(path)?),
+            None => authorities::of_trust_server(&url)?,
+        };
+        let ca_pem = ca_pem.map(Arc::from);
         Ok(Arc::new(TrustServer { url, ca_pem, token_realms: Vec::new() }))
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use url::Url;
 
+use crate::cli::authorities::docker_directory;
 use crate::cli::output::Format;
 use crate::cli::passphrases::{FdSource, PassphraseSources};
 use crate::publish::trust_dir::TrustDir;
@@ -90,16 +91,4 @@ pub(super) struct Options {
     /// How to print.
     #[arg(long, short = 'o', value_enum, default_value_t)]
     pub(super) output: Format,
-}
-
-/// `$DOCKER_CONFIG`, else `~/.docker`.
-pub(super) fn docker_directory() -> anyhow::Result<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    match (variable("DOCKER_CONFIG"), variable("HOME")) {
-        (Some(directory), _) => Ok(directory),
-        (None, Some(home)) => Ok(home.join(".docker")),
-        (None, None) => {
-            bail!("neither DOCKER_CONFIG nor HOME is set: name the trust directory with --trust-dir")
-        }
-    }
 }

@@ -1,11 +1,12 @@
 //! [`Session`]: what a publishing command works with, put together from its options.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use url::Url;
 
-use super::options::{Options, docker_directory};
+use super::options::Options;
+use crate::cli::authorities;
 use crate::cli::docker_config::DockerConfig;
 use crate::cli::passphrases::PassphraseSources;
 use crate::cli::reading::{Reading, seeded_by};
@@ -45,22 +46,13 @@ impl<'a> Session<'a> {
 
     /// The repository's trust server.
     pub(super) fn server(&self, repository: &Repository) -> anyhow::Result<Arc<TrustServer>> {
-        let bundle = match self.options.server.ca_bundle() {
-            Some(bundle) => return repository.trust_server(self.named.as_ref(), Some(bundle)),
-            None => repository.trust_server(self.named.as_ref(), None)?,
-        };
-        match docker_authorities(&bundle.url)? {
-            Some(pem) => {
-                Ok(Arc::new(TrustServer { ca_pem: Some(pem.into()), ..TrustServer::clone(&bundle) }))
-            }
-            None => Ok(bundle),
-        }
+        repository.trust_server(self.named.as_ref(), self.options.server.ca_bundle())
     }
 
     /// The authorities of a registry: those that docker has for it (`certs.d/HOST/*.crt`), else the ones that were named,
     /// else the system's.
     pub(super) fn registry_authorities(&self, url: &Url) -> anyhow::Result<Option<Arc<str>>> {
-        let found = authorities(Path::new("/etc/docker/certs.d"), url)?;
+        let found = authorities::of_host(Path::new("/etc/docker/certs.d"), url)?;
         let named = || self.options.server.ca_bundle().map(read).transpose();
         Ok(found.map_or_else(named, |pem| Ok(Some(pem)))?.map(Arc::from))
     }
@@ -121,24 +113,4 @@ impl<'a> Session<'a> {
     fn publisher<'s>(&'s self, remote: &'s Remote) -> Publisher<'s> {
         Publisher { dir: &self.dir, remote, passphrases: &self.passphrases, clock: Arc::clone(&self.clock) }
     }
-}
-
-/// The authorities that docker has for a server: `tls/HOST[:PORT]/*.crt` in its configuration folder.
-fn docker_authorities(server: &Url) -> anyhow::Result<Option<String>> {
-    match docker_directory() {
-        Ok(directory) => authorities(&directory.join("tls"), server),
-        Err(_) => Ok(None),
-    }
-}
-
-/// All of `HOST[:PORT]/*.crt` in a folder.
-fn authorities(folder: &Path, server: &Url) -> anyhow::Result<Option<String>> {
-    let Some(host) = server.host_str() else { return Ok(None) };
-    let host = server.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let Ok(entries) = std::fs::read_dir(folder.join(host)) else { return Ok(None) };
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "crt"));
-    files.sort();
-    let pem: Vec<String> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
-    Ok((!pem.is_empty()).then(|| pem.join("\n")))
 }

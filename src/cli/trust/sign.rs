@@ -31,6 +31,9 @@ pub struct Args {
     /// signs. May be repeated.
     #[arg(long = "role", visible_alias = "roles", short = 'r', value_delimiter = ',', value_name = "ROLE")]
     roles: Vec<String>,
+    /// As docker has it: what is signed is in the registry, whatever pushed it.
+    #[arg(long, hide = true)]
+    local: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -66,7 +69,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         },
     ];
     let published = runtime.block_on(session.publish(&repository, &operations))?;
-    let message = format!("Signed {}:{tag}@{}", repository.gun(), manifest.digest);
+    let done = if published.roles.is_empty() { "Nothing was changed: signed already is" } else { "Signed" };
+    let message = format!("{done} {}:{tag}@{}", repository.gun(), manifest.digest);
     Outcome::new(&repository, message, &published).with_digest(manifest.digest).print(args.options.output)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -44,7 +44,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for repository in &repositories {
         let published = runtime.block_on(session.publish(repository, &operations));
         let outcome = published.map(|published| {
-            let message = format!("Added the signer {} to {}", args.name, repository.gun());
+            let done = match published.roles.is_empty() {
+                true => format!("Nothing was changed: {} signs", args.name),
+                false => format!("Added the signer {} to", args.name),
+            };
+            let message = format!("{done} {}", repository.gun());
             Outcome::new(repository, message, &published)
         });
         several.add(repository, outcome);

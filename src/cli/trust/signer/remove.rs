@@ -49,6 +49,15 @@ async fn remove(args: &Args, session: &Session<'_>, repository: &Repository) -> 
     let report = session.read(repository).await?;
     let removal = Removal::of(&report.repository, &args.name)?
         .ok_or_else(|| Refused(format!("{} is no signer of {}", args.name, repository.gun())))?;
+    if removal.is_the_only_one {
+        let (name, gun) = (&args.name, repository.gun());
+        return Err(Refused(format!(
+            "{name} is the only signer of {gun}, and a role without keys cannot be signed: add another first (`tagseal trust \
+             signer add`), give {name} a new key (`tagseal trust rotate delegation targets/{name}`), or let nobody sign but \
+             the owner (`tagseal trust delegation remove targets/releases {gun}`, and then this again)"
+        ))
+        .into());
+    }
     if removal.leaves_nothing_released {
         let question = format!(
             "{} alone signed what docker pulls from {}. Without that signature none of its tags can be pulled, until another \
@@ -79,6 +88,8 @@ struct Removal {
     operations: Vec<Operation>,
     /// Whether too few of those who signed `targets/releases` would be left: docker asks then.
     leaves_nothing_released: bool,
+    /// Whether nobody's key would be left in `targets/releases`.
+    is_the_only_one: bool,
 }
 
 impl Removal {
@@ -96,6 +107,8 @@ impl Removal {
             }
             None => Vec::new(),
         };
+        let is_the_only_one = delegated(&releases)
+            .is_some_and(|releases| releases.key_ids.iter().all(|id| shared.contains(id)));
         let leaves_nothing_released = repository.role(&releases).is_some_and(|releases| {
             let left = releases.signed_by().iter().filter(|by| !shared.contains(&by.key_id)).count();
             (left as u64) < releases.threshold()
@@ -105,6 +118,6 @@ impl Removal {
             operations.push(Operation::Restrict { role: releases, keys: shared, paths: Vec::new() });
         }
         operations.push(Operation::Undelegate { role: name.role().clone() });
-        Ok(Some(Self { operations, leaves_nothing_released }))
+        Ok(Some(Self { operations, leaves_nothing_released, is_the_only_one }))
     }
 }
