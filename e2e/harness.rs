@@ -3,6 +3,7 @@
 mod ca;
 mod cluster;
 mod control_plane;
+mod desk;
 mod hostile;
 mod http;
 mod manifests;
@@ -23,6 +24,7 @@ mod webhooks;
 
 pub use ca::Authority;
 pub use cluster::Answer;
+pub use desk::*;
 pub use hostile::{HostileWebhook, Mischief};
 pub use http::http_status;
 pub use manifests::*;

@@ -8,6 +8,7 @@ mod policies;
 mod publishing;
 mod quorum;
 mod refusals;
+mod signing;
 mod sites;
 mod trust_server;
 mod webhooks;
