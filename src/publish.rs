@@ -3,8 +3,8 @@
 //! [`key`] signs, [`key_file`] is a key at rest, [`trust_dir`] keeps keys and metadata, [`operation`] says what is to
 //! change, and [`publisher`] reads a repository, applies operations, signs, uploads and commits.
 
-mod document;
 pub mod backup;
+mod document;
 pub mod key;
 pub mod key_file;
 pub mod operation;

@@ -4,6 +4,7 @@
 
 mod admission;
 mod attacks;
+mod cli;
 mod conformance;
 mod controller;
 mod crds;

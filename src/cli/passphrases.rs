@@ -34,6 +34,8 @@ pub struct PassphraseSources {
     fds: Vec<FdSource>,
     environment: Environment,
     terminal: Option<Box<dyn Terminal>>,
+    /// What to do where nobody can be asked, if variables are not looked at.
+    advice: Option<&'static str>,
     /// What was said of a key: it is used for several repositories, and asked for once.
     said: Mutex<HashMap<KeyId, Passphrase>>,
 }
@@ -56,12 +58,14 @@ impl PassphraseSources {
 
     /// For a new passphrase of a key that exists: variables are not looked at, they hold the old one.
     pub fn for_new(fds: &[FdSource]) -> Self {
-        Self::new(fds, Box::new(|_: &str| None), Tty::of_process().map(|tty| Box::new(tty) as _))
+        let terminal = Tty::of_process().map(|tty| Box::new(tty) as _);
+        let sources = Self::new(fds, Box::new(|_: &str| None), terminal);
+        Self { advice: Some("use --new-passphrase-fd"), ..sources }
     }
 
     /// These sources.
     pub fn new(fds: &[FdSource], environment: Environment, terminal: Option<Box<dyn Terminal>>) -> Self {
-        Self { fds: fds.to_vec(), environment, terminal, said: Mutex::default() }
+        Self { fds: fds.to_vec(), environment, terminal, advice: None, said: Mutex::default() }
     }
 
     /// Opens a key file that is not in the trust directory, asking as often as it helps.
@@ -119,7 +123,7 @@ impl PassphraseSources {
             (None, _) if !names.is_empty() => return Err(question.wrong(&names)),
             (None, Some(terminal)) if question.is_new => terminal::new_passphrase(&**terminal, question)?,
             (None, Some(terminal)) => terminal::passphrase(&**terminal, question)?,
-            (None, None) => return Err(question.nobody()),
+            (None, None) => return Err(question.nobody(self.advice)),
         };
         if let Some(id) = question.key_id {
             self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(id, passphrase.clone());
@@ -201,11 +205,12 @@ impl<'a> Question<'a> {
     }
 
     /// There is nobody to ask.
-    fn nobody(&self) -> PassphraseError {
+    fn nobody(&self, advice: Option<&str>) -> PassphraseError {
+        let variables = || format!("set {}, or use --passphrase-fd", variables(self.role).join(" or "));
         let message = format!(
-            "a passphrase is needed for {}, and there is no terminal to ask on: set {}, or use --passphrase-fd",
+            "a passphrase is needed for {}, and there is no terminal to ask on: {}",
             self.key,
-            variables(self.role).join(" or ")
+            advice.map_or_else(variables, str::to_owned)
         );
         PassphraseError { message, is_final: true }
     }

@@ -226,12 +226,13 @@ fn place(name: &str, kind: tar::EntryType) -> Result<Option<KeyPlace>, &'static 
     if file.starts_with("._") || file.ends_with(BESIDE) {
         return Ok(None);
     }
-    match folders {
-        ["private", folders @ ..] => {
-            KeyPlace::parse(folders, file).map(Some).ok_or("is not named like a key")
-        }
-        _ => Err("is not in the folder `private`"),
+    // Docker's documentation has people archive `~/.docker/trust/private`: what leads to it is in the archive too.
+    let privates = folders.iter().enumerate().filter(|(_, folder)| **folder == "private");
+    let mut below = privates.filter_map(|(at, _)| folders.get(at + 1..)).peekable();
+    if below.peek().is_none() {
+        return Err("is not in the folder `private`");
     }
+    below.find_map(|folders| KeyPlace::parse(folders, file)).map(Some).ok_or("is not named like a key")
 }
 
 /// The archive, unpacked as it is read, with a bound.

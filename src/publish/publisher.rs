@@ -9,7 +9,7 @@ mod send;
 mod sign;
 
 use self::apply::Workshop;
-use self::draft::{Base, Draft};
+use self::draft::{Base, Draft, Files};
 use self::keys::Keys;
 use self::read::Local;
 use self::send::Sent;
@@ -82,15 +82,18 @@ impl Publisher<'_> {
                 return Err(PublishError::NotInitialised { gun: gun.clone() });
             };
             if !draft.is_dirty() {
-                return Ok(self.published(&draft, &base, Vec::new(), workshop));
+                // What was read is kept all the same: a publish may have been killed after the server had it.
+                workshop.keep(&lock, &local, draft.base.files.clone());
+                return self.published(&draft, &base, Vec::new(), workshop);
             }
             workshop.renew_root(&mut draft);
             let upload = workshop.sign(&mut draft)?;
             workshop.warn_of_roles_left_unsigned(&draft);
             match self.send(&upload).await? {
                 Sent::Arrived => {
-                    self.commit(&lock, &local, &draft, &upload).await?;
-                    return Ok(self.published(&draft, &base, upload.versions, workshop));
+                    let files = self.files_after(&local, &draft, &upload).await;
+                    workshop.keep(&lock, &local, files);
+                    return self.published(&draft, &base, upload.versions, workshop);
                 }
                 Sent::Refused(rejection) => {
                     // Whatever the words of the refusal: where the repository changed meanwhile, that is its reason.
@@ -138,16 +141,10 @@ impl Publisher<'_> {
         Ok(base)
     }
 
-    /// Keeps what was published. The timestamp, and the snapshot where its key is the server's, are new too: they are read
-    /// back, so that the trust directory has a set that fits together.
-    async fn commit(
-        &self,
-        lock: &RepositoryLock<'_>,
-        local: &Local,
-        draft: &Draft,
-        upload: &sign::Upload,
-    ) -> Result<(), PublishError> {
-        let files = match self.read(local, &[]).await {
+    /// The files of the repository after an upload. The timestamp, and the snapshot where its key is the server's, are new
+    /// too: they are read back, so that the trust directory has a set that fits together.
+    async fn files_after(&self, local: &Local, draft: &Draft, upload: &sign::Upload) -> Files {
+        match self.read(local, &[]).await {
             Ok(Some(read)) if upload.is_in(&read) => read.files,
             _ => {
                 let mut files = draft.base.files.clone();
@@ -155,8 +152,7 @@ impl Publisher<'_> {
                 files.extend(upload.files.iter().cloned());
                 files
             }
-        };
-        Ok(lock.commit(&files.into_iter().collect::<Vec<_>>())?)
+        }
     }
 
     fn published(
@@ -165,13 +161,32 @@ impl Publisher<'_> {
         base: &Option<Base>,
         roles: Vec<(RoleName, u64)>,
         workshop: Workshop<'_>,
-    ) -> Published {
-        Published {
+    ) -> Result<Published, PublishError> {
+        // A root that one of our own keys signed is no stranger's.
+        let first_use = &draft.base.first_use;
+        let is_own = !workshop.keys.held(first_use)?.is_empty();
+        Ok(Published {
             roles,
             new_keys: workshop.keys.made(),
             is_new: base.is_none(),
-            trusted_on_first_use: draft.base.first_use.clone(),
+            trusted_on_first_use: if is_own { Vec::new() } else { first_use.clone() },
             warnings: workshop.warnings,
+        })
+    }
+}
+
+impl Workshop<'_> {
+    /// Keeps a repository's files, if they are other ones than those that are kept. What is published is published: a failure
+    /// is no failure of that, and is mended by the next publish.
+    fn keep(&mut self, lock: &RepositoryLock<'_>, local: &Local, files: Files) {
+        let files: Local = files.into_iter().collect();
+        if files == *local {
+            return;
+        }
+        if let Err(error) = lock.commit(&files) {
+            self.warnings.push(format!(
+                "the server has it, but the trust directory could not keep what it has: {error}"
+            ));
         }
     }
 }

@@ -1,8 +1,13 @@
 //! Answers that are lost, others who publish meanwhile, keys that a server lost: nothing is left half-written.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use tagseal::digest::Digest;
+use tagseal::publish::operation::Operation;
 use tagseal::publish::publisher::{PublishError, Publisher};
+use tagseal::publish::trust_dir::WritePoint;
 
 use super::deal::*;
 use super::world::{Fault, Mouth, Person, World};
@@ -107,4 +112,75 @@ async fn a_server_that_cannot_be_asked_leaves_everything_as_it_was() {
     let refused = alice.publisher().delete().await.unwrap_err();
     assert!(matches!(refused, PublishError::Remote(_)), "{refused}");
     assert_eq!(alice.files(), files);
+}
+
+#[tokio::test]
+async fn an_upload_whose_fate_cannot_be_asked_is_not_made_twice() {
+    let world = World::new().await;
+    let alice = world.person();
+    alice.publish(&[init()]).await.unwrap();
+    let files = alice.files();
+    world.fail_next_upload(Fault::CutAfterwards);
+    let refused = alice.publish(&[add("v1", "one", &[])]).await.unwrap_err();
+    assert!(matches!(refused, PublishError::UnknownOutcome { .. }), "{refused}");
+    assert_eq!(alice.files(), files);
+    world.cut(false);
+    let again = alice.publish(&[add("v1", "one", &[])]).await.unwrap();
+    assert_eq!(again.roles, []);
+    assert_eq!((world.tags().await, world.uploads()), (vec!["targets v1".to_owned()], 2));
+}
+
+/// Kills a publish of `operations`, by somebody who published `before`, at each step that changes the disk; the same command
+/// then has to mend it. Returns how many steps there were.
+async fn killed_everywhere(before: &[Operation], operations: &[Operation], expected: &[&str]) -> u64 {
+    for step in 0.. {
+        let world = World::new().await;
+        let alice = world.person();
+        if !before.is_empty() {
+            alice.publish(before).await.unwrap();
+        }
+        let killed = Arc::new(AtomicBool::new(false));
+        let hook = {
+            let killed = Arc::clone(&killed);
+            move |point: &WritePoint<'_>| match point.number >= step {
+                true => {
+                    killed.store(true, Ordering::SeqCst);
+                    Err(io::Error::other("killed"))
+                }
+                false => Ok(()),
+            }
+        };
+        let dir = alice.dir.clone().observed(hook);
+        let dying = Publisher { dir: &dir, ..alice.publisher() };
+        let outcome = dying.publish(operations).await;
+        if !killed.load(Ordering::SeqCst) {
+            outcome.unwrap();
+            return step;
+        }
+        alice.publish(operations).await.unwrap_or_else(|error| panic!("after step {step}: {error}"));
+        assert_eq!(world.tags().await, expected, "after step {step}");
+        let root = world.verified().await.root().key_ids();
+        let targets = world.verified().await.role(&role("targets")).unwrap().key_ids();
+        assert!(root.iter().all(|id| alice.keys("root").contains(id)), "after step {step}");
+        assert!(targets.iter().all(|id| alice.keys("targets").contains(id)), "after step {step}");
+        let lock = alice.dir.lock(&world.gun).unwrap();
+        let kept = lock.metadata().unwrap();
+        let (_, kept) = kept.iter().find(|(kept, _)| *kept == role("root")).unwrap();
+        assert_eq!(Digest::of(kept), world.verified().await.root().sha256(), "after step {step}");
+    }
+    unreachable!("it ends when no step is left to be killed at")
+}
+
+#[tokio::test]
+async fn a_first_publish_that_is_killed_at_any_step_loses_nothing() {
+    let steps = killed_everywhere(&[], &[init(), add("v1", "one", &[])], &["targets v1"]).await;
+    assert!(steps > 20, "{steps}");
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_killed_at_any_step_loses_no_key() {
+    let before = [init(), add("v1", "one", &[])];
+    let rotation = [rotate_root(), rotate_local("targets"), add("v2", "two", &[])];
+    let steps = killed_everywhere(&before, &rotation, &["targets v1", "targets v2"]).await;
+    assert!(steps > 20, "{steps}");
 }

@@ -37,6 +37,8 @@ pub enum Fault {
     AnswerLost,
     /// It never gets there.
     RequestLost,
+    /// The server takes it, and then nothing gets through any more.
+    CutAfterwards,
 }
 
 /// What stands before the server.
@@ -45,7 +47,7 @@ struct Proxy {
     /// For the next upload.
     fault: Mutex<Option<Fault>>,
     uploads: AtomicUsize,
-    /// Whether reads fail after an upload was lost.
+    /// Whether nothing gets through any more.
     is_cut: Mutex<bool>,
 }
 
@@ -222,8 +224,8 @@ impl<'a> Person<'a> {
         twin
     }
 
-    /// All files of the trust directory, but locks.
-    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+    /// All files of the trust directory, but locks, by their hashes.
+    pub fn files(&self) -> BTreeMap<String, Digest> {
         let mut files = BTreeMap::new();
         collect(self.dir.path(), self.dir.path(), &mut files);
         files
@@ -262,15 +264,15 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn collect(base: &Path, at: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+fn collect(base: &Path, at: &Path, files: &mut BTreeMap<String, Digest>) {
     for entry in fs::read_dir(at).unwrap() {
         let path = entry.unwrap().path();
         match path.is_dir() {
             true => collect(base, &path, files),
-            false if path.extension().is_some_and(|extension| extension == "lock") => {}
+            false if path.extension().is_some_and(|extension| extension == "tagseal-lock") => {}
             false => {
                 let name = path.strip_prefix(base).unwrap().display().to_string();
-                files.insert(name, fs::read(&path).unwrap());
+                files.insert(name, Digest::of(&fs::read(&path).unwrap()));
             }
         }
     }
@@ -291,6 +293,9 @@ async fn pass(State(proxy): State<Arc<Proxy>>, request: Request, next: Next) -> 
     let answer = next.run(request).await;
     if answer.status() == StatusCode::OK {
         proxy.uploads.fetch_add(1, Ordering::SeqCst);
+    }
+    if fault == Some(Fault::CutAfterwards) {
+        *proxy.is_cut.lock().unwrap() = true;
     }
     match fault {
         Some(_) => StatusCode::GATEWAY_TIMEOUT.into_response(),

@@ -74,3 +74,8 @@ pub(super) fn seal(
     let passphrase = passphrases.passphrase(&ask)?;
     Ok(KeyFile::seal(key, header.clone(), Some(&passphrase))?)
 }
+
+/// `1 key`, `2 keys`.
+fn count(keys: usize) -> String {
+    format!("{keys} key{}", if keys == 1 { "" } else { "s" })
+}

@@ -23,7 +23,7 @@ use crate::tuf::{KeyId, RoleName};
 pub struct Args {
     /// Whose key (root, targets, snapshot, timestamp, or delegation ROLE), and then the repository; or the other way round
     /// as notary has it.
-    #[arg(required = true, num_args = 1.., value_name = "ROLE|REPOSITORY")]
+    #[arg(required = true, value_name = "ROLE|REPOSITORY")]
     arguments: Vec<String>,
     /// The server makes and keeps the new key: always for timestamp, as wished for snapshot.
     #[arg(long, short = 'r')]

@@ -54,6 +54,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let roles = signing_roles(&args.roles)?;
     let session = Session::open(&args.options)?;
+    // Before the registry is asked for anything.
+    session.server(&repository)?;
     let runtime = crate::cli::runtime()?;
     let manifest = match (digest, args.size) {
         (Some(digest), Some(length)) => Manifest { digest, length },

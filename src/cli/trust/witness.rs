@@ -13,7 +13,7 @@ use crate::publish::operation::Operation;
 #[command(override_usage = "tagseal trust witness [OPTIONS] <ROLE>... <REPOSITORY>")]
 pub struct Args {
     /// The roles (targets, targets/NAME), and then the repository.
-    #[arg(required = true, num_args = 1.., value_name = "ROLE|REPOSITORY")]
+    #[arg(required = true, value_name = "ROLE|REPOSITORY")]
     arguments: Vec<String>,
     #[command(flatten)]
     options: Options,

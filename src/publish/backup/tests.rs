@@ -117,6 +117,21 @@ fn what_dockers_documentation_has_people_make_is_restored() {
 }
 
 #[test]
+fn an_archive_of_the_whole_path_to_the_keys_is_restored() {
+    let (temp, dir) = with_keys();
+    // As `tar -zcvf keys.tar.gz ~/.docker/trust/private` leaves it; a user may be called private too.
+    let at = temp.path().join("home/private/.docker/trust");
+    fs::create_dir_all(at.parent().unwrap()).unwrap();
+    fs::rename(dir.path(), &at).unwrap();
+    tar(&["-zcf", "whole.tar.gz", "home/private/.docker/trust/private"], temp.path());
+    let (_other, empty) = folder();
+    let restored = restore(&empty, &temp.path().join("whole.tar.gz")).unwrap();
+    let dir = TrustDir::open(&at).unwrap();
+    assert_eq!(restored.added, ids(&dir));
+    assert_eq!(texts(&empty), texts(&dir));
+}
+
+#[test]
 fn tar_restores_what_is_backed_up() {
     let (temp, dir) = with_keys();
     back_up(&dir, &temp.path().join("keys.tar.gz"), false).unwrap();

@@ -16,8 +16,8 @@ use crate::publish::key::KeyFault;
 
 /// What notary writes.
 const ROUNDS: u32 = 2048;
-/// A file that asks for more is refused: it would keep the machine busy for minutes. It is a hundred times what is
-/// recommended for HMAC-SHA1 today.
+/// A file that asks for more is refused: it would keep the machine busy for minutes. This many take some seconds; what is
+/// recommended today is about a tenth.
 pub(super) const MAX_ROUNDS: u32 = 10_000_000;
 
 /// Decrypts PKCS#8's `EncryptedPrivateKeyInfo`.

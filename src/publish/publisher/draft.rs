@@ -23,11 +23,14 @@ pub(super) struct Draft {
     pub(super) base: Base,
 }
 
+/// The files of a repository.
+pub(super) type Files = BTreeMap<RoleName, Bytes>;
+
 /// A repository as it was read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Base {
     /// Its files, verified or named by a verified parent.
-    pub(super) files: BTreeMap<RoleName, Bytes>,
+    pub(super) files: Files,
     /// The keys that a new root has to be signed by, beside its own.
     pub(super) root_keys: Option<Keyring>,
     /// Roles that expired: touched, they are signed anew.

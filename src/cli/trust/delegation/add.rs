@@ -20,7 +20,7 @@ use crate::tuf::RoleName;
 pub struct Args {
     /// The role (targets/NAME, targets/NAME/NAME), and then the repository; or, as notary has it, the repository, the
     /// role, and files with keys.
-    #[arg(required = true, num_args = 1.., value_name = "ROLE|REPOSITORY")]
+    #[arg(required = true, value_name = "ROLE|REPOSITORY")]
     arguments: Vec<String>,
     /// A public key, or certificate, that may sign: a PEM file. May be repeated.
     #[arg(long = "key", value_name = "FILE")]

@@ -19,7 +19,7 @@ use crate::tuf::{KeyId, RoleName};
 #[command(override_usage = "tagseal trust delegation remove [OPTIONS] <ROLE> <REPOSITORY>")]
 pub struct Args {
     /// The role (targets/NAME, targets/NAME/NAME), and then the repository, or the other way round as notary has it.
-    #[arg(required = true, num_args = 1.., value_name = "ROLE|REPOSITORY")]
+    #[arg(required = true, value_name = "ROLE|REPOSITORY")]
     arguments: Vec<String>,
     /// A key to take out, by its ID or the beginning of it; the role stays. May be repeated.
     #[arg(long = "key", value_name = "ID")]
