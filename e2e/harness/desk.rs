@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
 use super::notary_server::NotaryServer;
 use super::process::{command, output_of};
@@ -95,6 +97,16 @@ impl Desk {
     /// The same at another address.
     pub fn with_server(self, url: &str) -> Self {
         Self { server: url.to_owned(), ..self }
+    }
+
+    /// The same, logged in at the registry as `docker login` does it, and for `notary`.
+    pub fn logged_in(self, user: &str, password: &str) -> Self {
+        let login = STANDARD.encode(format!("{user}:{password}"));
+        let registry = self.gun.split('/').next().unwrap_or_default();
+        fs::create_dir_all(self.dir.join("docker")).expect("docker's folder");
+        let config = json!({"auths": {registry: {"auth": login}}}).to_string();
+        fs::write(self.dir.join("docker/config.json"), config).expect("docker's configuration");
+        self.with_variable("NOTARY_AUTH", &login)
     }
 
     /// The repository.
