@@ -62,12 +62,17 @@ impl TokenServer {
         Self { port, shared, _server: Server::start(port, Some(&authority.issue()), router) }
     }
 
+    /// Where tokens are asked for.
+    pub fn realm(&self) -> String {
+        format!("https://127.0.0.1:{}/token", self.port)
+    }
+
     /// The `auth` part of a notary-server's configuration. The certificate that it needs is written to `dir`.
     pub fn server_options(&self, dir: &Path) -> Value {
         let bundle = dir.join("token.crt");
         std::fs::write(&bundle, self.shared.certificate.pem()).expect("the certificate's file");
         json!({"type": "token", "options": {
-            "realm": format!("https://127.0.0.1:{}/token", self.port),
+            "realm": self.realm(),
             "service": SERVICE,
             "issuer": ISSUER,
             "rootcertbundle": bundle,
