@@ -86,7 +86,7 @@ impl Publisher<'_> {
                 workshop.keep(&lock, &local, draft.base.files.clone());
                 return self.published(&draft, &base, Vec::new(), workshop);
             }
-            workshop.renew_root(&mut draft);
+            workshop.renew_root(&mut draft)?;
             let upload = workshop.sign(&mut draft)?;
             workshop.warn_of_roles_left_unsigned(&draft);
             match self.send(&upload).await? {

@@ -172,6 +172,8 @@ pub struct Update {
     roots: Roots,
     floors: KnownFloors,
     pass: Pass,
+    /// Whether nothing is too old: see [`Self::for_publishing`].
+    any_age: bool,
     /// Whether this is the pass after a failure: its failure is final.
     last_pass: bool,
     done: Option<Result<Updated, TufError>>,
@@ -200,10 +202,19 @@ impl Update {
             roots: Roots::new(&input),
             floors: KnownFloors::new(&input),
             pass: Pass::default(),
+            any_age: false,
             last_pass: false,
             done: None,
             input,
         }
+    }
+
+    /// Starts an update by somebody who is about to publish, and renews what expired: no file and no root certificate is too
+    /// old (`clock_skew` does not matter). All else is judged as ever. What comes of it is for editing, and for nothing that
+    /// rests on its being fresh.
+    pub fn for_publishing(input: UpdateInput) -> Self {
+        let input = UpdateInput { clock_skew: SignedDuration::MAX, ..input };
+        Self { any_age: true, ..Self::new(input) }
     }
 
     /// What to do next. Asked again after every file of the last step was fed.
@@ -244,7 +255,9 @@ impl Update {
         use TufError::{Expired, NoValidSignature, ThresholdNotMet};
         let (now, skew) = (self.input.now, self.input.clock_skew);
         match (&error, &self.roots.base) {
-            (Expired { .. } | NoValidSignature { .. } | ThresholdNotMet { .. }, Some(root)) => {
+            (Expired { .. } | NoValidSignature { .. } | ThresholdNotMet { .. }, Some(root))
+                if !self.any_age =>
+            {
                 root.check_newest(&self.input.gun, now, skew).err().unwrap_or(error)
             }
             _ => error,

@@ -92,6 +92,10 @@ fn a_signer_goes_where_another_is_left() {
     assert_eq!(released(&machine), ["1.0: ann, jeff"]);
     machine.trust(&format!("signer remove jeff {REPOSITORY}")).done();
     assert_eq!(released(&machine), ["1.0: ann"]);
+    let left = machine.trust(&format!("delegation list {REPOSITORY} -o json")).json();
+    for role in left.as_array().unwrap() {
+        assert_eq!(role["keyIDs"].as_array().unwrap().len(), 1, "in targets/releases too: {role}");
+    }
     let error = machine.trust(&format!("signer remove jeff {REPOSITORY}")).failed(1);
     assert!(error.contains(&format!("jeff is no signer of {REPOSITORY}")), "{error}");
     let error = machine.trust(&format!("signer remove ann {REPOSITORY} --force")).failed(1);

@@ -37,7 +37,7 @@ impl Machine {
         Self::new()
             .with("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "root passphrase")
             .with("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "repository passphrase")
-            .with("DOCKER_CONTENT_TRUST_SERVER", &server.url())
+            .with("DOCKER_CONTENT_TRUST_SERVER", server.url())
     }
 
     /// With a variable of the environment.

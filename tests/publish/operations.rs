@@ -1,6 +1,7 @@
 //! What each operation makes of a repository, as verifiers see it.
 
 use jiff::SignedDuration;
+use tagseal::publish::operation::Operation;
 use tagseal::publish::publisher::PublishError;
 use tagseal::tuf::{RoleName, RoleProblem};
 
@@ -196,9 +197,44 @@ async fn a_root_near_its_expiry_is_signed_anew_where_its_key_is() {
     let published = bob.publish(&[add("v2", "two", &[])]).await.unwrap();
     assert_eq!(published.roles, [(role("targets"), 2)]);
     let [warning] = published.warnings.as_slice() else { panic!("{:?}", published.warnings) };
-    assert!(warning.starts_with("the root expires at 2036-11-18T12:00:00Z"), "{warning}");
+    assert!(warning.contains("expires within six months (the root at 2036-11-18T12:00:00Z)"), "{warning}");
     let published = alice.publish(&[add("v3", "three", &[])]).await.unwrap();
     assert_eq!(published.roles, [(role("root"), 2), (role("targets"), 3)]);
+}
+
+#[tokio::test]
+async fn a_root_keys_certificate_is_renewed_before_it_expires() {
+    let world = World::new().await;
+    let alice = world.person();
+    alice.publish(&[init(), add("v1", "one", &[])]).await.unwrap();
+    world.advance_days(3650 - 180);
+    let published = alice.publish(&[add("v2", "two", &[])]).await.unwrap();
+    assert_eq!(published.roles, [(role("root"), 2), (role("targets"), 2)]);
+    world.advance_days(365);
+    let published = alice.publish(&[add("v3", "three", &[])]).await.unwrap();
+    assert_eq!(published.roles, [(role("targets"), 3)]);
+    assert_eq!(
+        world.verified().await.root().key_ids(),
+        alice.keys("root"),
+        "the same key, by another certificate"
+    );
+    assert_eq!(world.tags().await, ["targets v1", "targets v2", "targets v3"]);
+}
+
+#[tokio::test]
+async fn a_repository_whose_root_certificate_expired_has_to_be_made_anew_and_that_is_said() {
+    let world = World::new().await;
+    let alice = world.person();
+    alice.publish(&[init(), add("v1", "one", &[])]).await.unwrap();
+    world.advance_days(4000);
+    let refused = alice.publish(&[add("v2", "two", &[])]).await.unwrap_err();
+    assert!(matches!(refused, PublishError::RootExpired { .. }), "{refused}");
+    let again = Operation::RotateRoot { new_key: Some(alice.keys("root")[0]) };
+    let refused = alice.publish(&[again]).await.unwrap_err();
+    assert!(refused.to_string().contains("the certificate of the root key has expired"), "{refused}");
+    alice.publisher().delete().await.unwrap();
+    alice.publish(&[init(), add("v2", "two", &[])]).await.unwrap();
+    assert_eq!(world.tags().await, ["targets v2"]);
 }
 
 #[tokio::test]

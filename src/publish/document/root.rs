@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{Document, DocumentError, Keyring, key_value, role_value, shape};
+use super::{
+    Document, DocumentError, Keyring, ListedKey, key_value, member_array, member_object, role_value, shape,
+};
 use crate::publish::key::PublicForm;
-use crate::tuf::RoleName;
 use crate::tuf::canonical::Value;
+use crate::tuf::{CertificateChain, KeyId, PublicKey, RoleName};
 
 /// Ten years.
 const DAYS: i32 = 3650;
@@ -98,12 +100,52 @@ impl Root {
 
     /// Whether it expires within six months.
     pub(in crate::publish) fn is_near_expiry(&self, now: Timestamp) -> bool {
-        let soon = now.saturating_add(super::DAY * NEAR_EXPIRY).unwrap_or(now);
-        self.0.expires().is_none_or(|expires| expires < soon)
+        self.0.expires().is_none_or(|expires| expires < soon(now))
+    }
+
+    /// The root keys whose certificates expire within six months.
+    pub(in crate::publish) fn worn_certificates(&self, now: Timestamp) -> Vec<ListedKey> {
+        self.certificates_that_end_before(soon(now))
+    }
+
+    /// Whether the certificate of a root key has expired.
+    pub(in crate::publish) fn has_expired_certificate(&self, now: Timestamp) -> bool {
+        !self.certificates_that_end_before(now).is_empty()
+    }
+
+    fn certificates_that_end_before(&self, time: Timestamp) -> Vec<ListedKey> {
+        let not_after = |listed: &ListedKey| {
+            let key = self.0.object("keys")?.get(&listed.id.to_string())?;
+            let public = key.get("keyval")?.get("public")?.as_str()?;
+            let key = PublicKey::from_metadata(key.get("keytype")?.as_str()?, public).ok()?;
+            key.certificate().map(CertificateChain::not_after)
+        };
+        let keys = self.keyring(&RoleName::root()).keys.into_iter();
+        keys.filter(|key| not_after(key).is_some_and(|not_after| not_after < time)).collect()
+    }
+
+    /// Lists a root key by another certificate.
+    pub(in crate::publish) fn replace_certificate(
+        &mut self,
+        old: KeyId,
+        certificate: &PublicForm,
+    ) -> Result<(), DocumentError> {
+        let (old, new) = (old.to_string(), certificate.id().to_string());
+        self.0.object_mut("keys")?.insert(new.clone(), key_value(certificate));
+        let root = member_object(self.0.object_mut("roles")?, "root")?;
+        let ids = member_array(root, "keyids")?;
+        ids.iter_mut().filter(|id| id.as_str() == Some(&old)).for_each(|id| *id = Value::String(new.clone()));
+        self.0.touch();
+        Ok(())
     }
 
     /// The next version, for ten years.
     pub(in crate::publish) fn renew(&mut self, now: Timestamp) -> Result<(), DocumentError> {
         self.0.renew(0, now, DAYS)
     }
+}
+
+/// Six months from now.
+fn soon(now: Timestamp) -> Timestamp {
+    now.saturating_add(super::DAY * NEAR_EXPIRY).unwrap_or(now)
 }

@@ -1,5 +1,7 @@
 //! [`PublishError`]: why nothing was published, and what to do about it.
 
+use jiff::Timestamp;
+
 use crate::notary::{Rejection, RemoteError};
 use crate::publish::key::KeyFault;
 use crate::publish::key_file::KeyFileError;
@@ -37,6 +39,20 @@ pub enum PublishError {
         gun: Gun,
         /// Why.
         error: TufError,
+    },
+    /// The root expired, and with it the server's means to vouch for anything.
+    #[error(
+        "the root of {gun} expired at {expires}, and the server can sign nothing under it ({cause}): where its key is, try \
+         `tagseal trust rotate root {gun}`; where that is refused, `tagseal trust delete {gun}` and publish it anew: its keys \
+         stay"
+    )]
+    RootExpired {
+        /// Which repository.
+        gun: Gun,
+        /// When.
+        expires: Timestamp,
+        /// What the server said.
+        cause: RemoteError,
     },
     /// The root in the trust directory cannot be read.
     #[error(

@@ -17,9 +17,6 @@ use crate::tuf::{
     Anchors, Answer, Fetch, FileName, RoleName, RootRotation, Step, TufError, Update, UpdateInput, Updated,
 };
 
-/// A publisher renews what expired, so nothing is too old to be read.
-const ANY_AGE: SignedDuration = SignedDuration::MAX;
-
 /// The cap on a file of a role that is not delegated any more.
 const MAX_FORMER: u64 = 16 << 20;
 
@@ -35,7 +32,7 @@ impl Publisher<'_> {
         operations: &[Operation],
     ) -> Result<Option<Base>, PublishError> {
         let now = self.clock.now();
-        let update = Update::new(self.input(local, operations, now));
+        let update = Update::for_publishing(self.input(local, operations, now));
         let mut causes = Vec::new();
         match self.drive(update, &mut causes).await {
             Ok(updated) => base_of(updated, local, now).map(Some),
@@ -46,18 +43,32 @@ impl Publisher<'_> {
                 Err(PublishError::DamagedRoot { gun, path, error: *error })
             }
             Err(error) => Err(match causes.pop() {
-                Some(cause) => PublishError::Remote(cause),
+                Some(cause) => self.unanswered(local, now, cause),
                 None => PublishError::Untrusted { gun: self.remote.gun().clone(), error },
             }),
         }
     }
 
+    /// A server cannot renew its timestamp under a root that expired, and says no more than that it is at fault.
+    fn unanswered(&self, local: &Local, now: Timestamp, cause: RemoteError) -> PublishError {
+        let root = local.iter().find(|(role, _)| *role == RoleName::root());
+        let expires = root.and_then(|(_, bytes)| Root::read(bytes).ok()?.0.expires());
+        match (expires, cause) {
+            (Some(expires), cause @ RemoteError::Rejected(_)) if expires < now => {
+                PublishError::RootExpired { gun: self.remote.gun().clone(), expires, cause }
+            }
+            (_, cause) => PublishError::Remote(cause),
+        }
+    }
+
     fn input(&self, local: &Local, operations: &[Operation], now: Timestamp) -> UpdateInput {
         let root = local.iter().find(|(role, _)| *role == RoleName::root()).map(|(_, bytes)| bytes.clone());
-        // A server that lost its timestamp key may have no timestamp left to build on.
-        let timestamp_fallback = operations.iter().any(|operation| {
-            matches!(operation, Operation::RotateServerManaged { role } if *role == RoleName::timestamp())
-        });
+        // A server that lost its timestamp key, or whose root expired, may have no timestamp to build on. What is mended with a
+        // new root is; anything else would sign anew what may have been revoked since, as often as a server withholds it.
+        let mends_root = |operation: &_| {
+            matches!(operation, Operation::RotateRoot { .. } | Operation::RotateServerManaged { .. })
+        };
+        let timestamp_fallback = !operations.is_empty() && operations.iter().all(mends_root);
         UpdateInput {
             gun: self.remote.gun().clone(),
             anchors: Arc::new(Anchors {
@@ -73,7 +84,7 @@ impl Publisher<'_> {
             wanted: None,
             timestamp_fallback,
             now,
-            clock_skew: ANY_AGE,
+            clock_skew: SignedDuration::ZERO,
         }
     }
 

@@ -9,6 +9,7 @@ use super::server_key;
 use super::sign::Upload;
 use crate::digest::Digest;
 use crate::notary::{Rejection, RemoteError};
+use crate::publish::document::Root;
 use crate::publish::key::PublicForm;
 use crate::tuf::{Fetch, FileName, RoleName};
 
@@ -74,7 +75,15 @@ impl Publisher<'_> {
                 return PublishError::TimestampKeyLost { gun };
             }
         }
-        let advice = advice(&rejection).map(|advice| format!("; {advice}")).unwrap_or_default();
+        let previous = draft.base.files.get(&RoleName::root()).and_then(|bytes| Root::read(bytes).ok());
+        let advice = match previous.is_some_and(|root| root.has_expired_certificate(self.clock.now())) {
+            true => Some(
+                "the certificate of the root key has expired, and under it the server takes nothing, not even its successor: \
+                 delete the repository with `tagseal trust delete` and publish it anew; its keys stay",
+            ),
+            false => advice(&rejection),
+        };
+        let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
         PublishError::Refused { rejection, advice }
     }
 
