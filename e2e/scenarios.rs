@@ -12,6 +12,8 @@ mod signing;
 mod signing_docker;
 mod signing_failures;
 mod signing_keys;
+mod signing_killed;
+mod signing_model;
 mod sites;
 mod trust_server;
 mod webhooks;

@@ -250,10 +250,10 @@ impl Desk {
         let listed = listed.as_array().expect("keys").iter();
         let tagseal: BTreeSet<_> =
             listed.map(|key| (text(&key["role"]), text(&key["repository"]), text(&key["keyID"]))).collect();
-        // notary's column is as wide as a screen allows.
-        let shortened = |gun: &str| match gun.char_indices().nth_back(21) {
-            Some((from, _)) if from > 0 => format!("...{}", &gun[from..]),
-            _ => gun.to_owned(),
+        // notary's column is 25 characters wide.
+        let shortened = |gun: &str| match gun.len() {
+            ..=25 => gun.to_owned(),
+            length => format!("...{}", &gun[length - 22..]),
         };
         let as_shown: BTreeSet<_> =
             tagseal.iter().map(|(role, gun, id)| (role.clone(), shortened(gun), id.clone())).collect();
