@@ -140,7 +140,7 @@ async fn a_role_that_was_removed_comes_back_empty_and_above_its_old_versions() {
         alice.publish(&start).await.unwrap();
         alice.publish(&[add("v2", "two", &["targets/a"])]).await.unwrap();
         alice.publish(&[undelegate("targets/a")]).await.unwrap();
-        assert_eq!(world.tags().await, [String::new(); 0]);
+        assert!(world.tags().await.is_empty());
         let again = [delegate("targets/a", &[&new], None, &[""]), add("v3", "three", &["targets/a"])];
         let published = alice.publish(&again).await.unwrap();
         assert!(published.roles.contains(&(role("targets/a"), 3)), "{:?}", published.roles);
@@ -162,7 +162,7 @@ async fn taking_out_the_only_signer_leaves_the_role_to_a_witness_who_looks_first
     let published = alice.publish(&change).await.unwrap();
     let [warning] = published.warnings.as_slice() else { panic!("{:?}", published.warnings) };
     assert!(warning.starts_with("targets/releases is not signed by enough of its present keys"), "{warning}");
-    assert_eq!(world.tags().await, [String::new(); 0]);
+    assert!(world.tags().await.is_empty());
 
     let refused = alice.publish(&[add("v2", "two", &[])]).await.unwrap_err();
     assert_eq!(refused, PublishError::NotValidlySigned { role: role("targets/releases") });

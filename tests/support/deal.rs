@@ -43,7 +43,7 @@ pub fn remove_all(roles: &[&str]) -> Operation {
 }
 
 pub fn delegate(name: &str, keys: &[&PublicForm], threshold: Option<u64>, paths: &[&str]) -> Operation {
-    let keys = keys.iter().map(|key| PublicForm::clone(key)).collect();
+    let keys = keys.iter().copied().cloned().collect();
     Operation::Delegate { role: role(name), keys, threshold, paths: strings(paths) }
 }
 

@@ -244,8 +244,10 @@ impl Model {
             Move::Restrict { role, key } => self.restrict(role, *key),
             Move::Undelegate { role } => self.undelegate(role),
             Move::Witness { role } => self.witness(role),
-            Move::SnapshotHere => Ok(self.snapshot_is_here = true),
-            Move::SnapshotThere => Ok(self.snapshot_is_here = false),
+            Move::SnapshotHere | Move::SnapshotThere => {
+                self.snapshot_is_here = matches!(step, Move::SnapshotHere);
+                Ok(())
+            }
             Move::RotateRoot | Move::RotateTargets | Move::Timestamp | Move::Weeks => Ok(()),
         }
     }

@@ -1,5 +1,7 @@
 //! [`PublishError`]: why nothing was published, and what to do about it.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use crate::notary::{Rejection, RemoteError};
@@ -38,7 +40,7 @@ pub enum PublishError {
         /// Which.
         gun: Gun,
         /// Why.
-        error: TufError,
+        error: Box<TufError>,
     },
     /// The root expired, and with it the server's means to vouch for anything.
     #[error(
@@ -52,7 +54,7 @@ pub enum PublishError {
         /// When.
         expires: Timestamp,
         /// What the server said.
-        cause: RemoteError,
+        cause: String,
     },
     /// The root in the trust directory cannot be read.
     #[error(
@@ -63,9 +65,9 @@ pub enum PublishError {
         /// Which repository.
         gun: Gun,
         /// The trust directory.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What is wrong.
-        error: TufError,
+        error: Box<TufError>,
     },
     /// The server did not answer, or denies access; nothing was published.
     #[error(transparent)]
@@ -106,7 +108,7 @@ pub enum PublishError {
     #[error("the update was refused: {rejection}{advice}")]
     Refused {
         /// In its words.
-        rejection: Rejection,
+        rejection: Box<Rejection>,
         /// What to do, beginning with a separator; empty where nothing is known.
         advice: String,
     },

@@ -40,11 +40,11 @@ impl Publisher<'_> {
             Err(TufError::Missing { file }) if file == FileName::current(RoleName::timestamp()) => Ok(None),
             Err(TufError::DamagedPin(error)) => {
                 let (gun, path) = (self.remote.gun().clone(), self.dir.path().to_owned());
-                Err(PublishError::DamagedRoot { gun, path, error: *error })
+                Err(PublishError::DamagedRoot { gun, path, error })
             }
             Err(error) => Err(match causes.pop() {
                 Some(cause) => self.unanswered(local, now, cause),
-                None => PublishError::Untrusted { gun: self.remote.gun().clone(), error },
+                None => PublishError::Untrusted { gun: self.remote.gun().clone(), error: error.into() },
             }),
         }
     }
@@ -55,7 +55,8 @@ impl Publisher<'_> {
         let expires = root.and_then(|(_, bytes)| Root::read(bytes).ok()?.0.expires());
         match (expires, cause) {
             (Some(expires), cause @ RemoteError::Rejected(_)) if expires < now => {
-                PublishError::RootExpired { gun: self.remote.gun().clone(), expires, cause }
+                let (gun, cause) = (self.remote.gun().clone(), cause.to_string());
+                PublishError::RootExpired { gun, expires, cause }
             }
             (_, cause) => PublishError::Remote(cause),
         }

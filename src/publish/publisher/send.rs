@@ -84,7 +84,7 @@ impl Publisher<'_> {
             false => advice(&rejection),
         };
         let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
-        PublishError::Refused { rejection, advice }
+        PublishError::Refused { rejection: rejection.into(), advice }
     }
 
     /// Whether the key that the root lists for `role` is the server's; `None` where the server does not say.
