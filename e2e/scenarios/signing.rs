@@ -1,16 +1,21 @@
 //! Repositories that `notary` and `tagseal trust` work on in turn, on the real notary-server: after every step both list
 //! the same.
 
+use std::sync::Arc;
+
+use tagseal::clock::SystemClock;
+use tagseal::sandbox::server::NotaryServer as Embedded;
+
 use crate::harness::Hand::{Notary, Tagseal};
 use crate::harness::*;
+use crate::support::trust_server::TrustServer;
 
 const RELEASES: &str = "targets/releases";
 const ALICE: &str = "targets/alice";
 const NIGHTLY: &str = "targets/alice/nightly";
 
 /// A repository's whole life. `hands` says who does each step; the first one makes the repository.
-fn lives(name: &str, mut hands: impl Iterator<Item = Hand>) {
-    let desk = Desk::new(name);
+fn lives(desk: &Desk, mut hands: impl Iterator<Item = Hand>) {
     let mut next = || hands.next().expect("hands without end");
     for signer in ["alice", "bob"] {
         desk.has_signer(signer);
@@ -84,16 +89,24 @@ fn lives(name: &str, mut hands: impl Iterator<Item = Hand>) {
 
 #[test]
 fn a_repository_that_notary_made_is_worked_on_by_tagseal_and_listed_by_both() {
-    lives("notary-then-tagseal", std::iter::once(Notary).chain(std::iter::repeat(Tagseal)));
+    lives(&Desk::new("notary-then-tagseal"), std::iter::once(Notary).chain(std::iter::repeat(Tagseal)));
 }
 
 #[test]
 fn a_repository_that_tagseal_made_is_worked_on_by_notary_and_listed_by_both() {
-    lives("tagseal-then-notary", std::iter::once(Tagseal).chain(std::iter::repeat(Notary)));
+    lives(&Desk::new("tagseal-then-notary"), std::iter::once(Tagseal).chain(std::iter::repeat(Notary)));
 }
 
 #[test]
 fn both_work_on_a_repository_in_turn_whoever_began() {
-    lives("in-turn-from-notary", [Notary, Tagseal].into_iter().cycle());
-    lives("in-turn-from-tagseal", [Tagseal, Notary].into_iter().cycle());
+    lives(&Desk::new("in-turn-from-notary"), [Notary, Tagseal].into_iter().cycle());
+    lives(&Desk::new("in-turn-from-tagseal"), [Tagseal, Notary].into_iter().cycle());
+}
+
+#[test]
+fn both_work_on_a_repository_of_the_embedded_server() {
+    let server = TrustServer::serve(Embedded::new(None, Arc::new(SystemClock)).expect("a server").router());
+    let desk = |name: &str| Desk::new(name).with_server(server.url());
+    lives(&desk("embedded-from-notary"), [Notary, Tagseal].into_iter().cycle());
+    lives(&desk("embedded-from-tagseal"), [Tagseal, Notary].into_iter().cycle());
 }
