@@ -14,6 +14,8 @@ mod scenarios;
 #[allow(dead_code, unused_imports)]
 #[path = "../tests/support"]
 mod support {
+    pub mod deal;
+    pub mod moves;
     pub mod signer;
     pub mod time;
     pub mod trust_server;

@@ -1,8 +1,9 @@
 //! Publishing against the embedded server: operations, refusals, faults on the way, and random sequences against a model.
 
-mod deal;
 mod faults;
 mod model;
 mod operations;
 mod refusals;
 mod world;
+
+use crate::support::deal;

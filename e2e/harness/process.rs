@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::time::Duration;
 
 /// Runs its arguments and waits for the end of its standard input, which only the suite holds: it comes however the
 /// suite ends, SIGKILL included, and kills the program.
@@ -96,4 +97,16 @@ pub fn output_of(command: &mut Command, input: &[u8]) -> Output {
     // A program that does not read its input is no failure; what it says counts.
     let _ = child.stdin.take().expect("its input").write_all(input);
     child.wait_with_output().expect("its output")
+}
+
+/// Starts a command and kills it (SIGKILL) after `moment`; whether it was still at work then.
+#[expect(clippy::disallowed_methods, reason = "death comes at any moment, whatever the program does then")]
+pub fn is_killed_after(command: &mut Command, moment: Duration) -> bool {
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    std::thread::sleep(moment);
+    let is_at_work = child.try_wait().expect("a child").is_none();
+    child.kill().expect("SIGKILL");
+    child.wait().expect("a child");
+    is_at_work
 }

@@ -1,11 +1,12 @@
 //! A proxy in front of a trust server: counts, holds, fails, stops.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{Response, StatusCode, header};
+use axum::http::{Method, Response, StatusCode, header};
 use tokio::sync::watch;
 
 use super::http::{CLIENT, Server};
@@ -25,6 +26,9 @@ struct Shared {
     requests: Mutex<Vec<String>>,
     fault: Mutex<Option<(String, StatusCode)>>,
     held: watch::Sender<bool>,
+    uploads: AtomicUsize,
+    answered: AtomicUsize,
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Proxy {
@@ -35,6 +39,9 @@ impl Proxy {
             requests: Mutex::default(),
             fault: Mutex::default(),
             held: watch::Sender::new(false),
+            uploads: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
+            meanwhile: Mutex::default(),
         });
         let proxy = Self { port: RUN.free_port(), shared, server: Mutex::new(None) };
         proxy.starts();
@@ -78,6 +85,21 @@ impl Proxy {
         self.shared.fault.lock().unwrap().take();
     }
 
+    /// Lets something happen while the next upload is on its way.
+    pub fn lets_happen(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        *self.shared.meanwhile.lock().unwrap() = Some(Box::new(meanwhile));
+    }
+
+    /// How many uploads came.
+    pub fn uploads(&self) -> usize {
+        self.shared.uploads.load(Ordering::Relaxed)
+    }
+
+    /// How many of them the server has answered.
+    pub fn answered_uploads(&self) -> usize {
+        self.shared.answered.load(Ordering::Relaxed)
+    }
+
     /// How many requests so far had `part` in their path.
     pub fn count(&self, part: &str) -> usize {
         self.shared.requests.lock().unwrap().iter().filter(|path| path.contains(part)).count()
@@ -87,13 +109,39 @@ impl Proxy {
 async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     shared.requests.lock().unwrap().push(path.clone());
+    if request.method() == Method::POST && path.ends_with("/_trust/tuf/") {
+        return upload(shared, path, request).await;
+    }
     let mut held = shared.held.subscribe();
     held.wait_for(|held| !held).await.expect("the proxy outlives its requests");
     let fault = shared.fault.lock().unwrap().clone();
     if let Some((_, status)) = fault.filter(|(part, _)| path.contains(part.as_str())) {
         return answer(status, None, Body::empty());
     }
-    match relay(&shared.upstream, &path, request).await {
+    relayed(&shared.upstream, &path, request).await
+}
+
+/// An upload that came whole goes on, whatever becomes of the client.
+async fn upload(shared: Arc<Shared>, path: String, request: Request) -> Response<Body> {
+    shared.uploads.fetch_add(1, Ordering::Relaxed);
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return answer(StatusCode::BAD_REQUEST, None, Body::empty());
+    };
+    let task = tokio::spawn(async move {
+        let meanwhile = shared.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            tokio::task::spawn_blocking(meanwhile).await.expect("what happens meanwhile");
+        }
+        let answer = relayed(&shared.upstream, &path, Request::from_parts(parts, Body::from(body))).await;
+        shared.answered.fetch_add(1, Ordering::Relaxed);
+        answer
+    });
+    task.await.expect("an upload")
+}
+
+async fn relayed(upstream: &str, path: &str, request: Request) -> Response<Body> {
+    match relay(upstream, path, request).await {
         Ok(response) => response,
         Err(error) => answer(StatusCode::BAD_GATEWAY, None, Body::from(error.to_string())),
     }

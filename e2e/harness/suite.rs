@@ -7,26 +7,26 @@ use super::control_plane::ControlPlane;
 use super::notary_server::NotaryServer;
 use super::tagseal::{Tagseal, TagsealOptions, prepare};
 
-static SUITE: LazyLock<Suite> = LazyLock::new(Suite::start);
+static SUITE: LazyLock<Suite> = LazyLock::new(Suite::new);
 
 /// The shared components.
 pub struct Suite {
-    control_plane: ControlPlane,
-    notary: NotaryServer,
+    control_plane: LazyLock<ControlPlane>,
+    notary: LazyLock<NotaryServer>,
     prepared: LazyLock<()>,
     tagseal: LazyLock<Tagseal>,
 }
 
-/// The run's components, started by the first test that asks.
+/// The run's components, each started by the first test that asks for it.
 pub fn suite() -> &'static Suite {
     &SUITE
 }
 
 impl Suite {
-    fn start() -> Self {
+    fn new() -> Self {
         Self {
-            control_plane: ControlPlane::start(),
-            notary: NotaryServer::start("notary"),
+            control_plane: LazyLock::new(ControlPlane::start),
+            notary: LazyLock::new(|| NotaryServer::start("notary")),
             prepared: LazyLock::new(|| prepare(&suite().cluster())),
             tagseal: LazyLock::new(|| {
                 LazyLock::force(&suite().prepared);

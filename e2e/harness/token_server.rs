@@ -23,7 +23,8 @@ const SERVICE: &str = "e2e-notary";
 const ISSUER: &str = "e2e-tokens";
 const LIFETIME_SECONDS: i64 = 300;
 
-/// Gives `user:password` every action that it asks for, and everybody else a token that permits nothing.
+/// Gives `user:password` every action that it asks for, `reader:password` to pull alone, and everybody else a token that
+/// permits nothing.
 pub struct TokenServer {
     port: u16,
     shared: Arc<Shared>,
@@ -32,6 +33,7 @@ pub struct TokenServer {
 
 struct Shared {
     basic: String,
+    reader: String,
     certificate: rcgen::Certificate,
     key: EcdsaKeyPair,
     requests: Mutex<Vec<Option<String>>>,
@@ -49,7 +51,8 @@ impl TokenServer {
             &SystemRandom::new(),
         );
         let shared = Arc::new(Shared {
-            basic: format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
+            basic: basic(user, password),
+            reader: basic("reader", password),
             certificate,
             key: key.expect("a P-256 key"),
             requests: Mutex::default(),
@@ -59,12 +62,17 @@ impl TokenServer {
         Self { port, shared, _server: Server::start(port, Some(&authority.issue()), router) }
     }
 
+    /// Where tokens are asked for.
+    pub fn realm(&self) -> String {
+        format!("https://127.0.0.1:{}/token", self.port)
+    }
+
     /// The `auth` part of a notary-server's configuration. The certificate that it needs is written to `dir`.
     pub fn server_options(&self, dir: &Path) -> Value {
         let bundle = dir.join("token.crt");
         std::fs::write(&bundle, self.shared.certificate.pem()).expect("the certificate's file");
         json!({"type": "token", "options": {
-            "realm": format!("https://127.0.0.1:{}/token", self.port),
+            "realm": self.realm(),
             "service": SERVICE,
             "issuer": ISSUER,
             "rootcertbundle": bundle,
@@ -78,6 +86,10 @@ impl TokenServer {
     }
 }
 
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
 async fn token(
     State(shared): State<Arc<Shared>>,
     RawQuery(query): RawQuery,
@@ -87,7 +99,10 @@ async fn token(
     shared.requests.lock().unwrap().push(basic.clone());
     let access = match basic {
         None => json!([]),
-        Some(basic) if basic == shared.basic => access(&query.unwrap_or_default()),
+        Some(basic) if basic == shared.basic => access(&query.unwrap_or_default(), |_| true),
+        Some(basic) if basic == shared.reader => {
+            access(&query.unwrap_or_default(), |action| action == "pull")
+        }
         Some(_) => return Err(StatusCode::UNAUTHORIZED),
     };
     let token = shared.sign(&access);
@@ -95,12 +110,12 @@ async fn token(
 }
 
 /// What `scope=repository:GUN:pull,push` asks for; a GUN may hold a port's colon.
-fn access(query: &str) -> Value {
+fn access(query: &str, is_allowed: impl Fn(&str) -> bool) -> Value {
     let scopes = url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "scope");
     let access = scopes.filter_map(|(_, scope)| {
         let (kind, rest) = scope.split_once(':')?;
         let (name, actions) = rest.rsplit_once(':')?;
-        let actions: Vec<_> = actions.split(',').collect();
+        let actions: Vec<_> = actions.split(',').filter(|action| is_allowed(action)).collect();
         Some(json!({"type": kind, "name": name, "actions": actions}))
     });
     access.collect()

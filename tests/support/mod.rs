@@ -12,7 +12,9 @@
 #![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
 
 pub mod credentials;
+pub mod deal;
 pub mod demand;
+pub mod moves;
 pub mod signer;
 pub mod source;
 pub mod state;

@@ -71,8 +71,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         },
     ];
     let published = runtime.block_on(session.publish(&repository, &operations))?;
-    let done = if published.roles.is_empty() { "Nothing was changed: signed already is" } else { "Signed" };
-    let message = format!("{done} {}:{tag}@{}", repository.gun(), manifest.digest);
+    let signed = format!("{}:{tag}@{}", repository.gun(), manifest.digest);
+    let message = match published.roles.as_slice() {
+        [] => format!("Nothing was changed: {signed} is signed already"),
+        _ => format!("Signed {signed}"),
+    };
     Outcome::new(&repository, message, &published).with_digest(manifest.digest).print(args.options.output)?;
     Ok(ExitCode::SUCCESS)
 }

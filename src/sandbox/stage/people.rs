@@ -14,7 +14,7 @@ use crate::publish::passphrase::{Ask, Passphrase, PassphraseError, Passphrases};
 use crate::publish::publisher::{PublishError, Published, Publisher};
 use crate::publish::trust_dir::TrustDir;
 use crate::trust::Access;
-use crate::tuf::{Gun, KeyId};
+use crate::tuf::{Gun, KeyId, RoleName};
 
 /// The passphrase of every key in the sandbox. It protects nothing: it is printed.
 pub const PASSPHRASE: &str = "sandbox-passphrase";
@@ -101,6 +101,25 @@ impl Stage {
             clock: self.clock.true_one(),
         };
         publisher.publish(operations).await
+    }
+
+    /// Signs roles anew by somebody who looked at all that they list (`--yes`).
+    pub async fn witness(
+        &self,
+        person: &Person,
+        gun: &Gun,
+        roles: Vec<RoleName>,
+    ) -> Result<Published, PublishError> {
+        let mut looked_at = Vec::new();
+        loop {
+            let operation = Operation::Witness { roles: roles.clone(), looked_at: looked_at.clone() };
+            match self.publish(person, gun, &[operation]).await {
+                Err(PublishError::NotLookedAt { sha256, .. }) if !looked_at.contains(&sha256) => {
+                    looked_at.push(sha256);
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// `tagseal trust sign IMAGE`: what the tag names in the registry now, by docker's rule.

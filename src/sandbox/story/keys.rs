@@ -88,10 +88,10 @@ pub(super) async fn recovered(cast: &mut Cast<'_>, step: &mut Step) -> Result<()
     step.types("alice", format!("tagseal trust inspect {repository}          # 1.0 is hers, 2.0 is not"));
     step.types(
         "alice",
-        format!("tagseal trust witness targets/alice targets/releases {repository} --trust-dir alice"),
+        format!("tagseal trust witness targets/alice targets/releases {repository} --yes --trust-dir alice"),
     );
     let roles = vec![role("alice")?, role("releases")?];
-    cast.stage.publish(&cast.alice, &gun, &[Operation::Witness { roles }]).await?;
+    cast.stage.witness(&cast.alice, &gun, roles).await?;
     step.types("alice", format!("tagseal trust revoke {theirs} --trust-dir alice"));
     let revoke = Operation::RemoveTarget { roles: SigningRoles::Docker, name: Some("2.0".to_owned()) };
     let published = cast.stage.publish(&cast.alice, &gun, &[revoke]).await?;

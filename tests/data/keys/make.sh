@@ -34,3 +34,13 @@ openssl req -x509 -sha256 -days 36500 -key rsa2048.key.pem -subj "/CN=RSA CA" -o
 openssl req -x509 -sha256 -days 36500 -key p256.key.pem -subj "$subject" -CA rsa-ca.crt.pem -CAkey rsa2048.key.pem \
     -addext basicConstraints=CA:FALSE -out rsa-leaf.crt.pem
 rm ./*.key.pem
+
+# Signers of every type of key. Secret to nobody.
+for curve in 256 384 521; do
+    openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-$curve -out signer-p$curve.pem
+done
+openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out signer-rsa.pem
+openssl genpkey -quiet -algorithm ED25519 -out signer-ed25519.pem
+for signer in p256 p384 p521 rsa ed25519; do
+    openssl pkey -in signer-$signer.pem -pubout -out signer-$signer.pub.pem
+done
