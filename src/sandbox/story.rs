@@ -123,7 +123,8 @@ pub async fn play(stage: &Stage, tell: &mut dyn FnMut(Event)) -> bool {
             }
         }
     }
-    match cast.leave() {
+    // A folder in which something went wrong is no good for another time.
+    match cast.leave().and_then(|()| if all_well { stage.finish() } else { Ok(()) }) {
         Ok(()) => all_well,
         Err(error) => {
             tell(Event::Step(Step::broken(number + 1, "Everything is put right", &error)));

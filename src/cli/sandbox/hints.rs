@@ -22,7 +22,7 @@ pub(super) fn opening(places: &Places, style: Style) -> String {
     format!(
         "{}\n\n{rows}\nCommands are shown as they are typed in that folder, where\n\
          \x20 DOCKER_CONTENT_TRUST_SERVER={notary}\n\
-         and every `tagseal trust` has `--ca-bundle ca.crt`. Long hashes are cut.",
+         and `--ca-bundle ca.crt` goes with every `tagseal trust` that asks a server. Long hashes are cut.",
         style.bold(title)
     )
 }

@@ -122,8 +122,7 @@ impl<'s> Cast<'s> {
         self.stage.restart_webhook();
         let review = serde_json::to_string_pretty(&pod_review(&self.image(WEB, "1.4")))
             .map_err(|error| StageError::Story(error.to_string()))?;
-        self.stage.write("review.json", &review)?;
-        self.stage.finish()
+        self.stage.write("review.json", &review)
     }
 }
 

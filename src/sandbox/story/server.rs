@@ -67,6 +67,7 @@ fn with_target(file: &[u8], name: &str, digest: Digest) -> Option<Bytes> {
 
 pub(super) async fn usurped(cast: &mut Cast<'_>, step: &mut Step) -> Result<(), StageError> {
     let (repository, image, gun) = (cast.repository(GIFT), cast.image(GIFT, "1.0"), cast.gun(GIFT)?);
+    step.types("mallory", "tagseal trust key generate mallory --trust-dir mallory");
     let key = public(&cast.stage.generate_key(&cast.mallory, "mallory")?);
     cast.push(GIFT, "1.0", &evil());
     step.types("mallory", format!("tagseal trust init {repository} --trust-dir mallory"));
