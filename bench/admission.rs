@@ -22,6 +22,10 @@ use self::noop::Canned;
 use self::support::image_digest;
 use self::world::{World, assert_sealed, image};
 
+/// As the binary has it: what is measured is what ships.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Tags of each role.
 const TAGS: usize = 50;
 

@@ -16,6 +16,10 @@ use tagseal::policy::{
     UnknownFields, compile,
 };
 
+/// As the binary has it: what is measured is what ships.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const POLICIES: [usize; 4] = [1, 10, 100, 1_000];
 
 /// One policy a repository, all below `registry.example.com/shop/`; the image is matched by exactly one, or by none.

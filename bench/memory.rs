@@ -11,6 +11,10 @@ mod world;
 
 use self::world::World;
 
+/// As the binary has it: what is measured is what ships.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const REPOSITORIES: usize = 10_000;
 const POLICIES: usize = 1_000;
 const TAGS: usize = 50;

@@ -20,7 +20,7 @@ mod verify;
 
 pub use certificate::{CaBundle, CertificateChain, CertificateError};
 pub use error::{RootMismatch, TufError};
-pub use key::{KeyError, KeyId, KeyIdentity, PublicKey};
+pub use key::{KeyError, KeyId, KeyIdentities, KeyIdentity, PublicKey};
 pub use pin::{Anchor, Anchors, PinError, RootRotation};
 pub use repository::{
     Delegated, HistoricTargets, Lookup, Role, RoleProblem, RoleSigner, TargetEntry, TrustedRepository,

@@ -160,17 +160,25 @@ fn to_verify<'r>(request: &'r Request<'_>, kind: &WorkloadKind, pod: &'r Node<'_
     }
 }
 
+/// So many images are compared one by one.
+const FEW: usize = 16;
+
 /// The sites of each image, in the order in which the images first appear.
 fn by_image<'n>(sites: Vec<Site<'n>>) -> Vec<(&'n str, Vec<Site<'n>>)> {
     let mut groups: Vec<(&str, Vec<Site<'_>>)> = Vec::with_capacity(sites.len());
-    let mut at = BTreeMap::new();
+    let mut later: BTreeMap<&str, usize> = BTreeMap::new();
     for site in sites {
-        let index = *at.entry(site.image).or_insert_with(|| {
-            groups.push((site.image, Vec::with_capacity(1)));
-            groups.len() - 1
-        });
-        if let Some((_, sites)) = groups.get_mut(index) {
-            sites.push(site);
+        // Most objects have a few images, and need no map of them.
+        let early = groups.iter().take(FEW).position(|(image, _)| *image == site.image);
+        let at = early.or_else(|| later.get(site.image).copied());
+        match at.and_then(|at| groups.get_mut(at)) {
+            Some((_, same)) => same.push(site),
+            None => {
+                if groups.len() >= FEW {
+                    later.insert(site.image, groups.len());
+                }
+                groups.push((site.image, vec![site]));
+            }
         }
     }
     groups
@@ -228,4 +236,30 @@ fn unsupported<'a>(uid: &'a str, message: &str) -> Response<'a> {
         ("reason", Reason::UnsupportedObject.as_str().into()),
     ];
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sites::SiteList;
+    use super::*;
+
+    #[test]
+    fn the_sites_of_an_image_come_together_however_many_images_there_are() {
+        let images: Vec<String> = (0..3 * FEW).map(|n| format!("r.io/web:{n}")).collect();
+        let site = |(index, image): (usize, &'static str)| Site {
+            list: SiteList::Containers,
+            index,
+            name: "web",
+            image,
+        };
+        let images: Vec<&'static str> = images.into_iter().map(|image| &*image.leak()).collect();
+        let twice = images.iter().chain(images.iter().rev()).copied();
+        let groups = by_image(twice.enumerate().map(site).collect());
+        let found: Vec<_> = groups.iter().map(|(image, _)| *image).collect();
+        assert_eq!(found, images);
+        for (at, (image, sites)) in groups.iter().enumerate() {
+            let indexes: Vec<_> = sites.iter().map(|site| site.index).collect();
+            assert_eq!(indexes, [at, 6 * FEW - 1 - at], "{image}");
+        }
+    }
 }

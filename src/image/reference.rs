@@ -23,8 +23,19 @@ pub struct ImageReference {
     normalised_name: Option<String>,
     name_len: usize,
     registry_len: usize,
-    tag: Option<Tag>,
+    tag: TagAt,
     digest: Option<Digest>,
+}
+
+/// Where the tag is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum TagAt {
+    /// There is none.
+    Nowhere,
+    /// Neither a tag nor a digest was given: `latest`.
+    Implied,
+    /// In the original, from the first of these up to the second.
+    Written(usize, usize),
 }
 
 impl ImageReference {
@@ -49,9 +60,12 @@ impl ImageReference {
             None => (rest, None),
         };
         let tag = match (tag, digest) {
-            (Some(tag), _) => Some(Tag::parse(tag)?),
-            (None, None) => Some(Tag::latest()),
-            (None, Some(_)) => None,
+            (Some(tag), _) => {
+                Tag::parse(tag)?;
+                TagAt::Written(rest.len() - tag.len(), rest.len())
+            }
+            (None, None) => TagAt::Implied,
+            (None, Some(_)) => TagAt::Nowhere,
         };
         let (normalised, registry_len) = normalise_name(name)?;
         let name_len = normalised.len();
@@ -83,8 +97,12 @@ impl ImageReference {
     }
 
     /// The tag; `latest` where neither a tag nor a digest was given.
-    pub fn tag(&self) -> Option<&Tag> {
-        self.tag.as_ref()
+    pub fn tag(&self) -> Option<Tag<'_>> {
+        match self.tag {
+            TagAt::Nowhere => None,
+            TagAt::Implied => Some(Tag::LATEST),
+            TagAt::Written(start, end) => Some(Tag::parsed(&self.original[start..end])),
+        }
     }
 
     /// The digest, if the reference carries one.
@@ -118,8 +136,9 @@ fn check_characters(original: &str) -> Result<(), ReferenceError> {
 fn check_image_id(original: &str) -> Result<(), ReferenceError> {
     let is_hex = |s: &str| s.bytes().all(|b| b.is_ascii_hexdigit());
     let bare = original.len() == 64 && is_hex(original);
-    let prefixed =
-        matches!(original.split_once(':'), Some(("sha256" | "sha384" | "sha512", id)) if is_hex(id));
+    let prefixed = ["sha256:", "sha384:", "sha512:"]
+        .into_iter()
+        .any(|algorithm| original.strip_prefix(algorithm).is_some_and(is_hex));
     if bare || prefixed { Err(ReferenceError::ImageId) } else { Ok(()) }
 }
 
@@ -161,7 +180,7 @@ impl FromStr for ImageReference {
 impl fmt::Display for ImageReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
-        if let Some(tag) = &self.tag {
+        if let Some(tag) = self.tag() {
             write!(f, ":{tag}")?;
         }
         if let Some(digest) = &self.digest {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 /// A tag: `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}` (distribution's reference grammar).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tag(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag<'a>(&'a str);
 
 /// Why a string is not a [`Tag`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum TagError {
     Character(String),
 }
 
-impl Tag {
+impl<'a> Tag<'a> {
     /// The longest tag.
     pub const MAX_LEN: usize = 128;
 
@@ -30,7 +30,7 @@ impl Tag {
     ///
     /// # Errors
     /// [`TagError`] otherwise.
-    pub fn parse(tag: &str) -> Result<Self, TagError> {
+    pub fn parse(tag: &'a str) -> Result<Self, TagError> {
         if tag.is_empty() {
             return Err(TagError::Empty);
         }
@@ -40,17 +40,20 @@ impl Tag {
         if tag.starts_with(['.', '-']) || !tag.bytes().all(is_tag_byte) {
             return Err(TagError::Character(tag.to_owned()));
         }
-        Ok(Self(tag.to_owned()))
+        Ok(Self(tag))
     }
 
     /// `latest`, which a name without tag and digest stands for.
-    pub(super) fn latest() -> Self {
-        Self("latest".to_owned())
+    pub(super) const LATEST: Self = Self("latest");
+
+    /// A tag that [`Self::parse`] took before.
+    pub(super) fn parsed(tag: &'a str) -> Self {
+        Self(tag)
     }
 
     /// The tag's characters.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn as_str(self) -> &'a str {
+        self.0
     }
 }
 
@@ -59,8 +62,8 @@ pub(super) fn is_tag_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
-impl fmt::Display for Tag {
+impl fmt::Display for Tag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.0)
     }
 }

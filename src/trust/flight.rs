@@ -116,6 +116,10 @@ impl Flights {
     /// Takes a refresh off the list. `role` is the delegation that its failure is about, where it is about one.
     pub(super) fn land(&mut self, key: &FlightKey, landing: &Landing, role: Option<RoleName>, now: Moment) {
         self.flying.remove(key);
+        if self.flying.is_empty() {
+            // Every repository has one of these, mostly for nothing.
+            self.flying = HashMap::new();
+        }
         match landing {
             Ok(()) => {
                 self.failures.remove(key);

@@ -7,6 +7,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -123,6 +124,31 @@ impl KeyType {
             Material::Rsa { .. } => Some(Self::RsaX509),
             Material::Ed25519(_) => None,
         }
+    }
+}
+
+/// Distinct keys, by what they are counted by. In one allocation that copies share: records of ten thousand repositories
+/// hold some for each of their roles, twice (design §10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyIdentities(Arc<[KeyIdentity]>);
+
+impl KeyIdentities {
+    /// The keys, sorted, each once.
+    pub fn iter(&self) -> impl Iterator<Item = &KeyIdentity> {
+        self.0.iter()
+    }
+
+    /// How many of the keys are among `others`.
+    pub(super) fn count_in(&self, others: &BTreeSet<KeyIdentity>) -> usize {
+        self.0.iter().filter(|key| others.contains(key)).count()
+    }
+}
+
+impl FromIterator<KeyIdentity> for KeyIdentities {
+    fn from_iter<I: IntoIterator<Item = KeyIdentity>>(keys: I) -> Self {
+        // A threshold is counted in these: a key that came twice is one.
+        let distinct: BTreeSet<_> = keys.into_iter().collect();
+        Self(distinct.into_iter().collect())
     }
 }
 

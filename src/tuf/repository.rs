@@ -405,7 +405,7 @@ impl Floor {
     /// the floor of a stolen key falls when the key is rotated out. The root's own never falls (design §4 "Floors").
     pub(super) fn holds(&self, role: &RoleName, keys: &RoleKeys) -> bool {
         let present: std::collections::BTreeSet<_> = keys.public_keys().map(|key| key.identity()).collect();
-        role.as_str() == "root" || self.signers.intersection(&present).count() as u64 >= keys.threshold
+        role.as_str() == "root" || self.signers.count_in(&present) as u64 >= keys.threshold
     }
 }
 

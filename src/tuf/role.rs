@@ -28,7 +28,8 @@ impl Gun {
             && name.bytes().all(|b| {
                 b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'%' | b'\\' | b'"' | b'<' | b'>')
             })
-            && name.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+            && (!has_odd_segments(name)
+                || name.split('/').all(|segment| !matches!(segment, "" | "." | "..")));
         fits.then(|| Self(name.into())).ok_or_else(|| NameError { name: name.to_owned(), what: "a GUN" })
     }
 
@@ -42,6 +43,14 @@ impl fmt::Display for Gun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether a segment is empty or begins with a dot: only such a one can be empty, `.` or `..`.
+fn has_odd_segments(name: &str) -> bool {
+    let begins_oddly = |byte: Option<u8>| matches!(byte, None | Some(b'/' | b'.'));
+    let bytes = name.as_bytes();
+    let inner = bytes.array_windows().any(|[before, first]| *before == b'/' && begins_oddly(Some(*first)));
+    inner || begins_oddly(bytes.first().copied()) || bytes.ends_with(b"/")
 }
 
 /// A role: one of the four base roles, or a delegation role such as `targets/releases`.

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::TufError;
-use super::key::KeyIdentity;
+use super::key::KeyIdentities;
 use super::pin::Anchors;
 use super::repository::TrustedRepository;
 use super::role::{Gun, RoleName};
@@ -104,7 +104,7 @@ pub struct Floor {
     /// The version.
     pub version: u64,
     /// The keys whose signatures made the file that set the floor valid.
-    pub signers: BTreeSet<KeyIdentity>,
+    pub signers: KeyIdentities,
 }
 
 /// The floors of a repository's roles.

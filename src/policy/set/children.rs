@@ -1,14 +1,15 @@
 //! [`Children`]: values under literals and globs, found without looking at each glob.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::image::Glob;
 
 /// Values under texts and globs. Globs are found by what they begin and end with, so that a thousand of `team-N-*` under one
-/// node cost as many look-ups as there are lengths of `team-N-`.
+/// node cost as many look-ups as there are lengths of `team-N-`. The maps are trees: most nodes have a handful of children, and
+/// comparing a segment with those costs less than hashing it.
 #[derive(Debug)]
 pub struct Children<T> {
-    literals: HashMap<Box<str>, T>,
+    literals: BTreeMap<Box<str>, T>,
     globs: Vec<Shape<T>>,
 }
 
@@ -17,15 +18,15 @@ pub struct Children<T> {
 struct Shape<T> {
     prefix_len: usize,
     suffix_len: usize,
-    by_ends: HashMap<Box<str>, BySuffix<T>>,
+    by_ends: BTreeMap<Box<str>, BySuffix<T>>,
 }
 
 /// The globs with one prefix, by their suffix.
-type BySuffix<T> = HashMap<Box<str>, Vec<(Glob, T)>>;
+type BySuffix<T> = BTreeMap<Box<str>, Vec<(Glob, T)>>;
 
 impl<T> Default for Children<T> {
     fn default() -> Self {
-        Self { literals: HashMap::new(), globs: Vec::new() }
+        Self { literals: BTreeMap::new(), globs: Vec::new() }
     }
 }
 
@@ -41,7 +42,7 @@ impl<T> Children<T> {
             self.globs.push(Shape {
                 prefix_len: prefix.len(),
                 suffix_len: suffix.len(),
-                by_ends: HashMap::new(),
+                by_ends: BTreeMap::new(),
             });
             self.globs.len() - 1
         });
@@ -81,7 +82,7 @@ impl<T> Children<T> {
 
     /// Every value.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        let globs = self.globs.iter().flat_map(|shape| shape.by_ends.values()).flat_map(HashMap::values);
+        let globs = self.globs.iter().flat_map(|shape| shape.by_ends.values()).flat_map(BTreeMap::values);
         self.literals.values().chain(globs.flatten().map(|(_, value)| value))
     }
 }

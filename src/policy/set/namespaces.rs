@@ -1,7 +1,7 @@
 //! [`ByNamespace`]: the indexes that can matter in one namespace, so that a thousand policies of a thousand namespaces or
 //! teams cost each of them one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::NamespaceView;
@@ -15,9 +15,9 @@ pub struct ByNamespace {
     /// Policies of every namespace, and those whose selector asks for no value of a label.
     everywhere: Index,
     /// Policies of one namespace.
-    named: HashMap<Arc<str>, Index>,
+    named: BTreeMap<Arc<str>, Index>,
     /// Policies whose selector asks for one of some values of a label: by label, by value.
-    labelled: HashMap<String, HashMap<String, Index>>,
+    labelled: BTreeMap<String, BTreeMap<String, Index>>,
 }
 
 impl ByNamespace {
@@ -51,7 +51,7 @@ impl ByNamespace {
         }
         match &namespace.labels {
             None => {
-                let all = self.labelled.values().flat_map(HashMap::values);
+                let all = self.labelled.values().flat_map(BTreeMap::values);
                 all.for_each(|index| index.find(image, &mut walk));
             }
             Some(labels) if !self.labelled.is_empty() => {

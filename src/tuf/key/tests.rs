@@ -397,3 +397,12 @@ fn an_identity_never_changes_because_floors_are_kept_with_it() {
         assert_eq!(key.identity().0.hex(), identity);
     }
 }
+
+#[test]
+fn a_key_that_comes_twice_among_identities_is_counted_once() {
+    let [alice, bob] = [b"alice", b"bob__"].map(|name| KeyIdentity::from_digest(Digest::of(name)));
+    let signers: KeyIdentities = [alice, bob, alice].into_iter().collect();
+    assert_eq!(signers.iter().count(), 2);
+    assert_eq!(signers.count_in(&[alice].into()), 1);
+    assert_eq!(signers, [bob, alice].into_iter().collect());
+}

@@ -35,7 +35,9 @@ pub(in crate::tuf) struct Snapshot {
     pub(in crate::tuf) root: FileMeta,
     /// The files of `targets` and the delegation roles. An entry that cannot be used is an error only of an update
     /// that needs it: a server-managed snapshot keeps listing dead roles.
-    roles: BTreeMap<RoleName, Result<FileMeta, What>>,
+    ///
+    /// Sorted by name, each once.
+    roles: Box<[(RoleName, Result<FileMeta, What>)]>,
 }
 
 impl Snapshot {
@@ -52,7 +54,8 @@ impl Snapshot {
 
     /// As [`Self::file`].
     pub(in crate::tuf) fn file_named(&self, role: &str) -> Option<Result<&FileMeta, &What>> {
-        self.roles.get(role).map(Result::as_ref)
+        let at = self.roles.binary_search_by(|(name, _)| name.as_str().cmp(role)).ok()?;
+        self.roles.get(at).map(|(_, file)| file.as_ref())
     }
 }
 
@@ -70,7 +73,11 @@ impl Metadata for Snapshot {
         }
         let targets = FileMeta::decode(meta.required("targets")?, "meta.targets")?;
         roles.insert(RoleName::targets(), Ok(targets));
-        Ok(Self { common, root: FileMeta::decode(meta.required("root")?, "meta.root")?, roles })
+        Ok(Self {
+            common,
+            root: FileMeta::decode(meta.required("root")?, "meta.root")?,
+            roles: roles.into_iter().collect(),
+        })
     }
 
     fn common(&self) -> &Common {

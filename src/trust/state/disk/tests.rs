@@ -18,7 +18,7 @@ fn key(gun: &str) -> RepositoryKey {
 
 fn record() -> TrustRecord {
     let seen: Timestamp = "2026-11-21T12:00:00.5Z".parse().unwrap();
-    let signers = [KeyIdentity::from_digest(Digest::of(b"alice"))].into();
+    let signers = [KeyIdentity::from_digest(Digest::of(b"alice"))].into_iter().collect();
     TrustRecord {
         pin: Some(RootPin {
             version: 3,
