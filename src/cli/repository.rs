@@ -73,7 +73,7 @@ impl Repository {
     }
 
     /// The tag, if one was given.
-    pub fn tag(&self) -> Option<&Tag> {
+    pub fn tag(&self) -> Option<Tag<'_>> {
         self.image.tag().filter(|_| self.has_tag)
     }
 
@@ -150,7 +150,7 @@ mod tests {
         ] {
             let repository = Repository::parse(text).unwrap();
             assert_eq!(repository.gun().as_str(), gun);
-            assert_eq!(repository.tag().map(Tag::as_str), tag, "{text}");
+            assert_eq!(repository.tag().map(|tag| tag.as_str()), tag, "{text}");
         }
     }
 
