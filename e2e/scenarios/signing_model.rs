@@ -22,7 +22,7 @@ use tagseal::trust::{Access, TrustServer};
 use tagseal::tuf::Gun;
 
 use crate::harness::{Desk, Dice, PASSPHRASE, RUNTIME, suite};
-use crate::support::deal::{init, init_with_snapshot};
+use crate::support::deal::{init, init_with_snapshot, look};
 use crate::support::moves::{HELD, KEYS, Model, Move, a_move, operation};
 
 const SEQUENCES: usize = 12;
@@ -62,7 +62,13 @@ impl Hands {
             passphrases: &OnePassphrase,
             clock: Arc::new(SystemClock),
         };
-        RUNTIME.block_on(publisher.publish(&[operation]))
+        let mut operations = [operation];
+        loop {
+            match RUNTIME.block_on(publisher.publish(&operations)) {
+                Err(error) if look(&mut operations, &error) => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     fn keeps(&self, key: &PrivateKey) {

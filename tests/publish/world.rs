@@ -28,6 +28,8 @@ use tagseal::tuf::{
     Anchors, Answer, Gun, KeyId, RoleName, RootRotation, Step, TrustedRepository, Update, UpdateInput,
 };
 
+use crate::support::deal::look;
+
 pub const GUN: &str = "registry.example.com/shop/web";
 
 /// What becomes of a POST to the repository.
@@ -201,17 +203,12 @@ impl<'a> Person<'a> {
         }
     }
 
+    /// As [`Self::publish`], by somebody who looked at what a witness signs.
     pub async fn publish_having_looked(&self, operations: &[Operation]) -> Result<Published, PublishError> {
         let mut operations = operations.to_vec();
         loop {
             match self.publish(&operations).await {
-                Err(PublishError::NotLookedAt { sha256, .. }) => {
-                    operations.iter_mut().for_each(|operation| {
-                        if let Operation::Witness { looked_at, .. } = operation {
-                            looked_at.push(sha256);
-                        }
-                    })
-                }
+                Err(error) if look(&mut operations, &error) => {}
                 outcome => return outcome,
             }
         }

@@ -3,6 +3,7 @@
 use tagseal::digest::Digest;
 use tagseal::publish::key::PublicForm;
 use tagseal::publish::operation::{Operation, SigningRoles};
+use tagseal::publish::publisher::PublishError;
 use tagseal::tuf::{KeyId, RoleName};
 
 pub fn role(name: &str) -> RoleName {
@@ -73,4 +74,15 @@ pub fn rotate_server_managed(name: &str) -> Operation {
 
 fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// Has witnesses look at what the publisher asks them to look at; whether that is what it asks.
+pub fn look(operations: &mut [Operation], error: &PublishError) -> bool {
+    let PublishError::NotLookedAt { sha256, .. } = error else { return false };
+    for operation in operations {
+        if let Operation::Witness { looked_at, .. } = operation {
+            looked_at.push(*sha256);
+        }
+    }
+    true
 }
