@@ -1,7 +1,6 @@
 //! The `tagseal` binary: parses the command line and dispatches.
 
-/// The image for production is a static musl binary, whose own allocator takes one lock for all threads and is slow for
-/// each of them; an admission allocates some hundred times.
+/// The image for production is a static musl binary, whose own allocator takes one lock for all threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
