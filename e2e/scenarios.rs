@@ -8,6 +8,7 @@ mod policies;
 mod publishing;
 mod quorum;
 mod refusals;
+mod sandbox;
 mod signing;
 mod signing_docker;
 mod signing_failures;

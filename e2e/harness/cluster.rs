@@ -39,6 +39,11 @@ impl Cluster {
         Self { namespace: namespace.to_owned(), ..self.clone() }
     }
 
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// The namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace

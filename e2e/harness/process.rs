@@ -15,8 +15,9 @@ program=$!
 ( read -r _ <&3; kill -s KILL "$program" ) 2>/dev/null &
 watchdog=$!
 exec 3<&-
-wait "$program"
-status=$?
+trap 'kill -s TERM "$program"' TERM
+# A signal ends a wait, and not the program.
+while kill -0 "$program" 2>/dev/null; do wait "$program"; status=$?; done
 kill -s KILL "$watchdog"
 exit "$status"
 "#;
@@ -73,6 +74,19 @@ impl Process {
         if let Some(status) = self.child.try_wait().expect("a child") {
             panic!("{} exited: {status}\n{}", self.name, self.tail());
         }
+    }
+
+    /// What it printed so far.
+    pub fn printed(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Asks it to end (SIGTERM), and waits until it has; its exit status.
+    pub fn ends(mut self) -> Option<i32> {
+        let kill = format!("kill -s TERM {}", self.child.id());
+        let asked = command("sh").args(["-c", &kill]).status().expect("a shell");
+        assert!(asked.success(), "{} has ended before\n{}", self.name, self.tail());
+        self.child.wait().expect("a child").code()
     }
 
     fn tail(&self) -> String {
