@@ -26,7 +26,7 @@ pub struct Args {
     /// The repository, with its registry; a tag shows that tag alone.
     repository: String,
     /// The trust server; default: the registry's own host.
-    #[arg(long, value_name = "URL", env = "DOCKER_CONTENT_TRUST_SERVER")]
+    #[arg(long, short = 's', value_name = "URL", env = "DOCKER_CONTENT_TRUST_SERVER")]
     server: Option<Url>,
     /// A canonical root key ID that must vouch for the root. May be repeated.
     #[arg(long = "root-key", value_name = "KEYID")]
