@@ -109,7 +109,10 @@ async fn manifest(
     let access = session.access(repository).await?;
     let registry =
         Registry::new(Arc::clone(&session.client), Arc::new(server), access, args.options.server.timeout());
-    let found = registry.manifest(&image).await?;
+    let found = registry
+        .manifest(&image)
+        .await
+        .context("the registry does not say what is signed (with --digest and --size it is not asked)")?;
     let found = found.ok_or_else(|| {
         Refused(format!(
             "the registry has no {image}: push it first, or name what was pushed with --digest and --size"
