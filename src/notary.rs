@@ -36,6 +36,7 @@ use self::auth::{Asker, Auth, Failed, Reader};
 use self::deadline::Deadline;
 pub use self::endpoint::Limits;
 use self::endpoint::{Call, Reply};
+pub use self::endpoints::is_loopback;
 use self::endpoints::{Endpoints, address};
 use self::fault::{Fault, clean};
 pub use self::registry::{Manifest, Registry};

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use url::{Host, Url};
+use url::Url;
 
 use super::authorities;
 use crate::image::{ImageReference, Tag};
+use crate::notary::is_loopback;
 use crate::policy::TrustServer;
 use crate::tuf::Gun;
 
@@ -113,16 +114,6 @@ fn check_scheme(url: &Url) -> anyhow::Result<()> {
         "http" if is_loopback(url) => Ok(()),
         "http" => bail!("{url}: plain http is for loopback hosts only: name the server by https://"),
         _ => bail!("{url} is not the address of a trust server: it begins with https://"),
-    }
-}
-
-/// Whether the host is this machine, by name or by address.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
     }
 }
 

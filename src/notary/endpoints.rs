@@ -118,7 +118,7 @@ pub(super) fn ip(url: &Url) -> Option<IpAddr> {
 
 /// Whether the host is this machine, by its name alone: `localhost` or a loopback address. Not `*.localhost`: some
 /// resolvers ask the network for those.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match ip(url) {
         Some(address) => address.is_loopback(),
         None => host(url).as_deref() == Some("localhost"),
