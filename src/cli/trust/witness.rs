@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let Some(PublishError::NotLookedAt { role, sha256, listed }) = error.downcast_ref() else {
             return Err(error);
         };
-        if looked_at.contains(sha256) || !confirm(&question(role, listed), args.yes)? {
+        if !confirm(&question(role, listed), args.yes)? {
             print("Nothing was changed");
             return Ok(ExitCode::SUCCESS);
         }

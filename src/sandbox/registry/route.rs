@@ -1,6 +1,7 @@
 //! What a request asks a registry for (OCI distribution, "Endpoints").
 
 use crate::digest::Digest;
+use crate::image::Tag;
 
 /// Where a request goes. Names have slashes, so paths are read from their end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,10 +67,7 @@ impl Reference {
         if text.contains(':') {
             return text.parse().ok().map(Self::Digest);
         }
-        let fits = (1..=128).contains(&text.len())
-            && !text.starts_with(['.', '-'])
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-        fits.then(|| Self::Tag(text.to_owned()))
+        Tag::parse(text).ok().map(|tag| Self::Tag(tag.as_str().to_owned()))
     }
 }
 

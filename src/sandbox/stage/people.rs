@@ -114,9 +114,7 @@ impl Stage {
         loop {
             let operation = Operation::Witness { roles: roles.clone(), looked_at: looked_at.clone() };
             match self.publish(person, gun, &[operation]).await {
-                Err(PublishError::NotLookedAt { sha256, .. }) if !looked_at.contains(&sha256) => {
-                    looked_at.push(sha256);
-                }
+                Err(PublishError::NotLookedAt { sha256, .. }) => looked_at.push(sha256),
                 outcome => return outcome,
             }
         }
