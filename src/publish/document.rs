@@ -194,20 +194,10 @@ fn number(number: u64) -> Value {
     Value::Number(number.to_string())
 }
 
-fn object(members: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
-    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-}
-
-/// A public key as metadata lists it.
-fn key_value(key: &PublicForm) -> Value {
-    let keyval = object([("private", Value::Null), ("public", text(key.public()))]);
-    object([("keytype", text(key.keytype())), ("keyval", keyval)])
-}
-
 /// `keyids` and `threshold`.
 fn role_value(keys: &[&PublicForm], threshold: u64) -> Value {
     let ids = keys.iter().map(|key| text(&key.id().to_string())).collect();
-    object([("keyids", Value::Array(ids)), ("threshold", number(threshold))])
+    Value::object([("keyids", Value::Array(ids)), ("threshold", number(threshold))])
 }
 
 fn member_object<'a>(

@@ -61,11 +61,19 @@ impl Value {
     /// (Go's result for those differs between processors, so no signature can be said to cover it).
     pub fn canonical(&self) -> Result<Vec<u8>, CanonicalError> {
         let mut out = Vec::new();
-        self.encode(&mut out)?;
+        self.encode_with(encode_string, &mut out)?;
         Ok(out)
     }
 
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+    /// The canonical encoding but for its strings, keys included, which `string` writes.
+    ///
+    /// # Errors
+    /// As [`Self::canonical`].
+    pub fn encode_with(
+        &self,
+        string: fn(&str, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) -> Result<(), CanonicalError> {
         match self {
             Self::Null => out.extend_from_slice(b"null"),
             Self::Bool(true) => out.extend_from_slice(b"true"),
@@ -74,14 +82,14 @@ impl Value {
                 let integer = signed_integer(text).ok_or_else(|| CanonicalError::Number(shortened(text)))?;
                 out.extend_from_slice(integer.to_string().as_bytes());
             }
-            Self::String(text) => encode_string(text, out),
+            Self::String(text) => string(text, out),
             Self::Array(items) => {
                 out.push(b'[');
                 for (i, item) in items.iter().enumerate() {
                     if i > 0 {
                         out.push(b',');
                     }
-                    item.encode(out)?;
+                    item.encode_with(string, out)?;
                 }
                 out.push(b']');
             }
@@ -91,14 +99,19 @@ impl Value {
                     if i > 0 {
                         out.push(b',');
                     }
-                    encode_string(key, out);
+                    string(key, out);
                     out.push(b':');
-                    member.encode(out)?;
+                    member.encode_with(string, out)?;
                 }
                 out.push(b'}');
             }
         }
         Ok(())
+    }
+
+    /// An object of these members.
+    pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        Self::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     /// The string, decoded.

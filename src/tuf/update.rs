@@ -141,6 +141,25 @@ pub struct UpdateInput {
     pub clock_skew: SignedDuration,
 }
 
+impl UpdateInput {
+    /// Of somebody who knows nothing yet, wants every role, and has no tolerance for clocks.
+    pub fn new(gun: Gun, anchors: Arc<Anchors>, now: Timestamp) -> Self {
+        Self {
+            gun,
+            anchors,
+            known: None,
+            pinned_root: None,
+            local: BTreeMap::new(),
+            local_roots: BTreeMap::new(),
+            floors: Floors::new(),
+            wanted: None,
+            timestamp_fallback: false,
+            now,
+            clock_skew: SignedDuration::ZERO,
+        }
+    }
+}
+
 /// What the machine wants next.
 #[derive(Debug)]
 pub enum Step {

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
+pub use document::listing;
 pub use error::{RootFault, SnapshotFault, TargetsFault, UploadError, ValidationFault};
 pub use part::{Part, PartError};
 pub use renew::{RenewError, renew};

@@ -148,19 +148,7 @@ impl World {
     /// The repository as somebody sees it who has never seen it before.
     pub async fn verified(&self) -> Arc<TrustedRepository> {
         let anchors = Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: true };
-        let mut update = Update::new(UpdateInput {
-            gun: self.gun.clone(),
-            anchors: Arc::new(anchors),
-            known: None,
-            pinned_root: None,
-            local: BTreeMap::new(),
-            local_roots: BTreeMap::new(),
-            floors: BTreeMap::new(),
-            wanted: None,
-            timestamp_fallback: false,
-            now: self.now(),
-            clock_skew: SignedDuration::ZERO,
-        });
+        let mut update = Update::new(UpdateInput::new(self.gun.clone(), Arc::new(anchors), self.now()));
         let remote = self.remote();
         loop {
             match update.step() {

@@ -83,19 +83,7 @@ pub fn input(gun: &str, keys: &[&TestKey], now: Timestamp) -> UpdateInput {
 
 /// An update of `gun` that wants every role.
 pub fn input_with(gun: &str, anchors: Anchors, now: Timestamp) -> UpdateInput {
-    UpdateInput {
-        gun: Gun::new(gun).unwrap(),
-        anchors: Arc::new(anchors),
-        known: None,
-        pinned_root: None,
-        local: Default::default(),
-        local_roots: Default::default(),
-        floors: Default::default(),
-        wanted: None,
-        timestamp_fallback: false,
-        now,
-        clock_skew: SKEW,
-    }
+    UpdateInput { clock_skew: SKEW, ..UpdateInput::new(Gun::new(gun).unwrap(), Arc::new(anchors), now) }
 }
 
 /// Trust on first use, and nothing pinned.

@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    Document, DocumentError, Keyring, ListedKey, key_value, member_array, member_object, role_value, shape,
-};
+use super::{Document, DocumentError, Keyring, ListedKey, member_array, member_object, role_value, shape};
 use crate::publish::key::PublicForm;
 use crate::tuf::canonical::Value;
 use crate::tuf::{CertificateChain, KeyId, PublicKey, RoleName};
@@ -65,7 +63,7 @@ impl Root {
         key: &PublicForm,
     ) -> Result<(), DocumentError> {
         let id = key.id().to_string();
-        self.0.object_mut("keys")?.insert(id.clone(), key_value(key));
+        self.0.object_mut("keys")?.insert(id.clone(), key.to_value());
         let roles = self.0.object_mut("roles")?;
         let old = match roles.get_mut(role.as_str()) {
             Some(Value::Object(entry)) => {
@@ -131,7 +129,7 @@ impl Root {
         certificate: &PublicForm,
     ) -> Result<(), DocumentError> {
         let (old, new) = (old.to_string(), certificate.id().to_string());
-        self.0.object_mut("keys")?.insert(new.clone(), key_value(certificate));
+        self.0.object_mut("keys")?.insert(new.clone(), certificate.to_value());
         let root = member_object(self.0.object_mut("roles")?, "root")?;
         let ids = member_array(root, "keyids")?;
         ids.iter_mut().filter(|id| id.as_str() == Some(&old)).for_each(|id| *id = Value::String(new.clone()));

@@ -1,13 +1,11 @@
 //! [`Snapshot`]: which files are current, where its key is a local one.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256, Sha512};
 
-use super::{Document, DocumentError, number, object, text};
+use super::{Document, DocumentError};
 use crate::tuf::RoleName;
 use crate::tuf::canonical::Value;
+use crate::tuf::upload::listing;
 
 /// Three years.
 const DAYS: i32 = 1095;
@@ -29,12 +27,7 @@ impl Snapshot {
 
     /// Lists the role's file.
     pub(in crate::publish) fn list(&mut self, role: &RoleName, bytes: &[u8]) -> Result<(), DocumentError> {
-        let hashes = object([
-            ("sha256", text(&STANDARD.encode(Sha256::digest(bytes)))),
-            ("sha512", text(&STANDARD.encode(Sha512::digest(bytes)))),
-        ]);
-        let entry = object([("hashes", hashes), ("length", number(bytes.len() as u64))]);
-        self.0.object_mut("meta")?.insert(role.as_str().to_owned(), entry);
+        self.0.object_mut("meta")?.insert(role.as_str().to_owned(), listing(bytes));
         self.0.touch();
         Ok(())
     }

@@ -6,10 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use super::{
-    Document, DocumentError, Keyring, key_value, member_array, member_object, named, number, object, shape,
-    text,
-};
+use super::{Document, DocumentError, Keyring, member_array, member_object, named, number, shape, text};
 use crate::digest::Digest;
 use crate::publish::key::PublicForm;
 use crate::tuf::RoleName;
@@ -26,7 +23,7 @@ impl Targets {
     /// An empty file.
     pub(in crate::publish) fn new() -> Self {
         let empty = || Value::Object(BTreeMap::new());
-        let delegations = object([("keys", empty()), ("roles", Value::Array(Vec::new()))]);
+        let delegations = Value::object([("keys", empty()), ("roles", Value::Array(Vec::new()))]);
         Self(Document::new("Targets", [("delegations", delegations), ("targets", empty())]))
     }
 
@@ -74,7 +71,8 @@ impl Targets {
                 && listed.get("length").and_then(Value::as_integer) == i64::try_from(length).ok()
         });
         if !is_same {
-            let entry = object([("hashes", object([("sha256", sha256)])), ("length", number(length))]);
+            let entry =
+                Value::object([("hashes", Value::object([("sha256", sha256)])), ("length", number(length))]);
             targets.insert(name.to_owned(), entry);
             self.0.touch();
         }
@@ -115,7 +113,7 @@ impl Targets {
         let empty = || Value::Array(Vec::new());
         let entry =
             [("keyids", empty()), ("name", named(role)), ("paths", empty()), ("threshold", number(1))];
-        member_array(self.0.object_mut("delegations")?, "roles")?.push(object(entry));
+        member_array(self.0.object_mut("delegations")?, "roles")?.push(Value::object(entry));
         self.0.touch();
         Ok(())
     }
@@ -141,7 +139,7 @@ impl Targets {
         }
         ids.push(text(&id));
         let keys = member_object(self.0.object_mut("delegations")?, "keys")?;
-        keys.insert(id, key_value(key));
+        keys.insert(id, key.to_value());
         self.0.touch();
         Ok(())
     }

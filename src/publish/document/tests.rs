@@ -88,19 +88,8 @@ impl World {
 
 fn verify(files: &BTreeMap<RoleName, Bytes>) -> Arc<TrustedRepository> {
     let anchors = Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: true };
-    let mut update = Update::new(UpdateInput {
-        gun: Gun::new(GUN).unwrap(),
-        anchors: Arc::new(anchors),
-        known: None,
-        pinned_root: None,
-        local: BTreeMap::new(),
-        local_roots: BTreeMap::new(),
-        floors: BTreeMap::new(),
-        wanted: None,
-        timestamp_fallback: false,
-        now: now(),
-        clock_skew: SignedDuration::ZERO,
-    });
+    let input = UpdateInput::new(Gun::new(GUN).unwrap(), Arc::new(anchors), now());
+    let mut update = Update::new(input);
     loop {
         match update.step() {
             Step::Done(done) => return done.unwrap().repository,
@@ -241,6 +230,6 @@ fn a_key_under_another_id_than_its_own_does_not_count() {
     targets.delegate(&role("targets/a")).unwrap();
     targets.add_key(&role("targets/a"), a.public()).unwrap();
     let keys = member_object(targets.0.object_mut("delegations").unwrap(), "keys").unwrap();
-    keys.insert(a.id().to_string(), key_value(b.public()));
+    keys.insert(a.id().to_string(), b.public().to_value());
     assert_eq!(targets.keyring(&role("targets/a")).unwrap().canonical_ids(), []);
 }

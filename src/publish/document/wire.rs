@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::{object, text};
+use super::text;
 use crate::publish::key::Signature;
 use crate::tuf::KeyId;
 use crate::tuf::canonical::{CanonicalError, Value};
@@ -17,52 +17,22 @@ pub(in crate::publish) struct Signed {
 }
 
 /// The file: what is signed, and its signatures; byte by byte as Go writes it, the order of the two included. A server that
-/// signs the snapshot lists the hash of its own encoding, and clients ask for the file by that.
+/// signs the snapshot lists the hash of its own encoding, and clients ask for the file by that. Numbers are written as they
+/// are signed, so that publisher and verifier read the same (Notary v1, "`custom` trap").
 pub(super) fn file(signed: &Value, signatures: Vec<Signed>) -> Result<Bytes, CanonicalError> {
     let signatures = signatures.into_iter().map(|Signed { key, signature }| {
-        object([
+        Value::object([
             ("keyid", text(&key.to_string())),
             ("method", text(signature.method)),
             ("sig", text(&STANDARD.encode(signature.bytes))),
         ])
     });
     let mut out = br#"{"signed":"#.to_vec();
-    encode(signed, &mut out)?;
+    signed.encode_with(string, &mut out)?;
     out.extend_from_slice(br#","signatures":"#);
-    encode(&Value::Array(signatures.collect()), &mut out)?;
+    Value::Array(signatures.collect()).encode_with(string, &mut out)?;
     out.push(b'}');
     Ok(out.into())
-}
-
-/// Numbers are written as they are signed, so that publisher and verifier read the same (Notary v1, "`custom` trap").
-fn encode(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
-    match value {
-        Value::String(text) => string(text, out),
-        Value::Array(items) => {
-            out.push(b'[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                encode(item, out)?;
-            }
-            out.push(b']');
-        }
-        Value::Object(members) => {
-            out.push(b'{');
-            for (i, (key, member)) in members.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                string(key, out);
-                out.push(b':');
-                encode(member, out)?;
-            }
-            out.push(b'}');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => out.extend(value.canonical()?),
-    }
-    Ok(())
 }
 
 /// As Go's encoder transports strings: `<`, `>`, `&` and the two line separators are escaped too.

@@ -1,7 +1,4 @@
 //! [`PublicForm`]: the public half of a key as metadata, key files and people have it.
-
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -72,13 +69,9 @@ impl PublicForm {
 
     /// The object that metadata has in `keys`.
     pub fn to_value(&self) -> Value {
-        let object = |members: [(&str, Value); 2]| {
-            Value::Object(
-                members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
-            )
-        };
-        let keyval = object([("private", Value::Null), ("public", Value::String(self.public.clone()))]);
-        object([("keytype", Value::String(self.keytype.to_owned())), ("keyval", keyval)])
+        let keyval =
+            Value::object([("private", Value::Null), ("public", Value::String(self.public.clone()))]);
+        Value::object([("keytype", Value::String(self.keytype.to_owned())), ("keyval", keyval)])
     }
 
     /// PEM: `PUBLIC KEY` or `CERTIFICATE`. An Ed25519 key as RFC 8410 has it, which OpenSSL reads and notary does not.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Publisher;
 use super::draft::Base;
@@ -70,22 +70,13 @@ impl Publisher<'_> {
             matches!(operation, Operation::RotateRoot { .. } | Operation::RotateServerManaged { .. })
         };
         let timestamp_fallback = !operations.is_empty() && operations.iter().all(mends_root);
+        let anchors =
+            Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: root.is_none() };
         UpdateInput {
-            gun: self.remote.gun().clone(),
-            anchors: Arc::new(Anchors {
-                anchors: Vec::new(),
-                rotation: RootRotation::Follow,
-                first_use: root.is_none(),
-            }),
-            known: None,
             pinned_root: root,
             local: local.iter().cloned().collect(),
-            local_roots: Default::default(),
-            floors: Default::default(),
-            wanted: None,
             timestamp_fallback,
-            now,
-            clock_skew: SignedDuration::ZERO,
+            ..UpdateInput::new(self.remote.gun().clone(), Arc::new(anchors), now)
         }
     }
 

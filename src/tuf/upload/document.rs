@@ -91,7 +91,7 @@ impl Maker<'_> {
             |what: &str| Making::Stored(TufError::Malformed { role: role.clone(), what: what.to_owned() });
         let version = previous_version.checked_add(1).ok_or_else(|| malformed("there is no next version"))?;
         let expires = self.now.saturating_add(lifetime).unwrap_or(Time::MAX);
-        let signed = object([
+        let signed = Value::object([
             ("_type", Value::String(kind.to_owned())),
             ("expires", Value::String(expires.to_string())),
             ("meta", Value::Object(meta)),
@@ -117,7 +117,7 @@ impl Maker<'_> {
         let (mut signatures, mut missing) = (Vec::new(), Vec::new());
         for key in keys.keys.iter().filter(|key| key.is_rightly_called()).filter_map(|key| key.key.as_ref()) {
             match self.holdings.sign(key.canonical_id(), message) {
-                Some(signature) if counted.insert(key.identity()) => signatures.push(object([
+                Some(signature) if counted.insert(key.identity()) => signatures.push(Value::object([
                     ("keyid", Value::String(key.id().to_string())),
                     ("method", Value::String(signature.method.to_owned())),
                     ("sig", Value::String(STANDARD.encode(&signature.bytes))),
@@ -134,7 +134,7 @@ impl Maker<'_> {
 }
 
 /// What a parent says about a file: both hashes, and the length.
-fn listing(bytes: &[u8]) -> Value {
+pub fn listing(bytes: &[u8]) -> Value {
     let sha512 = Sha512::digest(bytes);
     file_meta(Digest::of(bytes), Some(&sha512), bytes.len() as u64)
 }
@@ -147,9 +147,5 @@ fn file_meta(sha256: Digest, sha512: Option<&[u8]>, length: u64) -> Value {
     let encoded = |bytes: &[u8]| Value::String(STANDARD.encode(bytes));
     let mut hashes = BTreeMap::from([("sha256".to_owned(), encoded(sha256.as_bytes()))]);
     hashes.extend(sha512.map(|sha512| ("sha512".to_owned(), encoded(sha512))));
-    object([("hashes", Value::Object(hashes)), ("length", Value::Number(length.to_string()))])
-}
-
-fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
-    Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).into())
+    Value::object([("hashes", Value::Object(hashes)), ("length", Value::Number(length.to_string()))])
 }

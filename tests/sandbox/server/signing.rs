@@ -27,19 +27,8 @@ fn verified_by(world: &World, pin: KeyId) -> Arc<TrustedRepository> {
     use tagseal::clock::Clock as _;
     let anchors =
         Anchors { anchors: vec![Anchor::KeyId(pin)], rotation: RootRotation::Follow, first_use: false };
-    let mut update = Update::new(UpdateInput {
-        gun: Gun::new(GUN).unwrap(),
-        anchors: Arc::new(anchors),
-        known: None,
-        pinned_root: None,
-        local: Default::default(),
-        local_roots: Default::default(),
-        floors: Default::default(),
-        wanted: None,
-        timestamp_fallback: false,
-        now: world.clock.now(),
-        clock_skew: SignedDuration::ZERO,
-    });
+    let input = UpdateInput::new(Gun::new(GUN).unwrap(), Arc::new(anchors), world.clock.now());
+    let mut update = Update::new(input);
     loop {
         match update.step() {
             Step::Done(result) => return result.expect("it verifies").repository,

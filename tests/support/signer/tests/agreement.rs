@@ -165,19 +165,8 @@ fn update(files: &ServedFiles, root: &TestKey) -> Arc<TrustedRepository> {
         rotation: RootRotation::Follow,
         first_use: false,
     };
-    let mut update = Update::new(UpdateInput {
-        gun: Gun::new(GUN).unwrap(),
-        anchors: Arc::new(anchors),
-        known: None,
-        pinned_root: None,
-        local: Default::default(),
-        local_roots: Default::default(),
-        floors: Default::default(),
-        wanted: None,
-        timestamp_fallback: false,
-        now: now() + days(1),
-        clock_skew: SignedDuration::ZERO,
-    });
+    let input = UpdateInput::new(Gun::new(GUN).unwrap(), Arc::new(anchors), now() + days(1));
+    let mut update = Update::new(input);
     loop {
         match update.step() {
             Step::Done(result) => return result.unwrap().repository,
