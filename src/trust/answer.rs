@@ -110,7 +110,6 @@ impl<'a> Asking<'a> {
     }
 
     pub(super) async fn answer(mut self) -> Result<Resolved, Refusal> {
-        let asked = self.now;
         if !self.entry.recalled.initialized() {
             let recalled = timeout_at(self.question.deadline, self.core.recall_behind(&self.entry)).await;
             recalled.map_err(|_| self.too_late())??;
@@ -134,7 +133,7 @@ impl<'a> Asking<'a> {
                     past.extend(read.map_err(|_| self.too_late())?);
                     past_of = Some(served);
                 }
-                Judgement::Refused(refusal) => self.confirm(&served, refusal, asked).await?,
+                Judgement::Refused(refusal) => self.confirm(&served, refusal).await?,
             }
         }
         Err(self.never_ends())
@@ -243,13 +242,13 @@ impl<'a> Asking<'a> {
 
     /// A denial that rests on data from before the question first forces one timestamp GET, so that a tag signed a
     /// moment ago is never refused. When that fails, the reason is its own.
-    async fn confirm(&mut self, served: &Served, refused: Refusal, asked: Moment) -> Result<(), Refusal> {
+    async fn confirm(&mut self, served: &Served, refused: Refusal) -> Result<(), Refusal> {
         if let Some(Vouched::Here(sent)) = served.vouched
-            && sent.order > asked.order
+            && sent.order > self.now.order
         {
             return Err(refused);
         }
-        let ticket = Ticket { not_before: Some(asked), ..self.ticket() };
+        let ticket = Ticket { not_before: Some(self.now), ..self.ticket() };
         match self.refresh(&ticket, false).await? {
             Ok(()) => Ok(()),
             Err(Waited::TooLong) => Err(self.too_late()),
