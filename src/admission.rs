@@ -3,6 +3,7 @@
 mod decide;
 pub mod judge;
 mod object;
+mod observer;
 mod patch;
 mod record;
 mod response;
@@ -13,4 +14,5 @@ mod verdict;
 
 pub use decide::{Admission, AnswerError};
 pub use object::{Child, Entry, ImageField, Metadata, Node, Text};
-pub use verdict::{Decision, Hook};
+pub use observer::{Decided, Observer};
+pub use verdict::{Decision, Hook, Judged, Verdict};

@@ -7,7 +7,9 @@ mod apply;
 mod backoff;
 mod compiler;
 mod condition;
+mod events;
 mod follow;
+mod leader;
 mod mirror;
 mod names;
 mod namespaces;
@@ -20,6 +22,8 @@ mod trouble;
 mod trust_data;
 mod watched;
 
+pub use events::{Events, Notice};
+pub use leader::Leadership;
 pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};
 pub use pull_secrets::ClusterCredentials;

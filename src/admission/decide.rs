@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::judge::{self, Circumstances, Resolve, View};
 use super::object::Node;
+use super::observer::{Decided, Observer};
 use super::patch::Patch;
 use super::record::Record;
 use super::response::{Response, Status};
@@ -35,6 +36,7 @@ pub struct Admission {
     resolver: Arc<dyn Resolve>,
     policies: watch::Receiver<PolicySnapshot>,
     namespaces: Option<Arc<dyn NamespaceLabels>>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl fmt::Debug for Admission {
@@ -51,7 +53,13 @@ impl Admission {
         policies: watch::Receiver<PolicySnapshot>,
         namespaces: Option<Arc<dyn NamespaceLabels>>,
     ) -> Self {
-        Self { resolver, policies, namespaces }
+        Self { resolver, policies, namespaces, observer: None }
+    }
+
+    /// The same, and `observer` is told of every decision.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// Answers one review by `deadline` at the latest.
@@ -110,7 +118,12 @@ impl Admission {
             Some(pod) => self.judge(request, pod, to_verify(request, kind, pod), deadline).await,
             None => Vec::new(),
         };
-        conclude(hook, request, &Verdict::new(hook, kind, judged, request.is_mirror_pod()), kind)
+        let verdict = Verdict::new(hook, kind, judged, request.is_mirror_pod());
+        let (decision, answer) = conclude(hook, request, &verdict, kind)?;
+        if let Some(observer) = &self.observer {
+            observer.decided(Decided { hook, request, decision, verdict: &verdict });
+        }
+        Ok(answer)
     }
 
     /// Judges each image once (A18), all at the same time, by one state of the policies (P8).
@@ -202,7 +215,7 @@ fn conclude(
     request: &Request<'_>,
     verdict: &Verdict<'_>,
     kind: &WorkloadKind,
-) -> Result<Vec<u8>, serde_json::Error> {
+) -> Result<(Decision, Vec<u8>), serde_json::Error> {
     let seals = Patch::sealing(kind, verdict.seals());
     let sealing = hook == Hook::Mutate && !seals.is_empty();
     let decision = verdict.decision(sealing);
@@ -225,7 +238,7 @@ fn conclude(
         response.warnings = verdict.warnings();
     }
     response.audit_annotations = record.annotations();
-    response.into_bytes()
+    Ok((decision, response.into_bytes()?))
 }
 
 fn unsupported<'a>(uid: &'a str, message: &str) -> Response<'a> {

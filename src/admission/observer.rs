@@ -1,0 +1,23 @@
+//! [`Observer`]: who else is told of a decision, beside the caller and the log.
+
+use super::review::Request;
+use super::verdict::{Decision, Hook, Verdict};
+
+/// One decision, as soon as it is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'a> {
+    /// Which webhook decided.
+    pub hook: Hook,
+    /// On which request. Its uid is the decision's ID.
+    pub request: &'a Request<'a>,
+    /// What.
+    pub decision: Decision,
+    /// Why, image by image.
+    pub verdict: &'a Verdict<'a>,
+}
+
+/// Told of every decision, on the admission's own path: it must neither wait nor do much.
+pub trait Observer: Send + Sync {
+    /// One more decision.
+    fn decided(&self, decided: Decided<'_>);
+}

@@ -1,0 +1,71 @@
+//! `serve` in a cluster: the client, the watches, what only the leader does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio::sync::watch;
+
+use super::args::Args;
+use super::{Process, Surroundings};
+use crate::controller::{
+    ClusterCredentials, Events, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
+};
+use crate::policy::PolicySnapshot;
+
+/// How long policies wait for a config map or secret that one of them names. A hundred times what reading it takes.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a connection to the API server may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long the API server may be silent on a connection that waits for it. Watches are renewed every 60 s, so that only
+/// one that is dead is silent for longer.
+const SILENCE: Duration = Duration::from_secs(75);
+
+/// Connects to the cluster, and starts what runs beside the webhook there.
+///
+/// # Errors
+/// When there is no cluster to connect to.
+pub(super) async fn in_cluster(
+    args: &Args,
+    snapshots: watch::Sender<PolicySnapshot>,
+    process: &mut Process,
+) -> anyhow::Result<Surroundings> {
+    let client = client(args).await?;
+    let (clock, parts) = (process.clock.clone(), &mut process.parts);
+    let namespaces = Namespaces::new(client.clone(), clock.clone());
+    parts.start("the watch of namespaces", namespaces.clone().watch());
+    let leadership = Leadership::always();
+    let options = PolicyWatchOptions {
+        system_namespace: args.namespace.clone(),
+        set: args.policy.set_options(),
+        patience: PATIENCE,
+    };
+    let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);
+    // Taken over by what it is for as each part comes in.
+    let _ = leadership;
+    Ok(Surroundings {
+        credentials: Arc::new(ClusterCredentials::new(client)),
+        state: args.storage.state(),
+        namespaces: Some(Arc::new(namespaces)),
+        policies: Some(policies),
+        events: Events::nowhere(),
+    })
+}
+
+async fn client(args: &Args) -> anyhow::Result<kube::Client> {
+    let mut config = match &args.kubeconfig {
+        Some(path) => {
+            let read = || format!("cannot use the kubeconfig {}", path.display());
+            let kubeconfig = Kubeconfig::read_from(path).with_context(read)?;
+            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.with_context(read)?
+        }
+        None => kube::Config::infer().await.context(
+            "no cluster: there is neither a pod's ServiceAccount nor a kubeconfig; name one with --kubeconfig, or policies with --policies",
+        )?,
+    };
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
+    kube::Client::try_from(config).context("cannot make a client for the API server")
+}
