@@ -25,9 +25,9 @@ pub fn suite() -> &'static Suite {
 impl Suite {
     fn new() -> Self {
         Self {
-            control_plane: LazyLock::new(ControlPlane::start),
+            control_plane: LazyLock::new(|| ControlPlane::start("control-plane")),
             notary: LazyLock::new(|| NotaryServer::start("notary")),
-            prepared: LazyLock::new(|| prepare(&suite().cluster())),
+            prepared: LazyLock::new(|| prepare(&suite().control_plane)),
             tagseal: LazyLock::new(|| {
                 LazyLock::force(&suite().prepared);
                 Tagseal::common(&suite().control_plane)
