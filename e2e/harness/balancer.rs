@@ -41,6 +41,8 @@ struct Backend {
     waiting: AtomicUsize,
     /// Connections that it broke while something was asked and nothing answered.
     cut: AtomicUsize,
+    /// Connections that it did not take while it was believed to be ready.
+    refused: AtomicUsize,
     taken: AtomicUsize,
 }
 
@@ -66,6 +68,7 @@ impl Balancer {
             is_ready: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             cut: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
         });
         self.backends().push(backend.clone());
@@ -98,6 +101,11 @@ impl Balancer {
     /// How many connections `port` broke so far that waited for its answer.
     pub fn cut(&self, port: u16) -> usize {
         self.backend(port).cut.load(Ordering::Acquire)
+    }
+
+    /// How many connections `port` refused so far; none of them is lost, but behind a Service they would be.
+    pub fn refused(&self, port: u16) -> usize {
+        self.backend(port).refused.load(Ordering::Acquire)
     }
 
     /// How many connections `port` got so far.
@@ -173,7 +181,10 @@ async fn connect(client: TcpStream, shared: Arc<Shared>) {
                 backend.taken.fetch_add(1, Ordering::AcqRel);
                 return backend.carry(client, server).await;
             }
-            Err(_) => backend.is_ready.store(false, Ordering::Release),
+            Err(_) => {
+                backend.refused.fetch_add(1, Ordering::AcqRel);
+                backend.is_ready.store(false, Ordering::Release);
+            }
         }
     }
     shared.turned_away.fetch_add(1, Ordering::AcqRel);

@@ -105,6 +105,7 @@ impl Fleet {
             balancer.awaits(self.replicas[new].port(), true);
             let mut old = self.replicas.remove(0);
             assert_eq!(old.ends(), Some(0), "{}", old.log());
+            assert_eq!(balancer.refused(old.port()), 0, "it took no connections before everybody knew");
             balancer.forgets(old.port());
         }
     }

@@ -8,6 +8,7 @@ mod parts;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,6 +19,7 @@ pub use self::args::Args;
 use self::files::PolicyFolder;
 use self::observer::Observing;
 use self::parts::Parts;
+use super::stop::Stop;
 use crate::admission::Admission;
 use crate::clock::{SharedClock, SystemClock};
 use crate::controller::{Events, PolicyWatch, TrustData};
@@ -30,6 +32,9 @@ use crate::webhook::{CertificateFiles, Limits, Readiness, ServingCertificate, ro
 /// How often the serving certificate and policy files are looked at. kubelet swaps a symlink, which leaves a watch of
 /// the old file blind; reading a few small files is cheap.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the writes to disk that are under way may take when the process ends.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// What the parts of one process share.
 struct Process {
@@ -55,10 +60,34 @@ struct Surroundings {
 /// When it cannot start, or a part of it ends that must not.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     crate::telemetry::start(args.log_format);
-    super::runtime()?.block_on(serve(args))
+    let runtime = super::runtime()?;
+    let ended = runtime.block_on(until_asked(args));
+    // A file or a name that is being read is not waited for.
+    runtime.shutdown_timeout(LAST_WRITES);
+    ended
 }
 
-async fn serve(args: Args) -> anyhow::Result<ExitCode> {
+/// Serves, and drains when asked to end. Asked again, or before it serves, it ends at once.
+async fn until_asked(args: Args) -> anyhow::Result<ExitCode> {
+    let (stop, serves) = (Stop::listens(), Arc::new(AtomicBool::new(false)));
+    // A task of its own: reading a file may hold it up.
+    let serving = tokio::spawn(serve(args, stop.clone(), Arc::clone(&serves)));
+    tokio::select! {
+        ended = serving => ended.context("serving panicked, which is a defect")?,
+        () = stop.at_once(&serves) => match serves.load(Ordering::Acquire) {
+            false => {
+                tracing::info!("stopped before it served");
+                Ok(ExitCode::SUCCESS)
+            }
+            true => {
+                tracing::warn!("asked twice to end: what is in flight is dropped");
+                Ok(ExitCode::FAILURE)
+            }
+        },
+    }
+}
+
+async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Result<ExitCode> {
     let clock: SharedClock = Arc::new(SystemClock);
     let mut process = Process { clock: clock.clone(), metrics: Metrics::default(), parts: Parts::default() };
     let readiness = Readiness::default();
@@ -95,6 +124,7 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     let admission = Arc::new(admission.observed_by(Arc::new(observer)));
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    serves.store(true, Ordering::Release);
     tracing::info!(address = %args.listen, version = env!("CARGO_PKG_VERSION"), "serving");
     let app = router(admission, readiness.clone());
     let serving = crate::webhook::serve(
@@ -103,7 +133,7 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         app,
         readiness,
         Limits::default(),
-        stop(),
+        stop.requested(),
     );
     tokio::select! {
         finished = serving => {
@@ -132,18 +162,4 @@ fn without_cluster(
         policies: None,
         events: Events::nowhere(),
     })
-}
-
-/// Resolves on SIGTERM or SIGINT.
-async fn stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => {
-            let _ = interrupt.await;
-        }
-    }
 }
