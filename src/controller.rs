@@ -15,6 +15,7 @@ mod names;
 mod namespaces;
 mod policies;
 mod pull_secrets;
+mod quiet;
 mod references;
 mod report;
 mod status;
@@ -23,7 +24,7 @@ mod trust_data;
 mod watched;
 
 pub use events::{Events, Notice};
-pub use leader::Leadership;
+pub use leader::{Election, ElectionOptions, Leadership};
 pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};
 pub use pull_secrets::ClusterCredentials;
