@@ -13,6 +13,8 @@ mod leader;
 mod mirror;
 mod names;
 mod namespaces;
+mod news;
+mod pace;
 mod policies;
 mod pull_secrets;
 mod quiet;
@@ -23,7 +25,7 @@ mod trouble;
 mod trust_data;
 mod watched;
 
-pub use events::{Events, Notice};
+pub use events::{EventWriter, Events, Notice};
 pub use leader::{Election, ElectionOptions, Leadership};
 pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};

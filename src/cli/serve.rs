@@ -20,7 +20,7 @@ use self::observer::Observing;
 use self::parts::Parts;
 use crate::admission::Admission;
 use crate::clock::{SharedClock, SystemClock};
-use crate::controller::{Events, PolicyWatch, TrustData};
+use crate::controller::{Events, Leadership, PolicyWatch, TrustData};
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
@@ -47,6 +47,7 @@ struct Surroundings {
     /// `None`: the policies come from files, and there is no status to write.
     policies: Option<PolicyWatch>,
     events: Events,
+    leadership: Leadership,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -103,10 +104,15 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         app,
         readiness,
         Limits::default(),
-        stop(),
+        async {
+            stop().await;
+            // Another one takes over while this one drains.
+            surroundings.leadership.resign();
+        },
     );
     tokio::select! {
         finished = serving => {
+            surroundings.leadership.resigned().await;
             tracing::info!(finished, "stopped");
             Ok(ExitCode::SUCCESS)
         }
@@ -131,6 +137,7 @@ fn without_cluster(
         namespaces: None,
         policies: None,
         events: Events::nowhere(),
+        leadership: Leadership::always(),
     })
 }
 

@@ -134,9 +134,8 @@ impl Election {
     /// One look at the lease, and what follows from it; never longer than the term lasts.
     async fn attempt(&mut self) -> Result<(), Failed> {
         let term = *self.term.borrow();
-        let patience = term.map_or(REQUEST, |term| {
-            term.until.saturating_duration_since(Instant::now()).min(REQUEST)
-        });
+        let patience =
+            term.map_or(REQUEST, |term| term.until.saturating_duration_since(Instant::now()).min(REQUEST));
         timeout(patience, self.attempts()).await.unwrap_or_else(|_| {
             Err(Failed::Trouble(format!("the API server did not answer within {} s", patience.as_secs_f32())))
         })
@@ -195,7 +194,12 @@ impl Election {
         self.held = None;
         self.term.send_replace(None);
         if *self.leads.borrow() {
-            tracing::warn!(lease = self.lease, identity = self.candidate.identity, why, "this replica leads no more");
+            tracing::warn!(
+                lease = self.lease,
+                identity = self.candidate.identity,
+                why,
+                "this replica leads no more"
+            );
             self.metrics.leads(false);
             self.leads.send_replace(false);
         }

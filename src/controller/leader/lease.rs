@@ -80,7 +80,8 @@ impl Candidate {
     fn taken(&mut self, lease: Lease, now: Timestamp) -> Lease {
         let now = micro(now);
         self.acquired = Some(now.clone());
-        let transitions = lease.spec.as_ref().map(|spec| spec.lease_transitions.unwrap_or(0).saturating_add(1));
+        let transitions =
+            lease.spec.as_ref().map(|spec| spec.lease_transitions.unwrap_or(0).saturating_add(1));
         let spec = LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             acquire_time: Some(now.clone()),

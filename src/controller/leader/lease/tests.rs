@@ -103,5 +103,8 @@ fn a_lease_that_was_deleted_still_holds_for_as_long_as_it_lasted() {
 
 #[test]
 fn a_term_is_over_before_anybody_else_may_take_the_lease() {
-    assert!(TERM + Duration::from_secs(5) <= LASTS, "a write, which takes five seconds at most, fits between");
+    assert!(
+        TERM + Duration::from_secs(5) <= LASTS,
+        "a write, which takes five seconds at most, fits between"
+    );
 }
