@@ -39,7 +39,7 @@ pub use dice::Dice;
 pub use fleet::{Fleet, Route};
 pub use hostile::{HostileWebhook, Mischief};
 pub use http::http_status;
-pub use load::{Case, Load, Report};
+pub use load::{Mishap, Outcome};
 pub use manifests::*;
 pub use mix::Mix;
 pub use notary_server::NotaryServer;

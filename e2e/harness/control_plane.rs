@@ -90,11 +90,15 @@ impl ControlPlane {
         Door { url: self.url.clone(), client: client(Some(&certificate)), token: admin_token() }
     }
 
-    /// Stops the API server (SIGTERM), starts it again at the same address, and waits until it serves.
-    pub fn restarts_api_server(&self) {
-        let mut api_server = self.api_server.lock().unwrap();
-        api_server.take().expect("an API server").ends();
-        *api_server = Some(start_api_server(&self.store, &self.url, &self.dir));
+    /// Stops the API server (SIGTERM), and waits until it is gone.
+    pub fn loses_api_server(&self) {
+        self.api_server.lock().unwrap().take().expect("an API server").ends();
+    }
+
+    /// Starts it again at the same address, and waits until it serves.
+    pub fn regains_api_server(&self) {
+        let api_server = start_api_server(&self.store, &self.url, &self.dir);
+        assert!(self.api_server.lock().unwrap().replace(api_server).is_none(), "it runs already");
     }
 }
 

@@ -1,10 +1,15 @@
 //! tagseal as it is run in production: replicas behind a balancer, called through its Service, in a control plane of their
 //! own, so that what is done to either disturbs nobody else.
 
+use std::time::Duration;
+
+use serde_json::Value;
+
 use super::account::{SYSTEM_NAMESPACE, TAGSEAL};
 use super::balancer::Balancer;
 use super::cluster::Cluster;
 use super::control_plane::ControlPlane;
+use super::poll::eventually;
 use super::replica::{Replica, Settings};
 use super::scenario::Scenario;
 use super::tagseal::{PROBE, prepare};
@@ -108,6 +113,31 @@ impl Fleet {
             assert_eq!(balancer.refused(old.port()), 0, "it took no connections before everybody knew");
             balancer.forgets(old.port());
         }
+    }
+
+    /// Which replica leads.
+    pub fn leader(&self) -> usize {
+        eventually("a replica leads", Duration::from_secs(30), || {
+            let holder = self.lease()["holderIdentity"].as_str().unwrap_or_default().to_owned();
+            let leads = |replica: &Replica| replica.name() == holder;
+            self.replicas.iter().position(leads).ok_or(format!("{holder:?} does"))
+        })
+    }
+
+    /// Waits until the lease is renewed.
+    pub fn lease_is_renewed(&self) {
+        let before = self.lease();
+        eventually("the lease is renewed", Duration::from_secs(30), || {
+            let now = self.lease();
+            if now["renewTime"] == before["renewTime"] { Err(now.to_string()) } else { Ok(()) }
+        });
+    }
+
+    fn lease(&self) -> Value {
+        let cluster = self.cluster().in_namespace(SYSTEM_NAMESPACE);
+        let found = cluster.kubectl(&["get", "lease", TAGSEAL, "-o", "json"]);
+        let lease: Value = serde_json::from_str(&found.output).unwrap_or_default();
+        lease["spec"].clone()
     }
 
     fn balancer_of(&self, index: usize) -> &Balancer {

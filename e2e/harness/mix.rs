@@ -7,13 +7,13 @@ use super::fleet::Fleet;
 use super::load::{Case, Load};
 use super::manifests::sealed;
 use super::policy::Policy;
-use super::publisher::{Publisher, digest_of};
+use super::publisher::digest_of;
+use super::scenario::Scenario;
 use super::suite::suite;
 
 /// A load's repositories, policies and namespaces.
 pub struct Mix {
-    /// The repository of most images.
-    pub web: Publisher,
+    scenario: Scenario,
     cases: Vec<Case>,
 }
 
@@ -52,7 +52,12 @@ impl Mix {
             Case::stored(&labelled, &[unmatched], &[unmatched]),
             Case::stored(&ignored, &[&unsigned], &[&unsigned]),
         ];
-        Self { web, cases }
+        Self { scenario: s, cases }
+    }
+
+    /// The full name of one of its images.
+    pub fn image(&self, name: &str) -> String {
+        self.scenario.image(name)
     }
 
     /// Starts it: `rate` pods a second.

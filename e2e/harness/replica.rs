@@ -70,6 +70,11 @@ impl Replica {
         replica
     }
 
+    /// Its name, which is its pod's.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its port on loopback.
     pub fn port(&self) -> u16 {
         self.port

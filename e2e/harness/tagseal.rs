@@ -1,9 +1,11 @@
 //! tagseal as one process, called by the API server without a Service: what most scenarios need.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::account::{self, SYSTEM_NAMESPACE};
 use super::control_plane::ControlPlane;
+use super::poll::eventually;
 use super::replica::{Replica, Settings};
 use super::run::{RUN, source_path};
 use super::webhooks::{Target, install};
@@ -38,7 +40,13 @@ pub struct Tagseal {
 impl Tagseal {
     /// One for every namespace that has none of its own.
     pub fn common(control_plane: &ControlPlane) -> Self {
-        Self::launch(control_plane, None, &TagsealOptions::default())
+        let common = Self::launch(control_plane, None, &TagsealOptions::default());
+        let cluster = control_plane.cluster().in_namespace(SYSTEM_NAMESPACE);
+        eventually("the common tagseal leads", Duration::from_secs(30), || {
+            let holder = cluster.kubectl(&["get", "lease/tagseal", "-o", "jsonpath={.spec.holderIdentity}"]);
+            if holder.passed && !holder.output.is_empty() { Ok(()) } else { Err(holder.text()) }
+        });
+        common
     }
 
     /// One for `namespace` alone.

@@ -22,7 +22,7 @@ use self::parts::Parts;
 use super::stop::Stop;
 use crate::admission::Admission;
 use crate::clock::{SharedClock, SystemClock};
-use crate::controller::{Events, PolicyWatch, TrustData};
+use crate::controller::{Events, Leadership, PolicyWatch, TrustData};
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
@@ -52,6 +52,7 @@ struct Surroundings {
     /// `None`: the policies come from files, and there is no status to write.
     policies: Option<PolicyWatch>,
     events: Events,
+    leadership: Leadership,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -133,10 +134,15 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
         app,
         readiness,
         Limits::default(),
-        stop.requested(),
+        async {
+            stop.requested().await;
+            // Another one takes over while this one drains.
+            surroundings.leadership.resign();
+        },
     );
     tokio::select! {
         finished = serving => {
+            surroundings.leadership.resigned().await;
             tracing::info!(finished, "stopped");
             Ok(ExitCode::SUCCESS)
         }
@@ -161,5 +167,6 @@ fn without_cluster(
         namespaces: None,
         policies: None,
         events: Events::nowhere(),
+        leadership: Leadership::always(),
     })
 }
