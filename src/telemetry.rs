@@ -4,4 +4,6 @@ mod log;
 mod metrics;
 
 pub use log::{LogFormat, start};
-pub use metrics::Metrics;
+pub use metrics::{
+    Answered, Counter, Endpoint, Figures, Metrics, PolicyCounts, PolicyFigures, PolicyVerdict, ServerCounts,
+};
