@@ -18,14 +18,14 @@ pub use self::args::Args;
 use self::files::PolicyFolder;
 use self::observer::Observing;
 use self::parts::Parts;
-use crate::admission::Admission;
+use crate::admission::{self, Admission, PolicyReview};
 use crate::clock::{SharedClock, SystemClock};
 use crate::controller::{Events, PolicyWatch, TrustData};
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
 use crate::trust::{Credentials, Resolver, TrustState};
-use crate::webhook::{CertificateFiles, Limits, Readiness, ServingCertificate, router};
+use crate::webhook::{CertificateFiles, Limits, Readiness, ServingCertificate, policies_router, router};
 
 /// How often the serving certificate and policy files are looked at. kubelet swaps a symlink, which leaves a watch of
 /// the old file blind; reading a few small files is cheap.
@@ -46,6 +46,8 @@ struct Surroundings {
     namespaces: Option<Arc<dyn NamespaceLabels>>,
     /// `None`: the policies come from files, and there is no status to write.
     policies: Option<PolicyWatch>,
+    /// What the endpoint for policies asks the cluster.
+    live: Option<admission::Surroundings>,
     events: Events,
 }
 
@@ -91,12 +93,14 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     }
 
     let observer = Observing { metrics: process.metrics.clone(), events: surroundings.events };
+    let review = PolicyReview::new(policies.clone(), args.namespace.clone(), surroundings.live);
     let admission = Admission::new(resolver, policies, surroundings.namespaces);
     let admission = Arc::new(admission.observed_by(Arc::new(observer)));
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     tracing::info!(address = %args.listen, version = env!("CARGO_PKG_VERSION"), "serving");
-    let app = router(admission, readiness.clone());
+    let app = router(admission, readiness.clone())
+        .merge(policies_router(Arc::new(review), process.metrics.clone()));
     let serving = crate::webhook::serve(
         listener,
         Arc::new(certificate.server_config()?),
@@ -130,6 +134,7 @@ fn without_cluster(
         state: args.storage.state(),
         namespaces: None,
         policies: None,
+        live: None,
         events: Events::nowhere(),
     })
 }

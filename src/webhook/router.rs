@@ -1,4 +1,4 @@
-//! The routes: `/mutate`, `/validate`, `/healthz`, `/readyz`. Exposed, so that tests call it without a socket.
+//! The routes: `/mutate`, `/validate`, `/policies`, `/healthz`, `/readyz`. Exposed, so that tests call it without a socket.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +18,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::health::Readiness;
-use crate::admission::{Admission, AnswerError, Hook};
+use crate::admission::{Admission, AnswerError, Hook, PolicyReview};
+use crate::telemetry::Metrics;
 
 /// The largest body, in bytes. An object is at most 3 MiB in the API server's own requests (1.5 MiB in etcd), and an
 /// UPDATE carries two.
@@ -48,6 +49,21 @@ pub fn router(admission: Arc<Admission>, readiness: Readiness) -> Router {
         .with_state(Webhook { admission, readiness })
 }
 
+#[derive(Debug, Clone)]
+struct PolicyWebhook {
+    review: Arc<PolicyReview>,
+    metrics: Metrics,
+}
+
+/// The endpoint that judges policies, to be merged into [`router`].
+pub fn policies_router(review: Arc<PolicyReview>, metrics: Metrics) -> Router {
+    Router::new()
+        .route("/policies", post(policies))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(catch_panics))
+        .with_state(PolicyWebhook { review, metrics })
+}
+
 /// `?timeout=10s`, as the API server adds it.
 #[derive(Debug, Deserialize)]
 struct Call {
@@ -68,26 +84,55 @@ async fn review(
     Query(call): Query<Call>,
     request: Request,
 ) -> Response {
+    let (body, deadline) = match body(&call, request).await {
+        Ok(arrived) => arrived,
+        Err(refusal) => return refusal,
+    };
+    response(hook.as_str(), webhook.admission.answer(hook, &body, deadline).await)
+}
+
+async fn policies(
+    State(webhook): State<PolicyWebhook>,
+    Query(call): Query<Call>,
+    request: Request,
+) -> Response {
+    let (body, deadline) = match body(&call, request).await {
+        Ok(arrived) => arrived,
+        Err(refusal) => return refusal,
+    };
+    let asked = Instant::now();
+    let answered = webhook.review.answer(&body, deadline).await;
+    if let Ok(answered) = &answered {
+        webhook.metrics.admission("policies", answered.decision.as_str(), asked.elapsed());
+    }
+    response("policies", answered.map(|answered| answered.bytes))
+}
+
+/// The request's body, and when the answer must be there; or what to answer at once.
+async fn body(call: &Call, request: Request) -> Result<(Bytes, Instant), Response> {
     if !is_json(request.headers()) {
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json\n")
-            .into_response();
+        let refusal = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json\n");
+        return Err(refusal.into_response());
     }
     let deadline = Instant::now() + budget(call.timeout.as_deref());
-    let body = match timeout_at(deadline, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(rejection)) => return rejection.into_response(),
-        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response(),
-    };
-    match webhook.admission.answer(hook, &body, deadline).await {
+    match timeout_at(deadline, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => Ok((body, deadline)),
+        Ok(Err(rejection)) => Err(rejection.into_response()),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response()),
+    }
+}
+
+fn response(hook: &str, answer: Result<Vec<u8>, AnswerError>) -> Response {
+    match answer {
         Ok(answer) => {
             ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response()
         }
         Err(AnswerError::Unreadable(error)) => {
-            tracing::info!(hook = hook.as_str(), %error, "unreadable request");
+            tracing::info!(hook, %error, "unreadable request");
             (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
         }
         Err(error @ AnswerError::Unwritable(_)) => {
-            tracing::error!(hook = hook.as_str(), %error, "no answer");
+            tracing::error!(hook, %error, "no answer");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

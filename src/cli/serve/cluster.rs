@@ -9,8 +9,10 @@ use tokio::sync::watch;
 
 use super::args::Args;
 use super::{Process, Surroundings};
+use crate::admission;
 use crate::controller::{
-    ClusterCredentials, Events, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
+    ClusterCredentials, ClusterObjects, ClusterPods, Events, Leadership, Namespaces, PolicyWatch,
+    PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
 
@@ -44,11 +46,17 @@ pub(super) async fn in_cluster(
     let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);
     // Taken over by what it is for as each part comes in.
     let _ = leadership;
+    let live = admission::Surroundings {
+        objects: Arc::new(ClusterObjects::new(client.clone())),
+        running: Arc::new(ClusterPods::new(client.clone())),
+        namespaces: Arc::new(namespaces.clone()),
+    };
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
         state: args.storage.state(),
         namespaces: Some(Arc::new(namespaces)),
         policies: Some(policies),
+        live: Some(live),
         events: Events::nowhere(),
     })
 }
