@@ -16,5 +16,6 @@ mod verdict;
 pub use decide::{Admission, AnswerError};
 pub use object::{Child, Entry, ImageField, Metadata, Node, Text};
 pub use observer::{Decided, Observer};
-pub use policies::{Answered, PolicyReview, Surroundings};
+pub use policies::{PolicyReview, Surroundings};
+pub use response::Answered;
 pub use verdict::{Decision, Hook, Judged, Verdict};

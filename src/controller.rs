@@ -9,6 +9,7 @@ mod compiler;
 mod condition;
 mod coverage;
 mod events;
+mod figures;
 mod follow;
 mod leader;
 mod live_objects;
@@ -26,6 +27,7 @@ mod watched;
 
 pub use coverage::ClusterPods;
 pub use events::{Events, Notice};
+pub use figures::{PolicyFiguresWatch, policy_label};
 pub use leader::Leadership;
 pub use live_objects::ClusterObjects;
 pub use namespaces::Namespaces;

@@ -5,5 +5,5 @@ mod metrics;
 
 pub use log::{LogFormat, start};
 pub use metrics::{
-    Answered, Counter, Endpoint, Figures, Metrics, PolicyCounts, PolicyFigures, PolicyVerdict, ServerCounts,
+    Counter, Endpoint, Figures, Metrics, Outcome, PolicyCounts, PolicyFigures, PolicyVerdict, ServerCounts,
 };

@@ -19,12 +19,12 @@ use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-pub use self::answer::Answered;
 use self::answer::Opinion;
 use self::coverage::Uncovered;
 use self::objects::{Promised, Shown};
 use self::request::{Change, Object, Request};
 use super::decide::AnswerError;
+use super::response::Answered;
 use crate::policy::{
     CompileContext, CompiledPolicy, LiveObjects, NamespaceLabels, PolicyError, PolicySet, PolicySnapshot,
     ReferencedObjects, Running, RunningImages, UnknownFields, compile,

@@ -22,7 +22,7 @@ pub use prometheus_client::metrics::counter::Counter;
 
 use self::bounded::Bounded;
 use self::histogram::Histogram;
-pub use self::labels::{Answered, Endpoint, PolicyVerdict};
+pub use self::labels::{Endpoint, Outcome, PolicyVerdict};
 pub use self::policies::{Figures, PolicyCounts, PolicyFigures};
 pub use self::servers::ServerCounts;
 use self::words::Words;
@@ -42,7 +42,7 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     /// By endpoint, then by what came of it.
-    admissions: [[Histogram<11>; Answered::ALL.len()]; Endpoint::ALL.len()],
+    admissions: [[Histogram<11>; Outcome::ALL.len()]; Endpoint::ALL.len()],
     /// Decisions that nothing stands against, by endpoint and word.
     passed: Mutex<BTreeMap<(Endpoint, &'static str), Counter>>,
     policies: Bounded<PolicyCounts>,
@@ -99,7 +99,7 @@ impl fmt::Debug for Metrics {
 
 impl Metrics {
     /// One answered request, and how long it took.
-    pub fn admission(&self, endpoint: Endpoint, answered: Answered, took: Duration) {
+    pub fn admission(&self, endpoint: Endpoint, answered: Outcome, took: Duration) {
         let of_endpoint = self.0.admissions.get(endpoint as usize);
         if let Some(histogram) = of_endpoint.and_then(|of| of.get(answered as usize)) {
             histogram.observe(took);

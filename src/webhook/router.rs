@@ -18,8 +18,9 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::health::Readiness;
-use crate::admission::{Admission, AnswerError, Hook, PolicyReview};
-use crate::telemetry::Metrics;
+use super::stopwatch::Stopwatch;
+use crate::admission::{Admission, AnswerError, Answered, Decision, Hook, PolicyReview};
+use crate::telemetry::{Endpoint, Metrics, Outcome};
 
 /// The largest body, in bytes. An object is at most 3 MiB in the API server's own requests (1.5 MiB in etcd), and an
 /// UPDATE carries two.
@@ -35,10 +36,16 @@ const LONGEST: Duration = Duration::from_secs(30);
 struct Webhook {
     admission: Arc<Admission>,
     readiness: Readiness,
+    metrics: Metrics,
 }
 
 /// The whole HTTP surface.
 pub fn router(admission: Arc<Admission>, readiness: Readiness) -> Router {
+    metered_router(admission, readiness, Metrics::default())
+}
+
+/// The same, and it is measured how long each answer takes.
+pub fn metered_router(admission: Arc<Admission>, readiness: Readiness, metrics: Metrics) -> Router {
     Router::new()
         .route("/mutate", post(mutate))
         .route("/validate", post(validate))
@@ -46,7 +53,7 @@ pub fn router(admission: Arc<Admission>, readiness: Readiness) -> Router {
         .route("/readyz", get(ready))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(catch_panics))
-        .with_state(Webhook { admission, readiness })
+        .with_state(Webhook { admission, readiness, metrics })
 }
 
 #[derive(Debug, Clone)]
@@ -84,11 +91,13 @@ async fn review(
     Query(call): Query<Call>,
     request: Request,
 ) -> Response {
-    let (body, deadline) = match body(&call, request).await {
+    let stopwatch = Stopwatch::start(&webhook.metrics, endpoint(hook));
+    let (body, deadline) = match body(&call, request, stopwatch.started()).await {
         Ok(arrived) => arrived,
-        Err(refusal) => return refusal,
+        Err(refusal) => return stopwatch.failed(refusal),
     };
-    response(hook.as_str(), webhook.admission.answer(hook, &body, deadline).await)
+    let answered = webhook.admission.answer(hook, &body, deadline).await;
+    response(hook.as_str(), answered, stopwatch)
 }
 
 async fn policies(
@@ -96,25 +105,37 @@ async fn policies(
     Query(call): Query<Call>,
     request: Request,
 ) -> Response {
-    let (body, deadline) = match body(&call, request).await {
+    let stopwatch = Stopwatch::start(&webhook.metrics, Endpoint::Policies);
+    let (body, deadline) = match body(&call, request, stopwatch.started()).await {
         Ok(arrived) => arrived,
-        Err(refusal) => return refusal,
+        Err(refusal) => return stopwatch.failed(refusal),
     };
-    let asked = Instant::now();
     let answered = webhook.review.answer(&body, deadline).await;
-    if let Ok(answered) = &answered {
-        webhook.metrics.admission("policies", answered.decision.as_str(), asked.elapsed());
+    if let Ok(Answered { decision, reason, .. }) = &answered {
+        match reason {
+            None => drop(webhook.metrics.passed(Endpoint::Policies, decision.as_str()).inc()),
+            Some(reason) => {
+                webhook.metrics.refused(Endpoint::Policies, decision.as_str(), reason.as_str(), None);
+            }
+        }
     }
-    response("policies", answered.map(|answered| answered.bytes))
+    response("policies", answered, stopwatch)
+}
+
+fn endpoint(hook: Hook) -> Endpoint {
+    match hook {
+        Hook::Mutate => Endpoint::Mutate,
+        Hook::Validate => Endpoint::Validate,
+    }
 }
 
 /// The request's body, and when the answer must be there; or what to answer at once.
-async fn body(call: &Call, request: Request) -> Result<(Bytes, Instant), Response> {
+async fn body(call: &Call, request: Request, came: Instant) -> Result<(Bytes, Instant), Response> {
     if !is_json(request.headers()) {
         let refusal = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json\n");
         return Err(refusal.into_response());
     }
-    let deadline = Instant::now() + budget(call.timeout.as_deref());
+    let deadline = came + budget(call.timeout.as_deref());
     match timeout_at(deadline, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok((body, deadline)),
         Ok(Err(rejection)) => Err(rejection.into_response()),
@@ -122,18 +143,19 @@ async fn body(call: &Call, request: Request) -> Result<(Bytes, Instant), Respons
     }
 }
 
-fn response(hook: &str, answer: Result<Vec<u8>, AnswerError>) -> Response {
-    match answer {
-        Ok(answer) => {
-            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response()
+fn response(hook: &str, answered: Result<Answered, AnswerError>, stopwatch: Stopwatch<'_>) -> Response {
+    match answered {
+        Ok(Answered { bytes, decision, .. }) => {
+            stopwatch.stop(if decision == Decision::Denied { Outcome::Denied } else { Outcome::Allowed });
+            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
         }
         Err(AnswerError::Unreadable(error)) => {
             tracing::info!(hook, %error, "unreadable request");
-            (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
+            stopwatch.failed((StatusCode::BAD_REQUEST, format!("{error}\n")).into_response())
         }
         Err(error @ AnswerError::Unwritable(_)) => {
             tracing::error!(hook, %error, "no answer");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            stopwatch.failed(StatusCode::INTERNAL_SERVER_ERROR.into_response())
         }
     }
 }

@@ -1,6 +1,6 @@
 //! [`Opinion`]: what is found about a change, and how it is said.
 
-use super::super::response::{Cause, Response, Status};
+use super::super::response::{Answered, Cause, Response, Status};
 use super::super::text::{bounded_warnings, one_line};
 use super::super::verdict::Decision;
 use super::request::Request;
@@ -10,15 +10,6 @@ use crate::policy::{PolicyError, Reason};
 const MESSAGE: usize = 2000;
 /// So many fields are named.
 const MOST: usize = 32;
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answered {
-    /// The whole AdmissionReview.
-    pub bytes: Vec<u8>,
-    /// The decision in one word.
-    pub decision: Decision,
-}
 
 /// What is found about a change.
 #[derive(Debug)]
@@ -77,15 +68,14 @@ impl Opinion {
         } else {
             Response::allow(request.uid())
         };
-        let mut annotations = vec![("decision", decision.as_str())];
-        if decision == Decision::Denied {
-            annotations.push(("reason", self.reason.as_str()));
-        }
+        let reason = (decision == Decision::Denied).then_some(self.reason);
+        let mut annotations = vec![("id", request.uid()), ("decision", decision.as_str())];
+        annotations.extend(reason.map(|reason| ("reason", reason.as_str())));
         response.audit_annotations =
             annotations.into_iter().map(|(key, value)| (key, value.into())).collect();
         let warnings = self.warnings.into_iter().map(|warning| format!("tagseal: {warning}"));
         response.warnings = bounded_warnings(warnings.collect());
-        Ok(Answered { bytes: response.into_bytes()?, decision })
+        Ok(Answered { bytes: response.into_bytes()?, decision, reason })
     }
 
     /// One error stands on the first line, several on lines of their own.

@@ -35,7 +35,7 @@ pub(super) async fn in_cluster(
 ) -> anyhow::Result<Surroundings> {
     let client = client(args).await?;
     let (clock, parts) = (process.clock.clone(), &mut process.parts);
-    let namespaces = Namespaces::new(client.clone(), clock.clone());
+    let namespaces = Namespaces::new(client.clone(), clock.clone()).with_metrics(process.metrics.clone());
     parts.start("the watch of namespaces", namespaces.clone().watch());
     let leadership = Leadership::always();
     let options = PolicyWatchOptions {

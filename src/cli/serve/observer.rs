@@ -3,20 +3,24 @@
 mod counts;
 mod findings;
 
-use crate::admission::{Decided, Observer};
+pub(super) use self::counts::Counts;
+use crate::admission::{Decided, Hook, Observer};
 use crate::controller::Events;
-use crate::telemetry::Metrics;
 
 /// Counts decisions, and posts findings.
 #[derive(Debug)]
 pub(super) struct Observing {
-    pub(super) metrics: Metrics,
+    pub(super) counts: Counts,
     pub(super) events: Events,
 }
 
 impl Observer for Observing {
     fn decided(&self, decided: Decided<'_>) {
-        counts::count(&self.metrics, &decided);
+        self.counts.count(&decided);
         findings::post(&self.events, &decided);
+    }
+
+    fn unsupported(&self, hook: Hook) {
+        self.counts.count_unsupported(hook);
     }
 }

@@ -57,7 +57,7 @@ catalogue! {
         "Questions to the trust data in memory, by whether it answered without waiting for a trust server";
         "`result`: `hit`, `miss`. A denial always waits, for one look at the server.";
     STALE_ANSWERS = Counter "stale_answers" []
-        "Images admitted by trust data older than revalidateAfter, because its server does not answer or is at fault";
+        "Images found signed by trust data older than revalidateAfter, because its server does not answer or is at fault; once for each policy";
         "";
     REFRESHES = Counter "trust_data_refreshes" ["result", "reason"]
         "Refreshes of repositories' trust data, in the background or because an admission waited";
@@ -67,7 +67,7 @@ catalogue! {
         "One is counted each time that it is looked at, so a server that stays behind keeps counting.";
     SERVER_REQUESTS = Counter "trust_server_requests" ["server", "result"]
         "Files asked of trust servers";
-        "`result`: `ok`, `not_found`, `unauthorized`, `client_error` (other 4xx), `server_error` (5xx, 429), `redirect`, `timeout`, `refused` (connection), `dns`, `tls`, `proxy`, `overload` (too many waited already), `token` (the token server), `invalid` (too large, encoded, cut, no HTTP), `setup` (address, CA bundle). Retries count once.";
+        "`result`: `ok`, `not_found`, `unauthorized`, `client_error` (other 4xx), `server_error` (5xx, 429), `redirect`, `timeout`, `connect` (refused, or no way there), `closed` (in the middle), `dns`, `tls`, `proxy`, `overload` (too many waited already), `token` (the token server), `invalid` (too large, encoded, no HTTP), `setup` (address, CA bundle). Retries count once.";
     SERVER_DURATION = Histogram "trust_server_request_duration" in seconds ["server"]
         "How long a file asked of a trust server took, retries, tokens and waiting for a connection included";
         "";

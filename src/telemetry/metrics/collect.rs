@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 
 use super::catalogue::{self as c, Definition};
 use super::policies::PolicyFigures;
-use super::{Answered, Endpoint, Inner, Metrics, lock};
+use super::{Endpoint, Inner, Metrics, Outcome, lock};
 
 /// All metrics as text.
 pub(super) fn render(metrics: &Metrics) -> String {
@@ -36,7 +36,7 @@ impl Inner {
     fn admissions(&self, page: &mut Page<'_>) -> fmt::Result {
         let mut durations = page.family(&c::ADMISSION_DURATION)?;
         for (endpoint, of_endpoint) in Endpoint::ALL.iter().zip(&self.admissions) {
-            for (answered, histogram) in Answered::ALL.iter().zip(of_endpoint) {
+            for (answered, histogram) in Outcome::ALL.iter().zip(of_endpoint) {
                 let values = histogram.values();
                 if values.1 > 0 {
                     durations.histogram(&[endpoint.as_str(), answered.as_str()], &values)?;

@@ -32,7 +32,7 @@ words! {
 
 words! {
     /// What came of a request.
-    Answered {
+    Outcome {
         /// Its object may pass.
         Allowed = "allowed",
         /// Its object may not.

@@ -8,7 +8,7 @@ use super::histogram::Histogram;
 use super::words::Words;
 
 /// What can come of a request.
-const RESULTS: [&str; 15] = [
+const RESULTS: [&str; 16] = [
     "ok",
     "not_found",
     "unauthorized",
@@ -16,7 +16,8 @@ const RESULTS: [&str; 15] = [
     "server_error",
     "redirect",
     "timeout",
-    "refused",
+    "connect",
+    "closed",
     "dns",
     "tls",
     "proxy",
@@ -32,7 +33,7 @@ const BUCKETS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 /// The counts of one trust server.
 #[derive(Debug)]
 pub struct ServerCounts {
-    requests: Words<15>,
+    requests: Words<16>,
     took: Histogram<9>,
     rollbacks: AtomicU64,
 }

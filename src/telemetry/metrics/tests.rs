@@ -24,7 +24,7 @@ fn policies(metrics: &Metrics) -> BTreeSet<String> {
 /// One with a value of everything.
 fn full() -> Metrics {
     let metrics = Metrics::default();
-    metrics.admission(Endpoint::Validate, Answered::Denied, Duration::from_micros(300));
+    metrics.admission(Endpoint::Validate, Outcome::Denied, Duration::from_micros(300));
     metrics.passed(Endpoint::Mutate, "Sealed").inc();
     let policy = metrics.policy("shop/web");
     policy.passed(Endpoint::Mutate, 2);
@@ -116,7 +116,7 @@ fn a_page_has_everything_in_the_catalogue_with_its_labels_and_nothing_else() {
 fn the_api_servers_buckets_are_all_there() {
     let metrics = Metrics::default();
     for micros in [50, 5_000, 5_001, 30_000_000] {
-        metrics.admission(Endpoint::Mutate, Answered::Allowed, Duration::from_micros(micros));
+        metrics.admission(Endpoint::Mutate, Outcome::Allowed, Duration::from_micros(micros));
     }
     let bucket = |bound: &str| {
         let series = format!(
