@@ -1,13 +1,18 @@
 //! What the scenarios stand on: real processes, clients that read as sentences, and the few fakes for faults.
 
+mod account;
+mod balancer;
 mod ca;
 mod cluster;
 mod control_plane;
 mod desk;
 mod dice;
+mod fleet;
 mod hostile;
 mod http;
+mod load;
 mod manifests;
+mod mix;
 mod notary_server;
 mod policy;
 mod poll;
@@ -15,6 +20,8 @@ mod process;
 mod proxy;
 mod publisher;
 mod registry;
+mod replica;
+pub mod rights;
 mod run;
 mod scenario;
 mod static_server;
@@ -24,13 +31,17 @@ mod token_server;
 mod verify;
 mod webhooks;
 
+pub use balancer::Balancer;
 pub use ca::Authority;
 pub use cluster::{Answer, Cluster};
 pub use desk::*;
 pub use dice::Dice;
+pub use fleet::{Fleet, Route};
 pub use hostile::{HostileWebhook, Mischief};
 pub use http::http_status;
+pub use load::{Mishap, Outcome};
 pub use manifests::*;
+pub use mix::Mix;
 pub use notary_server::NotaryServer;
 pub use policy::Policy;
 pub use poll::eventually;

@@ -1,6 +1,7 @@
 //! What tagseal promises, shown through kubectl. `tagseal verify` is asked in every case too, and must agree.
 
 mod admission;
+mod availability;
 mod harness;
 mod mutation;
 mod outages;
@@ -8,6 +9,7 @@ mod policies;
 mod publishing;
 mod quorum;
 mod refusals;
+mod rights;
 mod sandbox;
 mod signing;
 mod signing_docker;

@@ -1,5 +1,6 @@
 //! What an AdmissionReview asks and what it is answered: image sites, verdict, patch. No HTTP.
 
+mod counts;
 mod decide;
 pub mod judge;
 mod object;
@@ -13,6 +14,7 @@ pub mod sites;
 mod text;
 mod verdict;
 
+pub use counts::DecisionCounts;
 pub use decide::{Admission, AnswerError};
 pub use object::{Child, Entry, ImageField, Metadata, Node, Text};
 pub use observer::{Decided, Observer};

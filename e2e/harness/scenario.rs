@@ -61,8 +61,17 @@ impl Scenario {
         Self { own: Some(own), verifier, ..scenario }
     }
 
+    /// A namespace of another control plane than the common one.
+    pub fn at(cluster: &Cluster, name: &str) -> Self {
+        Self::in_new_namespace_of(cluster, name, &json!({}))
+    }
+
     fn in_new_namespace(name: &str, labels: &Value) -> Self {
-        let cluster = suite().cluster().in_namespace(name);
+        Self::in_new_namespace_of(&suite().cluster(), name, labels)
+    }
+
+    fn in_new_namespace_of(cluster: &Cluster, name: &str, labels: &Value) -> Self {
+        let cluster = cluster.in_namespace(name);
         make_namespace(&cluster, labels);
         let dir = RUN.folder(&format!("scenario-{name}"));
         Self {

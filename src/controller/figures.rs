@@ -1,6 +1,5 @@
 //! [`PolicyFiguresWatch`]: what metrics say of policies and of the trust data that they rest on, looked at now and then.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,8 +54,7 @@ impl PolicyFiguresWatch {
                     (self.metrics.clone(), Arc::clone(&self.resolver), self.clock.now());
                 // Many repositories take milliseconds, which are not an admission's to wait.
                 let looked = tokio::task::spawn_blocking(move || {
-                    metrics
-                        .policies(set.policies().map(|(policy, _)| policy_label(policy.id()).into_owned()));
+                    metrics.policies(set.policies().map(|(policy, _)| policy.id().label().into_owned()));
                     metrics.figures(figures(&set, resolver.survey(), now));
                 });
                 if looked.await.is_err() {
@@ -65,14 +63,6 @@ impl PolicyFiguresWatch {
                 tokio::time::sleep(APART).await;
             }
         }
-    }
-}
-
-/// The label of a policy: `production`, `shop/web`.
-pub fn policy_label(policy: &PolicyId) -> Cow<'_, str> {
-    match &policy.namespace {
-        None => Cow::Borrowed(&policy.name),
-        Some(namespace) => Cow::Owned(format!("{namespace}/{}", policy.name)),
     }
 }
 
@@ -102,7 +92,7 @@ fn figures(set: &PolicySet, survey: Survey, now: Timestamp) -> Figures {
         *kinds.entry((kind, state)).or_default() += 1;
         let (fresh, ailing) = holdings.get(id).map_or((0, 0), |holdings| holdings.fresh_and_ailing());
         PolicyFigures {
-            label: policy_label(id).into_owned(),
+            label: id.label().into_owned(),
             age: confirmed.get(id).map(|at| now.duration_since(*at).as_secs()),
             expires: renewals.get(id).map(|expires| expires.as_second()),
             fresh,

@@ -1,13 +1,13 @@
-//! [`Counts`]: decisions by reason and policy. Every admission comes by, so one that nothing stands against costs a few
+//! [`DecisionCounts`]: decisions by reason and policy. Every admission comes by, so one that nothing stands against costs a few
 //! look-ups and additions: no lock, no allocation.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::admission::judge::ImageVerdict;
-use crate::admission::{Decided, Decision, Hook};
-use crate::controller::policy_label;
+use super::judge::ImageVerdict;
+use super::observer::{Decided, Observer};
+use super::verdict::{Decision, Hook};
 use crate::policy::{PolicyId, Reason};
 use crate::telemetry::{Counter, Endpoint, Metrics, PolicyCounts, PolicyVerdict};
 
@@ -20,7 +20,7 @@ const MAX_KNOWN: usize = 4_096;
 
 /// The counters of decisions.
 #[derive(Debug)]
-pub(in crate::cli::serve) struct Counts {
+pub struct DecisionCounts {
     metrics: Metrics,
     mutate: [Counter; PASSING.len()],
     validate: [Counter; PASSING.len()],
@@ -37,41 +37,12 @@ struct Known {
     policies: Vec<(Arc<PolicyId>, Arc<PolicyCounts>)>,
 }
 
-impl Counts {
-    pub(in crate::cli::serve) fn new(metrics: Metrics) -> Self {
+impl DecisionCounts {
+    /// Counts in `metrics`.
+    pub fn new(metrics: Metrics) -> Self {
         let of = |endpoint| PASSING.map(|decision| metrics.passed(endpoint, decision.as_str()));
         let (mutate, validate) = (of(Endpoint::Mutate), of(Endpoint::Validate));
         Self { metrics, mutate, validate, known: ArcSwap::default() }
-    }
-
-    /// Counts one decision.
-    pub(super) fn count(&self, decided: &Decided<'_>) {
-        let (endpoint, passing) = match decided.hook {
-            Hook::Mutate => (Endpoint::Mutate, &self.mutate),
-            Hook::Validate => (Endpoint::Validate, &self.validate),
-        };
-        match PASSING.iter().zip(passing).find(|(decision, _)| **decision == decided.decision) {
-            Some((_, counter)) => drop(counter.inc()),
-            None => self.refusal(endpoint, decided),
-        }
-        for image in decided.verdict.images() {
-            let verdict = &image.verdict;
-            if verdict.denials().is_empty() && verdict.remarks.is_empty() {
-                verdict.policies.iter().for_each(|policy| self.passed(endpoint, policy));
-            } else {
-                self.findings(endpoint, verdict);
-            }
-        }
-    }
-
-    /// Counts an object that nobody could judge.
-    pub(super) fn count_unsupported(&self, hook: Hook) {
-        let endpoint = match hook {
-            Hook::Mutate => Endpoint::Mutate,
-            Hook::Validate => Endpoint::Validate,
-        };
-        let reason = Reason::UnsupportedObject.as_str();
-        self.metrics.refused(endpoint, Decision::Denied.as_str(), reason, None);
     }
 
     fn refusal(&self, endpoint: Endpoint, decided: &Decided<'_>) {
@@ -118,7 +89,41 @@ impl Counts {
     }
 
     fn of(&self, policy: &PolicyId) -> Arc<PolicyCounts> {
-        self.metrics.policy(&policy_label(policy))
+        self.metrics.policy(&policy.label())
+    }
+}
+
+impl Observer for DecisionCounts {
+    fn decided(&self, decided: Decided<'_>) {
+        let endpoint = endpoint(decided.hook);
+        let passing = match decided.hook {
+            Hook::Mutate => &self.mutate,
+            Hook::Validate => &self.validate,
+        };
+        match PASSING.iter().zip(passing).find(|(decision, _)| **decision == decided.decision) {
+            Some((_, counter)) => drop(counter.inc()),
+            None => self.refusal(endpoint, &decided),
+        }
+        for image in decided.verdict.images() {
+            let verdict = &image.verdict;
+            if verdict.denials().is_empty() && verdict.remarks.is_empty() {
+                verdict.policies.iter().for_each(|policy| self.passed(endpoint, policy));
+            } else {
+                self.findings(endpoint, verdict);
+            }
+        }
+    }
+
+    fn unsupported(&self, hook: Hook) {
+        let reason = Reason::UnsupportedObject.as_str();
+        self.metrics.refused(endpoint(hook), Decision::Denied.as_str(), reason, None);
+    }
+}
+
+fn endpoint(hook: Hook) -> Endpoint {
+    match hook {
+        Hook::Mutate => Endpoint::Mutate,
+        Hook::Validate => Endpoint::Validate,
     }
 }
 
@@ -139,6 +144,3 @@ impl Known {
         Self { generation, policies }
     }
 }
-
-#[cfg(test)]
-mod tests;
