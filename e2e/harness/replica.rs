@@ -45,6 +45,7 @@ pub struct Replica {
     name: String,
     dir: PathBuf,
     port: u16,
+    metrics_port: u16,
     settings: Settings,
     variables: Vec<(String, String)>,
     process: Option<Process>,
@@ -62,6 +63,7 @@ impl Replica {
             name: name.to_owned(),
             dir: RUN.folder(name),
             port: RUN.free_port(),
+            metrics_port: RUN.free_port(),
             settings: settings.clone(),
             variables: variables.to_vec(),
             process: None,
@@ -80,6 +82,14 @@ impl Replica {
         self.port
     }
 
+    /// Its metrics, as Prometheus scrapes them.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.metrics_port);
+        let page = RUNTIME.block_on(async { client(None).get(url).send().await?.text().await });
+        page.unwrap_or_else(|error| panic!("{} has no metrics: {error}", self.name))
+    }
+
     /// What it logged, over all its lives.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.dir.join("serve.log")).unwrap_or_default()).into_owned()
@@ -89,7 +99,9 @@ impl Replica {
     pub fn starts(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.name);
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut args = vec!["serve", "--listen", &listen, "--namespace", SYSTEM_NAMESPACE];
+        let metrics = format!("127.0.0.1:{}", self.metrics_port);
+        let mut args = vec!["serve", "--listen", &listen, "--metrics-listen", &metrics];
+        args.extend(["--namespace", SYSTEM_NAMESPACE]);
         args.extend(["--cache-dir", "cache", "--state-dir", "state"]);
         let Settings { kubeconfig, certificate, key, flags, .. } = &self.settings;
         for (flag, path) in [("--kubeconfig", kubeconfig), ("--tls-cert", certificate), ("--tls-key", key)] {

@@ -16,18 +16,22 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use self::args::Args;
+use self::args::MetricsListen;
 use self::files::PolicyFolder;
 use self::observer::Observing;
 use self::parts::Parts;
 use super::stop::Stop;
-use crate::admission::Admission;
+use crate::admission::{self, Admission, DecisionCounts, PolicyReview};
 use crate::clock::{SharedClock, SystemClock};
-use crate::controller::{Events, Leadership, PolicyWatch, TrustData};
+use crate::controller::{Events, Leadership, PolicyFiguresWatch, PolicyWatch, TrustData};
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
 use crate::trust::{Credentials, Resolver, TrustState};
-use crate::webhook::{CertificateFiles, Limits, Readiness, ServingCertificate, router};
+use crate::webhook::{
+    self, CertificateFiles, Limits, Readiness, ServingCertificate, metered_router, metrics_router,
+    policies_router,
+};
 
 /// How often the serving certificate and policy files are looked at. kubelet swaps a symlink, which leaves a watch of
 /// the old file blind; reading a few small files is cheap.
@@ -51,6 +55,8 @@ struct Surroundings {
     namespaces: Option<Arc<dyn NamespaceLabels>>,
     /// `None`: the policies come from files, and there is no status to write.
     policies: Option<PolicyWatch>,
+    /// What the endpoint for policies asks the cluster.
+    live: Option<admission::Surroundings>,
     events: Events,
     leadership: Leadership,
 }
@@ -106,29 +112,34 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
         Some(folder) => without_cluster(folder, &args, snapshots, &mut process)?,
         None => cluster::in_cluster(&args, snapshots, &mut process).await?,
     };
-    let source = Arc::new(NotaryClient::new(clock.clone()));
-    let resolver = Arc::new(Resolver::new(
+    let source = Arc::new(NotaryClient::new(clock.clone()).with_metrics(process.metrics.clone()));
+    let resolver = Resolver::new(
         args.storage.resolver(),
         source,
         surroundings.credentials,
         surroundings.state,
         clock.clone(),
-    ));
+    );
+    let resolver = Arc::new(resolver.with_metrics(process.metrics.clone()));
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
     if let Some(watch) = surroundings.policies {
         let trust = Arc::clone(&resolver) as Arc<dyn TrustData>;
         process.parts.start("the watch of policies", watch.run(trust));
     }
 
-    let observer = Observing { metrics: process.metrics.clone(), events: surroundings.events };
+    serve_metrics(args.metrics_listen, &mut process, &policies, &resolver).await?;
+    let observer =
+        Observing { counts: DecisionCounts::new(process.metrics.clone()), events: surroundings.events };
+    let review = PolicyReview::new(policies.clone(), args.namespace.clone(), surroundings.live);
     let admission = Admission::new(resolver, policies, surroundings.namespaces);
     let admission = Arc::new(admission.observed_by(Arc::new(observer)));
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     serves.store(true, Ordering::Release);
     tracing::info!(address = %args.listen, version = env!("CARGO_PKG_VERSION"), "serving");
-    let app = router(admission, readiness.clone());
-    let serving = crate::webhook::serve(
+    let app = metered_router(admission, readiness.clone(), process.metrics.clone())
+        .merge(policies_router(Arc::new(review), process.metrics.clone()));
+    let serving = webhook::serve(
         listener,
         Arc::new(certificate.server_config()?),
         app,
@@ -153,6 +164,25 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
     }
 }
 
+/// Starts what serves metrics, and what looks at policies and repositories for them.
+async fn serve_metrics(
+    listen: MetricsListen,
+    process: &mut Process,
+    policies: &watch::Receiver<PolicySnapshot>,
+    resolver: &Arc<Resolver>,
+) -> anyhow::Result<()> {
+    let MetricsListen::At(address) = listen else { return Ok(()) };
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot serve metrics on {address}; name another address with --metrics-listen, or none")
+    })?;
+    let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
+    let figures = PolicyFiguresWatch::new(metrics.clone(), policies.clone(), Arc::clone(resolver), clock);
+    process.parts.start("the look at policies for metrics", figures.run());
+    process.parts.start("the metrics port", webhook::serve_metrics(listener, metrics_router(metrics)));
+    tracing::info!(%address, "serving metrics");
+    Ok(())
+}
+
 fn without_cluster(
     folder: &std::path::Path,
     args: &Args,
@@ -166,6 +196,7 @@ fn without_cluster(
         state: args.storage.state(),
         namespaces: None,
         policies: None,
+        live: None,
         events: Events::nowhere(),
         leadership: Leadership::always(),
     })

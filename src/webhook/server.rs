@@ -99,7 +99,7 @@ pub async fn serve(
 }
 
 /// The next connection. Errors are those of one connection, or of a table that is full: wait, go on.
-async fn accept(listener: &TcpListener) -> TcpStream {
+pub(super) async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,

@@ -10,9 +10,10 @@ use tokio::sync::watch;
 
 use super::args::Args;
 use super::{Process, Surroundings};
+use crate::admission;
 use crate::controller::{
-    ClusterCredentials, Election, ElectionOptions, EventWriter, Events, Namespaces, PolicyWatch,
-    PolicyWatchOptions,
+    ClusterCredentials, ClusterObjects, ClusterPods, Election, ElectionOptions, EventWriter, Events,
+    Namespaces, PolicyWatch, PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
 
@@ -39,7 +40,7 @@ pub(super) async fn in_cluster(
     let client = client(args).await?;
     let (clock, metrics, parts) = (process.clock.clone(), process.metrics.clone(), &mut process.parts);
     let identity = identity();
-    let namespaces = Namespaces::new(client.clone(), clock.clone());
+    let namespaces = Namespaces::new(client.clone(), clock.clone()).with_metrics(metrics.clone());
     parts.start("the watch of namespaces", namespaces.clone().watch());
     let election = ElectionOptions {
         namespace: args.namespace.clone(),
@@ -58,12 +59,18 @@ pub(super) async fn in_cluster(
         patience: PATIENCE,
     };
     let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);
+    let live = admission::Surroundings {
+        objects: Arc::new(ClusterObjects::new(client.clone())),
+        running: Arc::new(ClusterPods::new(client.clone())),
+        namespaces: Arc::new(namespaces.clone()),
+    };
     let policies = policies.led_by(leadership.clone(), events.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
         state: args.storage.state(),
         namespaces: Some(Arc::new(namespaces)),
         policies: Some(policies),
+        live: Some(live),
         events,
         leadership,
     })
