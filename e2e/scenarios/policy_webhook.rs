@@ -48,7 +48,7 @@ fn a_policy_that_cannot_work_is_refused_at_apply_with_field_and_advice() {
 }
 
 #[test]
-fn a_namespaced_policy_with_a_server_of_its_own_is_refused_at_apply() {
+fn p6_a_namespaced_policy_with_a_server_of_its_own_is_refused_at_apply() {
     let s = Scenario::new("policy-webhook-server");
     let server = "https://policy-webhook-server.test";
     let tenant = s.namespaced_policy("tenant").trusts_key(KEY).with("notary/server", server);
@@ -125,7 +125,7 @@ fn tried(s: &Scenario, object: &Value) -> Answer {
 }
 
 #[test]
-fn with_tagseal_down_a_broken_policy_slips_through_and_denies_what_it_could_match() {
+fn p7_what_slips_through_while_tagseal_is_down_denies_what_it_could_match() {
     suite().has_tagseal();
     let s = Scenario::unguarded("policy-webhook-down");
     let image = s.image("web:1.4");
