@@ -6,6 +6,7 @@ mod harness;
 mod mutation;
 mod outages;
 mod policies;
+mod policy_webhook;
 mod publishing;
 mod quorum;
 mod refusals;

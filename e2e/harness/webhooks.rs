@@ -16,6 +16,12 @@ use super::tagseal::TagsealOptions;
 /// The label of namespaces that the suite's common tagseal leaves alone.
 pub const OWN: &str = "e2e.tagseal.dev/own";
 
+/// The label of policies that are applied as if tagseal did not answer: their webhook fails open, and is not asked about
+/// them.
+pub const SLIPS_THROUGH: &str = "e2e.tagseal.dev/slips-through";
+
+const POLICIES: &str = "policies.tagseal.dev";
+
 const VALIDATING: &str = "ValidatingWebhookConfiguration";
 const MUTATING: &str = "MutatingWebhookConfiguration";
 
@@ -74,6 +80,14 @@ pub fn install_unanswered(cluster: &Cluster) {
     });
 }
 
+/// Takes away what [`install_unanswered`] applied.
+pub fn remove_unanswered(cluster: &Cluster) {
+    for kind in [MUTATING, VALIDATING] {
+        let name = format!("tagseal-{}", cluster.namespace());
+        cluster.does(&["delete", kind, &name]);
+    }
+}
+
 fn point(cluster: &Cluster, kind: &str, target: &Target, options: &TagsealOptions, probe: &str) {
     apply_and_await(cluster, &rewritten(shipped(cluster, kind), target, options), probe);
 }
@@ -122,6 +136,14 @@ fn rewritten(mut configuration: Value, target: &Target, options: &TagsealOptions
         match selector.as_array_mut() {
             Some(expressions) => expressions.push(mine.clone()),
             None => *selector = json!([mine]),
+        }
+        if webhook["name"] == POLICIES {
+            let expression = json!({"key": SLIPS_THROUGH, "operator": "DoesNotExist"});
+            webhook["objectSelector"] = json!({"matchExpressions": [expression]});
+            // What has no namespace is selected by none: cluster policies are the common tagseal's.
+            if target.namespace.is_some() {
+                webhook["rules"][0]["scope"] = json!("Namespaced");
+            }
         }
         if let Some(seconds) = options.timeout_seconds {
             webhook["timeoutSeconds"] = json!(seconds);
