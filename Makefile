@@ -10,6 +10,7 @@ CARGO_DENY_VERSION := 0.20.2
 TOOLS_DIR := $(CURDIR)/target/tools
 
 include e2e/tools.mk
+include charts/chart.mk
 
 step = @printf '\n== %s\n' "$(1)"
 
@@ -18,8 +19,8 @@ help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
 
 .PHONY: test
-test: check deny e2e ## everything: formatting, lints, unit, conformance, in-process, dependencies, end-to-end
-	$(call step,passed: formatting$(comma) lints$(comma) unit$(comma) conformance$(comma) in-process$(comma) dependency rules$(comma) end-to-end)
+test: check deny chart e2e ## everything: formatting, lints, unit, conformance, in-process, dependencies, chart, end-to-end
+	$(call step,passed: formatting$(comma) lints$(comma) unit$(comma) conformance$(comma) in-process$(comma) dependency rules$(comma) chart$(comma) end-to-end)
 
 .PHONY: check
 check: format lint unit ## the fast part: formatting, lints, unit, conformance, in-process
