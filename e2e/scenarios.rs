@@ -1,6 +1,7 @@
 //! What tagseal promises, shown through kubectl. `tagseal verify` is asked in every case too, and must agree.
 
 mod admission;
+mod chart;
 mod harness;
 mod mutation;
 mod outages;

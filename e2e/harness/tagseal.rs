@@ -7,6 +7,7 @@ use super::ca::Authority;
 use super::cluster::Cluster;
 use super::control_plane::{ControlPlane, TAGSEAL};
 use super::http::answers_with;
+use super::installation::applies_installation;
 use super::notary_server::client;
 use super::poll::eventually;
 use super::process::Process;
@@ -92,16 +93,9 @@ const PROBE: &str = "probe.test/never:published";
 
 /// Makes ready for any tagseal: the CRDs, its namespace and rights as the manifests have them, and the policy that denies [`PROBE`].
 pub fn prepare(cluster: &Cluster) {
-    let crds = source_path("crds");
-    cluster.does(&["apply", "--server-side", "-f", &crds.to_string_lossy()]);
-    cluster.does(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
-    for manifest in ["manifests/install.yaml", "manifests/pull-secrets.yaml"] {
-        cluster.in_namespace(SYSTEM_NAMESPACE).does(&[
-            "apply",
-            "-f",
-            &source_path(manifest).to_string_lossy(),
-        ]);
-    }
+    applies_installation(cluster);
+    let pull_secrets = source_path("manifests/pull-secrets.yaml");
+    cluster.does(&["apply", "-f", &pull_secrets.to_string_lossy()]);
     let nowhere = format!("http://127.0.0.1:{}", RUN.free_port());
     let probe = super::policy::Policy::cluster("e2e-probe", "probe.test/**", &nowhere);
     cluster.applies(probe.trusts_key(&"0".repeat(64)).manifest());
