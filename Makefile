@@ -8,6 +8,7 @@ SHELL := bash
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 TOOLS_DIR := $(CURDIR)/target/tools
+STATIC := $(CURDIR)/target/static/tagseal
 
 include e2e/tools.mk
 include charts/chart.mk
@@ -52,10 +53,18 @@ release: ## the release binary
 	$(call step,release binary)
 	$(CARGO) build --locked --release
 
+.PHONY: static
+static: ## the static release binary, as the image has it
+	$(call step,static release binary)
+	target=$$(e2e/tools/static-target.sh); \
+	CARGO_TARGET_$$(uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \
+	$(CARGO) build --locked --release --bin tagseal --target "$$target"; \
+	install -D "target/$$target/release/tagseal" $(STATIC)
+
 .PHONY: e2e
-e2e: release tools ## the suite against real components
+e2e: static tools ## the suite against real components, with the binary that the image has
 	$(call step,end-to-end)
-	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$(TOOLS_DIR)}" TAGSEAL_BIN=$(CURDIR)/target/release/tagseal \
+	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$(TOOLS_DIR)}" TAGSEAL_BIN="$${TAGSEAL_BIN:-$(STATIC)}" TAGSEAL_STATIC=$(STATIC) \
 		$(CARGO) test --locked --test e2e
 
 .PHONY: bench

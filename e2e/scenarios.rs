@@ -3,6 +3,7 @@
 mod admission;
 mod chart;
 mod harness;
+mod image;
 mod mutation;
 mod outages;
 mod policies;

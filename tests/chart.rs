@@ -2,6 +2,7 @@
 
 mod metrics;
 mod readme;
+mod samples;
 mod schema;
 mod values;
 
