@@ -2,7 +2,9 @@
 
 mod admission;
 mod availability;
+mod chart;
 mod harness;
+mod image;
 mod mutation;
 mod outages;
 mod policies;

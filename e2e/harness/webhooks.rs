@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::ca::Authority;
 use super::cluster::Cluster;
+use super::installation::installed;
 use super::manifests::pod;
 use super::poll::eventually;
-use super::run::{RUN, source_path};
+use super::run::RUN;
 use super::tagseal::TagsealOptions;
 
 /// The label of namespaces that the suite's common tagseal leaves alone.
@@ -102,19 +103,10 @@ fn apply_and_await(cluster: &Cluster, configuration: &Value, probe: &str) {
     });
 }
 
-/// The configuration of `kind` in `manifests/webhooks.yaml`.
+/// The configuration of `kind` in `manifests/install.yaml`.
 fn shipped(cluster: &Cluster, kind: &str) -> Value {
-    let file = source_path("manifests/webhooks.yaml");
-    let args = ["create", "--dry-run=client", "-o", "json", "-f", &file.to_string_lossy()];
-    let output = cluster.does(&args);
-    let documents = serde_json::Deserializer::from_str(&output).into_iter::<Value>();
-    let mut objects = documents.flat_map(|document| match document.expect("JSON") {
-        Value::Object(mut list) if list.contains_key("items") => {
-            list["items"].as_array_mut().map(std::mem::take).unwrap_or_default()
-        }
-        object => vec![object],
-    });
-    objects.find(|object| object["kind"] == kind).unwrap_or_else(|| panic!("{}: no {kind}", file.display()))
+    let found = installed(cluster).into_iter().find(|object| object["kind"] == kind);
+    found.unwrap_or_else(|| panic!("manifests/install.yaml: no {kind}"))
 }
 
 fn rewritten(mut configuration: Value, target: &Target, options: &TagsealOptions) -> Value {
