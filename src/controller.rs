@@ -5,6 +5,7 @@
 
 mod apply;
 mod backoff;
+mod certificates;
 mod compiler;
 mod condition;
 mod events;
@@ -22,6 +23,7 @@ mod trouble;
 mod trust_data;
 mod watched;
 
+pub use certificates::{CertificateOptions, Certificates, Lifetimes};
 pub use events::{Events, Notice};
 pub use leader::Leadership;
 pub use namespaces::Namespaces;

@@ -1,5 +1,6 @@
 //! The webhook server: router, TLS with reload, health.
 
+mod caller;
 mod health;
 mod router;
 mod server;
@@ -8,4 +9,6 @@ mod tls;
 pub use health::Readiness;
 pub use router::{MAX_BODY, router};
 pub use server::{Limits, serve};
-pub use tls::{CertificateError, CertificateFiles, Reload, ServingCertificate};
+pub use tls::{
+    CertificateError, CertificateFiles, ClientAuthority, HandedCertificate, Reload, ServingCertificate, Tls,
+};

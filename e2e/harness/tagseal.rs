@@ -62,13 +62,14 @@ impl Tagseal {
         let name = namespace.map_or("tagseal".to_owned(), |namespace| format!("tagseal-{namespace}"));
         let dir = RUN.folder(&name);
         let authority = Authority::new("tagseal e2e");
-        let (certificate, key) = authority.issue().write(&dir, "webhook");
+        let certificates = RUN.folder(&format!("{name}/tls"));
+        authority.issue().write(&certificates, "tls");
         let port = RUN.free_port();
         let listen = format!("127.0.0.1:{port}");
         let kubeconfig = control_plane.kubeconfig(TAGSEAL);
         let mut args = vec!["serve", "--listen", &listen, "--namespace", SYSTEM_NAMESPACE];
         args.extend(["--cache-dir", "cache", "--state-dir", "state"]);
-        let paths = [("--kubeconfig", kubeconfig), ("--tls-cert", certificate), ("--tls-key", key)];
+        let paths = [("--kubeconfig", kubeconfig), ("--cert-dir", certificates)];
         for (flag, path) in &paths {
             args.extend([flag, path.to_str().expect("UTF-8")]);
         }

@@ -1,6 +1,7 @@
 //! `tagseal serve`: the admission webhook and its controller.
 
 mod args;
+mod certificate;
 mod cluster;
 mod files;
 mod observer;
@@ -25,7 +26,7 @@ use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
 use crate::trust::{Credentials, Resolver, TrustState};
-use crate::webhook::{CertificateFiles, Limits, Readiness, ServingCertificate, router};
+use crate::webhook::{HandedCertificate, Limits, Readiness, router};
 
 /// How often the serving certificate and policy files are looked at. kubelet swaps a symlink, which leaves a watch of
 /// the old file blind; reading a few small files is cheap.
@@ -47,6 +48,8 @@ struct Surroundings {
     /// `None`: the policies come from files, and there is no status to write.
     policies: Option<PolicyWatch>,
     events: Events,
+    /// The certificate that tagseal makes itself; `None`: it is in files.
+    certificate: Option<HandedCertificate>,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -62,20 +65,12 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     let clock: SharedClock = Arc::new(SystemClock);
     let mut process = Process { clock: clock.clone(), metrics: Metrics::default(), parts: Parts::default() };
     let readiness = Readiness::default();
-    let files = CertificateFiles { certificate: args.tls_cert.clone(), key: args.tls_key.clone() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let certificate = Arc::new(ServingCertificate::load(files, provider, clock.now())?);
-    readiness.certificate_loaded();
-    process.parts.start(
-        "the watch of the serving certificate",
-        Arc::clone(&certificate).watch(clock.clone(), LOOK_EVERY),
-    );
-
     let (snapshots, policies) = watch::channel(PolicySnapshot::default());
     let surroundings = match &args.policies {
         Some(folder) => without_cluster(folder, &args, snapshots, &mut process)?,
         None => cluster::in_cluster(&args, snapshots, &mut process).await?,
     };
+    let tls = certificate::tls(&args, surroundings.certificate, &readiness, &mut process)?;
     let source = Arc::new(NotaryClient::new(clock.clone()));
     let resolver = Arc::new(Resolver::new(
         args.storage.resolver(),
@@ -97,14 +92,7 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     tracing::info!(address = %args.listen, version = env!("CARGO_PKG_VERSION"), "serving");
     let app = router(admission, readiness.clone());
-    let serving = crate::webhook::serve(
-        listener,
-        Arc::new(certificate.server_config()?),
-        app,
-        readiness,
-        Limits::default(),
-        stop(),
-    );
+    let serving = crate::webhook::serve(listener, tls, app, readiness, Limits::default(), stop());
     tokio::select! {
         finished = serving => {
             tracing::info!(finished, "stopped");
@@ -131,6 +119,7 @@ fn without_cluster(
         namespaces: None,
         policies: None,
         events: Events::nowhere(),
+        certificate: None,
     })
 }
 

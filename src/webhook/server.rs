@@ -1,12 +1,13 @@
 //! The TLS listener under the router: HTTP/1.1 and HTTP/2, bounded in time and number, drained on shutdown.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use futures::future::Either;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -17,7 +18,9 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
+use super::caller::Caller;
 use super::health::Readiness;
+use super::tls::Tls;
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
@@ -51,21 +54,21 @@ impl Default for Limits {
 /// [`Limits::drain`]. Returns whether everything in flight was finished.
 pub async fn serve(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    tls: impl Into<Tls>,
     router: Router,
     readiness: Readiness,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> bool {
     let connections = Arc::new(Semaphore::new(limits.connections));
-    let acceptor = TlsAcceptor::from(tls);
+    let tls = tls.into();
     let graceful = GracefulShutdown::new();
     let accept = async {
         loop {
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
             let stream = accept(&listener).await;
             let connection = Connection {
-                acceptor: acceptor.clone(),
+                tls: tls.clone(),
                 router: router.clone(),
                 limits,
                 watcher: graceful.watcher(),
@@ -106,7 +109,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 struct Connection {
-    acceptor: TlsAcceptor,
+    tls: Tls,
     router: Router,
     limits: Limits,
     watcher: Watcher,
@@ -116,13 +119,16 @@ struct Connection {
 impl Connection {
     async fn run(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let stream = match timeout(self.limits.handshake, self.acceptor.accept(stream)).await {
+        let acceptor = TlsAcceptor::from(self.tls.current());
+        let stream = match timeout(self.limits.handshake, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+            Ok(Err(error)) => return super::caller::handshake_failed(&error),
             Err(_) => return tracing::debug!("TLS handshake timed out"),
         };
         let used = Arc::new(AtomicBool::new(false));
-        let service = TowerToHyperService::new(Noting { used: Arc::clone(&used), inner: self.router });
+        let caller = Caller::of(&self.tls, stream.get_ref().1);
+        let service = Noting { used: Arc::clone(&used), caller, inner: self.router };
+        let service = TowerToHyperService::new(service);
         let builder = builder(self.limits);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let mut connection = std::pin::pin!(self.watcher.watch(connection));
@@ -155,17 +161,20 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Notes that a connection was used: one that says nothing after its handshake is closed.
+/// Notes that a connection was used: one that says nothing after its handshake is closed. And lets in who may.
 #[derive(Clone)]
 struct Noting {
     used: Arc<AtomicBool>,
+    caller: Caller,
     inner: Router,
 }
+
+type RouterFuture = <Router as Service<axum::http::Request<Body>>>::Future;
 
 impl Service<axum::http::Request<hyper::body::Incoming>> for Noting {
     type Response = axum::response::Response;
     type Error = std::convert::Infallible;
-    type Future = <Router as Service<axum::http::Request<Body>>>::Future;
+    type Future = Either<Ready<Result<Self::Response, Self::Error>>, RouterFuture>;
 
     fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
         Service::<axum::http::Request<Body>>::poll_ready(&mut self.inner, cx)
@@ -173,6 +182,9 @@ impl Service<axum::http::Request<hyper::body::Incoming>> for Noting {
 
     fn call(&mut self, request: axum::http::Request<hyper::body::Incoming>) -> Self::Future {
         self.used.store(true, Ordering::Release);
-        self.inner.call(request.map(Body::new))
+        match self.caller.refuses(request.uri().path()) {
+            Some(refusal) => Either::Left(ready(Ok(refusal))),
+            None => Either::Right(self.inner.call(request.map(Body::new))),
+        }
     }
 }

@@ -10,9 +10,10 @@ use tokio::sync::watch;
 use super::args::Args;
 use super::{Process, Surroundings};
 use crate::controller::{
-    ClusterCredentials, Events, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
+    Certificates, ClusterCredentials, Events, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
+use crate::webhook::HandedCertificate;
 
 /// How long policies wait for a config map or secret that one of them names. A hundred times what reading it takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,14 +43,26 @@ pub(super) async fn in_cluster(
         patience: PATIENCE,
     };
     let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);
-    // Taken over by what it is for as each part comes in.
-    let _ = leadership;
+    let certificate = args.cert_dir.is_none().then(|| {
+        let (leadership, metrics) = (leadership.clone(), process.metrics.clone());
+        let certificates = Certificates::new(
+            client.clone(),
+            &args.certificates(),
+            leadership,
+            metrics,
+            process.clock.clone(),
+        );
+        let served = HandedCertificate::new(certificates.served());
+        process.parts.start("the upkeep of certificates", certificates.run());
+        served
+    });
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
         state: args.storage.state(),
         namespaces: Some(Arc::new(namespaces)),
         policies: Some(policies),
         events: Events::nowhere(),
+        certificate,
     })
 }
 
