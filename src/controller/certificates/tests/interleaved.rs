@@ -20,6 +20,8 @@ enum Event {
     Goes(usize),
     /// A leader dies, and another begins in its place.
     Dies(usize),
+    /// A leader stands still, wherever it is in its round, until this happens to it again.
+    Stands(usize),
     /// So many seconds go by.
     Passes(i64),
     /// Somebody asks for a new authority.
@@ -51,6 +53,7 @@ struct Leader {
     memory: Option<Material>,
     in_force: InForce,
     round: Round,
+    stands: bool,
 }
 
 #[derive(Default)]
@@ -83,7 +86,9 @@ impl Cluster {
 
     fn happens(&mut self, event: Event) {
         match event {
+            Event::Goes(leader) if self.leaders[leader].stands => {}
             Event::Goes(leader) => self.goes(leader),
+            Event::Stands(leader) => self.leaders[leader].stands ^= true,
             Event::Dies(leader) => self.leaders[leader] = Leader::default(),
             Event::Passes(time) => self.now += seconds(time),
             Event::Asks => self.rotation_asked = self.secret.is_some(),
@@ -102,7 +107,7 @@ impl Cluster {
             }
             Round::Spreads(place, read, bundle) => {
                 let (has, version) = &mut self.configurations[place];
-                if *has != bundle && *version == read[place].1 {
+                if read[place].0 != bundle && *version == read[place].1 {
                     self.late.push((self.now, std::mem::replace(has, bundle.clone())));
                     *version += 1;
                 }
@@ -182,6 +187,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         30 => (0..2_usize).prop_map(Event::Goes),
         1 => (0..2_usize).prop_map(Event::Dies),
+        2 => (0..2_usize).prop_map(Event::Stands),
         6 => (1..5_i64).prop_map(Event::Passes),
         1 => Just(Event::Asks),
     ]
