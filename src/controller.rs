@@ -5,6 +5,7 @@
 
 mod apply;
 mod backoff;
+mod certificates;
 mod compiler;
 mod condition;
 mod coverage;
@@ -28,6 +29,7 @@ mod trouble;
 mod trust_data;
 mod watched;
 
+pub use certificates::{CertificateOptions, Certificates, Lifetimes};
 pub use coverage::ClusterPods;
 pub use events::{EventWriter, Events, Notice};
 pub use figures::PolicyFiguresWatch;

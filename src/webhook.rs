@@ -1,5 +1,6 @@
 //! The webhook server: router, TLS with reload, health; and the port for metrics.
 
+mod caller;
 mod health;
 mod metrics;
 mod router;
@@ -11,4 +12,6 @@ pub use health::Readiness;
 pub use metrics::{metrics_router, serve_metrics};
 pub use router::{MAX_BODY, metered_router, policies_router, router};
 pub use server::{Limits, serve};
-pub use tls::{CertificateError, CertificateFiles, Reload, ServingCertificate};
+pub use tls::{
+    CertificateError, CertificateFiles, ClientAuthority, HandedCertificate, Reload, ServingCertificate, Tls,
+};

@@ -12,10 +12,11 @@ use super::args::Args;
 use super::{Process, Surroundings};
 use crate::admission;
 use crate::controller::{
-    ClusterCredentials, ClusterObjects, ClusterPods, Election, ElectionOptions, EventWriter, Events,
-    Namespaces, PolicyWatch, PolicyWatchOptions,
+    Certificates, ClusterCredentials, ClusterObjects, ClusterPods, Election, ElectionOptions, EventWriter,
+    Events, Namespaces, PolicyWatch, PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
+use crate::webhook::HandedCertificate;
 
 /// How long policies wait for a config map or secret that one of them names. A hundred times what reading it takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -65,6 +66,19 @@ pub(super) async fn in_cluster(
         namespaces: Arc::new(namespaces.clone()),
     };
     let policies = policies.led_by(leadership.clone(), events.clone());
+    let certificate = args.cert_dir.is_none().then(|| {
+        let (leadership, metrics) = (leadership.clone(), process.metrics.clone());
+        let certificates = Certificates::new(
+            client.clone(),
+            &args.certificates(),
+            leadership,
+            metrics,
+            process.clock.clone(),
+        );
+        let served = HandedCertificate::new(certificates.served());
+        process.parts.start("the upkeep of certificates", certificates.run());
+        served
+    });
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
         state: args.storage.state(),
@@ -73,6 +87,7 @@ pub(super) async fn in_cluster(
         live: Some(live),
         events,
         leadership,
+        certificate,
     })
 }
 
