@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use self::args::Args;
+use self::cluster::Repositories;
 use self::files::PolicyFolder;
 use self::observer::Observing;
 use self::parts::Parts;
@@ -46,6 +47,8 @@ struct Surroundings {
     namespaces: Option<Arc<dyn NamespaceLabels>>,
     /// `None`: the policies come from files, and there is no status to write.
     policies: Option<PolicyWatch>,
+    /// `None`: trust state is in files, or in memory.
+    repositories: Option<Repositories>,
     events: Events,
 }
 
@@ -84,6 +87,9 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         surroundings.state,
         clock.clone(),
     ));
+    if let Some(repositories) = surroundings.repositories {
+        repositories.start(&resolver, &readiness, &mut process);
+    }
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
     if let Some(watch) = surroundings.policies {
         let trust = Arc::clone(&resolver) as Arc<dyn TrustData>;
@@ -130,6 +136,7 @@ fn without_cluster(
         state: args.storage.state(),
         namespaces: None,
         policies: None,
+        repositories: None,
         events: Events::nowhere(),
     })
 }

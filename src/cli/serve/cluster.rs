@@ -10,9 +10,12 @@ use tokio::sync::watch;
 use super::args::Args;
 use super::{Process, Surroundings};
 use crate::controller::{
-    ClusterCredentials, Events, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
+    ClusterCredentials, ClusterState, Events, Inventory, Leadership, Namespaces, PolicyWatch,
+    PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
+use crate::trust::Resolver;
+use crate::webhook::Readiness;
 
 /// How long policies wait for a config map or secret that one of them names. A hundred times what reading it takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,6 +24,30 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long the API server may be silent on a connection that waits for it. Watches are renewed every 60 s, so that only
 /// one that is dead is silent for longer.
 const SILENCE: Duration = Duration::from_secs(75);
+
+/// Trust state in the cluster, and what its watch needs.
+pub(super) struct Repositories {
+    state: ClusterState,
+    leadership: Leadership,
+    events: Events,
+}
+
+impl Repositories {
+    /// Starts the watch: without it, nothing is known of what other replicas wrote. Requests come once all of it was read.
+    pub(super) fn start(self, resolver: &Arc<Resolver>, readiness: &Readiness, process: &mut Process) {
+        let gate = readiness.gate("trust state is not loaded");
+        let inventory = Arc::clone(resolver) as Arc<dyn Inventory>;
+        let Self { state, leadership, events } = self;
+        let watch = state.clone().watch(inventory, leadership, events);
+        process.parts.start("the watch of trusted repositories", async move {
+            let loaded = async {
+                state.loaded().await;
+                gate.open();
+            };
+            tokio::join!(watch, loaded);
+        });
+    }
+}
 
 /// Connects to the cluster, and starts what runs beside the webhook there.
 ///
@@ -31,6 +58,10 @@ pub(super) async fn in_cluster(
     snapshots: watch::Sender<PolicySnapshot>,
     process: &mut Process,
 ) -> anyhow::Result<Surroundings> {
+    anyhow::ensure!(
+        args.storage.state_dir.is_none(),
+        "--state-dir is for serving without a cluster (--policies): in a cluster, trust state lives in TrustedRepository objects"
+    );
     let client = client(args).await?;
     let (clock, parts) = (process.clock.clone(), &mut process.parts);
     let namespaces = Namespaces::new(client.clone(), clock.clone());
@@ -42,14 +73,15 @@ pub(super) async fn in_cluster(
         patience: PATIENCE,
     };
     let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);
-    // Taken over by what it is for as each part comes in.
-    let _ = leadership;
+    let events = Events::nowhere();
+    let state = ClusterState::new(client.clone(), process.metrics.clone(), process.clock.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
-        state: args.storage.state(),
+        state: Arc::new(state.clone()),
+        repositories: Some(Repositories { state, leadership, events: events.clone() }),
         namespaces: Some(Arc::new(namespaces)),
         policies: Some(policies),
-        events: Events::nowhere(),
+        events,
     })
 }
 
