@@ -53,10 +53,10 @@ mod tests {
     fn a_name_never_changes() {
         let server = "https://notary.example.com/";
         let name = |gun: &str| object_name(&key(server, gun, 7));
-        assert_eq!(name("registry.example.com/shop/web"), "shop-web-1");
-        assert_eq!(name("registry.example.com/a_b.c/D--e__"), "a-b-c-d-e-1");
-        assert_eq!(name("plain"), "plain-1");
-        assert_eq!(name("registry.example.com/___"), "1");
+        assert_eq!(name("registry.example.com/shop/web"), "shop-web-c3668aa4753190eb126f");
+        assert_eq!(name("registry.example.com/a_b.c/D--e__"), "a-b-c-d-e-2874250d1641f16370ac");
+        assert_eq!(name("plain"), "plain-f9c95277c59dbe14c18c");
+        assert_eq!(name("registry.example.com/___"), "221666bfbb36dabe2fe2");
     }
 
     /// T30: one repository on two servers, or under two sets of anchors, has two records.
