@@ -41,6 +41,8 @@ struct State {
     unexpected: Vec<String>,
     /// What watches are not told yet.
     lagging: Option<Vec<(&'static str, Key, Value)>>,
+    /// What the next list lacks.
+    hidden: Vec<Key>,
 }
 
 /// What becomes of a request.
@@ -114,6 +116,11 @@ impl ApiServer {
         for (event, key, object) in state.lagging.take().unwrap_or_default() {
             state.show(event, &key, &object);
         }
+    }
+
+    /// The next list is from before this object was created.
+    pub fn hide(&self, resource: &str, name: &str) {
+        self.state().hidden.push((resource.to_owned(), String::new(), name.to_owned()));
     }
 
     /// The names of all objects of a kind.
@@ -259,7 +266,9 @@ impl State {
     fn serve(&mut self, asked: Asked, body: &Bytes) -> Response<Body> {
         match asked.verb {
             Verb::List => {
-                let items = self.objects.iter().filter(|(key, _)| asked.is_about(key));
+                let hidden = std::mem::take(&mut self.hidden);
+                let items =
+                    self.objects.iter().filter(|(key, _)| asked.is_about(key) && !hidden.contains(key));
                 let items: Vec<_> = items.map(|(key, item)| asked.shown(&key.0, item.clone())).collect();
                 let list = json!({
                     "apiVersion": "v1", "kind": "List",
