@@ -8,7 +8,7 @@ mod server;
 mod stopwatch;
 mod tls;
 
-pub use health::Readiness;
+pub use health::{Gate, Readiness};
 pub use metrics::{metrics_router, serve_metrics};
 pub use router::{MAX_BODY, metered_router, policies_router, router};
 pub use server::{Limits, serve};

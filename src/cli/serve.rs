@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 pub use self::args::Args;
 use self::args::MetricsListen;
+use self::cluster::Repositories;
 use self::files::PolicyFolder;
 use self::observer::Observing;
 use self::parts::Parts;
@@ -57,6 +58,8 @@ struct Surroundings {
     policies: Option<PolicyWatch>,
     /// What the endpoint for policies asks the cluster.
     live: Option<admission::Surroundings>,
+    /// `None`: trust state is in files, or in memory.
+    repositories: Option<Repositories>,
     events: Events,
     leadership: Leadership,
     /// The certificate that tagseal makes itself; `None`: it is in files.
@@ -115,6 +118,9 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
         clock.clone(),
     );
     let resolver = Arc::new(resolver.with_metrics(process.metrics.clone()));
+    if let Some(repositories) = surroundings.repositories {
+        repositories.start(&resolver, &readiness, &mut process);
+    }
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
     if let Some(watch) = surroundings.policies {
         let trust = Arc::clone(&resolver) as Arc<dyn TrustData>;
@@ -184,6 +190,7 @@ fn without_cluster(
         namespaces: None,
         policies: None,
         live: None,
+        repositories: None,
         events: Events::nowhere(),
         leadership: Leadership::always(),
         certificate: None,
