@@ -5,16 +5,23 @@
 
 mod apply;
 mod backoff;
+mod certificates;
 mod compiler;
 mod condition;
+mod coverage;
 mod events;
+mod figures;
 mod follow;
 mod leader;
+mod live_objects;
 mod mirror;
 mod names;
 mod namespaces;
+mod news;
+mod pace;
 mod policies;
 mod pull_secrets;
+mod quiet;
 mod references;
 mod report;
 mod repositories;
@@ -23,8 +30,12 @@ mod trouble;
 mod trust_data;
 mod watched;
 
-pub use events::{Events, Notice};
-pub use leader::Leadership;
+pub use certificates::{CertificateOptions, Certificates, Lifetimes};
+pub use coverage::ClusterPods;
+pub use events::{EventWriter, Events, Notice};
+pub use figures::PolicyFiguresWatch;
+pub use leader::{Election, ElectionOptions, Leadership};
+pub use live_objects::ClusterObjects;
 pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};
 pub use pull_secrets::ClusterCredentials;

@@ -1,5 +1,6 @@
 //! `serve` in a cluster: the client, the watches, what only the leader does.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use tokio::sync::watch;
 
 use super::args::Args;
 use super::{Process, Surroundings};
+use crate::admission;
 use crate::controller::{
-    ClusterCredentials, ClusterState, Events, Inventory, Leadership, Namespaces, PolicyWatch,
-    PolicyWatchOptions,
+    Certificates, ClusterCredentials, ClusterObjects, ClusterPods, ClusterState, Election, ElectionOptions,
+    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
 use crate::trust::Resolver;
-use crate::webhook::Readiness;
+use crate::webhook::{HandedCertificate, Readiness};
 
 /// How long policies wait for a config map or secret that one of them names. A hundred times what reading it takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,6 +27,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// one that is dead is silent for longer.
 const SILENCE: Duration = Duration::from_secs(75);
 
+/// The lease that replicas elect a leader by.
+const LEASE: &str = "tagseal";
 /// Trust state in the cluster, and what its watch needs.
 pub(super) struct Repositories {
     state: ClusterState,
@@ -63,26 +67,70 @@ pub(super) async fn in_cluster(
         "--state-dir is for serving without a cluster (--policies): in a cluster, trust state lives in TrustedRepository objects"
     );
     let client = client(args).await?;
-    let (clock, parts) = (process.clock.clone(), &mut process.parts);
-    let namespaces = Namespaces::new(client.clone(), clock.clone());
+    let (clock, metrics, parts) = (process.clock.clone(), process.metrics.clone(), &mut process.parts);
+    let identity = identity();
+    let namespaces = Namespaces::new(client.clone(), clock.clone()).with_metrics(metrics.clone());
     parts.start("the watch of namespaces", namespaces.clone().watch());
-    let leadership = Leadership::always();
+    let election = ElectionOptions {
+        namespace: args.namespace.clone(),
+        lease: LEASE.to_owned(),
+        identity: identity.clone(),
+    };
+    let (election, leadership) = Election::new(client.clone(), election, clock.clone(), metrics.clone());
+    parts.start("the election of a leader", election.run());
+    let (events, notices) = Events::channel();
+    let events = events.counted_by(metrics.clone());
+    let writer = EventWriter::new(client.clone(), &identity, clock.clone(), metrics);
+    parts.start("the writer of Events", writer.run(notices));
     let options = PolicyWatchOptions {
         system_namespace: args.namespace.clone(),
         set: args.policy.set_options(),
         patience: PATIENCE,
     };
     let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);
-    let events = Events::nowhere();
+    let live = admission::Surroundings {
+        objects: Arc::new(ClusterObjects::new(client.clone())),
+        running: Arc::new(ClusterPods::new(client.clone())),
+        namespaces: Arc::new(namespaces.clone()),
+    };
+    let policies = policies.led_by(leadership.clone(), events.clone());
+    let certificate = args.cert_dir.is_none().then(|| {
+        let (leadership, metrics) = (leadership.clone(), process.metrics.clone());
+        let certificates = Certificates::new(
+            client.clone(),
+            &args.certificates(),
+            leadership,
+            metrics,
+            process.clock.clone(),
+        );
+        let served = HandedCertificate::new(certificates.served());
+        process.parts.start("the upkeep of certificates", certificates.run());
+        served
+    });
     let state = ClusterState::new(client.clone(), process.metrics.clone(), process.clock.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
         state: Arc::new(state.clone()),
-        repositories: Some(Repositories { state, leadership, events: events.clone() }),
+        repositories: Some(Repositories { state, leadership: leadership.clone(), events: events.clone() }),
         namespaces: Some(Arc::new(namespaces)),
         policies: Some(policies),
+        live: Some(live),
         events,
+        leadership,
+        certificate,
     })
+}
+
+/// Who this replica is: the pod, else the machine and a random number, because several may run on one.
+fn identity() -> String {
+    match std::env::var("POD_NAME") {
+        Ok(pod) if !pod.is_empty() => pod,
+        _ => {
+            let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let machine = machine.split_whitespace().next().unwrap_or("tagseal");
+            format!("{machine}_{:016x}", RandomState::new().hash_one(std::process::id()))
+        }
+    }
 }
 
 async fn client(args: &Args) -> anyhow::Result<kube::Client> {
