@@ -102,7 +102,7 @@ impl Replica {
         let metrics = format!("127.0.0.1:{}", self.metrics_port);
         let mut args = vec!["serve", "--listen", &listen, "--metrics-listen", &metrics];
         args.extend(["--namespace", SYSTEM_NAMESPACE]);
-        args.extend(["--cache-dir", "cache", "--state-dir", "state"]);
+        args.extend(["--cache-dir", "cache"]);
         let Settings { kubeconfig, certificate, key, flags, .. } = &self.settings;
         for (flag, path) in [("--kubeconfig", kubeconfig), ("--tls-cert", certificate), ("--tls-key", key)] {
             args.extend([flag, path.to_str().expect("UTF-8")]);
@@ -142,9 +142,7 @@ impl Replica {
     /// Deletes its cache, as a new pod has none.
     pub fn loses_its_disk(&self) {
         assert!(self.process.is_none(), "{} still runs", self.name);
-        for folder in ["cache", "state"] {
-            let _ = fs::remove_dir_all(self.dir.join(folder));
-        }
+        let _ = fs::remove_dir_all(self.dir.join("cache"));
     }
 
     /// Asks it for its verdict on a review, past the API server; its `response`.
