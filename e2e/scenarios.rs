@@ -12,6 +12,7 @@ mod policy_webhook;
 mod publishing;
 mod quorum;
 mod refusals;
+mod repositories;
 mod rights;
 mod sandbox;
 mod signing;

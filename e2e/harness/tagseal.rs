@@ -60,6 +60,15 @@ impl Tagseal {
         self.replica.lock().unwrap().dies();
     }
 
+    /// Kills it, and starts it with an empty disk, as a new pod has it.
+    pub fn starts_anew(&self) {
+        let mut replica = self.replica.lock().unwrap();
+        replica.dies();
+        replica.loses_its_disk();
+        replica.starts();
+        replica.awaits_ready();
+    }
+
     fn launch(control_plane: &ControlPlane, namespace: Option<&str>, options: &TagsealOptions) -> Self {
         let name = namespace.map_or("tagseal".to_owned(), |namespace| format!("tagseal-{namespace}"));
         let settings = Settings::new(control_plane, &name, options.flags());
