@@ -35,9 +35,9 @@ mod token_server;
 mod verify;
 mod webhooks;
 
-pub use balancer::Balancer;
 pub use ca::Authority;
 pub use cluster::{Answer, Cluster};
+pub use control_plane::ControlPlane;
 pub use desk::*;
 pub use dice::Dice;
 pub use dockerfile::FinalStage;

@@ -1,7 +1,7 @@
 //! A plain TCP balancer on loopback that follows readiness, as a Service does: it reads nothing of what passes.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::http::CREDULOUS;
 use super::poll::eventually;
 use super::run::{RUN, RUNTIME};
 
@@ -136,13 +137,6 @@ impl Drop for Balancer {
     }
 }
 
-/// kubelet does not look at the certificate either.
-static PROBE: LazyLock<reqwest::Client> = LazyLock::new(|| {
-    LazyLock::force(&RUNTIME);
-    let builder = reqwest::Client::builder().no_proxy().timeout(PROBE_TIMEOUT).pool_max_idle_per_host(0);
-    builder.tls_danger_accept_invalid_certs(true).build().expect("a client")
-});
-
 /// Asks for as long as the balancer follows the backend.
 async fn probe(backend: std::sync::Weak<Backend>) {
     let mut failures = 0;
@@ -151,7 +145,11 @@ async fn probe(backend: std::sync::Weak<Backend>) {
     loop {
         ticks.tick().await;
         let Some(backend) = backend.upgrade() else { return };
-        let answer = PROBE.get(format!("https://127.0.0.1:{}/readyz", backend.port)).send().await;
+        let answer = CREDULOUS
+            .get(format!("https://127.0.0.1:{}/readyz", backend.port))
+            .timeout(PROBE_TIMEOUT)
+            .send()
+            .await;
         if answer.is_ok_and(|answer| answer.status().is_success()) {
             failures = 0;
             if !backend.is_ready.swap(true, Ordering::AcqRel) {

@@ -12,8 +12,8 @@ use super::control_plane::ControlPlane;
 use super::poll::eventually;
 use super::replica::{Replica, Settings};
 use super::scenario::Scenario;
-use super::tagseal::{PROBE, prepare};
-use super::webhooks::{Ports, install_for_service};
+use super::tagseal::prepare;
+use super::webhooks::{Ports, redirect};
 
 /// How the API server's calls are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,12 @@ pub struct Fleet {
 impl Fleet {
     /// Two replicas, ready and called.
     pub fn start(name: &str, route: Route) -> Self {
-        let mut fleet = Self::empty(name, route);
+        Self::start_with(name, route, &[])
+    }
+
+    /// The same with these flags.
+    pub fn start_with(name: &str, route: Route, flags: &[&str]) -> Self {
+        let mut fleet = Self::empty(name, route, flags);
         fleet.adds(&[]);
         fleet.adds(&[]);
         fleet.awaits_all();
@@ -51,13 +56,12 @@ impl Fleet {
     }
 
     /// Nobody yet: [`Self::adds`] starts replicas.
-    pub fn empty(name: &str, route: Route) -> Self {
+    pub fn empty(name: &str, route: Route, flags: &[&str]) -> Self {
         let control_plane = ControlPlane::start(&format!("control-plane-{name}"));
-        prepare(&control_plane);
-        is_reached_on_loopback(&control_plane.cluster());
+        prepare(&control_plane, &[]);
         let balancer = Balancer::start();
         let validating = (route == Route::Apart).then(Balancer::start);
-        let settings = Settings::new(&control_plane, &format!("fleet-{name}"), Vec::new());
+        let settings = Settings::new(&control_plane, flags.iter().map(|flag| (*flag).to_owned()).collect());
         let (replicas, name) = (Vec::new(), name.to_owned());
         Self { name, replicas, balancer, validating, settings, started: 0, control_plane }
     }
@@ -86,8 +90,7 @@ impl Fleet {
     pub fn is_called(&self) {
         let mutate = self.balancer.port();
         let validate = self.validating.as_ref().map_or(mutate, Balancer::port);
-        let (cluster, authority) = (self.cluster(), self.settings.authority());
-        install_for_service(&cluster, &Ports { mutate, validate }, authority, PROBE);
+        redirect(&self.cluster(), &Ports { mutate, validate });
     }
 
     /// The cluster, as its administrator sees it.
@@ -146,13 +149,4 @@ impl Fleet {
             _ => &self.balancer,
         }
     }
-}
-
-/// The API server dials `localhost` at the port that the webhooks name, and expects the Service's name in the certificate.
-fn is_reached_on_loopback(cluster: &Cluster) {
-    let cluster = cluster.in_namespace(SYSTEM_NAMESPACE);
-    let elsewhere = serde_json::json!({
-        "spec": {"type": "ExternalName", "externalName": "localhost", "clusterIP": "", "clusterIPs": null},
-    });
-    cluster.does(&["patch", "service", TAGSEAL, "--type=merge", "-p", &elsewhere.to_string()]);
 }

@@ -9,8 +9,7 @@ use serde_json::Value;
 use super::account::{SYSTEM_NAMESPACE, TAGSEAL};
 use super::ca::Authority;
 use super::control_plane::ControlPlane;
-use super::http::answers_with;
-use super::notary_server::client;
+use super::http::{CLIENT, CREDULOUS, answers_with};
 use super::poll::eventually;
 use super::process::Process;
 use super::run::{RUN, RUNTIME, tagseal_binary};
@@ -19,24 +18,21 @@ use super::run::{RUN, RUNTIME, tagseal_binary};
 #[derive(Debug, Clone)]
 pub struct Settings {
     kubeconfig: PathBuf,
-    authority: String,
-    certificate: PathBuf,
-    key: PathBuf,
     flags: Vec<String>,
 }
 
 impl Settings {
-    /// With the account that is installed in `control_plane`, and a certificate that is kept in a folder `name`.
-    pub fn new(control_plane: &ControlPlane, name: &str, flags: Vec<String>) -> Self {
-        let authority = Authority::new("tagseal e2e");
-        let (certificate, key) = authority.issue().write(&RUN.folder(name), "webhook");
-        let kubeconfig = control_plane.kubeconfig(TAGSEAL);
-        Self { kubeconfig, authority: authority.pem().to_owned(), certificate, key, flags }
+    /// With the account that is installed in `control_plane`, and a certificate that they make themselves.
+    pub fn new(control_plane: &ControlPlane, flags: Vec<String>) -> Self {
+        Self { kubeconfig: control_plane.kubeconfig(TAGSEAL), flags }
     }
 
-    /// The authority of the serving certificate.
-    pub fn authority(&self) -> &str {
-        &self.authority
+    /// With a certificate of `authority`, which is kept in a folder of `name`.
+    pub fn certified(mut self, authority: &Authority, name: &str) -> Self {
+        let folder = RUN.folder(&format!("{name}/tls"));
+        authority.issue().write(&folder, "tls");
+        self.flags.push(format!("--cert-dir={}", folder.display()));
+        self
     }
 }
 
@@ -86,7 +82,7 @@ impl Replica {
     #[track_caller]
     pub fn metrics(&self) -> String {
         let url = format!("http://127.0.0.1:{}/metrics", self.metrics_port);
-        let page = RUNTIME.block_on(async { client(None).get(url).send().await?.text().await });
+        let page = RUNTIME.block_on(async { CLIENT.get(url).send().await?.text().await });
         page.unwrap_or_else(|error| panic!("{} has no metrics: {error}", self.name))
     }
 
@@ -98,16 +94,12 @@ impl Replica {
     /// Starts it again, with what it kept on disk.
     pub fn starts(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.name);
+        let kubeconfig = self.settings.kubeconfig.to_str().expect("UTF-8");
         let listen = format!("127.0.0.1:{}", self.port);
         let metrics = format!("127.0.0.1:{}", self.metrics_port);
         let mut args = vec!["serve", "--listen", &listen, "--metrics-listen", &metrics];
-        args.extend(["--namespace", SYSTEM_NAMESPACE]);
-        args.extend(["--cache-dir", "cache"]);
-        let Settings { kubeconfig, certificate, key, flags, .. } = &self.settings;
-        for (flag, path) in [("--kubeconfig", kubeconfig), ("--tls-cert", certificate), ("--tls-key", key)] {
-            args.extend([flag, path.to_str().expect("UTF-8")]);
-        }
-        args.extend(flags.iter().map(String::as_str));
+        args.extend(["--namespace", SYSTEM_NAMESPACE, "--cache-dir", "cache", "--kubeconfig", kubeconfig]);
+        args.extend(self.settings.flags.iter().map(String::as_str));
         let mut variables = self.variables.clone();
         variables.push(("POD_NAME".to_owned(), self.name.clone()));
         self.process = Some(Process::start_with("serve", &tagseal_binary(), args, &self.dir, &variables));
@@ -116,11 +108,10 @@ impl Replica {
     /// Waits until it says that it is ready.
     #[track_caller]
     pub fn awaits_ready(&mut self) {
-        let client = client(Some(&self.settings.authority));
         let process = self.process.as_mut().expect("a running replica");
         eventually(&format!("{} is ready", self.name), Duration::from_secs(30), || {
             process.runs();
-            answers_with(&client, &format!("https://127.0.0.1:{}/readyz", self.port))
+            answers_with(&CREDULOUS, &format!("https://127.0.0.1:{}/readyz", self.port))
         });
     }
 
@@ -147,10 +138,10 @@ impl Replica {
 
     /// Asks it for its verdict on a review, past the API server; its `response`.
     pub fn reviews(&self, endpoint: &str, review: &Value) -> Value {
-        let client = client(Some(&self.settings.authority));
         let url = format!("https://127.0.0.1:{}/{endpoint}?timeout=10s", self.port);
         let answer = RUNTIME.block_on(async {
-            let sent = client.post(url).header("content-type", "application/json").body(review.to_string());
+            let sent =
+                CREDULOUS.post(url).header("content-type", "application/json").body(review.to_string());
             sent.send().await?.bytes().await
         });
         let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", self.name));

@@ -46,7 +46,7 @@ fn a17_replicas_rolled_and_their_leader_killed_under_load() {
 
 #[test]
 fn a17_the_api_server_restarts_under_load() {
-    let mut fleet = Fleet::start("a17-api-server", Route::Together);
+    let fleet = Fleet::start("a17-api-server", Route::Together);
     let mix = Mix::new(&fleet, "a17-api-server");
     let load = mix.starts(&fleet, RATE);
     load.goes_on_for(150);
