@@ -40,9 +40,13 @@ fn kubectl_get_trepo_is_the_inventory_of_what_is_trusted() {
     assert_eq!(head.join(" "), columns);
     let line: Vec<_> = lines.next().expect("a line").split_whitespace().collect();
     let (expires, verified) = (object["status"]["expires"].as_str().expect("a time"), line[line.len() - 2]);
-    let signers = r#"["targets","targets/releases"]"#;
+    let key =
+        |role: usize| object["status"]["signers"][role]["keyIDs"][0].as_str().expect("a key")[..8].to_owned();
+    let signers = ["targets:", &format!("{};", key(0)), "targets/releases:", &key(1)].map(str::to_owned);
     let server = object["spec"]["server"].as_str().expect("a server");
-    assert_eq!(line, [&name, server, &s.image("web"), "1", "Policy", signers, expires, verified, "True"]);
+    let expected =
+        [&[&name, server, web.gun(), "1", "Policy"], &signers.each_ref().map(|s| &**s)[..]].concat();
+    assert_eq!(line, [expected, vec![expires, verified, "True"]].concat());
     assert!(verified.ends_with('s') || verified.ends_with('m'), "an age: {shown}");
     let explained = s.cluster.does(&["explain", "trepo.spec.floors"]);
     assert!(explained.contains("The floor of every role"), "{explained}");
