@@ -13,6 +13,7 @@ mod publishing;
 mod quorum;
 mod refusals;
 mod replicas;
+mod repositories;
 mod rights;
 mod sandbox;
 mod signing;
