@@ -2,6 +2,7 @@
 
 mod admission;
 mod harness;
+mod leader;
 mod mutation;
 mod outages;
 mod policies;

@@ -59,6 +59,8 @@ impl Process {
             .arg(program)
             .args(args)
             .current_dir(dir)
+            // What it leaves behind when it is killed goes with the run's folder.
+            .env("TMPDIR", dir)
             .stdin(Stdio::piped())
             .stdout(output.try_clone().expect("the log"))
             .stderr(output)
