@@ -1,14 +1,19 @@
 //! What tagseal promises, shown through kubectl. `tagseal verify` is asked in every case too, and must agree.
 
 mod admission;
+mod availability;
+mod chart;
 mod harness;
+mod image;
 mod leader;
 mod mutation;
 mod outages;
 mod policies;
+mod policy_webhook;
 mod publishing;
 mod quorum;
 mod refusals;
+mod rights;
 mod sandbox;
 mod signing;
 mod signing_docker;

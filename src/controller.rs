@@ -5,11 +5,15 @@
 
 mod apply;
 mod backoff;
+mod certificates;
 mod compiler;
 mod condition;
+mod coverage;
 mod events;
+mod figures;
 mod follow;
 mod leader;
+mod live_objects;
 mod mirror;
 mod names;
 mod namespaces;
@@ -20,14 +24,20 @@ mod pull_secrets;
 mod quiet;
 mod references;
 mod report;
+mod repositories;
 mod status;
 mod trouble;
 mod trust_data;
 mod watched;
 
+pub use certificates::{CertificateOptions, Certificates, Lifetimes};
+pub use coverage::ClusterPods;
 pub use events::{EventWriter, Events, Notice};
+pub use figures::PolicyFiguresWatch;
 pub use leader::{Election, ElectionOptions, Leadership};
+pub use live_objects::ClusterObjects;
 pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};
 pub use pull_secrets::ClusterCredentials;
+pub use repositories::{ClusterState, Inventory, Known};
 pub use trust_data::TrustData;

@@ -2,6 +2,7 @@
 
 mod api_server;
 mod cable;
+mod coverage;
 mod events;
 mod in_flight;
 mod leader;
@@ -11,6 +12,7 @@ mod outage;
 mod policies;
 mod pull_secrets;
 mod references;
+mod repositories;
 mod status;
 mod trust_data;
 mod world;

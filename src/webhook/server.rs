@@ -1,23 +1,30 @@
 //! The TLS listener under the router: HTTP/1.1 and HTTP/2, bounded in time and number, drained on shutdown.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::{HeaderValue, Request, Version, header};
+use axum::response::Response;
+use futures::future::Either;
+use hyper::body::Incoming;
+use hyper::service::{Service as HyperService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
+use super::caller::Caller;
 use super::health::Readiness;
+use super::tls::Tls;
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +36,8 @@ pub struct Limits {
     pub header: Duration,
     /// Connections at once; more wait to be accepted.
     pub connections: usize,
-    /// After readiness is gone, how long requests are still accepted: the time in which the API server learns of it.
+    /// After readiness is gone, how long requests are still accepted: the time in which whoever sends them learns of it.
+    /// Longer than the shipped readiness probe takes to notice (three failures, two seconds apart, a second each at most).
     pub linger: Duration,
     /// For the requests in flight to finish, after that.
     pub drain: Duration,
@@ -41,7 +49,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(120),
             connections: 4096,
-            linger: Duration::from_secs(5),
+            linger: Duration::from_secs(8),
             drain: Duration::from_secs(12),
         }
     }
@@ -51,23 +59,24 @@ impl Default for Limits {
 /// [`Limits::drain`]. Returns whether everything in flight was finished.
 pub async fn serve(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    tls: impl Into<Tls>,
     router: Router,
     readiness: Readiness,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> bool {
     let connections = Arc::new(Semaphore::new(limits.connections));
-    let acceptor = TlsAcceptor::from(tls);
+    let tls = tls.into();
     let graceful = GracefulShutdown::new();
     let accept = async {
         loop {
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
             let stream = accept(&listener).await;
             let connection = Connection {
-                acceptor: acceptor.clone(),
+                tls: tls.clone(),
                 router: router.clone(),
                 limits,
+                readiness: readiness.clone(),
                 watcher: graceful.watcher(),
                 _permit: permit,
             };
@@ -93,7 +102,7 @@ pub async fn serve(
 }
 
 /// The next connection. Errors are those of one connection, or of a table that is full: wait, go on.
-async fn accept(listener: &TcpListener) -> TcpStream {
+pub(super) async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
@@ -106,9 +115,10 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 struct Connection {
-    acceptor: TlsAcceptor,
+    tls: Tls,
     router: Router,
     limits: Limits,
+    readiness: Readiness,
     watcher: Watcher,
     _permit: OwnedSemaphorePermit,
 }
@@ -116,13 +126,15 @@ struct Connection {
 impl Connection {
     async fn run(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let stream = match timeout(self.limits.handshake, self.acceptor.accept(stream)).await {
+        let acceptor = TlsAcceptor::from(self.tls.current());
+        let stream = match timeout(self.limits.handshake, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+            Ok(Err(error)) => return super::caller::handshake_failed(&error),
             Err(_) => return tracing::debug!("TLS handshake timed out"),
         };
         let used = Arc::new(AtomicBool::new(false));
-        let service = TowerToHyperService::new(Noting { used: Arc::clone(&used), inner: self.router });
+        let caller = Caller::of(&self.tls, stream.get_ref().1);
+        let service = answering(self.router, caller, self.readiness, Arc::clone(&used));
         let builder = builder(self.limits);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let mut connection = std::pin::pin!(self.watcher.watch(connection));
@@ -155,24 +167,35 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Notes that a connection was used: one that says nothing after its handshake is closed.
-#[derive(Clone)]
-struct Noting {
+/// Answers by `router`, whom it may. It notes that the connection was used: one that says nothing after its handshake is
+/// closed. While the server drains, HTTP/1.1 clients are told that the connection closes after the answer: theirs is then
+/// never the request that meets a closing connection, and the next one goes to another replica. (HTTP/2 has GOAWAY for that.)
+fn answering(
+    router: Router,
+    caller: Caller,
+    readiness: Readiness,
     used: Arc<AtomicBool>,
-    inner: Router,
-}
-
-impl Service<axum::http::Request<hyper::body::Incoming>> for Noting {
-    type Response = axum::response::Response;
-    type Error = std::convert::Infallible;
-    type Future = <Router as Service<axum::http::Request<Body>>>::Future;
-
-    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
-        Service::<axum::http::Request<Body>>::poll_ready(&mut self.inner, cx)
-    }
-
-    fn call(&mut self, request: axum::http::Request<hyper::body::Incoming>) -> Self::Future {
-        self.used.store(true, Ordering::Release);
-        self.inner.call(request.map(Body::new))
-    }
+) -> impl HyperService<
+    Request<Incoming>,
+    Response = Response,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+> + Clone {
+    service_fn(move |request: Request<Incoming>| {
+        used.store(true, Ordering::Release);
+        let (closes, readiness) = (request.version() <= Version::HTTP_11, readiness.clone());
+        let answer = match caller.refuses(request.uri().path()) {
+            Some(refusal) => Either::Left(ready(Ok(refusal))),
+            None => {
+                Either::Right(Service::<Request<Body>>::call(&mut router.clone(), request.map(Body::new)))
+            }
+        };
+        async move {
+            let mut answer = answer.await?;
+            if closes && readiness.is_draining() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer)
+        }
+    })
 }
