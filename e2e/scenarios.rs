@@ -5,6 +5,7 @@ mod availability;
 mod chart;
 mod harness;
 mod image;
+mod leader;
 mod mutation;
 mod outages;
 mod policies;

@@ -18,7 +18,12 @@ const RESOURCES: &[&str] = &[
     "secrets",
     "serviceaccounts",
     "pods",
+    "leases",
+    "events",
 ];
+
+const GROUPS: &[&str] =
+    &["/api/v1/", "/apis/tagseal.dev/v1alpha1/", "/apis/coordination.k8s.io/v1/", "/apis/events.k8s.io/v1/"];
 
 /// Selects pods that have not ended.
 const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
@@ -31,6 +36,8 @@ pub enum Verb {
     Create,
     /// Replaces one version of an object.
     Update,
+    /// Merges fields into an object.
+    Merge,
     /// Server-side apply of the status, by tagseal, with force.
     Apply,
 }
@@ -56,8 +63,7 @@ impl Asked {
     /// `None` for a request that the controller has no business to make.
     pub fn read(head: &Parts) -> Option<Self> {
         let path = head.uri.path();
-        let path =
-            path.strip_prefix("/api/v1/").or_else(|| path.strip_prefix("/apis/tagseal.dev/v1alpha1/"))?;
+        let path = GROUPS.iter().find_map(|group| path.strip_prefix(group))?;
         let mut segments: Vec<&str> = path.split('/').collect();
         let namespace = if segments.len() > 2 && segments[0] == "namespaces" {
             let namespace = segments[1].to_owned();
@@ -83,6 +89,12 @@ impl Asked {
             (&Method::GET, Some(_), None) => Verb::Get,
             (&Method::POST, None, None) if parameter("fieldManager") == Some("tagseal") => Verb::Create,
             (&Method::PUT, Some(_), None) if parameter("fieldManager") == Some("tagseal") => Verb::Update,
+            (&Method::PATCH, Some(_), None)
+                if header(CONTENT_TYPE) == "application/merge-patch+json"
+                    && parameter("fieldManager") == Some("tagseal") =>
+            {
+                Verb::Merge
+            }
             (&Method::PATCH, Some(_), Some("status"))
                 if header(CONTENT_TYPE) == "application/apply-patch+yaml"
                     && parameter("fieldManager") == Some("tagseal")
@@ -152,6 +164,7 @@ impl fmt::Display for Asked {
             Verb::Get => "GET",
             Verb::Create => "CREATE",
             Verb::Update => "UPDATE",
+            Verb::Merge => "MERGE",
             Verb::Apply => "APPLY",
         };
         write!(f, "{verb} {}", self.resource)?;
