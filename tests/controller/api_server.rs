@@ -8,6 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode};
@@ -52,6 +53,8 @@ pub enum Fault {
     Silent,
     /// It is done, and the answer gets lost.
     Lost,
+    /// It is done, and the answer takes so long.
+    Late(Duration),
 }
 
 impl ApiServer {
@@ -168,6 +171,12 @@ impl ApiServer {
             Some(Fault::Lost) => {
                 self.state().serve(asked, &body);
                 Err(io::ErrorKind::ConnectionReset.into())
+            }
+            Some(Fault::Late(late)) => {
+                let answer = self.state().serve(asked, &body);
+                self.0.served.send_modify(|served| *served += 1);
+                tokio::time::sleep(late).await;
+                return Ok(answer);
             }
             Some(Fault::Silent) => {
                 self.0.served.send_modify(|served| *served += 1);

@@ -1,5 +1,7 @@
 //! What only the leader does: the status of policies, and the Events about its changes.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::ObjectReference;
 use serde_json::{Value, json};
@@ -50,6 +52,7 @@ async fn of_two_replicas_the_leader_writes_and_when_it_stops_the_other_does() {
     server.put("clustertrustpolicies", cluster_policy("a", SHOP));
     let (mut first, mut second) = (Replica::start(&server, true), Replica::start(&server, false));
     let set = first.world.policies(&[("ClusterTrustPolicy a", true)]).await;
+    pass([&first, &second], seconds(1)).await;
     // They hold different repositories, and would say so in turn.
     first.world.repositories.are(vec![verified(&set, WEB, now())]);
     let api = verified(&set, "registry.example.com/shop/api:1", now());
@@ -83,13 +86,15 @@ async fn a_leader_that_loses_the_lease_between_two_writes_makes_no_second_one() 
     for name in ["a", "b", "c"] {
         server.put("clustertrustpolicies", cluster_policy(name, SHOP));
     }
-    // The first write hangs; while it does, the lease runs out.
-    server.fail("APPLY clustertrustpolicies a", Fault::Silent);
+    server.fail("APPLY", Fault::Late(Duration::from_secs(1)));
     let replica = Replica::start(&server, true);
-    server.served("APPLY clustertrustpolicies a", 1).await;
+    server.served("APPLY", 1).await;
     replica.leads.send_replace(false);
     replica.world.passes(minutes(2)).await;
     assert_eq!(server.count("APPLY"), 1, "{:#?}", server.requests());
+    replica.leads.send_replace(true);
+    replica.world.passes(seconds(5)).await;
+    assert_eq!(server.count("APPLY"), 3, "{:#?}", server.requests());
 }
 
 #[tokio::test(start_paused = true)]
