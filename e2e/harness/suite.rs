@@ -50,9 +50,10 @@ impl Suite {
         LazyLock::force(&self.tagseal);
     }
 
-    /// Starts a tagseal for `namespace` alone.
+    /// Starts a tagseal for `namespace` alone. To the cluster it is another replica of the common one, which is there first
+    /// and leads: what policies' statuses say is by what the common one was asked.
     pub fn own_tagseal(&self, namespace: &str, options: &TagsealOptions) -> Tagseal {
-        LazyLock::force(&self.prepared);
+        LazyLock::force(&self.tagseal);
         Tagseal::own(&self.control_plane, namespace, options)
     }
 

@@ -45,7 +45,13 @@ pub struct Tagseal {
 impl Tagseal {
     /// One for every namespace that has none of its own.
     pub fn common(control_plane: &ControlPlane) -> Self {
-        Self::launch(control_plane, None, &TagsealOptions::default())
+        let common = Self::launch(control_plane, None, &TagsealOptions::default());
+        let cluster = control_plane.cluster().in_namespace(SYSTEM_NAMESPACE);
+        eventually("the common tagseal leads", Duration::from_secs(30), || {
+            let holder = cluster.kubectl(&["get", "lease/tagseal", "-o", "jsonpath={.spec.holderIdentity}"]);
+            if holder.passed && !holder.output.is_empty() { Ok(()) } else { Err(holder.text()) }
+        });
+        common
     }
 
     /// One for `namespace` alone.

@@ -21,7 +21,7 @@ use self::observer::Observing;
 use self::parts::Parts;
 use crate::admission::Admission;
 use crate::clock::{SharedClock, SystemClock};
-use crate::controller::{Events, PolicyWatch, TrustData};
+use crate::controller::{Events, Leadership, PolicyWatch, TrustData};
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
@@ -50,6 +50,7 @@ struct Surroundings {
     events: Events,
     /// The certificate that tagseal makes itself; `None`: it is in files.
     certificate: Option<HandedCertificate>,
+    leadership: Leadership,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -92,9 +93,14 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     tracing::info!(address = %args.listen, version = env!("CARGO_PKG_VERSION"), "serving");
     let app = router(admission, readiness.clone());
-    let serving = crate::webhook::serve(listener, tls, app, readiness, Limits::default(), stop());
+    let serving = crate::webhook::serve(listener, tls, app, readiness, Limits::default(), async {
+        stop().await;
+        // Another one takes over while this one drains.
+        surroundings.leadership.resign();
+    });
     tokio::select! {
         finished = serving => {
+            surroundings.leadership.resigned().await;
             tracing::info!(finished, "stopped");
             Ok(ExitCode::SUCCESS)
         }
@@ -120,6 +126,7 @@ fn without_cluster(
         policies: None,
         events: Events::nowhere(),
         certificate: None,
+        leadership: Leadership::always(),
     })
 }
 

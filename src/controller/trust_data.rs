@@ -14,7 +14,7 @@ use crate::trust::{Refusal, RepositoryHealth, Resolver};
 
 /// A repository whose data serves is in trouble when it could not be refreshed for this long: longer than the pause before
 /// a refresh is tried again, so that one lost answer is no news.
-const LASTS: SignedDuration = SignedDuration::from_secs(20);
+const LASTS: SignedDuration = SignedDuration::from_secs(15);
 /// A condition names so many repositories, the worst off first.
 const MAX_NAMED: usize = 3;
 
@@ -120,8 +120,8 @@ impl Holdings {
                 says("False", worst.reason.as_str(), message).with_detail(&worst.detail)
             }
             (None, 0) => {
-                let message =
-                    "no repository was asked for under this policy yet, or none in the last 30 days";
+                let message = "the replica that leads was asked for no repository under this policy yet, or for none in the \
+                               last 30 days";
                 says("Unknown", "NotAskedYet", message.to_owned())
             }
             (None, _) => {

@@ -8,6 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode};
@@ -50,6 +51,10 @@ pub enum Fault {
     Refused,
     /// A connection and no answer.
     Silent,
+    /// It is done, and the answer gets lost.
+    Lost,
+    /// It is done, and the answer takes so long.
+    Late(Duration),
 }
 
 impl ApiServer {
@@ -75,6 +80,13 @@ impl ApiServer {
         let mut state = self.state();
         state.objects.remove(&(resource.to_owned(), namespace.to_owned(), name.to_owned())).unwrap();
         state.version += 1;
+    }
+
+    /// All objects of a kind.
+    pub fn objects(&self, resource: &str) -> Vec<Value> {
+        let state = self.state();
+        let objects = state.objects.iter().filter(|(key, _)| key.0 == resource);
+        objects.map(|(_, object)| object.clone()).collect()
     }
 
     pub fn object(&self, resource: &str, namespace: &str, name: &str) -> Value {
@@ -156,6 +168,16 @@ impl ApiServer {
             Some(Fault::Refused) => {
                 Err(io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused"))
             }
+            Some(Fault::Lost) => {
+                self.state().serve(asked, &body);
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+            Some(Fault::Late(late)) => {
+                let answer = self.state().serve(asked, &body);
+                self.0.served.send_modify(|served| *served += 1);
+                tokio::time::sleep(late).await;
+                return Ok(answer);
+            }
             Some(Fault::Silent) => {
                 self.0.served.send_modify(|served| *served += 1);
                 std::future::pending().await
@@ -236,8 +258,11 @@ impl State {
             Verb::Watch => self.watch(asked),
             Verb::Get => match self.objects.get(&asked.key()) {
                 Some(object) => json_response(200, &asked.shown(&asked.resource, object.clone())),
-                None => status(404, "not found"),
+                None => not_found(&asked.key().2),
             },
+            Verb::Create => self.create(&asked, body),
+            Verb::Update => self.update(&asked, body),
+            Verb::Merge => self.merge(&asked, body),
             Verb::Apply => self.apply(&asked, body),
         }
     }
@@ -256,10 +281,49 @@ impl State {
         Response::new(Body::from_stream(events))
     }
 
+    fn create(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let mut object: Value = serde_json::from_slice(body).unwrap();
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let key = (asked.resource.clone(), asked.key().1, name);
+        if self.objects.contains_key(&key) {
+            return status(409, "already exists");
+        }
+        if !key.1.is_empty() {
+            object["metadata"]["namespace"] = json!(key.1);
+        }
+        object["metadata"]["uid"] = json!(format!("uid-{}", self.version + 1));
+        object["metadata"]["generation"] = json!(1);
+        self.store("ADDED", key.clone(), object);
+        json_response(201, &self.objects[&key])
+    }
+
+    /// Replaces the version that the body names; the status stays.
+    fn update(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let (key, object): (_, Value) = (asked.key(), serde_json::from_slice(body).unwrap());
+        let Some(before) = self.objects.get(&key) else { return not_found(&key.2) };
+        for field in ["resourceVersion", "uid"] {
+            if object["metadata"][field] != before["metadata"][field] {
+                return status(409, "the object has been modified");
+            }
+        }
+        self.put(&asked.resource, object);
+        json_response(200, &self.objects[&key])
+    }
+
+    /// Sets the fields that the body has.
+    fn merge(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let key = asked.key();
+        let Some(mut object) = self.objects.get(&key).cloned() else { return not_found(&key.2) };
+        let fields: Value = serde_json::from_slice(body).unwrap();
+        object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        self.store("MODIFIED", key.clone(), object);
+        json_response(200, &self.objects[&key])
+    }
+
     /// Server-side apply of `status`: `conditions` is a map by type, the rest is tagseal's alone.
     fn apply(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
         let key = asked.key();
-        let Some(before) = self.objects.get(&key) else { return status(404, "not found") };
+        let Some(before) = self.objects.get(&key) else { return not_found(&key.2) };
         let applied: Value = serde_json::from_slice(body).unwrap();
         assert_eq!(applied["apiVersion"], "tagseal.dev/v1alpha1");
         let mut object = before.clone();
@@ -274,7 +338,13 @@ impl State {
             conditions.push(condition.clone());
         }
         object["status"]["conditions"] = json!(conditions);
-        for field in ["observedGeneration", "repositories"] {
+        let fields: &[&str] = match &*asked.resource {
+            "trustedrepositories" => {
+                &["root", "signers", "expires", "expiresFirst", "lastVerified", "lastUsed", "image"]
+            }
+            _ => &["observedGeneration", "repositories"],
+        };
+        for field in fields {
             object["status"][field] = applied["status"][field].clone();
         }
         if object != *before {
@@ -292,6 +362,15 @@ fn json_response(code: u16, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
     response
+}
+
+/// That an object is not there; a resource that is not there has no name.
+fn not_found(name: &str) -> Response<Body> {
+    let status = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "message": format!("{name} not found"),
+        "reason": "NotFound", "details": {"name": name}, "code": 404
+    });
+    json_response(404, &status)
 }
 
 fn status(code: u16, message: &str) -> Response<Body> {

@@ -9,14 +9,31 @@ use url::form_urlencoded;
 
 use super::Key;
 
-const RESOURCES: &[&str] =
-    &["clustertrustpolicies", "trustpolicies", "namespaces", "configmaps", "secrets", "serviceaccounts"];
+const RESOURCES: &[&str] = &[
+    "clustertrustpolicies",
+    "trustpolicies",
+    "trustedrepositories",
+    "namespaces",
+    "configmaps",
+    "secrets",
+    "serviceaccounts",
+    "leases",
+    "events",
+];
+
+const GROUPS: &[&str] =
+    &["/api/v1/", "/apis/tagseal.dev/v1alpha1/", "/apis/coordination.k8s.io/v1/", "/apis/events.k8s.io/v1/"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     List,
     Watch,
     Get,
+    Create,
+    /// Replaces one version of an object.
+    Update,
+    /// Merges fields into an object.
+    Merge,
     /// Server-side apply of the status, by tagseal, with force.
     Apply,
 }
@@ -38,8 +55,7 @@ impl Asked {
     /// `None` for a request that the controller has no business to make.
     pub fn read(head: &Parts) -> Option<Self> {
         let path = head.uri.path();
-        let path =
-            path.strip_prefix("/api/v1/").or_else(|| path.strip_prefix("/apis/tagseal.dev/v1alpha1/"))?;
+        let path = GROUPS.iter().find_map(|group| path.strip_prefix(group))?;
         let mut segments: Vec<&str> = path.split('/').collect();
         let namespace = if segments.len() > 2 && segments[0] == "namespaces" {
             let namespace = segments[1].to_owned();
@@ -63,6 +79,14 @@ impl Asked {
             (&Method::GET, None, None) if parameter("watch") == Some("true") => Verb::Watch,
             (&Method::GET, None, None) => Verb::List,
             (&Method::GET, Some(_), None) => Verb::Get,
+            (&Method::POST, None, None) if parameter("fieldManager") == Some("tagseal") => Verb::Create,
+            (&Method::PUT, Some(_), None) if parameter("fieldManager") == Some("tagseal") => Verb::Update,
+            (&Method::PATCH, Some(_), None)
+                if header(CONTENT_TYPE) == "application/merge-patch+json"
+                    && parameter("fieldManager") == Some("tagseal") =>
+            {
+                Verb::Merge
+            }
             (&Method::PATCH, Some(_), Some("status"))
                 if header(CONTENT_TYPE) == "application/apply-patch+yaml"
                     && parameter("fieldManager") == Some("tagseal")
@@ -105,7 +129,7 @@ impl Asked {
             });
         }
         // A list of built-in objects says neither kind nor version of each.
-        if self.verb == Verb::List && !resource.ends_with("policies") {
+        if self.verb == Verb::List && !resource.ends_with("ies") {
             let fields = object.as_object_mut().unwrap();
             fields.remove("kind");
             fields.remove("apiVersion");
@@ -120,6 +144,9 @@ impl fmt::Display for Asked {
             Verb::List => "LIST",
             Verb::Watch => "WATCH",
             Verb::Get => "GET",
+            Verb::Create => "CREATE",
+            Verb::Update => "UPDATE",
+            Verb::Merge => "MERGE",
             Verb::Apply => "APPLY",
         };
         write!(f, "{verb} {}", self.resource)?;
