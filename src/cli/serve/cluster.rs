@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::args::Args;
 use super::{Process, Surroundings};
 use crate::controller::{
-    Certificates, ClusterCredentials, Election, ElectionOptions, EventWriter, Events, Namespaces,
+    Certificates, ClusterCredentials, Election, ElectionOptions, EventWriter, Events, Leadership, Namespaces,
     PolicyWatch, PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
@@ -59,19 +59,7 @@ pub(super) async fn in_cluster(
         patience: PATIENCE,
     };
     let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);
-    let certificate = args.cert_dir.is_none().then(|| {
-        let (leadership, metrics) = (leadership.clone(), process.metrics.clone());
-        let certificates = Certificates::new(
-            client.clone(),
-            &args.certificates(),
-            leadership,
-            metrics,
-            process.clock.clone(),
-        );
-        let served = HandedCertificate::new(certificates.served());
-        process.parts.start("the upkeep of certificates", certificates.run());
-        served
-    });
+    let certificate = certificate(args, &client, &leadership, process);
     let policies = policies.led_by(leadership.clone(), events.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
@@ -82,6 +70,21 @@ pub(super) async fn in_cluster(
         leadership,
         certificate,
     })
+}
+
+/// The certificate that tagseal makes itself, unless there is one in files.
+fn certificate(
+    args: &Args,
+    client: &kube::Client,
+    leadership: &Leadership,
+    process: &mut Process,
+) -> Option<HandedCertificate> {
+    let options = args.cert_dir.is_none().then(|| args.certificates())?;
+    let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
+    let certificates = Certificates::new(client.clone(), &options, leadership.clone(), metrics, clock);
+    let served = HandedCertificate::new(certificates.served());
+    process.parts.start("the upkeep of certificates", certificates.run());
+    Some(served)
 }
 
 /// Who this replica is: the pod, else the machine and a random number, because several may run on one.
