@@ -4,6 +4,7 @@ mod callers;
 mod certificate;
 mod claims;
 mod log;
+mod policies;
 pub mod review;
 mod router;
 mod server;

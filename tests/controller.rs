@@ -3,6 +3,7 @@
 mod api_server;
 mod cable;
 mod certificates;
+mod coverage;
 mod events;
 mod in_flight;
 mod leader;
@@ -12,6 +13,7 @@ mod outage;
 mod policies;
 mod pull_secrets;
 mod references;
+mod repositories;
 mod status;
 mod trust_data;
 mod world;

@@ -4,6 +4,7 @@
 
 mod admission;
 mod attacks;
+mod chart;
 mod cli;
 mod conformance;
 mod controller;
@@ -15,6 +16,7 @@ mod notary;
 mod policy;
 mod publish;
 mod sandbox;
+mod stopping;
 mod support;
 mod trust;
 mod tuf;

@@ -99,6 +99,11 @@ impl Holdings {
         self.verified == 0 && self.never.is_empty()
     }
 
+    /// How many of those that verified are fresh, and how many are not.
+    pub(super) fn fresh_and_ailing(&self) -> (usize, usize) {
+        (self.verified - self.ailing.len(), self.ailing.len())
+    }
+
     /// How many repositories the policy rests on.
     pub(super) fn repositories(&self) -> i64 {
         i64::try_from(self.verified).unwrap_or(i64::MAX)

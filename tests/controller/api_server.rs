@@ -40,6 +40,10 @@ struct State {
     requests: Vec<String>,
     faults: Vec<(String, Fault)>,
     unexpected: Vec<String>,
+    /// What watches are not told yet.
+    lagging: Option<Vec<(&'static str, Key, Value)>>,
+    /// What the next list lacks.
+    hidden: Vec<Key>,
 }
 
 /// What becomes of a request.
@@ -109,6 +113,30 @@ impl ApiServer {
         for (_, events) in self.state().watches.drain(..) {
             let _ = events.send(Err(io::ErrorKind::ConnectionReset.into()));
         }
+    }
+
+    /// Watches show nothing more until [`Self::catch_up`].
+    pub fn lag(&self) {
+        self.state().lagging.get_or_insert_default();
+    }
+
+    /// Watches show what they did not.
+    pub fn catch_up(&self) {
+        let mut state = self.state();
+        for (event, key, object) in state.lagging.take().unwrap_or_default() {
+            state.show(event, &key, &object);
+        }
+    }
+
+    /// The next list is from before this object was created.
+    pub fn hide(&self, resource: &str, name: &str) {
+        self.state().hidden.push((resource.to_owned(), String::new(), name.to_owned()));
+    }
+
+    /// The names of all objects of a kind.
+    pub fn names(&self, resource: &str) -> Vec<String> {
+        let state = self.state();
+        state.objects.keys().filter(|key| key.0 == resource).map(|key| key.2.clone()).collect()
     }
 
     /// Sends a line to every watch of `resource`, whatever it is.
@@ -236,23 +264,39 @@ impl State {
     }
 
     fn tell(&mut self, event: &'static str, key: Key, object: Value) {
+        match &mut self.lagging {
+            Some(lagging) => lagging.push((event, key.clone(), object.clone())),
+            None => self.show(event, &key, &object),
+        }
+        self.history.push((self.version, event, key, object));
+    }
+
+    fn show(&self, event: &str, key: &Key, object: &Value) {
         for (asked, events) in &self.watches {
-            if asked.is_about(&key) {
+            if asked.is_about(key) {
                 let _ = events.send(Ok(line(event, asked.shown(&key.0, object.clone()))));
             }
         }
-        self.history.push((self.version, event, key, object));
     }
 
     fn serve(&mut self, asked: Asked, body: &Bytes) -> Response<Body> {
         match asked.verb {
             Verb::List => {
-                let items = self.objects.iter().filter(|(key, _)| asked.is_about(key));
-                let items: Vec<_> = items.map(|(key, item)| asked.shown(&key.0, item.clone())).collect();
-                let list = json!({
-                    "apiVersion": "v1", "kind": "List",
-                    "metadata": {"resourceVersion": self.version.to_string()}, "items": items
-                });
+                let hidden = std::mem::take(&mut self.hidden);
+                let items = self
+                    .objects
+                    .iter()
+                    .filter(|(key, item)| asked.is_about(key) && asked.wants(item) && !hidden.contains(key));
+                let mut items: Vec<_> = items.map(|(key, item)| asked.shown(&key.0, item.clone())).collect();
+                let mut metadata = json!({"resourceVersion": self.version.to_string()});
+                if let Some((from, limit)) = asked.page {
+                    let rest = items.split_off(from);
+                    if rest.len() > limit {
+                        metadata["continue"] = json!((from + limit).to_string());
+                    }
+                    items = rest.into_iter().take(limit).collect();
+                }
+                let list = json!({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": items});
                 json_response(200, &list)
             }
             Verb::Watch => self.watch(asked),

@@ -10,12 +10,14 @@ use tokio::sync::watch;
 
 use super::args::Args;
 use super::{Process, Surroundings};
+use crate::admission;
 use crate::controller::{
-    Certificates, ClusterCredentials, Election, ElectionOptions, EventWriter, Events, Leadership, Namespaces,
-    PolicyWatch, PolicyWatchOptions,
+    Certificates, ClusterCredentials, ClusterObjects, ClusterPods, ClusterState, Election, ElectionOptions,
+    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
-use crate::webhook::HandedCertificate;
+use crate::trust::Resolver;
+use crate::webhook::{HandedCertificate, Readiness};
 
 /// How long policies wait for a config map or secret that one of them names. A hundred times what reading it takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,6 +29,29 @@ const SILENCE: Duration = Duration::from_secs(75);
 
 /// The lease that replicas elect a leader by.
 const LEASE: &str = "tagseal";
+/// Trust state in the cluster, and what its watch needs.
+pub(super) struct Repositories {
+    state: ClusterState,
+    leadership: Leadership,
+    events: Events,
+}
+
+impl Repositories {
+    /// Starts the watch: without it, nothing is known of what other replicas wrote. Requests come once all of it was read.
+    pub(super) fn start(self, resolver: &Arc<Resolver>, readiness: &Readiness, process: &mut Process) {
+        let gate = readiness.gate("trust state is not loaded");
+        let inventory = Arc::clone(resolver) as Arc<dyn Inventory>;
+        let Self { state, leadership, events } = self;
+        let watch = state.clone().watch(inventory, leadership, events);
+        process.parts.start("the watch of trusted repositories", async move {
+            let loaded = async {
+                state.loaded().await;
+                gate.open();
+            };
+            tokio::join!(watch, loaded);
+        });
+    }
+}
 
 /// Connects to the cluster, and starts what runs beside the webhook there.
 ///
@@ -37,10 +62,14 @@ pub(super) async fn in_cluster(
     snapshots: watch::Sender<PolicySnapshot>,
     process: &mut Process,
 ) -> anyhow::Result<Surroundings> {
+    anyhow::ensure!(
+        args.storage.state_dir.is_none(),
+        "--state-dir is for serving without a cluster (--policies): in a cluster, trust state lives in TrustedRepository objects"
+    );
     let client = client(args).await?;
     let (clock, metrics, parts) = (process.clock.clone(), process.metrics.clone(), &mut process.parts);
     let identity = identity();
-    let namespaces = Namespaces::new(client.clone(), clock.clone());
+    let namespaces = Namespaces::new(client.clone(), clock.clone()).with_metrics(metrics.clone());
     parts.start("the watch of namespaces", namespaces.clone().watch());
     let election = ElectionOptions {
         namespace: args.namespace.clone(),
@@ -59,13 +88,21 @@ pub(super) async fn in_cluster(
         patience: PATIENCE,
     };
     let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);
-    let certificate = certificate(args, &client, &leadership, process);
+    let live = admission::Surroundings {
+        objects: Arc::new(ClusterObjects::new(client.clone())),
+        running: Arc::new(ClusterPods::new(client.clone())),
+        namespaces: Arc::new(namespaces.clone()),
+    };
     let policies = policies.led_by(leadership.clone(), events.clone());
+    let certificate = certificate(args, &client, &leadership, process);
+    let state = ClusterState::new(client.clone(), process.metrics.clone(), process.clock.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
-        state: args.storage.state(),
+        state: Arc::new(state.clone()),
+        repositories: Some(Repositories { state, leadership: leadership.clone(), events: events.clone() }),
         namespaces: Some(Arc::new(namespaces)),
         policies: Some(policies),
+        live: Some(live),
         events,
         leadership,
         certificate,

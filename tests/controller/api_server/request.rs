@@ -21,6 +21,7 @@ const RESOURCES: &[&str] = &[
     "events",
     "mutatingwebhookconfigurations",
     "validatingwebhookconfigurations",
+    "pods",
 ];
 
 const GROUPS: &[&str] = &[
@@ -30,6 +31,9 @@ const GROUPS: &[&str] = &[
     "/apis/events.k8s.io/v1/",
     "/apis/admissionregistration.k8s.io/v1/",
 ];
+
+/// Selects pods that have not ended.
+const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -53,6 +57,10 @@ pub struct Asked {
     pub resource: String,
     /// The version after which events are wanted.
     pub after: u64,
+    /// At most so many, from this place on.
+    pub page: Option<(usize, usize)>,
+    /// Only pods that have not ended.
+    not_ended: bool,
     namespace: String,
     name: Option<String>,
     /// The one name that is selected.
@@ -114,13 +122,18 @@ impl Asked {
             _ => return None,
         };
         RESOURCES.contains(&resource).then_some(())?;
-        let selected = parameter("fieldSelector").map(|selector| {
+        let selector = parameter("fieldSelector").filter(|selector| *selector != NOT_ENDED);
+        let not_ended = parameter("fieldSelector") == Some(NOT_ENDED);
+        let number = |name: &str| parameter(name).map(|number| number.parse().unwrap());
+        let selected = selector.map(|selector| {
             selector.strip_prefix("metadata.name=").expect("a selector of one name").to_owned()
         });
         Some(Self {
             verb,
             resource: resource.to_owned(),
             after: parameter("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or_default(),
+            page: number("limit").map(|limit| (number("continue").unwrap_or_default(), limit)),
+            not_ended,
             namespace,
             name,
             selected,
@@ -136,6 +149,11 @@ impl Asked {
         *resource == self.resource
             && (self.namespace.is_empty() || *namespace == self.namespace)
             && self.selected.as_ref().is_none_or(|selected| selected == name)
+    }
+
+    /// Whether the object is one of those that were asked for.
+    pub fn wants(&self, object: &Value) -> bool {
+        !(self.not_ended && ["Succeeded", "Failed"].iter().any(|phase| object["status"]["phase"] == *phase))
     }
 
     /// The object as it was asked for.
@@ -180,9 +198,12 @@ impl fmt::Display for Asked {
         if self.verb == Verb::Apply {
             f.write_str("/status")?;
         }
-        match &self.selected {
-            Some(name) => write!(f, " name={name}"),
-            None => Ok(()),
+        if let Some(name) = &self.selected {
+            write!(f, " name={name}")?;
+        }
+        match self.page {
+            Some((from, _)) if from > 0 => write!(f, " from={from}"),
+            _ => Ok(()),
         }
     }
 }

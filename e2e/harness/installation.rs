@@ -1,0 +1,60 @@
+//! What `helm install` and `kubectl apply --server-side -f manifests/install.yaml` install, and what the chart renders with
+//! other values.
+
+use serde_json::{Value, json};
+
+use super::account::{SYSTEM_NAMESPACE, TAGSEAL};
+use super::cluster::Cluster;
+use super::process::{command, output_of};
+use super::run::{source_path, tool};
+
+/// `helm install` of the chart with these values (`name=value`). Its Service leads to loopback: the API server dials
+/// `localhost` at the port that a webhook names, and expects the Service's name in the certificate.
+pub fn installs(cluster: &Cluster, values: &[&str]) {
+    let cluster = cluster.in_namespace(SYSTEM_NAMESPACE);
+    let mut helm = command(tool("helm"));
+    helm.args(["install", "tagseal"]).arg(source_path("charts/tagseal")).arg("--create-namespace");
+    helm.args(["--namespace", SYSTEM_NAMESPACE, "--kubeconfig"]).arg(cluster.kubeconfig());
+    helm.env("HOME", cluster.kubeconfig().with_extension("home"));
+    for value in values {
+        helm.args(["--set", value]);
+    }
+    let output = output_of(&mut helm, b"");
+    assert!(output.status.success(), "helm install: {}", String::from_utf8_lossy(&output.stderr));
+    cluster.does(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+    let elsewhere = json!({
+        "spec": {"type": "ExternalName", "externalName": "localhost", "clusterIP": "", "clusterIPs": null},
+    });
+    cluster.does(&["patch", "service", TAGSEAL, "--type=merge", "-p", &elsewhere.to_string()]);
+}
+
+/// The objects of `manifests/install.yaml`.
+pub fn installed(cluster: &Cluster) -> Vec<Value> {
+    read(cluster, &std::fs::read(source_path("manifests/install.yaml")).expect("manifests/install.yaml"))
+}
+
+/// The objects that the chart renders with these arguments of `helm template`, in tagseal's namespace.
+pub fn rendered(cluster: &Cluster, args: &[&str]) -> Vec<Value> {
+    let mut helm = command(tool("helm"));
+    helm.args(["template", "tagseal"]).arg(source_path("charts/tagseal"));
+    helm.args(["--namespace", SYSTEM_NAMESPACE]).args(args);
+    let output = output_of(&mut helm, b"");
+    assert!(output.status.success(), "helm template: {}", String::from_utf8_lossy(&output.stderr));
+    read(cluster, &output.stdout)
+}
+
+/// YAML as kubectl reads it.
+fn read(cluster: &Cluster, yaml: &[u8]) -> Vec<Value> {
+    let args = ["create", "--dry-run=client", "--validate=ignore", "-o", "json", "-f", "-"];
+    // kubectl refuses objects of another namespace than its own.
+    let answer = cluster.in_namespace(SYSTEM_NAMESPACE).kubectl_with(&args, yaml);
+    assert!(answer.passed, "kubectl: {}", answer.errors);
+    let documents = serde_json::Deserializer::from_str(&answer.output).into_iter::<Value>();
+    let objects = documents.flat_map(|document| match document.expect("JSON") {
+        Value::Object(mut list) if list.contains_key("items") => {
+            list["items"].as_array_mut().map(std::mem::take).unwrap_or_default()
+        }
+        object => vec![object],
+    });
+    objects.collect()
+}
