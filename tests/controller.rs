@@ -2,6 +2,7 @@
 
 mod api_server;
 mod cable;
+mod certificates;
 mod coverage;
 mod events;
 mod in_flight;

@@ -307,6 +307,7 @@ impl State {
             Verb::Create => self.create(&asked, body),
             Verb::Update => self.update(&asked, body),
             Verb::Merge => self.merge(&asked, body),
+            Verb::Patch => self.patch(&asked, body),
             Verb::Apply => self.apply(&asked, body),
         }
     }
@@ -360,6 +361,25 @@ impl State {
         let Some(mut object) = self.objects.get(&key).cloned() else { return not_found(&key.2) };
         let fields: Value = serde_json::from_slice(body).unwrap();
         object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        self.store("MODIFIED", key.clone(), object);
+        json_response(200, &self.objects[&key])
+    }
+
+    /// Sets `caBundle` of the webhooks that the body names, in the version that it names.
+    fn patch(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let (key, patch): (_, Value) = (asked.key(), serde_json::from_slice(body).unwrap());
+        let Some(mut object) = self.objects.get(&key).cloned() else { return not_found(&key.2) };
+        if patch["metadata"] != json!({"resourceVersion": object["metadata"]["resourceVersion"]}) {
+            return status(409, "the object has been modified");
+        }
+        for hook in patch["webhooks"].as_array().unwrap() {
+            let all = object["webhooks"].as_array_mut().unwrap();
+            let known =
+                all.iter_mut().find(|known| known["name"] == hook["name"]).expect("a webhook by its name");
+            let bundle = hook["clientConfig"]["caBundle"].clone();
+            assert_eq!(*hook, json!({"name": hook["name"], "clientConfig": {"caBundle": bundle}}));
+            known["clientConfig"]["caBundle"] = bundle;
+        }
         self.store("MODIFIED", key.clone(), object);
         json_response(200, &self.objects[&key])
     }
