@@ -18,5 +18,6 @@ mod signing_keys;
 mod signing_killed;
 mod signing_model;
 mod sites;
+mod telemetry;
 mod trust_server;
 mod webhooks;

@@ -1,12 +1,12 @@
 //! Admission and webhook, in-process: bytes in to bytes out.
 
-mod certificate;
+pub mod certificate;
 mod claims;
 mod log;
 mod metrics;
 pub mod review;
 mod router;
-mod server;
+pub mod server;
 mod tls;
 mod trust;
 mod verdicts;

@@ -18,7 +18,9 @@ impl Serving {
         std::fs::write(&certificate, certified.cert.pem()).unwrap();
         std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagseal"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--policies"]).arg(home);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "none", "--policies"])
+            .arg(home);
         command.arg("--tls-cert").arg(&certificate).arg("--tls-key").arg(&key);
         command.arg("--cache-dir").arg(home.join("cache")).arg("--state-dir").arg(home.join("state"));
         let mut child = command.stderr(Stdio::piped()).env_remove("RUST_LOG").spawn().unwrap();
