@@ -73,7 +73,7 @@ impl World {
     pub fn answer(&self, hook: Hook, body: &[u8]) -> Vec<u8> {
         self.block_on(async {
             let deadline = Instant::now() + Duration::from_secs(9);
-            self.admission.answer(hook, body, deadline).await.expect("an answer")
+            self.admission.answer(hook, body, deadline).await.expect("an answer").bytes
         })
     }
 

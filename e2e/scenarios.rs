@@ -1,15 +1,18 @@
 //! What tagseal promises, shown through kubectl. `tagseal verify` is asked in every case too, and must agree.
 
 mod admission;
+mod availability;
 mod chart;
 mod harness;
 mod image;
 mod mutation;
 mod outages;
 mod policies;
+mod policy_webhook;
 mod publishing;
 mod quorum;
 mod refusals;
+mod rights;
 mod sandbox;
 mod signing;
 mod signing_docker;

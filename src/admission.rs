@@ -1,10 +1,12 @@
 //! What an AdmissionReview asks and what it is answered: image sites, verdict, patch. No HTTP.
 
+mod counts;
 mod decide;
 pub mod judge;
 mod object;
 mod observer;
 mod patch;
+mod policies;
 mod record;
 mod response;
 pub mod review;
@@ -12,7 +14,10 @@ pub mod sites;
 mod text;
 mod verdict;
 
+pub use counts::DecisionCounts;
 pub use decide::{Admission, AnswerError};
 pub use object::{Child, Entry, ImageField, Metadata, Node, Text};
 pub use observer::{Decided, Observer};
+pub use policies::{PolicyReview, Surroundings};
+pub use response::Answered;
 pub use verdict::{Decision, Hook, Judged, Verdict};

@@ -29,6 +29,7 @@ use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode};
 use hyper_util::client::proxy::matcher::Matcher;
+use tokio::time::Instant;
 use url::Url;
 
 use self::audience::Audience;
@@ -43,6 +44,7 @@ pub use self::registry::{Manifest, Registry};
 pub use self::remote::{Rejection, Remote, RemoteError};
 use self::right::Right;
 use crate::clock::SharedClock;
+use crate::telemetry::Metrics;
 use crate::trust::{BoxFuture, MetadataSource, SourceError, SourceRequest};
 use crate::tuf::{FileName, Gun, Selector};
 
@@ -54,6 +56,7 @@ pub struct NotaryClient {
     endpoints: Endpoints,
     auth: Auth,
     clock: SharedClock,
+    metrics: Metrics,
 }
 
 impl NotaryClient {
@@ -67,10 +70,16 @@ impl NotaryClient {
     /// A client with these limits and proxies. Loopback hosts are never reached through a proxy.
     pub fn with(clock: SharedClock, limits: Limits, proxies: Matcher) -> Self {
         let endpoints = Endpoints::new(clock.clone(), limits, proxies);
-        Self { endpoints, auth: Auth::new(clock.clone()), clock }
+        Self { endpoints, auth: Auth::new(clock.clone()), clock, metrics: Metrics::default() }
     }
 
-    async fn get(&self, request: SourceRequest<'_>) -> Result<Option<Bytes>, SourceError> {
+    /// The same, which counts what it is answered.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    async fn get(&self, request: SourceRequest<'_>) -> Result<Option<Bytes>, Failure> {
         let SourceRequest { server, access, registry, known, .. } = request;
         let call = Call {
             method: Method::GET,
@@ -84,9 +93,13 @@ impl NotaryClient {
         let repository = request.gun.as_str();
         let (right, audience) = (Right::Pull, Audience::Policy);
         let asker = Asker { server, repository, access, registry, known, right, audience };
-        let told = |fault: Fault| fault.told(&address(&server.url), audience);
+        let told =
+            |fault: Fault| Failure { word: fault.word(), error: fault.told(&address(&server.url), audience) };
         let reply = self.ask(&asker, call, request.timeout).await.map_err(|failed| match failed {
-            Failed::Access(error) => error,
+            Failed::Access(error @ SourceError::Unauthorized { .. }) => {
+                Failure { word: "unauthorized", error }
+            }
+            Failed::Access(error) => Failure { word: "token", error },
             Failed::Request(fault) => told(fault),
         })?;
         match reply.status {
@@ -125,11 +138,26 @@ fn beside(reply: &Reply, url: &Url) -> Fault {
     }
 }
 
+/// Why a file did not come.
+struct Failure {
+    /// The same in a word, for metrics.
+    word: &'static str,
+    error: SourceError,
+}
+
 impl MetadataSource for NotaryClient {
     fn fetch<'a>(&'a self, request: SourceRequest<'a>) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>> {
         Box::pin(async move {
             let (server, gun, file) = (request.server, request.gun, &request.fetch.file);
+            let sent = Instant::now();
             let outcome = self.get(request.clone()).await;
+            let result = match &outcome {
+                Ok(Some(_)) => "ok",
+                Ok(None) => "not_found",
+                Err(failure) => failure.word,
+            };
+            self.metrics.server(&address(&server.url)).request(result, sent.elapsed());
+            let outcome = outcome.map_err(|failure| failure.error);
             let found = outcome.as_ref().map(|body| body.as_ref().map(Bytes::len));
             tracing::debug!(server = %address(&server.url), %gun, role = %file.role, ?found, "asked for trust data");
             outcome

@@ -7,6 +7,7 @@ mod compile;
 mod demand;
 mod duration;
 mod finding;
+mod live;
 mod load;
 mod namespace;
 mod objects;
@@ -21,6 +22,7 @@ pub use demand::{
     RequiredDelegation, RequiredDelegations, TrustServer,
 };
 pub use finding::{Finding, first_finding, sort_findings};
+pub use live::{Entries, EntriesFuture, ListFuture, LiveError, LiveObjects, Running, RunningImages};
 pub use load::{LoadError, LoadedFile, PolicyDocument, load};
 pub use namespace::{Labels, LabelsError, LabelsFuture, NamespaceLabels, NamespaceView};
 pub use objects::{FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReferencedObjects};

@@ -4,4 +4,6 @@ mod log;
 mod metrics;
 
 pub use log::{LogFormat, start};
-pub use metrics::Metrics;
+pub use metrics::{
+    Counter, Endpoint, Figures, Metrics, Outcome, PolicyCounts, PolicyFigures, PolicyVerdict, ServerCounts,
+};

@@ -47,7 +47,7 @@ mod warnings;
 pub use crate::policy::{CredentialsSource, TrustServer};
 pub use docker_auths::{DockerAuths, DockerAuthsError};
 pub use error::{Refusal, Unavailable, Untrusted};
-pub use health::{Asked, Confirmed, RepositoryHealth};
+pub use health::{Asked, Confirmed, RepositoryHealth, Survey, Surveyed};
 pub use maintain::Maintenance;
 pub use report::{Report, ReportQuestion};
 pub use resolution::{Evidence, SignedDigest, Signer};

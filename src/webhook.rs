@@ -1,11 +1,14 @@
-//! The webhook server: router, TLS with reload, health.
+//! The webhook server: router, TLS with reload, health; and the port for metrics.
 
 mod health;
+mod metrics;
 mod router;
 mod server;
+mod stopwatch;
 mod tls;
 
 pub use health::Readiness;
-pub use router::{MAX_BODY, router};
+pub use metrics::{metrics_router, serve_metrics};
+pub use router::{MAX_BODY, metered_router, policies_router, router};
 pub use server::{Limits, serve};
 pub use tls::{CertificateError, CertificateFiles, Reload, ServingCertificate};

@@ -1,6 +1,7 @@
 //! The controller against an API server in memory, which records every request and serves no other.
 
 mod api_server;
+mod coverage;
 mod in_flight;
 mod namespaces;
 mod outage;

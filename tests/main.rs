@@ -16,6 +16,7 @@ mod notary;
 mod policy;
 mod publish;
 mod sandbox;
+mod stopping;
 mod support;
 mod trust;
 mod tuf;

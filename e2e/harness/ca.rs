@@ -34,10 +34,15 @@ impl Authority {
         &self.pem
     }
 
-    /// A certificate for servers on loopback.
+    /// A certificate for servers on loopback, tagseal's Service among them.
     pub fn issue(&self) -> Serving {
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let mut params = CertificateParams::new(names).expect("two names");
+        self.issue_for(&["127.0.0.1", "localhost", "tagseal.tagseal-system.svc"])
+    }
+
+    /// A certificate for these hosts.
+    pub fn issue_for(&self, hosts: &[&str]) -> Serving {
+        let names: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
         params.distinguished_name.push(DnType::CommonName, "localhost");
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().expect("a key");

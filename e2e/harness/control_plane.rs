@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rcgen::KeyPair;
@@ -15,21 +16,22 @@ use super::process::Process;
 use super::run::{RUN, tool};
 
 const ADMIN: &str = "admin";
-/// The user that tagseal is.
-pub const TAGSEAL: &str = "tagseal";
-
-/// Who tagseal is to the API server: the ServiceAccount of the manifests, with exactly the rights that they give it.
-const TAGSEAL_ACCOUNT: &str = "system:serviceaccount:tagseal-system:tagseal";
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Its own certificate, which is its authority too; it makes it when it starts for the first time.
+const CERTIFICATE: &str = "certs/apiserver.crt";
+/// What was asked of it.
+pub const AUDIT_LOG: &str = "audit.log";
 
 /// What has to be there for a Deployment to become Pods.
 const CONTROLLERS: &str = "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,\
     job-controller,cronjob-controller,serviceaccount-controller,namespace-controller,garbage-collector-controller";
 
-/// Annotations of tagseal's decisions are read from the audit log.
+/// What tagseal asks for is held against its rights when the suite has ended ([`super::rights`]); annotations of its
+/// decisions are read at once.
 const AUDIT_POLICY: &str = r#"{
   "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
   "rules": [
+    {"level": "Metadata", "users": ["system:serviceaccount:tagseal-system:tagseal"]},
     {"level": "Metadata", "verbs": ["create", "update", "patch"], "resources": [
       {"group": "", "resources": ["pods", "pods/ephemeralcontainers"]},
       {"group": "apps", "resources": ["deployments"]}]},
@@ -39,38 +41,77 @@ const AUDIT_POLICY: &str = r#"{
 /// A running control plane.
 pub struct ControlPlane {
     dir: PathBuf,
+    store: String,
+    url: String,
     // In the order in which they have to go: an API server without its etcd lingers.
     _controller_manager: Process,
-    _api_server: Process,
+    api_server: Mutex<Option<Process>>,
     _etcd: Process,
 }
 
 impl ControlPlane {
-    /// Starts it, and waits until it serves.
-    pub fn start() -> Self {
-        let dir = RUN.folder("control-plane");
+    /// Starts one in the folder `name`, and waits until it serves.
+    pub fn start(name: &str) -> Self {
+        let dir = RUN.folder(name);
         let store = format!("http://127.0.0.1:{}", RUN.free_port());
         let etcd = start_etcd(&store, &dir);
         let url = format!("https://127.0.0.1:{}", RUN.free_port());
         write_secrets(&dir);
-        let mut api_server = start_api_server(&store, &url, &dir);
-        await_api_server(&mut api_server, &url, &dir);
-        for user in [ADMIN, TAGSEAL] {
-            write_kubeconfig(&dir, user, &url);
-        }
+        let api_server = start_api_server(&store, &url, &dir);
+        write_kubeconfig(&dir, ADMIN, &url, &admin_token());
         let controller_manager = start_controller_manager(&dir);
-        Self { dir, _controller_manager: controller_manager, _api_server: api_server, _etcd: etcd }
+        let api_server = Mutex::new(Some(api_server));
+        Self { dir, store, url, _controller_manager: controller_manager, api_server, _etcd: etcd }
     }
 
     /// The cluster, as its administrator sees it.
     pub fn cluster(&self) -> Cluster {
-        Cluster::new(&self.kubeconfig(ADMIN), &self.dir.join("audit.log"))
+        Cluster::new(&self.kubeconfig(ADMIN), &self.dir.join(AUDIT_LOG))
     }
 
-    /// The kubeconfig of `user`.
+    /// The kubeconfig of a user that has one.
     pub fn kubeconfig(&self, user: &str) -> PathBuf {
         self.dir.join(format!("{user}.kubeconfig"))
     }
+
+    /// Writes a kubeconfig for a user who has a token.
+    pub fn gives_kubeconfig(&self, user: &str, token: &str) {
+        write_kubeconfig(&self.dir, user, &self.url, token);
+    }
+
+    /// Where it keeps its state and its logs.
+    pub fn folder(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the administrator's HTTP requests go, and what they need.
+    pub fn door(&self) -> Door {
+        let certificate = fs::read_to_string(self.dir.join(CERTIFICATE)).expect("the certificate");
+        Door { url: self.url.clone(), client: client(Some(&certificate)), token: admin_token() }
+    }
+
+    /// Stops the API server (SIGTERM), and waits until it is gone.
+    pub fn loses_api_server(&self) {
+        self.api_server.lock().unwrap().take().expect("an API server").ends();
+    }
+
+    /// Starts it again at the same address, and waits until it serves.
+    pub fn regains_api_server(&self) {
+        let api_server = start_api_server(&self.store, &self.url, &self.dir);
+        assert!(self.api_server.lock().unwrap().replace(api_server).is_none(), "it runs already");
+    }
+}
+
+/// How to ask the API server without kubectl.
+#[derive(Debug, Clone)]
+pub struct Door {
+    pub url: String,
+    pub client: reqwest::Client,
+    pub token: String,
+}
+
+fn admin_token() -> String {
+    format!("{ADMIN}-token")
 }
 
 fn start_etcd(store: &str, dir: &Path) -> Process {
@@ -99,9 +140,7 @@ fn write_secrets(dir: &Path) {
     fs::write(dir.join("sa.key"), key.serialize_pem()).expect("the key's file");
     fs::write(dir.join("sa.pub"), key.public_key_pem()).expect("the key's file");
     fs::write(dir.join("audit-policy.json"), AUDIT_POLICY).expect("the audit policy");
-    let tokens = format!(
-        "{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{TAGSEAL}-token,{TAGSEAL_ACCOUNT},{TAGSEAL}\n"
-    );
+    let tokens = format!("{},{ADMIN},{ADMIN},system:masters\n", admin_token());
     fs::write(dir.join("tokens.csv"), tokens).expect("the tokens");
 }
 
@@ -120,29 +159,29 @@ fn start_api_server(store: &str, url: &str, dir: &Path) -> Process {
         "--service-cluster-ip-range=10.0.0.0/24",
         "--feature-gates=ImageVolume=true",
         "--audit-policy-file=audit-policy.json",
-        "--audit-log-path=audit.log",
+        &format!("--audit-log-path={AUDIT_LOG}"),
+        // Without it, a watch holds up the server's end for a minute.
+        "--shutdown-watch-termination-grace-period=1s",
     ];
-    Process::start("kube-apiserver", &tool("kube-apiserver"), args, dir)
-}
-
-fn await_api_server(api_server: &mut Process, url: &str, dir: &Path) {
+    let mut api_server = Process::start("kube-apiserver", &tool("kube-apiserver"), args, dir);
     let certificate = eventually("kube-apiserver has a certificate", PATIENCE, || {
         api_server.runs();
-        fs::read_to_string(dir.join("certs/apiserver.crt")).map_err(|error| error.to_string())
+        fs::read_to_string(dir.join(CERTIFICATE)).map_err(|error| error.to_string())
     });
     let client = client(Some(&certificate));
     eventually("kube-apiserver is ready", PATIENCE, || {
         api_server.runs();
         super::http::answers_with(&client, &format!("{url}/readyz"))
     });
+    api_server
 }
 
-fn write_kubeconfig(dir: &Path, user: &str, url: &str) {
+fn write_kubeconfig(dir: &Path, user: &str, url: &str, token: &str) {
     let config: Value = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
         "clusters": [{"name": "e2e", "cluster": {
-            "server": url, "certificate-authority": dir.join("certs/apiserver.crt")}}],
-        "users": [{"name": user, "user": {"token": format!("{user}-token")}}],
+            "server": url, "certificate-authority": dir.join(CERTIFICATE)}}],
+        "users": [{"name": user, "user": {"token": token}}],
         "contexts": [{"name": "e2e", "context": {"cluster": "e2e", "user": user}}],
     });
     fs::write(dir.join(format!("{user}.kubeconfig")), config.to_string()).expect("the kubeconfig");
@@ -153,7 +192,7 @@ fn start_controller_manager(dir: &Path) -> Process {
         "--kubeconfig=admin.kubeconfig",
         "--leader-elect=false",
         "--service-account-private-key-file=sa.key",
-        "--root-ca-file=certs/apiserver.crt",
+        &format!("--root-ca-file={CERTIFICATE}"),
         "--secure-port=0",
         &format!("--controllers={CONTROLLERS}"),
     ];

@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::account::SYSTEM_NAMESPACE;
 use super::cluster::Cluster;
 use super::process::{command, output_of};
 use super::run::{source_path, tool};
-
-const SYSTEM_NAMESPACE: &str = "tagseal-system";
 
 /// Applies the installation but for its webhooks, which the suite points at processes of its own.
 pub fn applies_installation(cluster: &Cluster) {

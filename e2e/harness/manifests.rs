@@ -47,6 +47,21 @@ fn template(name: &str, image: &str) -> Value {
     })
 }
 
+/// What the API server would ask about the creation of `pod` in `namespace`.
+pub fn review(namespace: &str, pod: &Value) -> Value {
+    let kind = json!({"group": "", "version": "v1", "kind": "Pod"});
+    let resource = json!({"group": "", "version": "v1", "resource": "pods"});
+    json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "00000000-0000-0000-0000-000000000001", "operation": "CREATE",
+            "kind": kind, "requestKind": kind, "resource": resource, "requestResource": resource,
+            "namespace": namespace, "name": pod["metadata"]["name"], "userInfo": {"username": "admin"},
+            "object": pod, "dryRun": false,
+        },
+    })
+}
+
 /// The images of a pod's (or a template's) containers, in order.
 pub fn images(pod: &Value) -> Vec<String> {
     let containers = pod["spec"]["containers"].as_array().into_iter().flatten();

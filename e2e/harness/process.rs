@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 /// Runs its arguments and waits for the end of its standard input, which only the suite holds: it comes however the
@@ -52,6 +52,17 @@ impl Process {
         args: impl IntoIterator<Item = &'a str>,
         dir: &Path,
     ) -> Self {
+        Self::start_with(name, program, args, dir, &[])
+    }
+
+    /// The same with these environment variables.
+    pub fn start_with<'a>(
+        name: &str,
+        program: &Path,
+        args: impl IntoIterator<Item = &'a str>,
+        dir: &Path,
+        variables: &[(String, String)],
+    ) -> Self {
         let log = dir.join(format!("{name}.log"));
         let output = File::options().create(true).append(true).open(&log).expect("the log");
         let mut child = command("sh")
@@ -59,6 +70,7 @@ impl Process {
             .arg(program)
             .args(args)
             .current_dir(dir)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(output.try_clone().expect("the log"))
             .stderr(output)
@@ -83,10 +95,21 @@ impl Process {
 
     /// Asks it to end (SIGTERM), and waits until it has; its exit status.
     pub fn ends(mut self) -> Option<i32> {
+        self.is_asked_to_end();
+        self.child.wait().expect("a child").code()
+    }
+
+    /// Asks it to end (SIGTERM), and does not wait.
+    #[track_caller]
+    pub fn is_asked_to_end(&self) {
         let kill = format!("kill -s TERM {}", self.child.id());
         let asked = command("sh").args(["-c", &kill]).status().expect("a shell");
         assert!(asked.success(), "{} has ended before\n{}", self.name, self.tail());
-        self.child.wait().expect("a child").code()
+    }
+
+    /// Its exit status, once it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
     }
 
     fn tail(&self) -> String {

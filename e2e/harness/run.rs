@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::runtime::Runtime;
 
+/// What a run was started with, one argument a line.
+const ARGUMENTS: &str = "arguments";
+
 /// This run.
 pub static RUN: LazyLock<Run> = LazyLock::new(Run::start);
 
@@ -27,13 +30,15 @@ pub struct Run {
 
 impl Run {
     fn start() -> Self {
-        let runs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
+        let runs = folder_of_runs();
         fs::create_dir_all(&runs).expect("the folder of runs");
         remove_ended(&runs);
         let dir = runs.join(std::process::id().to_string());
         fs::create_dir_all(&dir).expect("the folder of this run");
         let lock = File::create(dir.join("lock")).expect("the lock of this run");
         lock.lock().expect("the lock of this run");
+        let arguments: Vec<_> = std::env::args().skip(1).collect();
+        fs::write(dir.join(ARGUMENTS), arguments.join("\n")).expect("the arguments of this run");
         let told = dir.clone();
         let default = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -62,6 +67,31 @@ impl Run {
         }
         panic!("no free port on loopback")
     }
+}
+
+/// What an earlier run left.
+pub struct EndedRun {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// What it was started with: empty when it was of the whole suite.
+    pub arguments: Vec<String>,
+}
+
+/// The run before this process, which must not have started one of its own.
+pub fn last_ended() -> EndedRun {
+    let runs = fs::read_dir(folder_of_runs()).map(|runs| runs.flatten().collect::<Vec<_>>());
+    let runs = runs.unwrap_or_default().into_iter().map(|run| run.path());
+    let started = |run: &PathBuf| fs::metadata(run.join(ARGUMENTS)).and_then(|file| file.modified()).ok();
+    let dir = runs.filter(|run| started(run).is_some()).max_by_key(started);
+    let dir = dir.expect("there is a run to look at: run the suite first");
+    let lock = File::open(dir.join("lock")).expect("the lock of the run");
+    assert!(lock.try_lock().is_ok(), "the run in {} has not ended", dir.display());
+    let arguments = fs::read_to_string(dir.join(ARGUMENTS)).expect("the arguments of the run");
+    EndedRun { dir, arguments: arguments.lines().map(str::to_owned).collect() }
+}
+
+fn folder_of_runs() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e")
 }
 
 fn remove_ended(runs: &Path) {

@@ -17,7 +17,7 @@ use super::run::RUN;
 use super::suite::suite;
 use super::tagseal::{Tagseal, TagsealOptions};
 use super::verify::{Verdict, Verifier};
-use super::webhooks::{OWN, install_unanswered};
+use super::webhooks::{OWN, install_unanswered, remove_unanswered};
 
 /// The registry that no image is ever pulled from.
 const REGISTRY: &str = "registry.test";
@@ -61,8 +61,17 @@ impl Scenario {
         Self { own: Some(own), verifier, ..scenario }
     }
 
+    /// A namespace of another control plane than the common one.
+    pub fn at(cluster: &Cluster, name: &str) -> Self {
+        Self::in_new_namespace_of(cluster, name, &json!({}))
+    }
+
     fn in_new_namespace(name: &str, labels: &Value) -> Self {
-        let cluster = suite().cluster().in_namespace(name);
+        Self::in_new_namespace_of(&suite().cluster(), name, labels)
+    }
+
+    fn in_new_namespace_of(cluster: &Cluster, name: &str, labels: &Value) -> Self {
+        let cluster = cluster.in_namespace(name);
         make_namespace(&cluster, labels);
         let dir = RUN.folder(&format!("scenario-{name}"));
         Self {
@@ -198,6 +207,13 @@ impl Scenario {
     /// Installs the shipped webhooks for the namespace, with nobody to answer them.
     pub fn has_unanswered_webhooks(&self) {
         install_unanswered(&self.cluster);
+    }
+
+    /// Takes these away, and has the namespace guarded by the common tagseal.
+    pub fn has_tagseal_back(&self) {
+        suite().has_tagseal();
+        remove_unanswered(&self.cluster);
+        self.cluster.does(&["label", "namespace", self.cluster.namespace(), &format!("{OWN}-")]);
     }
 
     /// Kills the scenario's own tagseal.

@@ -25,9 +25,9 @@ pub fn suite() -> &'static Suite {
 impl Suite {
     fn new() -> Self {
         Self {
-            control_plane: LazyLock::new(ControlPlane::start),
+            control_plane: LazyLock::new(|| ControlPlane::start("control-plane")),
             notary: LazyLock::new(|| NotaryServer::start("notary")),
-            prepared: LazyLock::new(|| prepare(&suite().cluster())),
+            prepared: LazyLock::new(|| prepare(&suite().control_plane)),
             tagseal: LazyLock::new(|| {
                 LazyLock::force(&suite().prepared);
                 Tagseal::common(&suite().control_plane)
@@ -50,9 +50,10 @@ impl Suite {
         LazyLock::force(&self.tagseal);
     }
 
-    /// Starts a tagseal for `namespace` alone.
+    /// Starts a tagseal for `namespace` alone. To the cluster it is another replica of the common one, which is there first
+    /// and leads: what policies' statuses say is by what the common one was asked.
     pub fn own_tagseal(&self, namespace: &str, options: &TagsealOptions) -> Tagseal {
-        LazyLock::force(&self.prepared);
+        LazyLock::force(&self.tagseal);
         Tagseal::own(&self.control_plane, namespace, options)
     }
 

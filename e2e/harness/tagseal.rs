@@ -1,20 +1,15 @@
-//! `tagseal serve` as its release binary.
+//! tagseal as one process, called by the API server without a Service: what most scenarios need.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::ca::Authority;
-use super::cluster::Cluster;
-use super::control_plane::{ControlPlane, TAGSEAL};
-use super::http::answers_with;
+use super::account::{self, SYSTEM_NAMESPACE};
+use super::control_plane::ControlPlane;
 use super::installation::applies_installation;
-use super::notary_server::client;
 use super::poll::eventually;
-use super::process::Process;
-use super::run::{RUN, source_path, tagseal_binary};
+use super::replica::{Replica, Settings};
+use super::run::{RUN, source_path};
 use super::webhooks::{Target, install};
-
-const SYSTEM_NAMESPACE: &str = "tagseal-system";
 
 /// How a tagseal differs from the common one.
 #[derive(Debug, Default)]
@@ -40,13 +35,19 @@ pub const VALIDATING_ONLY: TagsealOptions =
 
 /// A running tagseal, called by the API server.
 pub struct Tagseal {
-    process: Mutex<Option<Process>>,
+    replica: Mutex<Replica>,
 }
 
 impl Tagseal {
     /// One for every namespace that has none of its own.
     pub fn common(control_plane: &ControlPlane) -> Self {
-        Self::launch(control_plane, None, &TagsealOptions::default())
+        let common = Self::launch(control_plane, None, &TagsealOptions::default());
+        let cluster = control_plane.cluster().in_namespace(SYSTEM_NAMESPACE);
+        eventually("the common tagseal leads", Duration::from_secs(30), || {
+            let holder = cluster.kubectl(&["get", "lease/tagseal", "-o", "jsonpath={.spec.holderIdentity}"]);
+            if holder.passed && !holder.output.is_empty() { Ok(()) } else { Err(holder.text()) }
+        });
+        common
     }
 
     /// One for `namespace` alone.
@@ -56,47 +57,32 @@ impl Tagseal {
 
     /// Kills it, as an outage would.
     pub fn stops(&self) {
-        self.process.lock().unwrap().take();
+        self.replica.lock().unwrap().dies();
     }
 
     fn launch(control_plane: &ControlPlane, namespace: Option<&str>, options: &TagsealOptions) -> Self {
         let name = namespace.map_or("tagseal".to_owned(), |namespace| format!("tagseal-{namespace}"));
-        let dir = RUN.folder(&name);
-        let authority = Authority::new("tagseal e2e");
-        let (certificate, key) = authority.issue().write(&dir, "webhook");
-        let port = RUN.free_port();
-        let listen = format!("127.0.0.1:{port}");
-        let kubeconfig = control_plane.kubeconfig(TAGSEAL);
-        let mut args = vec!["serve", "--listen", &listen, "--namespace", SYSTEM_NAMESPACE];
-        args.extend(["--cache-dir", "cache", "--state-dir", "state"]);
-        let paths = [("--kubeconfig", kubeconfig), ("--tls-cert", certificate), ("--tls-key", key)];
-        for (flag, path) in &paths {
-            args.extend([flag, path.to_str().expect("UTF-8")]);
-        }
-        let flags = options.flags();
-        args.extend(flags.iter().map(String::as_str));
-        let mut process = Process::start("serve", &tagseal_binary(), args, &dir);
-        let client = client(Some(authority.pem()));
-        eventually("tagseal is ready", Duration::from_secs(30), || {
-            process.runs();
-            answers_with(&client, &format!("https://{listen}/readyz"))
-        });
+        let settings = Settings::new(control_plane, &name, options.flags());
+        let mut replica = Replica::start(&name, &settings);
+        replica.awaits_ready();
         let cluster = control_plane.cluster().in_namespace(namespace.unwrap_or("default"));
-        let target = Target { port, authority: authority.pem(), namespace };
+        let target = Target { port: replica.port(), authority: settings.authority(), namespace };
         install(&cluster, &target, options, PROBE);
-        Self { process: Mutex::new(Some(process)) }
+        Self { replica: Mutex::new(replica) }
     }
 }
 
 /// An image that every tagseal of the suite denies: its policy's trust server is nowhere.
-const PROBE: &str = "probe.test/never:published";
+pub const PROBE: &str = "probe.test/never:published";
 
 /// Makes ready for any tagseal: the CRDs, its namespace and rights as the manifests have them, and the policy that denies [`PROBE`].
-pub fn prepare(cluster: &Cluster) {
-    applies_installation(cluster);
+pub fn prepare(control_plane: &ControlPlane) {
+    let cluster = control_plane.cluster();
+    applies_installation(&cluster);
     let pull_secrets = source_path("manifests/pull-secrets.yaml");
     cluster.does(&["apply", "-f", &pull_secrets.to_string_lossy()]);
     let nowhere = format!("http://127.0.0.1:{}", RUN.free_port());
     let probe = super::policy::Policy::cluster("e2e-probe", "probe.test/**", &nowhere);
     cluster.applies(probe.trusts_key(&"0".repeat(64)).manifest());
+    account::logs_in(control_plane);
 }

@@ -17,6 +17,12 @@ use super::tagseal::TagsealOptions;
 /// The label of namespaces that the suite's common tagseal leaves alone.
 pub const OWN: &str = "e2e.tagseal.dev/own";
 
+/// The label of policies that are applied as if tagseal did not answer: their webhook fails open, and is not asked about
+/// them.
+pub const SLIPS_THROUGH: &str = "e2e.tagseal.dev/slips-through";
+
+const POLICIES: &str = "policies.tagseal.dev";
+
 const VALIDATING: &str = "ValidatingWebhookConfiguration";
 const MUTATING: &str = "MutatingWebhookConfiguration";
 
@@ -39,6 +45,26 @@ pub fn install(cluster: &Cluster, target: &Target, options: &TagsealOptions, pro
     }
 }
 
+/// The ports of tagseal's Service that the two webhooks are called at.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    pub mutate: u16,
+    pub validate: u16,
+}
+
+/// Applies the shipped configurations as they are but for the port of the Service and its authority, and waits until the
+/// API server calls them.
+pub fn install_for_service(cluster: &Cluster, ports: &Ports, authority: &str, probe: &str) {
+    for (kind, port) in [(VALIDATING, ports.validate), (MUTATING, ports.mutate)] {
+        let mut configuration = shipped(cluster, kind);
+        for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
+            webhook["clientConfig"]["service"]["port"] = json!(port);
+            webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode(authority));
+        }
+        apply_and_await(cluster, &configuration, probe);
+    }
+}
+
 /// Applies the shipped configurations for the namespace of `cluster`, where nobody answers.
 pub fn install_unanswered(cluster: &Cluster) {
     let authority = Authority::new("nobody");
@@ -55,10 +81,21 @@ pub fn install_unanswered(cluster: &Cluster) {
     });
 }
 
+/// Takes away what [`install_unanswered`] applied.
+pub fn remove_unanswered(cluster: &Cluster) {
+    for kind in [MUTATING, VALIDATING] {
+        let name = format!("tagseal-{}", cluster.namespace());
+        cluster.does(&["delete", kind, &name]);
+    }
+}
+
 fn point(cluster: &Cluster, kind: &str, target: &Target, options: &TagsealOptions, probe: &str) {
-    let configuration = rewritten(shipped(cluster, kind), target, options);
+    apply_and_await(cluster, &rewritten(shipped(cluster, kind), target, options), probe);
+}
+
+fn apply_and_await(cluster: &Cluster, configuration: &Value, probe: &str) {
     let hook = configuration["webhooks"][0]["name"].as_str().expect("a name").to_owned();
-    cluster.applies(&configuration);
+    cluster.applies(configuration);
     eventually(&format!("{hook} is called"), Duration::from_secs(30), || {
         let answer = cluster.tries(&pod("probe", probe));
         let called = answer.errors.contains(&format!("webhook \"{hook}\" denied the request"));
@@ -91,6 +128,14 @@ fn rewritten(mut configuration: Value, target: &Target, options: &TagsealOptions
         match selector.as_array_mut() {
             Some(expressions) => expressions.push(mine.clone()),
             None => *selector = json!([mine]),
+        }
+        if webhook["name"] == POLICIES {
+            let expression = json!({"key": SLIPS_THROUGH, "operator": "DoesNotExist"});
+            webhook["objectSelector"] = json!({"matchExpressions": [expression]});
+            // What has no namespace is selected by none: cluster policies are the common tagseal's.
+            if target.namespace.is_some() {
+                webhook["rules"][0]["scope"] = json!("Namespaced");
+            }
         }
         if let Some(seconds) = options.timeout_seconds {
             webhook["timeoutSeconds"] = json!(seconds);

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::judge::{self, Circumstances, Resolve, View};
+use super::judge::{self, Circumstances, Denial, Resolve, View};
 use super::object::Node;
 use super::observer::{Decided, Observer};
 use super::patch::Patch;
 use super::record::Record;
-use super::response::{Response, Status};
+use super::response::{Answered, Response, Status};
 use super::review::{Operation, Request, Unreadable};
 use super::sites::{Site, WorkloadKind, changed_sites, sites};
 use super::text;
@@ -66,7 +66,7 @@ impl Admission {
     ///
     /// # Errors
     /// [`AnswerError::Unreadable`] for what is no review at all. A review whose object cannot be read is denied.
-    pub async fn answer(&self, hook: Hook, body: &[u8], deadline: Instant) -> Result<Vec<u8>, AnswerError> {
+    pub async fn answer(&self, hook: Hook, body: &[u8], deadline: Instant) -> Result<Answered, AnswerError> {
         let request = match Request::read(body) {
             Ok(request) => request,
             Err(Unreadable::Object { uid, kind, message }) => {
@@ -74,12 +74,13 @@ impl Admission {
                     id = uid,
                     hook = hook.as_str(),
                     decision = "Denied",
+                    reason = Reason::UnsupportedObject.as_str(),
                     kind,
                     error = message,
                     "unreadable object"
                 );
                 let message = format!("the {kind} cannot be read: {}", text::one_line(&message, 500));
-                return Ok(unsupported(&uid, &message).into_bytes()?);
+                return Ok(self.unsupported(hook, &uid, &message)?);
             }
             Err(unreadable) => return Err(unreadable.into()),
         };
@@ -96,10 +97,11 @@ impl Admission {
         hook: Hook,
         request: &Request<'_>,
         deadline: Instant,
-    ) -> Result<Vec<u8>, serde_json::Error> {
+    ) -> Result<Answered, serde_json::Error> {
         let uid = request.uid();
         if matches!(request.operation(), Operation::Delete | Operation::Connect) {
-            return Response::allow(uid).into_bytes();
+            let bytes = Response::allow(uid).into_bytes()?;
+            return Ok(Answered { bytes, decision: Decision::Unchanged, reason: None });
         }
         let (kind, object) = match subject(request) {
             Ok(subject) => subject,
@@ -108,10 +110,11 @@ impl Admission {
                     id = uid,
                     hook = hook.as_str(),
                     decision = "Denied",
+                    reason = Reason::UnsupportedObject.as_str(),
                     kind = request.kind_name(),
                     message
                 );
-                return unsupported(uid, &message).into_bytes();
+                return self.unsupported(hook, uid, &message);
             }
         };
         let judged = match object.at(kind.path()) {
@@ -119,11 +122,27 @@ impl Admission {
             None => Vec::new(),
         };
         let verdict = Verdict::new(hook, kind, judged, request.is_mirror_pod());
-        let (decision, answer) = conclude(hook, request, &verdict, kind)?;
+        let answered = conclude(hook, request, &verdict, kind)?;
         if let Some(observer) = &self.observer {
-            observer.decided(Decided { hook, request, decision, verdict: &verdict });
+            observer.decided(Decided { hook, request, decision: answered.decision, verdict: &verdict });
         }
-        Ok(answer)
+        Ok(answered)
+    }
+
+    /// Refuses what cannot be judged.
+    fn unsupported(&self, hook: Hook, uid: &str, message: &str) -> Result<Answered, serde_json::Error> {
+        if let Some(observer) = &self.observer {
+            observer.unsupported(hook);
+        }
+        let reason = Reason::UnsupportedObject;
+        let mut response = Response::deny(uid, Status::denied(format!("{reason}: {message}"), Vec::new()));
+        let decision = Decision::Denied;
+        response.audit_annotations = vec![
+            ("id", uid.into()),
+            ("decision", decision.as_str().into()),
+            ("reason", reason.as_str().into()),
+        ];
+        Ok(Answered { bytes: response.into_bytes()?, decision, reason: Some(reason) })
     }
 
     /// Judges each image once (A18), all at the same time, by one state of the policies (P8).
@@ -215,7 +234,7 @@ fn conclude(
     request: &Request<'_>,
     verdict: &Verdict<'_>,
     kind: &WorkloadKind,
-) -> Result<(Decision, Vec<u8>), serde_json::Error> {
+) -> Result<Answered, serde_json::Error> {
     let seals = Patch::sealing(kind, verdict.seals());
     let sealing = hook == Hook::Mutate && !seals.is_empty();
     let decision = verdict.decision(sealing);
@@ -237,18 +256,8 @@ fn conclude(
     if hook == Hook::Validate {
         response.warnings = verdict.warnings();
     }
-    response.audit_annotations = record.annotations();
-    Ok((decision, response.into_bytes()?))
-}
-
-fn unsupported<'a>(uid: &'a str, message: &str) -> Response<'a> {
-    let message = format!("{}: {message}", Reason::UnsupportedObject);
-    let mut response = Response::deny(uid, Status::denied(message, Vec::new()));
-    response.audit_annotations = vec![
-        ("decision", Decision::Denied.as_str().into()),
-        ("reason", Reason::UnsupportedObject.as_str().into()),
-    ];
-    response
+    response.audit_annotations = record.annotations(request.uid());
+    Ok(Answered { bytes: response.into_bytes()?, decision, reason: verdict.headline().map(Denial::reason) })
 }
 
 #[cfg(test)]

@@ -111,7 +111,11 @@ impl<'a> Node<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Metadata<'a> {
     #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
     generate_name: Text<'a>,
+    #[serde(borrow, default)]
+    uid: Text<'a>,
     #[serde(default)]
     annotations: Option<Annotations>,
 }
@@ -123,6 +127,16 @@ struct Annotations {
 }
 
 impl Metadata<'_> {
+    /// The name; empty before the API server has made one.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The identity that the object keeps for life; empty before the API server has given it one.
+    pub fn uid(&self) -> &str {
+        self.uid.as_str()
+    }
+
     /// The prefix from which the API server makes a name.
     pub fn generate_name(&self) -> &str {
         self.generate_name.as_str()

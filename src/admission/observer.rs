@@ -20,4 +20,7 @@ pub struct Decided<'a> {
 pub trait Observer: Send + Sync {
     /// One more decision.
     fn decided(&self, decided: Decided<'_>);
+
+    /// One more object that was refused because it cannot be read: there is no verdict on it.
+    fn unsupported(&self, _hook: Hook) {}
 }

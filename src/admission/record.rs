@@ -76,8 +76,12 @@ impl<'v> Record<'v> {
 
     /// The annotations, without those that have nothing to say. The API server puts the webhook's name and `/` before
     /// each key, so the keys are names without a prefix of their own.
-    pub fn annotations(self) -> Vec<(&'static str, Cow<'v, str>)> {
-        let values: [(_, Cow<'v, str>); 8] = [
+    ///
+    /// `id` is the one that the log has for the decision: the API server's own for the request to this webhook, which its audit
+    /// log has nowhere else.
+    pub fn annotations(self, id: &'v str) -> Vec<(&'static str, Cow<'v, str>)> {
+        let values: [(_, Cow<'v, str>); 9] = [
+            ("id", id.into()),
             ("decision", self.decision.as_str().into()),
             ("reason", self.reason.unwrap_or_default().into()),
             ("images", self.images.into()),

@@ -11,11 +11,24 @@ use serde::Serialize;
 
 use super::patch::Patch;
 use super::review::{API_VERSION, KIND};
+use super::verdict::Decision;
+use crate::policy::Reason;
 
 /// Room for an answer about a few images, in bytes.
 const TYPICAL: usize = 4096;
 /// Room for the patch in it, in bytes.
 const TYPICAL_PATCH: usize = 1024;
+
+/// What is answered to a request, and what that says.
+#[derive(Debug)]
+pub struct Answered {
+    /// The whole AdmissionReview.
+    pub bytes: Vec<u8>,
+    /// The decision in one word.
+    pub decision: Decision,
+    /// What stands against the object, where something does.
+    pub reason: Option<Reason>,
+}
 
 /// The answer to one request.
 #[derive(Debug, Serialize)]

@@ -115,16 +115,11 @@ impl<'a> Request<'a> {
     /// # Errors
     /// [`Unreadable`], never a panic, whatever the bytes.
     pub fn read(body: &'a [u8]) -> Result<Self, Unreadable> {
-        match serde_json::from_slice::<Review<Request<'a>>>(body) {
-            Ok(review) => {
-                let request = require(review)?;
-                if request.uid().is_empty() {
-                    return Err(Unreadable::NotAReview("the request has no uid".to_owned()));
-                }
-                Ok(request)
-            }
-            Err(error) => Err(unreadable(body, &error)),
+        let request: Self = read_as(body)?;
+        if request.uid().is_empty() {
+            return Err(Unreadable::NotAReview("the request has no uid".to_owned()));
         }
+        Ok(request)
     }
 
     /// The request's identifier: the decision's ID in the log.
@@ -196,8 +191,27 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Reads the body of a webhook call, its request as `R`.
+pub(super) fn read_as<'a, R: Deserialize<'a>>(body: &'a [u8]) -> Result<R, Unreadable> {
+    match serde_json::from_slice::<Review<R>>(body) {
+        Ok(review) => require(review),
+        Err(error) => Err(unreadable(body, &error)),
+    }
+}
+
 impl Kind<'_> {
-    fn name(&self) -> String {
+    /// The API group; empty for the core's.
+    pub(super) fn group(&self) -> &str {
+        self.group.as_str()
+    }
+
+    /// The kind alone.
+    pub(super) fn kind(&self) -> &str {
+        self.kind.as_str()
+    }
+
+    /// As `apps/v1 Deployment`.
+    pub(super) fn name(&self) -> String {
         let (group, version, kind) = (self.group.as_str(), self.version.as_str(), self.kind.as_str());
         if group.is_empty() { format!("{version} {kind}") } else { format!("{group}/{version} {kind}") }
     }

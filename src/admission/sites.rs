@@ -49,6 +49,15 @@ impl WorkloadKind {
         self.kind
     }
 
+    /// Its group and version, as `apiVersion` has them.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
     /// Whether the object is itself a pod, not the template of one.
     pub fn is_pod(&self) -> bool {
         matches!(self.path, [Spec])

@@ -4,7 +4,7 @@ use super::judge::{Denial, ImageVerdict, Outcome};
 use super::response::Cause;
 use super::sites::{Site, WorkloadKind};
 use super::text;
-use crate::policy::{Actions, Mutation};
+use crate::policy::{Actions, Mutation, Reason};
 
 /// Which of the two webhooks is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +155,17 @@ impl<'n> Verdict<'n> {
                 .chain(image.verdict.warnings.iter().map(|w| format!("{}: {w}", image.title())))
         });
         text::bounded_warnings(texts.map(|warning| format!("tagseal: {warning}")).collect())
+    }
+
+    /// What was found and does not deny: what Warn and Audit policies say of each image, and what a mirror pod would have
+    /// been refused for.
+    pub fn findings(&self) -> impl Iterator<Item = (Reason, String)> {
+        self.judged.iter().flat_map(|image| {
+            let reported = if self.mirror { image.verdict.denials() } else { &[] };
+            let remarks = image.verdict.remarks.iter().map(|remark| &remark.denial);
+            let found = remarks.chain(reported);
+            found.map(|denial| (denial.reason(), format!("{}: {}", image.title(), text::denial(denial))))
+        })
     }
 
     /// What Audit policies found.

@@ -8,6 +8,7 @@ mod parts;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,21 +16,29 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use self::args::Args;
+use self::args::MetricsListen;
 use self::files::PolicyFolder;
 use self::observer::Observing;
 use self::parts::Parts;
-use crate::admission::Admission;
+use super::stop::Stop;
+use crate::admission::{self, Admission, DecisionCounts, PolicyReview};
 use crate::clock::{SharedClock, SystemClock};
-use crate::controller::{Events, PolicyWatch, TrustData};
+use crate::controller::{Events, Leadership, PolicyFiguresWatch, PolicyWatch, TrustData};
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
 use crate::trust::{Credentials, Resolver, TrustState};
-use crate::webhook::{CertificateFiles, Limits, Readiness, ServingCertificate, router};
+use crate::webhook::{
+    self, CertificateFiles, Limits, Readiness, ServingCertificate, metered_router, metrics_router,
+    policies_router,
+};
 
 /// How often the serving certificate and policy files are looked at. kubelet swaps a symlink, which leaves a watch of
 /// the old file blind; reading a few small files is cheap.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the writes to disk that are under way may take when the process ends.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// What the parts of one process share.
 struct Process {
@@ -46,7 +55,10 @@ struct Surroundings {
     namespaces: Option<Arc<dyn NamespaceLabels>>,
     /// `None`: the policies come from files, and there is no status to write.
     policies: Option<PolicyWatch>,
+    /// What the endpoint for policies asks the cluster.
+    live: Option<admission::Surroundings>,
     events: Events,
+    leadership: Leadership,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -55,10 +67,34 @@ struct Surroundings {
 /// When it cannot start, or a part of it ends that must not.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     crate::telemetry::start(args.log_format);
-    super::runtime()?.block_on(serve(args))
+    let runtime = super::runtime()?;
+    let ended = runtime.block_on(until_asked(args));
+    // A file or a name that is being read is not waited for.
+    runtime.shutdown_timeout(LAST_WRITES);
+    ended
 }
 
-async fn serve(args: Args) -> anyhow::Result<ExitCode> {
+/// Serves, and drains when asked to end. Asked again, or before it serves, it ends at once.
+async fn until_asked(args: Args) -> anyhow::Result<ExitCode> {
+    let (stop, serves) = (Stop::listens(), Arc::new(AtomicBool::new(false)));
+    // A task of its own: reading a file may hold it up.
+    let serving = tokio::spawn(serve(args, stop.clone(), Arc::clone(&serves)));
+    tokio::select! {
+        ended = serving => ended.context("serving panicked, which is a defect")?,
+        () = stop.at_once(&serves) => match serves.load(Ordering::Acquire) {
+            false => {
+                tracing::info!("stopped before it served");
+                Ok(ExitCode::SUCCESS)
+            }
+            true => {
+                tracing::warn!("asked twice to end: what is in flight is dropped");
+                Ok(ExitCode::FAILURE)
+            }
+        },
+    }
+}
+
+async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Result<ExitCode> {
     let clock: SharedClock = Arc::new(SystemClock);
     let mut process = Process { clock: clock.clone(), metrics: Metrics::default(), parts: Parts::default() };
     let readiness = Readiness::default();
@@ -76,37 +112,48 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         Some(folder) => without_cluster(folder, &args, snapshots, &mut process)?,
         None => cluster::in_cluster(&args, snapshots, &mut process).await?,
     };
-    let source = Arc::new(NotaryClient::new(clock.clone()));
-    let resolver = Arc::new(Resolver::new(
+    let source = Arc::new(NotaryClient::new(clock.clone()).with_metrics(process.metrics.clone()));
+    let resolver = Resolver::new(
         args.storage.resolver(),
         source,
         surroundings.credentials,
         surroundings.state,
         clock.clone(),
-    ));
+    );
+    let resolver = Arc::new(resolver.with_metrics(process.metrics.clone()));
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
     if let Some(watch) = surroundings.policies {
         let trust = Arc::clone(&resolver) as Arc<dyn TrustData>;
         process.parts.start("the watch of policies", watch.run(trust));
     }
 
-    let observer = Observing { metrics: process.metrics.clone(), events: surroundings.events };
+    serve_metrics(args.metrics_listen, &mut process, &policies, &resolver).await?;
+    let observer =
+        Observing { counts: DecisionCounts::new(process.metrics.clone()), events: surroundings.events };
+    let review = PolicyReview::new(policies.clone(), args.namespace.clone(), surroundings.live);
     let admission = Admission::new(resolver, policies, surroundings.namespaces);
     let admission = Arc::new(admission.observed_by(Arc::new(observer)));
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    serves.store(true, Ordering::Release);
     tracing::info!(address = %args.listen, version = env!("CARGO_PKG_VERSION"), "serving");
-    let app = router(admission, readiness.clone());
-    let serving = crate::webhook::serve(
+    let app = metered_router(admission, readiness.clone(), process.metrics.clone())
+        .merge(policies_router(Arc::new(review), process.metrics.clone()));
+    let serving = webhook::serve(
         listener,
         Arc::new(certificate.server_config()?),
         app,
         readiness,
         Limits::default(),
-        stop(),
+        async {
+            stop.requested().await;
+            // Another one takes over while this one drains.
+            surroundings.leadership.resign();
+        },
     );
     tokio::select! {
         finished = serving => {
+            surroundings.leadership.resigned().await;
             tracing::info!(finished, "stopped");
             Ok(ExitCode::SUCCESS)
         }
@@ -115,6 +162,25 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
             Err(ended.into())
         }
     }
+}
+
+/// Starts what serves metrics, and what looks at policies and repositories for them.
+async fn serve_metrics(
+    listen: MetricsListen,
+    process: &mut Process,
+    policies: &watch::Receiver<PolicySnapshot>,
+    resolver: &Arc<Resolver>,
+) -> anyhow::Result<()> {
+    let MetricsListen::At(address) = listen else { return Ok(()) };
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot serve metrics on {address}; name another address with --metrics-listen, or none")
+    })?;
+    let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
+    let figures = PolicyFiguresWatch::new(metrics.clone(), policies.clone(), Arc::clone(resolver), clock);
+    process.parts.start("the look at policies for metrics", figures.run());
+    process.parts.start("the metrics port", webhook::serve_metrics(listener, metrics_router(metrics)));
+    tracing::info!(%address, "serving metrics");
+    Ok(())
 }
 
 fn without_cluster(
@@ -130,20 +196,8 @@ fn without_cluster(
         state: args.storage.state(),
         namespaces: None,
         policies: None,
+        live: None,
         events: Events::nowhere(),
+        leadership: Leadership::always(),
     })
-}
-
-/// Resolves on SIGTERM or SIGINT.
-async fn stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => {
-            let _ = interrupt.await;
-        }
-    }
 }

@@ -16,6 +16,7 @@ use super::mirror::{Mirror, key};
 use super::trouble::{Subject, chain};
 use crate::clock::SharedClock;
 use crate::policy::{Labels, LabelsError, LabelsFuture, NamespaceLabels};
+use crate::telemetry::Metrics;
 
 /// The longest that one live read takes (design §11, deadlines: a request).
 const READ: Duration = Duration::from_secs(5);
@@ -27,6 +28,7 @@ pub struct Namespaces {
     clock: SharedClock,
     // Held for a look-up or a swap, never across an await.
     labels: Arc<RwLock<BTreeMap<String, Arc<Labels>>>>,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Namespaces {
@@ -38,7 +40,13 @@ impl std::fmt::Debug for Namespaces {
 impl Namespaces {
     /// Empty: everything is read live until [`Self::watch`] has filled it.
     pub fn new(client: Client, clock: SharedClock) -> Self {
-        Self { client, clock, labels: Arc::default() }
+        Self { client, clock, labels: Arc::default(), metrics: Metrics::default() }
+    }
+
+    /// The same, which counts those that opted out.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Follows the cluster's namespaces; never returns.
@@ -79,7 +87,11 @@ impl Namespaces {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<String, Arc<Labels>>) -> T) {
-        change(&mut self.labels.write().unwrap_or_else(PoisonError::into_inner));
+        let mut labels = self.labels.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut labels);
+        let opted_out = labels.values().filter(|labels| has_opted_out(labels)).count();
+        drop(labels);
+        self.metrics.namespaces_opted_out(opted_out);
     }
 }
 
@@ -100,6 +112,11 @@ impl NamespaceLabels for Namespaces {
             }
         })
     }
+}
+
+/// Whether the webhooks' selectors leave the namespace out by its own label (design §3).
+fn has_opted_out(labels: &Labels) -> bool {
+    labels.get("tagseal.dev/admission").is_some_and(|value| value == "ignore")
 }
 
 fn labels_of(namespace: PartialObjectMeta<Namespace>) -> Arc<Labels> {

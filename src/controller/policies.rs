@@ -17,7 +17,9 @@ use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 
 use super::compiler::Compiler;
+use super::events::Events;
 use super::follow::follow;
+use super::leader::Leadership;
 use super::mirror::{self, Mirror};
 use super::references::References;
 use super::report::Report;
@@ -84,7 +86,12 @@ impl PolicyWatch {
             options,
             snapshots,
             published: watch::channel(None).0,
-            writer: StatusWriter::new(client, clock),
+            writer: StatusWriter {
+                client,
+                clock,
+                leadership: Leadership::always(),
+                events: Events::nowhere(),
+            },
             events: futures::stream::select_all(kinds).boxed(),
             cluster: Mirror::default(),
             namespaced: Mirror::default(),
@@ -92,6 +99,13 @@ impl PolicyWatch {
             compiler: Compiler::default(),
             report: Report::default(),
         }
+    }
+
+    /// The same, whose statuses are written, and told of in Events, only while `leadership` is this replica's.
+    #[must_use]
+    pub fn led_by(mut self, leadership: Leadership, events: Events) -> Self {
+        (self.writer.leadership, self.writer.events) = (leadership, events);
+        self
     }
 
     /// Follows the cluster; never returns. `trust` is what the statuses say of trust data.
@@ -104,9 +118,16 @@ impl PolicyWatch {
     async fn follow(&mut self) {
         let mut due = None;
         let mut patience = None;
+        let mut statuses = None;
         loop {
             let changed = tokio::select! {
-                Some((kind, event)) = self.events.next() => event.is_ok_and(|event| self.take(kind, event)),
+                Some((kind, event)) = self.events.next() => {
+                    let changed = event.is_ok_and(|event| self.take(kind, event));
+                    if !changed {
+                        statuses.get_or_insert_with(|| Box::pin(sleep(SETTLE)));
+                    }
+                    changed
+                }
                 Some(change) = self.references.next() => {
                     let object = change.0.clone();
                     let changed = self.references.take(change);
@@ -118,6 +139,11 @@ impl PolicyWatch {
                 () = over(&mut due) => {
                     due = None;
                     self.publish(false);
+                    false
+                }
+                () = over(&mut statuses) => {
+                    statuses = None;
+                    self.show_statuses();
                     false
                 }
                 () = over(&mut patience) => {
@@ -136,7 +162,7 @@ impl PolicyWatch {
         }
     }
 
-    /// Takes one event; says whether a policy may have changed. What tagseal itself wrote is no such change.
+    /// Takes one event; says whether a policy may have changed. What is written into a status is no such change.
     fn take(&mut self, kind: PolicyKind, event: Event<DynamicObject>) -> bool {
         let mirror = match kind {
             PolicyKind::Cluster => &mut self.cluster,
@@ -163,10 +189,38 @@ impl PolicyWatch {
         }
         let set = Arc::new(PolicySet::new(compiled, self.options.set.clone()));
         self.report.tell(&set);
-        let objects = self.cluster.objects().values().chain(self.namespaced.objects().values());
-        let objects = objects.cloned().collect();
         self.snapshots.send_replace(PolicySnapshot::Synced(Arc::clone(&set)));
-        self.published.send_replace(Some(Published { set, objects }));
+        self.published.send_replace(Some(Published { set, objects: self.objects() }));
+    }
+
+    /// Shows the status writer what stands now, if that is not what it saw: a status may have been written by somebody else,
+    /// or by a replica that led before. An object that changed otherwise waits for the set that is made of it.
+    fn show_statuses(&self) {
+        self.published.send_if_modified(|published| {
+            let mut is_news = false;
+            for shown in published.iter_mut().flat_map(|published| &mut published.objects) {
+                let Some(now) = self.standing(shown).filter(|now| now.object == shown.object) else {
+                    continue;
+                };
+                is_news |= now.status != shown.status;
+                *shown = Arc::clone(now);
+            }
+            is_news
+        });
+    }
+
+    /// The object as the watch has it now, if it is not `shown` itself.
+    fn standing(&self, shown: &Arc<Watched>) -> Option<&Arc<Watched>> {
+        let mirror = match shown.kind {
+            PolicyKind::Cluster => &self.cluster,
+            PolicyKind::Namespaced => &self.namespaced,
+        };
+        let key = (shown.id.namespace.clone().unwrap_or_default(), shown.id.name.clone());
+        mirror.objects().get(&key).filter(|now| !Arc::ptr_eq(now, shown))
+    }
+
+    fn objects(&self) -> Vec<Arc<Watched>> {
+        self.cluster.objects().values().chain(self.namespaced.objects().values()).cloned().collect()
     }
 
     fn compile(&mut self) -> Vec<Arc<CompiledPolicy>> {

@@ -20,11 +20,10 @@ use super::follow::follow;
 use super::names::is_object_name;
 use super::trouble::{Failure, Subject};
 use crate::clock::SharedClock;
-use crate::policy::{LookupError, ObjectKind, ObjectRef, ReferencedObjects};
+use crate::policy::{Entries, LookupError, ObjectKind, ObjectRef, ReferencedObjects};
 
 /// What a policy may know of an object: the entries of a config map, nothing of a secret. `None`: there is no such object.
 type Seen = Option<Entries>;
-type Entries = BTreeMap<String, Vec<u8>>;
 
 /// News of one referenced object.
 pub(super) type Change = (ObjectRef, Result<Seen, Failure>);
@@ -127,18 +126,9 @@ impl References {
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let config = watcher::Config::default().fields(&format!("metadata.name={}", key.name));
-        let resource = match key.kind {
-            ObjectKind::ConfigMap => "configmaps",
-            ObjectKind::Secret => "secrets",
-        };
-        let subject = Subject {
-            what: key.to_string(),
-            resource: format!("{resource} in the namespace {}", key.namespace),
-            meanwhile: "what was last read of it holds; if it was never read, policies that name it are invalid",
-        };
+        let config = watcher::Config::default().fields(&name_selector(key));
         let key = key.clone();
-        follow(api, config, subject, self.clock.clone())
+        follow(api, config, subject(&key), self.clock.clone())
             .scan(false, seen)
             .filter_map(ready)
             .map(move |seen| (key.clone(), seen.map(|object| object.map(entries))))
@@ -177,6 +167,24 @@ impl ReferencedObjects for References {
     }
 }
 
+/// Selects the object alone. Only for a name that [`is_object_name`].
+pub(super) fn name_selector(key: &ObjectRef) -> String {
+    format!("metadata.name={}", key.name)
+}
+
+/// The object, for people.
+pub(super) fn subject(key: &ObjectRef) -> Subject {
+    let resource = match key.kind {
+        ObjectKind::ConfigMap => "configmaps",
+        ObjectKind::Secret => "secrets",
+    };
+    Subject {
+        what: key.to_string(),
+        resource: format!("{resource} in the namespace {}", key.namespace),
+        meanwhile: "what was last read of it holds; if it was never read, policies that name it are invalid",
+    }
+}
+
 fn object_ref(kind: ObjectKind, namespace: &str, name: &str) -> ObjectRef {
     ObjectRef { kind, namespace: namespace.to_owned(), name: name.to_owned() }
 }
@@ -202,7 +210,8 @@ fn seen<K>(is_there: &mut bool, item: Result<Event<K>, Failure>) -> Ready<Option
     ready(Some(seen))
 }
 
-fn config_map_entries(object: ConfigMap) -> Entries {
+/// The values of a config map, text and other.
+pub(super) fn config_map_entries(object: ConfigMap) -> Entries {
     let text = object.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
     let binary =
         object.binary_data.unwrap_or_default().into_iter().map(|(key, ByteString(value))| (key, value));

@@ -3,23 +3,27 @@
 //! Both conditions go into one server-side apply, by one field manager, so that neither write undoes the other. Conditions
 //! of other managers are left alone, because what a server-side apply does not name it does not own.
 //!
-//! Nothing is written that stands already, and nobody is contradicted who wrote something else: what this replica wrote
-//! stands, for it, until the policy changes or it has something else to say. So replicas that hold different repositories
-//! do not fight, and a cluster in which nothing changes sees no write.
+//! The leader alone writes: replicas hold different repositories, and would contradict each other. It writes nothing that
+//! stands already, so that a cluster in which nothing changes sees no write, and puts right what another hand wrote. Of trust
+//! data it says what it holds itself; of what it was never asked for it leaves what stands.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::apply::{Refused, apply};
 use super::backoff::{Backoff, Wake};
 use super::condition::{Says, find};
+use super::events::{Events, Notice};
+use super::leader::Leadership;
+use super::news::news;
+use super::pace::Pace;
 use super::policies::Published;
 use super::trust_data::{Holdings, TrustData, holdings};
 use super::watched::Watched;
@@ -28,16 +32,18 @@ use crate::clock::SharedClock;
 use crate::policy::{CompiledPolicy, PolicyError, PolicyId};
 
 /// How often it is looked whether trust data is fresh.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// What trust data alone changes in a status is written no sooner than this after the write before: a server that comes
-/// and goes, or a roll-out that asks for one repository after the other, makes a write a while, not one each.
-const SETTLE: SignedDuration = SignedDuration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// What trust data alone changes in a status is written at once a few times, then once in a while: a server that comes and
+/// goes, or a roll-out that asks for one repository after the other, makes no write each.
+const SETTLE: Pace = Pace::new(4, Duration::from_secs(30));
 
-/// Writes the status of policies.
+/// Writes the status of policies, for as long as it leads.
 #[derive(Clone)]
 pub(super) struct StatusWriter {
-    client: Client,
-    clock: SharedClock,
+    pub(super) client: Client,
+    pub(super) clock: SharedClock,
+    pub(super) leadership: Leadership,
+    pub(super) events: Events,
 }
 
 /// What a policy's status should say.
@@ -58,36 +64,34 @@ struct Data {
 struct Due {
     object: Arc<Watched>,
     status: TrustPolicyStatus,
+    /// What is to be told once it is written.
+    news: Vec<Notice>,
 }
 
 /// What was written last: it stands until the watch shows a newer version of the object than `version`.
 struct Written {
     version: Option<String>,
     status: TrustPolicyStatus,
-    at: Timestamp,
 }
 
-/// What this replica knows of statuses.
+/// What the leader knows of statuses.
 struct Desk {
     clock: SharedClock,
-    started: Timestamp,
+    /// Since when this replica leads: what others hold it knows nothing of.
+    began: Timestamp,
     written: BTreeMap<PolicyId, Written>,
+    paces: BTreeMap<PolicyId, Pace>,
 }
 
 impl StatusWriter {
-    pub(super) fn new(client: Client, clock: SharedClock) -> Self {
-        Self { client, clock }
-    }
-
     /// Writes the statuses of what is published, the newest alone, until nothing more is. What could not be written is
     /// tried again.
     pub(super) async fn run(
-        self,
+        mut self,
         mut published: watch::Receiver<Option<Published>>,
         trust: Arc<dyn TrustData>,
     ) {
-        let started = self.clock.now();
-        let mut desk = Desk { clock: self.clock.clone(), started, written: BTreeMap::new() };
+        let mut desk = Desk::new(self.clock.clone());
         let mut backoff = Backoff::default();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -99,13 +103,21 @@ impl StatusWriter {
                 },
                 () = backoff.over() => Wake::Retry,
                 _ = ticks.tick() => Wake::Tick,
+                () = self.leadership.changed() => {
+                    // What others wrote meanwhile stands in the watch.
+                    desk = Desk::new(self.clock.clone());
+                    Wake::Policies
+                }
             };
+            if !self.leadership.is_leader() {
+                backoff = Backoff::default();
+                continue;
+            }
             let Some(newest) = published.borrow_and_update().clone() else { continue };
             let now = self.clock.now();
             let Some(holdings) = look(&newest, Arc::clone(&trust), now).await else { return };
             let mut due = desk.due(&newest, &holdings);
             due.retain(|one| backoff.lets(wake, &one.object.id));
-            // Every write goes through here. Whoever may not write, for want of a lease, passes over this line.
             let failed = self.write(due, &mut desk).await;
             backoff.note(wake, failed);
         }
@@ -117,14 +129,23 @@ impl StatusWriter {
         let mut first = None;
         let mut is_there = true;
         for one in due {
+            // Every write goes through here.
+            if !self.leadership.is_leader() {
+                break;
+            }
             let id = one.object.id.clone();
             if !is_there {
                 failed.push(id);
                 continue;
             }
             match apply(&self.client, &one.object, &one.status).await {
+                Ok(()) => {
+                    for notice in desk.wrote(one) {
+                        self.events.post(notice);
+                    }
+                }
                 // What is gone has no status, and is not asked about again.
-                Ok(()) | Err(Refused::Gone) => desk.wrote(one),
+                Err(Refused::Gone) => drop(desk.wrote(one)),
                 Err(refused) => {
                     is_there = !matches!(refused, Refused::NoAnswer(_));
                     first.get_or_insert((id.clone(), refused));
@@ -157,10 +178,16 @@ async fn look(
 }
 
 impl Desk {
+    fn new(clock: SharedClock) -> Self {
+        let began = clock.now();
+        Self { clock, began, written: BTreeMap::new(), paces: BTreeMap::new() }
+    }
+
     /// What does not stand there yet.
     fn due(&mut self, published: &Published, holdings: &BTreeMap<Arc<PolicyId>, Holdings>) -> Vec<Due> {
         let objects: BTreeMap<_, _> = published.objects.iter().map(|object| (&object.id, object)).collect();
         self.written.retain(|id, _| objects.contains_key(id));
+        self.paces.retain(|id, _| objects.contains_key(id));
         let nothing = Holdings::default();
         let mut due = Vec::new();
         for (policy, errors) in published.set.policies() {
@@ -179,15 +206,15 @@ impl Desk {
         holdings: &Holdings,
     ) -> Option<Due> {
         let now = self.clock.now();
-        let written = self.written.get(&object.id);
-        let current = written.filter(|written| written.version == object.resource_version);
+        let current =
+            self.written.get(&object.id).filter(|written| written.version == object.resource_version);
         let standing = current.map_or(&object.status, |written| &written.status);
         let generation = object.generation;
         let wanted = Wanted {
             ready: Says::ready(policy, errors),
             data: match (errors, policy.freshness()) {
                 ([], Some(freshness)) => {
-                    let may_speak = now.duration_since(self.started) > freshness.max_staleness;
+                    let may_speak = now.duration_since(self.began) > freshness.max_staleness;
                     let leaves = holdings.is_empty() && !may_speak && speaks_of_data(standing, generation);
                     (!leaves).then(|| Data { fresh: holdings.says(), repositories: holdings.repositories() })
                 }
@@ -196,26 +223,26 @@ impl Desk {
         };
         let is_ready = standing.observed_generation == generation
             && wanted.ready.stands_in(&standing.conditions, generation);
-        let settles = || written.is_some_and(|written| settles(now.duration_since(written.at)));
+        let settles = || self.paces.get(&object.id).is_some_and(|pace| !pace.lets(Instant::now()));
         if is_ready && (wanted.data_stands_in(standing, generation) || settles()) {
             return None;
         }
         let status = wanted.status(standing, generation, now);
-        Some(Due { object: Arc::clone(object), status })
+        let news = news(object, standing, &status);
+        Some(Due { object: Arc::clone(object), status, news })
     }
 
-    fn wrote(&mut self, due: Due) {
-        let (version, at) = (due.object.resource_version.clone(), self.clock.now());
-        self.written.insert(due.object.id.clone(), Written { version, status: due.status, at });
+    /// Takes note of it; answers what is to be told.
+    fn wrote(&mut self, due: Due) -> Vec<Notice> {
+        let version = due.object.resource_version.clone();
+        let id = due.object.id.clone();
+        self.paces.entry(id.clone()).or_insert(SETTLE).takes(Instant::now());
+        self.written.insert(id, Written { version, status: due.status });
+        due.news
     }
 }
 
-/// A clock that was set back does not hold up a write.
-fn settles(since: SignedDuration) -> bool {
-    !since.is_negative() && since < SETTLE
-}
-
-/// Whether a status speaks of the trust data of this generation. A replica that was asked nothing yet leaves that alone for
+/// Whether a status speaks of the trust data of this generation. A leader that was asked nothing yet leaves that alone for
 /// as long as such data may serve: it knows less than whoever wrote it.
 fn speaks_of_data(status: &TrustPolicyStatus, generation: Option<i64>) -> bool {
     find(&status.conditions, TrustPolicyStatus::TRUST_DATA_FRESH)

@@ -146,7 +146,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
 }
 
 /// Up to `most`, so that replicas do not all come back in the same moment.
-fn jitter(most: Duration) -> Duration {
+pub(super) fn jitter(most: Duration) -> Duration {
     let random = RandomState::new().hash_one(0_u8);
     most.mul_f64(f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX))
 }

@@ -14,7 +14,7 @@ use crate::trust::{Refusal, RepositoryHealth, Resolver};
 
 /// A repository whose data serves is in trouble when it could not be refreshed for this long: longer than the pause before
 /// a refresh is tried again, so that one lost answer is no news.
-const LASTS: SignedDuration = SignedDuration::from_secs(20);
+const LASTS: SignedDuration = SignedDuration::from_secs(15);
 /// A condition names so many repositories, the worst off first.
 const MAX_NAMED: usize = 3;
 
@@ -99,6 +99,11 @@ impl Holdings {
         self.verified == 0 && self.never.is_empty()
     }
 
+    /// How many of those that verified are fresh, and how many are not.
+    pub(super) fn fresh_and_ailing(&self) -> (usize, usize) {
+        (self.verified - self.ailing.len(), self.ailing.len())
+    }
+
     /// How many repositories the policy rests on.
     pub(super) fn repositories(&self) -> i64 {
         i64::try_from(self.verified).unwrap_or(i64::MAX)
@@ -120,8 +125,8 @@ impl Holdings {
                 says("False", worst.reason.as_str(), message).with_detail(&worst.detail)
             }
             (None, 0) => {
-                let message =
-                    "no repository was asked for under this policy yet, or none in the last 30 days";
+                let message = "the replica that leads was asked for no repository under this policy yet, or for none in the \
+                               last 30 days";
                 says("Unknown", "NotAskedYet", message.to_owned())
             }
             (None, _) => {

@@ -14,6 +14,7 @@ pub(super) struct Watched {
     pub(super) kind: PolicyKind,
     /// What is compiled. Its kind is written in: the items of a list have none of their own.
     pub(super) object: Value,
+    pub(super) uid: Option<String>,
     pub(super) generation: Option<i64>,
     pub(super) resource_version: Option<String>,
     pub(super) status: TrustPolicyStatus,
@@ -37,6 +38,7 @@ impl Watched {
             id: PolicyId { namespace, name },
             kind,
             object: raw,
+            uid: object.metadata.uid,
             generation: object.metadata.generation,
             resource_version: object.metadata.resource_version,
             status,

@@ -170,6 +170,41 @@ impl Fault {
         }
     }
 
+    /// In a word, for metrics.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::PlainHttp
+            | Self::Address
+            | Self::Setup { .. }
+            | Self::CaBundle { .. }
+            | Self::NoSystemRoots { .. } => "setup",
+            Self::Dns { .. } => "dns",
+            Self::Refused | Self::Connect { .. } => "connect",
+            Self::ConnectTimeout { .. }
+            | Self::HandshakeTimeout { .. }
+            | Self::AnswerTimeout { .. }
+            | Self::BodyTimeout { .. } => "timeout",
+            Self::ProxyScheme { .. } | Self::Proxy { .. } | Self::ProxyRefused { .. } => "proxy",
+            Self::Certificate(_) | Self::NotTls | Self::HandshakeClosed | Self::Handshake { .. } => "tls",
+            Self::QueueFull { .. } | Self::Busy { .. } => "overload",
+            Self::Closed | Self::BodyCut { .. } => "closed",
+            Self::Redirect { .. } => "redirect",
+            Self::Failing { .. } | Self::RetryLater { .. } => "server_error",
+            Self::Status { status } if (400..500).contains(status) => "client_error",
+            Self::NotHttp
+            | Self::Malformed { .. }
+            | Self::Status { .. }
+            | Self::TooLarge { .. }
+            | Self::Encoded { .. }
+            | Self::NoManifest { .. }
+            | Self::OtherDigest { .. } => "invalid",
+            Self::Denied { .. } | Self::NoChallenge | Self::WantsPassword { .. } | Self::Realm(_) => {
+                "unauthorized"
+            }
+            Self::NoToken { .. } | Self::TokenTimeout { .. } => "token",
+        }
+    }
+
     /// Whether it says that the connection went away before an answer came, as kept-alive ones do.
     pub(super) fn is_closed(&self) -> bool {
         matches!(self, Self::Closed)

@@ -36,6 +36,12 @@ impl PolicyKind {
             Self::Namespaced => "TrustPolicy",
         }
     }
+
+    /// The kind that the API calls this, in whatever version.
+    pub fn find(group: &str, kind: &str) -> Option<Self> {
+        let kinds = [Self::Cluster, Self::Namespaced].into_iter();
+        kinds.filter(|_| group == api::GROUP).find(|known| known.as_str() == kind)
+    }
 }
 
 impl fmt::Display for PolicyKind {

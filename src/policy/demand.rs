@@ -1,5 +1,6 @@
 //! [`Demand`]: what one policy asks of one image, compiled.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -16,6 +17,16 @@ pub struct PolicyId {
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
+}
+
+impl PolicyId {
+    /// As metrics call it: `production`, `shop/web`.
+    pub fn label(&self) -> Cow<'_, str> {
+        match &self.namespace {
+            None => Cow::Borrowed(&self.name),
+            Some(namespace) => Cow::Owned(format!("{namespace}/{}", self.name)),
+        }
+    }
 }
 
 impl fmt::Display for PolicyId {

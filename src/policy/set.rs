@@ -1,5 +1,6 @@
 //! [`PolicySet`]: all policies at one moment, and what they ask of one image.
 
+mod change;
 mod children;
 mod conflicts;
 mod index;

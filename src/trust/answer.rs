@@ -103,6 +103,7 @@ impl<'a> Asking<'a> {
         let recorded = self.entry.recorded.load();
         match self.judge(served, recorded.as_deref(), &Past::new(), self.now.wall) {
             Judgement::Signed { signed, warnings } => {
+                self.core.metrics.looked_up(true);
                 Some(self.resolved(served, signed, warnings, self.now.wall))
             }
             Judgement::Refused(_) | Judgement::NeedsPast(_) => None,
@@ -110,6 +111,15 @@ impl<'a> Asking<'a> {
     }
 
     pub(super) async fn answer(mut self) -> Result<Resolved, Refusal> {
+        let answer = self.find().await;
+        self.core.metrics.looked_up(self.refreshes == 0);
+        if answer.is_ok() && self.old_because.is_some() {
+            self.core.metrics.stale_answer();
+        }
+        answer
+    }
+
+    async fn find(&mut self) -> Result<Resolved, Refusal> {
         if !self.entry.recalled.initialized() {
             let recalled = timeout_at(self.question.deadline, self.core.recall_behind(&self.entry)).await;
             recalled.map_err(|_| self.too_late())??;

@@ -21,6 +21,7 @@ use super::source::{Credentials, MetadataSource};
 use super::state::{RepositoryKey, TrustState};
 use crate::clock::SharedClock;
 use crate::policy::Reason;
+use crate::telemetry::Metrics;
 use crate::tuf::RoleName;
 
 /// What the parts of the resolver share.
@@ -39,6 +40,7 @@ pub(super) struct Core {
     pub(super) asking_state: Semaphore,
     /// Places for refreshes that nobody waits for, on each trust server: a slow one takes none from the others.
     pub(super) background: Budget,
+    pub(super) metrics: Metrics,
 }
 
 /// Why nobody waits any longer for a refresh. It goes on.
@@ -65,6 +67,7 @@ impl Core {
             history: History::new(),
             asking_state: Semaphore::new(known::AT_ONCE),
             background: Budget::new(config.background_at_once),
+            metrics: Metrics::default(),
             config,
             source,
             credentials,
@@ -217,6 +220,8 @@ impl Flying {
     fn land(&mut self, flown: Result<(), Crash>) -> Landing {
         self.over = true;
         self.core.note_landing(&self.entry, &self.key, &flown);
+        let result = flown.as_ref().map(|()| ()).map_err(|crash| crash.refusal.reason().as_str());
+        self.core.metrics.refreshed(result);
         let (landing, role): (Landing, Option<RoleName>) = match flown {
             Ok(()) => (Ok(()), None),
             Err(Crash { refusal, role, .. }) => (Err(refusal), role),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::core::Core;
-use super::entry::Entry;
+use super::entry::{Entry, Served};
 use super::error::Refusal;
 use super::maintain::is_in_use;
+use super::resolution::roles_of;
 use crate::digest::Digest;
 use crate::image::ImageReference;
 use crate::policy::{Demand, PolicyId, TrustServer};
@@ -57,19 +58,65 @@ impl RepositoryHealth {
     }
 }
 
+/// What is in memory, for metrics.
+#[derive(Debug)]
+pub struct Survey {
+    /// The repositories in use, as [`super::Resolver::health`] has them.
+    pub in_use: Vec<Surveyed>,
+    /// How many repositories verified, in use or not.
+    pub verified: usize,
+    /// How many never did.
+    pub unverified: usize,
+}
+
+/// A repository in use.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// How it does.
+    pub health: RepositoryHealth,
+    served: Option<Arc<Served>>,
+}
+
+impl Surveyed {
+    /// The role that expires first among those that `demand` rests on and that a publisher must sign anew, and when. Servers
+    /// renew timestamp and snapshot when they have expired, so nobody need be told.
+    pub fn renewal(&self, demand: &Demand) -> Option<(RoleName, Timestamp)> {
+        let repository = &self.served.as_ref()?.repository;
+        let with_parents = |role: &RoleName| std::iter::successors(Some(role.clone()), RoleName::parent);
+        let roles = [RoleName::root(), RoleName::targets()].into_iter();
+        let roles = roles.chain(roles_of(demand).flat_map(with_parents));
+        let expiries = roles.filter_map(|role| {
+            let (_, expires) = repository.version_and_expiry(&role)?;
+            Some((role, expires))
+        });
+        expiries.min_by_key(|(_, expires)| *expires)
+    }
+}
+
 impl Core {
     /// The repositories in use. Those whose first look-up is under way are not there yet, nor those that only a dry run
     /// saw: what nobody pinned nothing rests on.
     pub(super) fn health(&self) -> Vec<RepositoryHealth> {
-        let now = self.clock.now();
-        let entries = self.entries.all();
-        let in_use = entries.iter().filter(|entry| is_in_use(entry, now));
-        in_use.filter_map(|entry| self.health_of(entry, now)).collect()
+        self.survey().in_use.into_iter().map(|surveyed| surveyed.health).collect()
     }
 
-    fn health_of(&self, entry: &Entry, now: Timestamp) -> Option<RepositoryHealth> {
-        let trouble = entry.trouble.load().as_ref().map(|trouble| (trouble.refusal.clone(), trouble.since));
+    pub(super) fn survey(&self) -> Survey {
+        let now = self.clock.now();
+        let entries = self.entries.all();
+        let verified = entries.iter().filter(|entry| entry.is_known()).count();
+        let in_use = entries.iter().filter(|entry| is_in_use(entry, now));
+        let in_use = in_use.filter_map(|entry| self.surveyed(entry, now)).collect();
+        Survey { in_use, verified, unverified: entries.len() - verified }
+    }
+
+    fn surveyed(&self, entry: &Entry, now: Timestamp) -> Option<Surveyed> {
         let served = entry.served().filter(|served| served.pinned);
+        let health = self.health_of(entry, served.as_deref(), now)?;
+        Some(Surveyed { health, served })
+    }
+
+    fn health_of(&self, entry: &Entry, served: Option<&Served>, now: Timestamp) -> Option<RepositoryHealth> {
+        let trouble = entry.trouble.load().as_ref().map(|trouble| (trouble.refusal.clone(), trouble.since));
         let confirmed = served.and_then(|served| {
             let at = served.vouched?.at();
             let (repository, skew) = (&served.repository, self.config.clock_skew);

@@ -19,10 +19,10 @@ const ROUND: Duration = Duration::from_secs(1);
 const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// A refresh that failed is not tried again, if nobody asks, before this is over.
-const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(15);
+const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
-/// One whose last refresh failed is looked at again after this even if it is not due: its condition must not speak of a
-/// trouble that is over.
+/// One whose last refresh failed is looked at again after this at the latest, even if it is not due: its condition must not
+/// speak of a trouble that is over. A trouble that is young is looked at sooner, after half the time that it lasted.
 const RECHECK_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// The refreshes that one round started.
@@ -80,8 +80,9 @@ impl Entry {
         let trouble = self.trouble.load();
         let Some(trouble) = trouble.as_ref() else { return is_wanted };
         let failed = now.wall.duration_since(trouble.last);
+        let recheck = (trouble.last.duration_since(trouble.since) / 2).clamp(RETRY_AFTER, RECHECK_AFTER);
         let over = |pause| failed.is_negative() || failed >= pause;
-        (is_wanted && over(RETRY_AFTER)) || (is_in_use(self, now.wall) && over(RECHECK_AFTER))
+        (is_wanted && over(RETRY_AFTER)) || (is_in_use(self, now.wall) && over(recheck))
     }
 
     fn unused(&self, now: Timestamp) -> SignedDuration {

@@ -221,6 +221,9 @@ impl Attempt<'_> {
                 Ok(updated) => return Ok((updated, pinned_root, downloads.causes)),
                 Err(error) => error,
             };
+            if matches!(error, TufError::Rollback { .. }) {
+                self.core.metrics.server(&self.entry.state_key.server).rollback_refused();
+            }
             let role = fault::delegation(&error).cloned();
             match (&role, &mut wanted) {
                 (Some(role), Some(wanted)) if dropped < MAX_DROPPED && !self.needs(role) => {

@@ -11,7 +11,7 @@ use super::answer::Asking;
 use super::core::Core;
 use super::entries::Full;
 use super::error::Refusal;
-use super::health::RepositoryHealth;
+use super::health::{RepositoryHealth, Survey};
 use super::report::{Report, ReportQuestion};
 use super::resolution::{self, SignedDigest};
 use super::source::{Credentials, Grant, MetadataSource};
@@ -20,6 +20,7 @@ use super::status::RepositoryStatus;
 use crate::clock::SharedClock;
 use crate::image::ImageReference;
 use crate::policy::Demand;
+use crate::telemetry::Metrics;
 use crate::tuf::RoleName;
 
 /// How a resolver is set up.
@@ -111,6 +112,17 @@ impl Resolver {
         Self(Arc::new(Core::new(config, source, credentials, state, clock)))
     }
 
+    /// The same, which counts what it does. To be called before anybody else has it.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        let core = Arc::get_mut(&mut self.0);
+        debug_assert!(core.is_some(), "somebody else has the resolver already");
+        if let Some(core) = core {
+            core.metrics = metrics;
+        }
+        self
+    }
+
     /// The answer, where data at hand has it and nobody need wait: a yes. The hot path is memory only (design §1), and does
     /// not pay for the state of one that waits.
     pub fn at_hand(&self, question: Question<'_>) -> Option<Resolved> {
@@ -161,6 +173,11 @@ impl Resolver {
     /// How every repository in use does, and which policies asked for it: for their conditions.
     pub fn health(&self) -> Vec<RepositoryHealth> {
         self.0.health()
+    }
+
+    /// What is in memory of every repository: for metrics.
+    pub fn survey(&self) -> Survey {
+        self.0.survey()
     }
 
     /// Drops memory and disk of a repository: its `TrustedRepository` was deleted (design §2).

@@ -24,9 +24,14 @@ impl Readiness {
         self.0.draining.store(true, Ordering::Release);
     }
 
+    /// Whether the end was asked for.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
     /// What is missing; empty when ready.
     pub fn missing(&self, policies_synced: bool) -> Vec<&'static str> {
-        let draining = self.0.draining.load(Ordering::Acquire);
+        let draining = self.is_draining();
         let certificate = self.0.certificate.load(Ordering::Acquire);
         [
             (!policies_synced, "policies are not synced"),

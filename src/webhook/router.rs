@@ -1,4 +1,4 @@
-//! The routes: `/mutate`, `/validate`, `/healthz`, `/readyz`. Exposed, so that tests call it without a socket.
+//! The routes: `/mutate`, `/validate`, `/policies`, `/healthz`, `/readyz`. Exposed, so that tests call it without a socket.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +18,9 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::health::Readiness;
-use crate::admission::{Admission, AnswerError, Hook};
+use super::stopwatch::Stopwatch;
+use crate::admission::{Admission, AnswerError, Answered, Decision, Hook, PolicyReview};
+use crate::telemetry::{Endpoint, Metrics, Outcome};
 
 /// The largest body, in bytes. An object is at most 3 MiB in the API server's own requests (1.5 MiB in etcd), and an
 /// UPDATE carries two.
@@ -34,10 +36,16 @@ const LONGEST: Duration = Duration::from_secs(30);
 struct Webhook {
     admission: Arc<Admission>,
     readiness: Readiness,
+    metrics: Metrics,
 }
 
 /// The whole HTTP surface.
 pub fn router(admission: Arc<Admission>, readiness: Readiness) -> Router {
+    metered_router(admission, readiness, Metrics::default())
+}
+
+/// The same, and it is measured how long each answer takes.
+pub fn metered_router(admission: Arc<Admission>, readiness: Readiness, metrics: Metrics) -> Router {
     Router::new()
         .route("/mutate", post(mutate))
         .route("/validate", post(validate))
@@ -45,7 +53,22 @@ pub fn router(admission: Arc<Admission>, readiness: Readiness) -> Router {
         .route("/readyz", get(ready))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(catch_panics))
-        .with_state(Webhook { admission, readiness })
+        .with_state(Webhook { admission, readiness, metrics })
+}
+
+#[derive(Debug, Clone)]
+struct PolicyWebhook {
+    review: Arc<PolicyReview>,
+    metrics: Metrics,
+}
+
+/// The endpoint that judges policies, to be merged into [`router`].
+pub fn policies_router(review: Arc<PolicyReview>, metrics: Metrics) -> Router {
+    Router::new()
+        .route("/policies", post(policies))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(catch_panics))
+        .with_state(PolicyWebhook { review, metrics })
 }
 
 /// `?timeout=10s`, as the API server adds it.
@@ -68,27 +91,71 @@ async fn review(
     Query(call): Query<Call>,
     request: Request,
 ) -> Response {
-    if !is_json(request.headers()) {
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json\n")
-            .into_response();
-    }
-    let deadline = Instant::now() + budget(call.timeout.as_deref());
-    let body = match timeout_at(deadline, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(rejection)) => return rejection.into_response(),
-        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response(),
+    let stopwatch = Stopwatch::start(&webhook.metrics, endpoint(hook));
+    let (body, deadline) = match body(&call, request, stopwatch.started()).await {
+        Ok(arrived) => arrived,
+        Err(refusal) => return stopwatch.failed(refusal),
     };
-    match webhook.admission.answer(hook, &body, deadline).await {
-        Ok(answer) => {
-            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response()
+    let answered = webhook.admission.answer(hook, &body, deadline).await;
+    response(hook.as_str(), answered, stopwatch)
+}
+
+async fn policies(
+    State(webhook): State<PolicyWebhook>,
+    Query(call): Query<Call>,
+    request: Request,
+) -> Response {
+    let stopwatch = Stopwatch::start(&webhook.metrics, Endpoint::Policies);
+    let (body, deadline) = match body(&call, request, stopwatch.started()).await {
+        Ok(arrived) => arrived,
+        Err(refusal) => return stopwatch.failed(refusal),
+    };
+    let answered = webhook.review.answer(&body, deadline).await;
+    if let Ok(Answered { decision, reason, .. }) = &answered {
+        match reason {
+            None => drop(webhook.metrics.passed(Endpoint::Policies, decision.as_str()).inc()),
+            Some(reason) => {
+                webhook.metrics.refused(Endpoint::Policies, decision.as_str(), reason.as_str(), None);
+            }
+        }
+    }
+    response("policies", answered, stopwatch)
+}
+
+fn endpoint(hook: Hook) -> Endpoint {
+    match hook {
+        Hook::Mutate => Endpoint::Mutate,
+        Hook::Validate => Endpoint::Validate,
+    }
+}
+
+/// The request's body, and when the answer must be there; or what to answer at once.
+async fn body(call: &Call, request: Request, came: Instant) -> Result<(Bytes, Instant), Response> {
+    if !is_json(request.headers()) {
+        let refusal = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json\n");
+        return Err(refusal.into_response());
+    }
+    let deadline = came + budget(call.timeout.as_deref());
+    match timeout_at(deadline, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => Ok((body, deadline)),
+        Ok(Err(rejection)) => Err(rejection.into_response()),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response()),
+    }
+}
+
+fn response(hook: &str, answered: Result<Answered, AnswerError>, stopwatch: Stopwatch<'_>) -> Response {
+    match answered {
+        Ok(Answered { bytes, decision, .. }) => {
+            stopwatch.stop(if decision == Decision::Denied { Outcome::Denied } else { Outcome::Allowed });
+            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response()
         }
         Err(AnswerError::Unreadable(error)) => {
-            tracing::info!(hook = hook.as_str(), %error, "unreadable request");
-            (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
+            tracing::info!(hook, %error, "unreadable request");
+            stopwatch.failed((StatusCode::BAD_REQUEST, format!("{error}\n")).into_response())
         }
         Err(error @ AnswerError::Unwritable(_)) => {
-            tracing::error!(hook = hook.as_str(), %error, "no answer");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            tracing::error!(hook, %error, "no answer");
+            stopwatch.failed(StatusCode::INTERNAL_SERVER_ERROR.into_response())
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The TLS listener under the router: HTTP/1.1 and HTTP/2, bounded in time and number, drained on shutdown.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +8,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::{HeaderValue, Request, Version, header};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::service::{Service as HyperService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -29,7 +33,8 @@ pub struct Limits {
     pub header: Duration,
     /// Connections at once; more wait to be accepted.
     pub connections: usize,
-    /// After readiness is gone, how long requests are still accepted: the time in which the API server learns of it.
+    /// After readiness is gone, how long requests are still accepted: the time in which whoever sends them learns of it.
+    /// Longer than the shipped readiness probe takes to notice (three failures, two seconds apart, a second each at most).
     pub linger: Duration,
     /// For the requests in flight to finish, after that.
     pub drain: Duration,
@@ -41,7 +46,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(120),
             connections: 4096,
-            linger: Duration::from_secs(5),
+            linger: Duration::from_secs(8),
             drain: Duration::from_secs(12),
         }
     }
@@ -68,6 +73,7 @@ pub async fn serve(
                 acceptor: acceptor.clone(),
                 router: router.clone(),
                 limits,
+                readiness: readiness.clone(),
                 watcher: graceful.watcher(),
                 _permit: permit,
             };
@@ -93,7 +99,7 @@ pub async fn serve(
 }
 
 /// The next connection. Errors are those of one connection, or of a table that is full: wait, go on.
-async fn accept(listener: &TcpListener) -> TcpStream {
+pub(super) async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
@@ -109,6 +115,7 @@ struct Connection {
     acceptor: TlsAcceptor,
     router: Router,
     limits: Limits,
+    readiness: Readiness,
     watcher: Watcher,
     _permit: OwnedSemaphorePermit,
 }
@@ -122,7 +129,7 @@ impl Connection {
             Err(_) => return tracing::debug!("TLS handshake timed out"),
         };
         let used = Arc::new(AtomicBool::new(false));
-        let service = TowerToHyperService::new(Noting { used: Arc::clone(&used), inner: self.router });
+        let service = answering(self.router, self.readiness, Arc::clone(&used));
         let builder = builder(self.limits);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let mut connection = std::pin::pin!(self.watcher.watch(connection));
@@ -155,24 +162,29 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Notes that a connection was used: one that says nothing after its handshake is closed.
-#[derive(Clone)]
-struct Noting {
+/// Answers by `router`. It notes that the connection was used: one that says nothing after its handshake is closed. While
+/// the server drains, HTTP/1.1 clients are told that the connection closes after the answer: theirs is then never the request
+/// that meets a closing connection, and the next one goes to another replica. (HTTP/2 has GOAWAY for that.)
+fn answering(
+    router: Router,
+    readiness: Readiness,
     used: Arc<AtomicBool>,
-    inner: Router,
-}
-
-impl Service<axum::http::Request<hyper::body::Incoming>> for Noting {
-    type Response = axum::response::Response;
-    type Error = std::convert::Infallible;
-    type Future = <Router as Service<axum::http::Request<Body>>>::Future;
-
-    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
-        Service::<axum::http::Request<Body>>::poll_ready(&mut self.inner, cx)
-    }
-
-    fn call(&mut self, request: axum::http::Request<hyper::body::Incoming>) -> Self::Future {
-        self.used.store(true, Ordering::Release);
-        self.inner.call(request.map(Body::new))
-    }
+) -> impl HyperService<
+    Request<Incoming>,
+    Response = Response,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+> + Clone {
+    service_fn(move |request: Request<Incoming>| {
+        used.store(true, Ordering::Release);
+        let (closes, readiness) = (request.version() <= Version::HTTP_11, readiness.clone());
+        let answer = Service::<Request<Body>>::call(&mut router.clone(), request.map(Body::new));
+        async move {
+            let mut answer = answer.await?;
+            if closes && readiness.is_draining() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer)
+        }
+    })
 }

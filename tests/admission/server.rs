@@ -157,6 +157,29 @@ async fn shutdown_turns_readiness_off_stops_accepting_and_finishes_what_is_in_fl
 }
 
 #[tokio::test]
+async fn while_it_lingers_an_http_1_client_is_told_that_its_connection_closes() {
+    let pair = localhost();
+    let running = start(&pair, Limits { linger: Duration::from_secs(3600), ..QUICK }).await;
+    let (http1, http2) = (builder(&pair).http1_only().build().unwrap(), client(&pair));
+    let asks = async |client: &Client| {
+        let answer = client.get(url(running.address, "/healthz")).send().await.unwrap();
+        (answer.status(), answer.headers().get("connection").map(|value| value.to_str().unwrap().to_owned()))
+    };
+    assert_eq!(asks(&http1).await, (StatusCode::OK, None));
+    assert_eq!(asks(&http2).await, (StatusCode::OK, None));
+
+    running.shutdown.send(()).unwrap();
+    while running.readiness.missing(true).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // The answer comes first, and the listener still takes those who have not heard of it.
+    for _ in 0..2 {
+        assert_eq!(asks(&http1).await, (StatusCode::OK, Some("close".to_owned())));
+        assert_eq!(asks(&http2).await, (StatusCode::OK, None));
+    }
+}
+
+#[tokio::test]
 async fn a_drain_ends_when_its_time_is_up() {
     let pair = localhost();
     let running = start(&pair, Limits { drain: Duration::from_millis(20), ..QUICK }).await;

@@ -225,12 +225,18 @@ impl State {
     fn serve(&mut self, asked: Asked, body: &Bytes) -> Response<Body> {
         match asked.verb {
             Verb::List => {
-                let items = self.objects.iter().filter(|(key, _)| asked.is_about(key));
-                let items: Vec<_> = items.map(|(key, item)| asked.shown(&key.0, item.clone())).collect();
-                let list = json!({
-                    "apiVersion": "v1", "kind": "List",
-                    "metadata": {"resourceVersion": self.version.to_string()}, "items": items
-                });
+                let items =
+                    self.objects.iter().filter(|(key, item)| asked.is_about(key) && asked.wants(item));
+                let mut items: Vec<_> = items.map(|(key, item)| asked.shown(&key.0, item.clone())).collect();
+                let mut metadata = json!({"resourceVersion": self.version.to_string()});
+                if let Some((from, limit)) = asked.page {
+                    let rest = items.split_off(from);
+                    if rest.len() > limit {
+                        metadata["continue"] = json!((from + limit).to_string());
+                    }
+                    items = rest.into_iter().take(limit).collect();
+                }
+                let list = json!({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": items});
                 json_response(200, &list)
             }
             Verb::Watch => self.watch(asked),

@@ -12,6 +12,9 @@ pub struct Args {
     /// Address to serve HTTPS on.
     #[arg(long, default_value = "0.0.0.0:8443", value_name = "ADDRESS")]
     pub(super) listen: SocketAddr,
+    /// Address to serve metrics on, in plain HTTP at /metrics; `none`: no metrics.
+    #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDRESS", value_parser = MetricsListen::parse)]
+    pub(super) metrics_listen: MetricsListen,
     /// PEM file with the serving certificate and its intermediates; read again when it changes.
     #[arg(long, value_name = "FILE", default_value = "/etc/tagseal/tls/tls.crt")]
     pub(super) tls_cert: PathBuf,
@@ -34,6 +37,22 @@ pub struct Args {
     /// How log lines look: json or text.
     #[arg(long, value_name = "FORMAT", default_value = "json", value_parser = log_format)]
     pub(super) log_format: LogFormat,
+}
+
+/// Where metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MetricsListen {
+    At(SocketAddr),
+    Nowhere,
+}
+
+impl MetricsListen {
+    fn parse(value: &str) -> Result<Self, String> {
+        match value {
+            "none" => Ok(Self::Nowhere),
+            address => address.parse().map(Self::At).map_err(|_| "expected IP:PORT or none".to_owned()),
+        }
+    }
 }
 
 fn log_format(value: &str) -> Result<LogFormat, String> {

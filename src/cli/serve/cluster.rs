@@ -1,5 +1,6 @@
 //! `serve` in a cluster: the client, the watches, what only the leader does.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use tokio::sync::watch;
 
 use super::args::Args;
 use super::{Process, Surroundings};
+use crate::admission;
 use crate::controller::{
-    ClusterCredentials, Events, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
+    ClusterCredentials, ClusterObjects, ClusterPods, Election, ElectionOptions, EventWriter, Events,
+    Namespaces, PolicyWatch, PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
 
@@ -22,6 +25,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// one that is dead is silent for longer.
 const SILENCE: Duration = Duration::from_secs(75);
 
+/// The lease that replicas elect a leader by.
+const LEASE: &str = "tagseal";
+
 /// Connects to the cluster, and starts what runs beside the webhook there.
 ///
 /// # Errors
@@ -32,25 +38,54 @@ pub(super) async fn in_cluster(
     process: &mut Process,
 ) -> anyhow::Result<Surroundings> {
     let client = client(args).await?;
-    let (clock, parts) = (process.clock.clone(), &mut process.parts);
-    let namespaces = Namespaces::new(client.clone(), clock.clone());
+    let (clock, metrics, parts) = (process.clock.clone(), process.metrics.clone(), &mut process.parts);
+    let identity = identity();
+    let namespaces = Namespaces::new(client.clone(), clock.clone()).with_metrics(metrics.clone());
     parts.start("the watch of namespaces", namespaces.clone().watch());
-    let leadership = Leadership::always();
+    let election = ElectionOptions {
+        namespace: args.namespace.clone(),
+        lease: LEASE.to_owned(),
+        identity: identity.clone(),
+    };
+    let (election, leadership) = Election::new(client.clone(), election, clock.clone(), metrics.clone());
+    parts.start("the election of a leader", election.run());
+    let (events, notices) = Events::channel();
+    let events = events.counted_by(metrics.clone());
+    let writer = EventWriter::new(client.clone(), &identity, clock.clone(), metrics);
+    parts.start("the writer of Events", writer.run(notices));
     let options = PolicyWatchOptions {
         system_namespace: args.namespace.clone(),
         set: args.policy.set_options(),
         patience: PATIENCE,
     };
     let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);
-    // Taken over by what it is for as each part comes in.
-    let _ = leadership;
+    let live = admission::Surroundings {
+        objects: Arc::new(ClusterObjects::new(client.clone())),
+        running: Arc::new(ClusterPods::new(client.clone())),
+        namespaces: Arc::new(namespaces.clone()),
+    };
+    let policies = policies.led_by(leadership.clone(), events.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
         state: args.storage.state(),
         namespaces: Some(Arc::new(namespaces)),
         policies: Some(policies),
-        events: Events::nowhere(),
+        live: Some(live),
+        events,
+        leadership,
     })
+}
+
+/// Who this replica is: the pod, else the machine and a random number, because several may run on one.
+fn identity() -> String {
+    match std::env::var("POD_NAME") {
+        Ok(pod) if !pod.is_empty() => pod,
+        _ => {
+            let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let machine = machine.split_whitespace().next().unwrap_or("tagseal");
+            format!("{machine}_{:016x}", RandomState::new().hash_one(std::process::id()))
+        }
+    }
 }
 
 async fn client(args: &Args) -> anyhow::Result<kube::Client> {

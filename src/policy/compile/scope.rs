@@ -14,7 +14,7 @@ use super::Errors;
 use crate::image::ImagePattern;
 
 /// Which images in which namespaces.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Scope {
     /// The namespaces.
     pub namespaces: Namespaces,
@@ -25,7 +25,7 @@ pub struct Scope {
 }
 
 /// Which namespaces.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Namespaces {
     /// Every one that tagseal covers.
     All,

@@ -9,8 +9,18 @@ use url::form_urlencoded;
 
 use super::Key;
 
-const RESOURCES: &[&str] =
-    &["clustertrustpolicies", "trustpolicies", "namespaces", "configmaps", "secrets", "serviceaccounts"];
+const RESOURCES: &[&str] = &[
+    "clustertrustpolicies",
+    "trustpolicies",
+    "namespaces",
+    "configmaps",
+    "secrets",
+    "serviceaccounts",
+    "pods",
+];
+
+/// Selects pods that have not ended.
+const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -27,6 +37,10 @@ pub struct Asked {
     pub resource: String,
     /// The version after which events are wanted.
     pub after: u64,
+    /// At most so many, from this place on.
+    pub page: Option<(usize, usize)>,
+    /// Only pods that have not ended.
+    not_ended: bool,
     namespace: String,
     name: Option<String>,
     /// The one name that is selected.
@@ -73,13 +87,18 @@ impl Asked {
             _ => return None,
         };
         RESOURCES.contains(&resource).then_some(())?;
-        let selected = parameter("fieldSelector").map(|selector| {
+        let selector = parameter("fieldSelector").filter(|selector| *selector != NOT_ENDED);
+        let not_ended = parameter("fieldSelector") == Some(NOT_ENDED);
+        let number = |name: &str| parameter(name).map(|number| number.parse().unwrap());
+        let selected = selector.map(|selector| {
             selector.strip_prefix("metadata.name=").expect("a selector of one name").to_owned()
         });
         Some(Self {
             verb,
             resource: resource.to_owned(),
             after: parameter("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or_default(),
+            page: number("limit").map(|limit| (number("continue").unwrap_or_default(), limit)),
+            not_ended,
             namespace,
             name,
             selected,
@@ -95,6 +114,11 @@ impl Asked {
         *resource == self.resource
             && (self.namespace.is_empty() || *namespace == self.namespace)
             && self.selected.as_ref().is_none_or(|selected| selected == name)
+    }
+
+    /// Whether the object is one of those that were asked for.
+    pub fn wants(&self, object: &Value) -> bool {
+        !(self.not_ended && ["Succeeded", "Failed"].iter().any(|phase| object["status"]["phase"] == *phase))
     }
 
     /// The object as it was asked for.
@@ -135,9 +159,12 @@ impl fmt::Display for Asked {
         if self.verb == Verb::Apply {
             f.write_str("/status")?;
         }
-        match &self.selected {
-            Some(name) => write!(f, " name={name}"),
-            None => Ok(()),
+        if let Some(name) = &self.selected {
+            write!(f, " name={name}")?;
+        }
+        match self.page {
+            Some((from, _)) if from > 0 => write!(f, " from={from}"),
+            _ => Ok(()),
         }
     }
 }

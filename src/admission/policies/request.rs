@@ -1,0 +1,141 @@
+//! Reads a review of a policy: what it would change.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::super::object::Text;
+use super::super::review::{Kind, Operation, Unreadable, read_as};
+use crate::policy::PolicyKind;
+
+/// The request of a review. Its objects stay as they came until they are needed: a deletion never is for what it deletes.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request<'a> {
+    #[serde(borrow)]
+    uid: Text<'a>,
+    #[serde(borrow)]
+    kind: Kind<'a>,
+    #[serde(borrow, default)]
+    sub_resource: Text<'a>,
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    namespace: Text<'a>,
+    operation: Operation,
+    #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    old_object: Option<&'a RawValue>,
+    #[serde(default)]
+    dry_run: Option<bool>,
+}
+
+/// A policy as it is compiled: type, name and spec.
+#[derive(Debug)]
+pub struct Object {
+    /// Which kind.
+    pub kind: PolicyKind,
+    /// The raw object.
+    pub raw: Value,
+}
+
+/// What a request would change.
+#[derive(Debug)]
+pub enum Change {
+    /// Nothing that a policy is judged by.
+    Nothing,
+    /// The policy would be `new`.
+    Written {
+        /// As it would be stored.
+        new: Object,
+        /// As it is; `None` for one that is new, or cannot be read.
+        old: Option<Object>,
+    },
+    /// There would be no such policy any more; `None` where what it was cannot be read.
+    Removed(Option<Object>),
+    /// It cannot be read, and why.
+    Unreadable(String),
+    /// It is no policy, but this.
+    Stranger(String),
+}
+
+impl<'a> Request<'a> {
+    /// Reads the body of a webhook call.
+    ///
+    /// # Errors
+    /// [`Unreadable`], never a panic, whatever the bytes.
+    pub fn read(body: &'a [u8]) -> Result<Self, Unreadable> {
+        let request: Self = read_as(body)?;
+        if request.uid().is_empty() {
+            return Err(Unreadable::NotAReview("the request has no uid".to_owned()));
+        }
+        Ok(request)
+    }
+
+    /// The request's identifier.
+    pub fn uid(&self) -> &str {
+        self.uid.as_str()
+    }
+
+    /// The object's kind.
+    pub fn kind(&self) -> &str {
+        self.kind.kind()
+    }
+
+    /// The object's name; empty where one is still to be made.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The namespace; empty for what has none.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_str()
+    }
+
+    /// Whether nothing will be stored.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run.unwrap_or(false)
+    }
+
+    /// What it would change. A status, metadata alone, and what becomes of a policy that is being deleted are nothing: else
+    /// a finalizer of a broken policy could never be taken away.
+    pub fn change(&self) -> Change {
+        let Some(kind) = PolicyKind::find(self.kind.group(), self.kind()) else {
+            return Change::Stranger(self.kind.name());
+        };
+        let old = self.old_object.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        match self.operation {
+            _ if !self.sub_resource.as_str().is_empty() => Change::Nothing,
+            Operation::Connect => Change::Nothing,
+            Operation::Delete => Change::Removed(old.map(|old| self.object(kind, old))),
+            Operation::Create | Operation::Update => {
+                let raw = self.object.map_or("null", RawValue::get);
+                let new = match serde_json::from_str::<Value>(raw) {
+                    Ok(new) => new,
+                    Err(error) => return Change::Unreadable(error.to_string()),
+                };
+                let is_going = new.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null());
+                let is_same = old.as_ref().is_some_and(|old| old.get("spec") == new.get("spec"));
+                if is_going || is_same {
+                    return Change::Nothing;
+                }
+                let old = old.map(|old| self.object(kind, old));
+                Change::Written { new: self.object(kind, new), old }
+            }
+        }
+    }
+
+    /// Of the metadata, what a policy is known by; a name that is still to be made is its prefix.
+    fn object(&self, kind: PolicyKind, mut raw: Value) -> Object {
+        let text =
+            |pointer: &str| raw.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let name = text("/metadata/name").or(text("/metadata/generateName")).unwrap_or(self.name());
+        let namespace = text("/metadata/namespace").unwrap_or(self.namespace());
+        let mut object = json!({"kind": kind.as_str(), "metadata": {"namespace": namespace, "name": name}});
+        if let (Value::Object(object), Value::Object(raw)) = (&mut object, &mut raw) {
+            object.extend(["apiVersion", "spec"].into_iter().filter_map(|field| raw.remove_entry(field)));
+        }
+        Object { kind, raw: object }
+    }
+}
