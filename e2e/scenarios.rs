@@ -4,6 +4,7 @@ mod admission;
 mod availability;
 mod chart;
 mod harness;
+mod helm;
 mod image;
 mod mutation;
 mod outages;
