@@ -8,6 +8,7 @@ mod outage;
 mod policies;
 mod pull_secrets;
 mod references;
+mod repositories;
 mod status;
 mod trust_data;
 mod world;

@@ -12,6 +12,7 @@ use super::Key;
 const RESOURCES: &[&str] = &[
     "clustertrustpolicies",
     "trustpolicies",
+    "trustedrepositories",
     "namespaces",
     "configmaps",
     "secrets",
@@ -27,6 +28,9 @@ pub enum Verb {
     List,
     Watch,
     Get,
+    Create,
+    /// Replaces one version of an object.
+    Update,
     /// Server-side apply of the status, by tagseal, with force.
     Apply,
 }
@@ -77,6 +81,8 @@ impl Asked {
             (&Method::GET, None, None) if parameter("watch") == Some("true") => Verb::Watch,
             (&Method::GET, None, None) => Verb::List,
             (&Method::GET, Some(_), None) => Verb::Get,
+            (&Method::POST, None, None) if parameter("fieldManager") == Some("tagseal") => Verb::Create,
+            (&Method::PUT, Some(_), None) if parameter("fieldManager") == Some("tagseal") => Verb::Update,
             (&Method::PATCH, Some(_), Some("status"))
                 if header(CONTENT_TYPE) == "application/apply-patch+yaml"
                     && parameter("fieldManager") == Some("tagseal")
@@ -129,7 +135,7 @@ impl Asked {
             });
         }
         // A list of built-in objects says neither kind nor version of each.
-        if self.verb == Verb::List && !resource.ends_with("policies") {
+        if self.verb == Verb::List && !resource.ends_with("ies") {
             let fields = object.as_object_mut().unwrap();
             fields.remove("kind");
             fields.remove("apiVersion");
@@ -144,6 +150,8 @@ impl fmt::Display for Asked {
             Verb::List => "LIST",
             Verb::Watch => "WATCH",
             Verb::Get => "GET",
+            Verb::Create => "CREATE",
+            Verb::Update => "UPDATE",
             Verb::Apply => "APPLY",
         };
         write!(f, "{verb} {}", self.resource)?;
