@@ -3,6 +3,7 @@
 mod certificate;
 mod claims;
 mod log;
+mod metrics;
 mod policies;
 pub mod review;
 mod router;

@@ -2,6 +2,7 @@
 
 mod api_server;
 mod coverage;
+mod figures;
 mod in_flight;
 mod namespaces;
 mod outage;
