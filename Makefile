@@ -8,8 +8,10 @@ SHELL := bash
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 TOOLS_DIR := $(CURDIR)/target/tools
+STATIC := $(CURDIR)/target/static/tagseal
 
 include e2e/tools.mk
+include charts/chart.mk
 
 step = @printf '\n== %s\n' "$(1)"
 
@@ -18,8 +20,8 @@ help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
 
 .PHONY: test
-test: check deny e2e ## everything: formatting, lints, unit, conformance, in-process, dependencies, end-to-end
-	$(call step,passed: formatting$(comma) lints$(comma) unit$(comma) conformance$(comma) in-process$(comma) dependency rules$(comma) end-to-end)
+test: check deny chart e2e ## everything: formatting, lints, unit, conformance, in-process, dependencies, chart, end-to-end
+	$(call step,passed: formatting$(comma) lints$(comma) unit$(comma) conformance$(comma) in-process$(comma) dependency rules$(comma) chart$(comma) end-to-end)
 
 .PHONY: check
 check: format lint unit ## the fast part: formatting, lints, unit, conformance, in-process
@@ -51,10 +53,18 @@ release: ## the release binary
 	$(call step,release binary)
 	$(CARGO) build --locked --release
 
+.PHONY: static
+static: ## the static release binary, as the image has it
+	$(call step,static release binary)
+	target=$$(e2e/tools/static-target.sh); \
+	CARGO_TARGET_$$(uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \
+	$(CARGO) build --locked --release --bin tagseal --target "$$target"; \
+	install -D "target/$$target/release/tagseal" $(STATIC)
+
 .PHONY: e2e
-e2e: release tools ## the suite against real components
+e2e: static tools ## the suite against real components, with the binary that the image has
 	$(call step,end-to-end)
-	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$(TOOLS_DIR)}" TAGSEAL_BIN=$(CURDIR)/target/release/tagseal \
+	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$(TOOLS_DIR)}" TAGSEAL_BIN="$${TAGSEAL_BIN:-$(STATIC)}" TAGSEAL_STATIC=$(STATIC) \
 		$(CARGO) test --locked --test e2e
 
 .PHONY: bench

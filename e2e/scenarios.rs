@@ -2,10 +2,14 @@
 
 mod admission;
 mod availability;
+mod chart;
 mod harness;
+mod helm;
+mod image;
 mod mutation;
 mod outages;
 mod policies;
+mod policy_webhook;
 mod publishing;
 mod quorum;
 mod refusals;

@@ -1,6 +1,7 @@
-# Builds what the end-to-end suite runs against: `tools` leaves etcd, kube-apiserver, kube-controller-manager and
-# kubectl in $(TOOLS_DIR), built from the versions that e2e/tools/*/go.mod pin, and sees to it that notary and
+# Builds what the end-to-end suite runs against: `tools` leaves etcd, kube-apiserver, kube-controller-manager, kubectl,
+# helm and a registry in $(TOOLS_DIR), built from the versions that e2e/tools/*/go.mod pin, and sees to it that notary and
 # notary-server are installed. A tool that KUBEBUILDER_ASSETS already has is taken from there and not built.
+# `chart-tools` is what checks the chart: helm, kubeconform, and schemas for it.
 
 TOOLS_DIR ?= $(CURDIR)/target/tools
 GO ?= go
@@ -13,8 +14,13 @@ rebuild_if_absent = $(if $(filter-out $(notdir $(wildcard $(addprefix $(TOOLS_DI
 
 KUBERNETES_TOOLS := $(call tools_wanted,kube-apiserver kube-controller-manager kubectl)
 ETCD_TOOLS := $(call tools_wanted,etcd)
+HELM_TOOLS := $(call tools_wanted,helm kubeconform)
+REGISTRY_TOOLS := $(call tools_wanted,registry)
+HELM_PACKAGES := helm.sh/helm/v4/cmd/helm github.com/yannh/kubeconform/cmd/kubeconform
 KUBERNETES_STAMP := $(TOOLS_DIR)/.kubernetes-$(call tools_sum,kubernetes)
 ETCD_STAMP := $(TOOLS_DIR)/.etcd-$(call tools_sum,etcd)
+HELM_STAMP := $(TOOLS_DIR)/.helm-$(call tools_sum,helm)
+REGISTRY_STAMP := $(TOOLS_DIR)/.registry-$(call tools_sum,registry)
 
 # Without its version strings the server calls itself v0.0.0, and clients that check versions complain.
 KUBERNETES_VERSION := $(shell sed -nE 's|^.*k8s.io/kubernetes (v[0-9.]+).*|\1|p' $(E2E_TOOLS)/kubernetes/go.mod)
@@ -24,7 +30,8 @@ KUBERNETES_LDFLAGS := -s -w \
 	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION:v%=%)))
 
 .PHONY: tools
-tools: $(if $(ETCD_TOOLS),$(ETCD_STAMP)) $(if $(KUBERNETES_TOOLS),$(KUBERNETES_STAMP)) notary ## what the end-to-end suite runs against
+tools: $(if $(ETCD_TOOLS),$(ETCD_STAMP)) $(if $(KUBERNETES_TOOLS),$(KUBERNETES_STAMP)) $(if $(HELM_TOOLS),$(HELM_STAMP)) \
+	$(if $(REGISTRY_TOOLS),$(REGISTRY_STAMP)) notary ## what the end-to-end suite runs against
 
 $(ETCD_STAMP): $(call rebuild_if_absent,$(ETCD_TOOLS)) | $(TOOLS_DIR) go
 	cd $(E2E_TOOLS)/etcd && $(GO) build -o $(TOOLS_DIR)/etcd go.etcd.io/etcd/server/v3
@@ -34,6 +41,37 @@ $(KUBERNETES_STAMP): $(call rebuild_if_absent,$(KUBERNETES_TOOLS)) | $(TOOLS_DIR
 	cd $(E2E_TOOLS)/kubernetes && $(GO) build -ldflags '$(KUBERNETES_LDFLAGS)' -o $(TOOLS_DIR)/ \
 		$(addprefix k8s.io/kubernetes/cmd/,$(KUBERNETES_TOOLS))
 	@rm -f $(TOOLS_DIR)/.kubernetes-* && touch $@
+
+$(HELM_STAMP): $(call rebuild_if_absent,$(HELM_TOOLS)) | $(TOOLS_DIR) go
+	cd $(E2E_TOOLS)/helm && $(GO) build -ldflags '-s -w' -o $(TOOLS_DIR)/ $(filter $(addprefix %/,$(HELM_TOOLS)),$(HELM_PACKAGES))
+	@rm -f $(TOOLS_DIR)/.helm-* && touch $@
+
+$(REGISTRY_STAMP): $(call rebuild_if_absent,$(REGISTRY_TOOLS)) | $(TOOLS_DIR) go
+	cd $(E2E_TOOLS)/registry && $(GO) build -ldflags '-s -w' -o $(TOOLS_DIR)/ github.com/distribution/distribution/v3/cmd/registry
+	@rm -f $(TOOLS_DIR)/.registry-* && touch $@
+
+.PHONY: chart-tools
+chart-tools: $(if $(HELM_TOOLS),$(HELM_STAMP)) schemas
+
+# Made anew each time: it takes a second, once the modules are there. Of Kubernetes it is the very version that the suite
+# runs; cert-manager and the Prometheus operator are modules for the sake of their CRDs.
+SCHEMAS := $(TOOLS_DIR)/schemas
+SCHEMA_CRDS := cert-manager/cert-manager/deploy/crds/cert-manager.io_certificates.yaml \
+	cert-manager/cert-manager/deploy/crds/cert-manager.io_issuers.yaml \
+	prometheus-operator/prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml \
+	prometheus-operator/prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml
+
+.PHONY: schemas
+schemas: | $(TOOLS_DIR) go
+	@rm -rf $(SCHEMAS)
+	@module() { (cd $(E2E_TOOLS)/$$1 && $(GO) mod download "$$2" && $(GO) list -m -f '{{.Dir}}' "$$2"); }; \
+	swagger=$$(module kubernetes k8s.io/kubernetes)/api/openapi-spec/swagger.json; \
+	crds=(); \
+	for crd in $(SCHEMA_CRDS); do \
+		project=$$(cut -d/ -f1-2 <<<"$$crd"); \
+		crds+=("$$(module schemas "github.com/$$project")/$${crd#"$$project"/}"); \
+	done; \
+	cd $(E2E_TOOLS)/schemas && $(GO) run . $(SCHEMAS) "$$swagger" "$${crds[@]}" $(CURDIR)/crds/*.yaml
 
 .PHONY: go absent-tool
 absent-tool:

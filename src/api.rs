@@ -5,6 +5,7 @@
 mod images;
 mod notary;
 mod policy;
+mod repository;
 mod roots;
 mod signing;
 mod status;
@@ -13,6 +14,10 @@ pub use images::{ImageScope, RewriteRule};
 pub use notary::{CaBundleSource, ConfigMapKey, CredentialsSpec, NotaryServer, SecretName};
 pub use policy::{
     ClusterTrustPolicy, ClusterTrustPolicySpec, FirstUse, PolicySpec, TrustPolicy, TrustPolicySpec,
+};
+pub use repository::{
+    CurrentRoot, FirstUsePin, PinnedBy, PinnedRoot, RecentVersion, RoleFloor, RoleSigners, TrustedRepository,
+    TrustedRepositorySpec, TrustedRepositoryStatus,
 };
 pub use roots::{Root, RootRotation};
 pub use signing::{

@@ -5,6 +5,7 @@
 
 mod apply;
 mod backoff;
+mod certificates;
 mod compiler;
 mod condition;
 mod coverage;
@@ -23,11 +24,13 @@ mod pull_secrets;
 mod quiet;
 mod references;
 mod report;
+mod repositories;
 mod status;
 mod trouble;
 mod trust_data;
 mod watched;
 
+pub use certificates::{CertificateOptions, Certificates, Lifetimes};
 pub use coverage::ClusterPods;
 pub use events::{EventWriter, Events, Notice};
 pub use figures::PolicyFiguresWatch;
@@ -36,4 +39,5 @@ pub use live_objects::ClusterObjects;
 pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};
 pub use pull_secrets::ClusterCredentials;
+pub use repositories::{ClusterState, Inventory, Known};
 pub use trust_data::TrustData;

@@ -1,5 +1,6 @@
 //! The webhook server: router, TLS with reload, health; and the port for metrics.
 
+mod caller;
 mod health;
 mod metrics;
 mod router;
@@ -7,8 +8,10 @@ mod server;
 mod stopwatch;
 mod tls;
 
-pub use health::Readiness;
+pub use health::{Gate, Readiness};
 pub use metrics::{metrics_router, serve_metrics};
 pub use router::{MAX_BODY, metered_router, policies_router, router};
 pub use server::{Limits, serve};
-pub use tls::{CertificateError, CertificateFiles, Reload, ServingCertificate};
+pub use tls::{
+    CertificateError, CertificateFiles, ClientAuthority, HandedCertificate, Reload, ServingCertificate, Tls,
+};

@@ -4,6 +4,7 @@ pub mod certificate;
 mod claims;
 mod log;
 mod metrics;
+mod policies;
 pub mod review;
 mod router;
 pub mod server;

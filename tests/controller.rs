@@ -1,6 +1,7 @@
 //! The controller against an API server in memory, which records every request and serves no other.
 
 mod api_server;
+mod coverage;
 mod figures;
 mod in_flight;
 mod namespaces;
@@ -8,6 +9,7 @@ mod outage;
 mod policies;
 mod pull_secrets;
 mod references;
+mod repositories;
 mod status;
 mod trust_data;
 mod world;

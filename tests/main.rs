@@ -4,6 +4,7 @@
 
 mod admission;
 mod attacks;
+mod chart;
 mod cli;
 mod conformance;
 mod controller;

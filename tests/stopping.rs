@@ -14,14 +14,11 @@ struct Serving {
 impl Serving {
     fn start(home: &Path) -> Self {
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (certificate, key) = (home.join("tls.crt"), home.join("tls.key"));
-        std::fs::write(&certificate, certified.cert.pem()).unwrap();
-        std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+        std::fs::write(home.join("tls.crt"), certified.cert.pem()).unwrap();
+        std::fs::write(home.join("tls.key"), certified.signing_key.serialize_pem()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagseal"));
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "none", "--policies"])
-            .arg(home);
-        command.arg("--tls-cert").arg(&certificate).arg("--tls-key").arg(&key);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--policies"]).arg(home);
+        command.arg("--cert-dir").arg(home).args(["--metrics-listen", "none"]);
         command.arg("--cache-dir").arg(home.join("cache")).arg("--state-dir").arg(home.join("state"));
         let mut child = command.stderr(Stdio::piped()).env_remove("RUST_LOG").spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();

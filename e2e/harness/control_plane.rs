@@ -160,6 +160,8 @@ fn start_api_server(store: &str, url: &str, dir: &Path) -> Process {
         "--feature-gates=ImageVolume=true",
         "--audit-policy-file=audit-policy.json",
         &format!("--audit-log-path={AUDIT_LOG}"),
+        // Without it, a watch holds up the server's end for a minute.
+        "--shutdown-watch-termination-grace-period=1s",
     ];
     let mut api_server = Process::start("kube-apiserver", &tool("kube-apiserver"), args, dir);
     let certificate = eventually("kube-apiserver has a certificate", PATIENCE, || {

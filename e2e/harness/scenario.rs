@@ -17,7 +17,7 @@ use super::run::RUN;
 use super::suite::suite;
 use super::tagseal::{Tagseal, TagsealOptions};
 use super::verify::{Verdict, Verifier};
-use super::webhooks::{OWN, install_unanswered};
+use super::webhooks::{OWN, install_unanswered, remove_unanswered};
 
 /// The registry that no image is ever pulled from.
 const REGISTRY: &str = "registry.test";
@@ -218,6 +218,13 @@ impl Scenario {
     /// The metrics of the scenario's own tagseal.
     pub fn metrics(&self) -> String {
         self.own.as_ref().expect("a tagseal of its own").metrics()
+    }
+
+    /// Takes these away, and has the namespace guarded by the common tagseal.
+    pub fn has_tagseal_back(&self) {
+        suite().has_tagseal();
+        remove_unanswered(&self.cluster);
+        self.cluster.does(&["label", "namespace", self.cluster.namespace(), &format!("{OWN}-")]);
     }
 
     /// Kills the scenario's own tagseal.

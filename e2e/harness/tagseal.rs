@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::account::{self, SYSTEM_NAMESPACE};
 use super::control_plane::ControlPlane;
+use super::installation::applies_installation;
 use super::poll::eventually;
 use super::replica::{Replica, Settings};
 use super::run::{RUN, source_path};
@@ -87,16 +88,9 @@ pub const PROBE: &str = "probe.test/never:published";
 /// Makes ready for any tagseal: the CRDs, its namespace and rights as the manifests have them, and the policy that denies [`PROBE`].
 pub fn prepare(control_plane: &ControlPlane) {
     let cluster = control_plane.cluster();
-    let crds = source_path("crds");
-    cluster.does(&["apply", "--server-side", "-f", &crds.to_string_lossy()]);
-    cluster.does(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
-    for manifest in ["manifests/install.yaml", "manifests/pull-secrets.yaml"] {
-        cluster.in_namespace(SYSTEM_NAMESPACE).does(&[
-            "apply",
-            "-f",
-            &source_path(manifest).to_string_lossy(),
-        ]);
-    }
+    applies_installation(&cluster);
+    let pull_secrets = source_path("manifests/pull-secrets.yaml");
+    cluster.does(&["apply", "-f", &pull_secrets.to_string_lossy()]);
     let nowhere = format!("http://127.0.0.1:{}", RUN.free_port());
     let probe = super::policy::Policy::cluster("e2e-probe", "probe.test/**", &nowhere);
     cluster.applies(probe.trusts_key(&"0".repeat(64)).manifest());

@@ -8,13 +8,20 @@ use serde_json::{Value, json};
 
 use super::ca::Authority;
 use super::cluster::Cluster;
+use super::installation::installed;
 use super::manifests::pod;
 use super::poll::eventually;
-use super::run::{RUN, source_path};
+use super::run::RUN;
 use super::tagseal::TagsealOptions;
 
 /// The label of namespaces that the suite's common tagseal leaves alone.
 pub const OWN: &str = "e2e.tagseal.dev/own";
+
+/// The label of policies that are applied as if tagseal did not answer: their webhook fails open, and is not asked about
+/// them.
+pub const SLIPS_THROUGH: &str = "e2e.tagseal.dev/slips-through";
+
+const POLICIES: &str = "policies.tagseal.dev";
 
 const VALIDATING: &str = "ValidatingWebhookConfiguration";
 const MUTATING: &str = "MutatingWebhookConfiguration";
@@ -74,6 +81,14 @@ pub fn install_unanswered(cluster: &Cluster) {
     });
 }
 
+/// Takes away what [`install_unanswered`] applied.
+pub fn remove_unanswered(cluster: &Cluster) {
+    for kind in [MUTATING, VALIDATING] {
+        let name = format!("tagseal-{}", cluster.namespace());
+        cluster.does(&["delete", kind, &name]);
+    }
+}
+
 fn point(cluster: &Cluster, kind: &str, target: &Target, options: &TagsealOptions, probe: &str) {
     apply_and_await(cluster, &rewritten(shipped(cluster, kind), target, options), probe);
 }
@@ -88,19 +103,10 @@ fn apply_and_await(cluster: &Cluster, configuration: &Value, probe: &str) {
     });
 }
 
-/// The configuration of `kind` in `manifests/webhooks.yaml`.
+/// The configuration of `kind` in `manifests/install.yaml`.
 fn shipped(cluster: &Cluster, kind: &str) -> Value {
-    let file = source_path("manifests/webhooks.yaml");
-    let args = ["create", "--dry-run=client", "-o", "json", "-f", &file.to_string_lossy()];
-    let output = cluster.does(&args);
-    let documents = serde_json::Deserializer::from_str(&output).into_iter::<Value>();
-    let mut objects = documents.flat_map(|document| match document.expect("JSON") {
-        Value::Object(mut list) if list.contains_key("items") => {
-            list["items"].as_array_mut().map(std::mem::take).unwrap_or_default()
-        }
-        object => vec![object],
-    });
-    objects.find(|object| object["kind"] == kind).unwrap_or_else(|| panic!("{}: no {kind}", file.display()))
+    let found = installed(cluster).into_iter().find(|object| object["kind"] == kind);
+    found.unwrap_or_else(|| panic!("manifests/install.yaml: no {kind}"))
 }
 
 fn rewritten(mut configuration: Value, target: &Target, options: &TagsealOptions) -> Value {
@@ -122,6 +128,14 @@ fn rewritten(mut configuration: Value, target: &Target, options: &TagsealOptions
         match selector.as_array_mut() {
             Some(expressions) => expressions.push(mine.clone()),
             None => *selector = json!([mine]),
+        }
+        if webhook["name"] == POLICIES {
+            let expression = json!({"key": SLIPS_THROUGH, "operator": "DoesNotExist"});
+            webhook["objectSelector"] = json!({"matchExpressions": [expression]});
+            // What has no namespace is selected by none: cluster policies are the common tagseal's.
+            if target.namespace.is_some() {
+                webhook["rules"][0]["scope"] = json!("Namespaced");
+            }
         }
         if let Some(seconds) = options.timeout_seconds {
             webhook["timeoutSeconds"] = json!(seconds);

@@ -12,7 +12,7 @@ const RATE: u32 = 50;
 #[test]
 fn a17_replicas_rolled_and_their_leader_killed_under_load() {
     let mut fleet = Fleet::start("a17-replicas", Route::Together);
-    let load = Mix::new(&fleet, "a17").starts(&fleet, RATE);
+    let load = Mix::new(&fleet, "a17-replicas").starts(&fleet, RATE);
     load.goes_on_for(200);
 
     load.enters("replicas roll");
@@ -47,7 +47,7 @@ fn a17_replicas_rolled_and_their_leader_killed_under_load() {
 #[test]
 fn a17_the_api_server_restarts_under_load() {
     let mut fleet = Fleet::start("a17-api-server", Route::Together);
-    let mix = Mix::new(&fleet, "a17");
+    let mix = Mix::new(&fleet, "a17-api-server");
     let load = mix.starts(&fleet, RATE);
     load.goes_on_for(150);
 
@@ -57,9 +57,9 @@ fn a17_the_api_server_restarts_under_load() {
     // What was in force stays in force.
     for replica in &fleet.replicas {
         let (signed, unsigned) = (pod("web", &mix.image("web:1.4")), pod("web", &mix.image("web:1.5")));
-        let verdict = replica.reviews("mutate", &review("a17", &signed));
+        let verdict = replica.reviews("mutate", &review("a17-api-server", &signed));
         assert_eq!(verdict["allowed"], true, "{verdict}");
-        let verdict = replica.reviews("validate", &review("a17", &unsigned));
+        let verdict = replica.reviews("validate", &review("a17-api-server", &unsigned));
         assert!(
             verdict["status"]["message"].as_str().is_some_and(|said| said.contains("NotSigned")),
             "{verdict}"

@@ -98,7 +98,7 @@ impl PolicyReview {
         if !errors.is_empty() {
             return Opinion::refused(errors, warnings);
         }
-        let old = old.map(|old| self.compile(old, &Promised));
+        let old = old.map(|old| Arc::new(self.compile(old, &Promised)));
         // A policy that could not be used verified nothing: to mend it uncovers nothing.
         let narrowed = old.filter(|old| old.errors().is_empty() && !policy.has_scope_of(old));
         let (unmet, uncovered) = tokio::join!(
@@ -112,7 +112,7 @@ impl PolicyReview {
     }
 
     async fn removed(&self, old: Option<&Object>, deadline: Instant) -> Opinion {
-        let Some(old) = old.map(|old| self.compile(old, &Promised)) else {
+        let Some(old) = old.map(|old| Arc::new(self.compile(old, &Promised))) else {
             return Opinion::passed(Vec::new());
         };
         let uncovered = self.uncovered(Some(&old), |set| set.without(old.id()), deadline).await;
@@ -189,7 +189,7 @@ impl PolicyReview {
     /// What runs that `old` covered and nothing covers after the change.
     async fn uncovered(
         &self,
-        old: Option<&CompiledPolicy>,
+        old: Option<&Arc<CompiledPolicy>>,
         change: impl Fn(&PolicySet) -> PolicySet,
         deadline: Instant,
     ) -> Vec<String> {
@@ -208,13 +208,27 @@ impl PolicyReview {
         }
         // Read now and not before: what was applied just before has had this time to arrive.
         let PolicySnapshot::Synced(set) = self.policies.borrow().clone() else { return Vec::new() };
-        let (after, labels) = (change(&set), &*surroundings.namespaces);
-        let uncovered = Uncovered::of(&running, old, &after, labels, &self.system_namespace);
-        if uncovered.count() > 0 {
-            let images = uncovered.count();
-            tracing::info!(policy = %old.id(), images, "a change leaves running images uncovered");
+        let (old, after) = (Arc::clone(old), change(&set));
+        let (labels, system_namespace) =
+            (Arc::clone(&surroundings.namespaces), self.system_namespace.clone());
+        let is_all = trouble.is_none() && !running.is_cut();
+        // On a thread of its own: thousands of images take milliseconds, which admissions are not to wait for.
+        let compared = tokio::task::spawn_blocking(move || {
+            let uncovered = Uncovered::of(&running, &old, &after, &*labels, &system_namespace);
+            if uncovered.count() > 0 {
+                let images = uncovered.count();
+                tracing::info!(policy = %old.id(), images, "a change leaves running images uncovered");
+            }
+            uncovered.warnings(is_all)
+        });
+        match compared.await {
+            Ok(warnings) => warnings,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime shuts down.
+                Err(_) => Vec::new(),
+            },
         }
-        uncovered.warnings(trouble.is_none() && !running.is_cut())
     }
 }
 

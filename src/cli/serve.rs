@@ -1,6 +1,7 @@
 //! `tagseal serve`: the admission webhook and its controller.
 
 mod args;
+mod certificate;
 mod cluster;
 mod files;
 mod observer;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 
 pub use self::args::Args;
 use self::args::MetricsListen;
+use self::cluster::Repositories;
 use self::files::PolicyFolder;
 use self::observer::Observing;
 use self::parts::Parts;
@@ -29,8 +31,7 @@ use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
 use crate::trust::{Credentials, Resolver, TrustState};
 use crate::webhook::{
-    self, CertificateFiles, Limits, Readiness, ServingCertificate, metered_router, metrics_router,
-    policies_router,
+    self, HandedCertificate, Limits, Readiness, metered_router, metrics_router, policies_router,
 };
 
 /// How often the serving certificate and policy files are looked at. kubelet swaps a symlink, which leaves a watch of
@@ -57,8 +58,12 @@ struct Surroundings {
     policies: Option<PolicyWatch>,
     /// What the endpoint for policies asks the cluster.
     live: Option<admission::Surroundings>,
+    /// `None`: trust state is in files, or in memory.
+    repositories: Option<Repositories>,
     events: Events,
     leadership: Leadership,
+    /// The certificate that tagseal makes itself; `None`: it is in files.
+    certificate: Option<HandedCertificate>,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -98,20 +103,12 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
     let clock: SharedClock = Arc::new(SystemClock);
     let mut process = Process { clock: clock.clone(), metrics: Metrics::default(), parts: Parts::default() };
     let readiness = Readiness::default();
-    let files = CertificateFiles { certificate: args.tls_cert.clone(), key: args.tls_key.clone() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let certificate = Arc::new(ServingCertificate::load(files, provider, clock.now())?);
-    readiness.certificate_loaded();
-    process.parts.start(
-        "the watch of the serving certificate",
-        Arc::clone(&certificate).watch(clock.clone(), LOOK_EVERY),
-    );
-
     let (snapshots, policies) = watch::channel(PolicySnapshot::default());
     let surroundings = match &args.policies {
         Some(folder) => without_cluster(folder, &args, snapshots, &mut process)?,
         None => cluster::in_cluster(&args, snapshots, &mut process).await?,
     };
+    let tls = certificate::tls(&args, surroundings.certificate, &readiness, &mut process)?;
     let source = Arc::new(NotaryClient::new(clock.clone()).with_metrics(process.metrics.clone()));
     let resolver = Resolver::new(
         args.storage.resolver(),
@@ -121,6 +118,9 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
         clock.clone(),
     );
     let resolver = Arc::new(resolver.with_metrics(process.metrics.clone()));
+    if let Some(repositories) = surroundings.repositories {
+        repositories.start(&resolver, &readiness, &mut process);
+    }
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
     if let Some(watch) = surroundings.policies {
         let trust = Arc::clone(&resolver) as Arc<dyn TrustData>;
@@ -140,18 +140,11 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
     let app = metered_router(admission, readiness.clone(), process.metrics.clone())
         .merge(policies_router(Arc::new(review), process.metrics.clone()));
-    let serving = webhook::serve(
-        listener,
-        Arc::new(certificate.server_config()?),
-        app,
-        readiness,
-        Limits::default(),
-        async {
-            stop.requested().await;
-            // Another one takes over while this one drains.
-            surroundings.leadership.resign();
-        },
-    );
+    let serving = webhook::serve(listener, tls, app, readiness, Limits::default(), async {
+        stop.requested().await;
+        // Another one takes over while this one drains.
+        surroundings.leadership.resign();
+    });
     tokio::select! {
         finished = serving => {
             surroundings.leadership.resigned().await;
@@ -199,7 +192,9 @@ fn without_cluster(
         namespaces: None,
         policies: None,
         live: None,
+        repositories: None,
         events: Events::nowhere(),
         leadership: Leadership::always(),
+        certificate: None,
     })
 }

@@ -190,10 +190,13 @@ fn object_ref(kind: ObjectKind, namespace: &str, name: &str) -> ObjectRef {
 }
 
 /// An object, that it is not there, or why neither can be told.
-type Sight<K> = Result<Option<K>, Failure>;
+pub(super) type Sight<K> = Result<Option<K>, Failure>;
 
 /// An object, or that it is not there, out of the events of a watch of it alone.
-fn seen<K>(is_there: &mut bool, item: Result<Event<K>, Failure>) -> Ready<Option<Option<Sight<K>>>> {
+pub(super) fn seen<K>(
+    is_there: &mut bool,
+    item: Result<Event<K>, Failure>,
+) -> Ready<Option<Option<Sight<K>>>> {
     let seen = match item {
         Ok(Event::Init) => {
             *is_there = false;

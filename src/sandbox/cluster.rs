@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_rules_are_those_of_a_real_installation() {
-        let installed = include_str!("../../manifests/webhooks.yaml");
+        let installed = include_str!("../../manifests/install.yaml");
         let webhook = &mutating("https://x", "")["webhooks"][0];
         for rule in webhook["rules"].as_array().unwrap() {
             let resources: Vec<_> =

@@ -24,8 +24,8 @@ const MAX_CONFLICTS: usize = 16;
 const NOTE_EVERY: i64 = 300;
 
 impl Core {
-    /// Writes floors and pin, then serves the set. `false`: another replica pinned another root first, and the fetch must
-    /// be made anew under that pin.
+    /// Writes floors and pin, then serves the set. `false`: another replica pinned another root first, or an admin reset the
+    /// repository, and the fetch must be made anew under what is there now.
     pub(super) async fn commit(
         &self,
         entry: &Arc<Entry>,
@@ -35,6 +35,10 @@ impl Core {
     ) -> Result<bool, Refusal> {
         let _one_at_a_time = entry.commit.lock().await;
         let repository = Arc::clone(&fetched.updated.repository);
+        if fetched.recorded.revision.is_some() && entry.recorded.load().is_none() {
+            // It was reset meanwhile: what was fetched rests on what was to be forgotten.
+            return Ok(false);
+        }
         let makes_pin = entry.is_first_use() && fetched.recorded.record.pin.is_none();
         if makes_pin && !pin && entry.has_pin() {
             // A real use has pinned meanwhile: what nothing vouches for does not take the place of what it serves.
@@ -61,7 +65,7 @@ impl Core {
         Ok(true)
     }
 
-    /// Compare-and-swap, merged with whatever others wrote meanwhile. `None`: they pinned another root.
+    /// Compare-and-swap, merged with whatever others wrote meanwhile. `None`: they pinned another root, or deleted the record.
     async fn write(
         &self,
         entry: &Entry,
@@ -89,6 +93,10 @@ impl Core {
                     Some((record, revision)) => (record, Some(revision)),
                     None => (TrustRecord::default(), None),
                 };
+            if base.revision.is_some() && revision.is_none() {
+                // It was reset meanwhile, and nobody here has heard of it yet.
+                return Ok(None);
+            }
             let theirs = record.pin.as_ref().map(|pin| pin.sha256);
             if entry.is_first_use() && theirs != judged_by && theirs != Some(repository.root().sha256()) {
                 return Ok(None);

@@ -1,13 +1,16 @@
 //! [`RepositoryStatus`]: what conditions, metrics and the inventory say of a repository.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::core::Core;
 use super::error::Refusal;
 use super::state::RepositoryKey;
+use crate::image::ImageReference;
 use crate::tuf::{KeyId, RoleName};
 
-/// What is known of one repository that verified.
+/// What is known of one repository that verified, under a root that is pinned by policy or by a pin that is written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryStatus {
     /// Which repository.
@@ -18,12 +21,18 @@ pub struct RepositoryStatus {
     pub earliest_expiry: (RoleName, Timestamp),
     /// The version of the root.
     pub root_version: u64,
+    /// The canonical IDs of the keys of its root role.
+    pub root_key_ids: Vec<KeyId>,
     /// Whether the root carries a pin itself; if not, the policy's pin is out of date.
     pub root_carries_pin: bool,
     /// Who signed each role.
     pub signers: Vec<(RoleName, Vec<KeyId>)>,
     /// Why it cannot be refreshed, and since when.
     pub trouble: Option<(Refusal, Timestamp)>,
+    /// When it was last asked for.
+    pub last_used: Timestamp,
+    /// One of the images that it was asked for.
+    pub image: Option<Arc<ImageReference>>,
 }
 
 impl Core {
@@ -32,7 +41,7 @@ impl Core {
         entries
             .iter()
             .filter_map(|entry| {
-                let served = entry.served()?;
+                let served = entry.served().filter(|served| served.pinned)?;
                 let repository = &served.repository;
                 let roles: Vec<RoleName> = repository.floors().into_keys().collect();
                 let signers = roles.iter().filter_map(|name| {
@@ -44,6 +53,7 @@ impl Core {
                     last_verified: served.vouched.map(|vouched| vouched.at()),
                     earliest_expiry: repository.earliest_expiry(&roles),
                     root_version: repository.root().version(),
+                    root_key_ids: repository.root().key_ids(),
                     root_carries_pin: repository.root_carries_pin(),
                     signers: signers.collect(),
                     trouble: entry
@@ -51,6 +61,8 @@ impl Core {
                         .load()
                         .as_ref()
                         .map(|trouble| (trouble.refusal.clone(), trouble.since)),
+                    last_used: Timestamp::from_second(entry.last_used()).unwrap_or(Timestamp::MIN),
+                    image: entry.asked().first().map(|asked| Arc::clone(&asked.image)),
                 })
             })
             .collect()

@@ -1,7 +1,7 @@
-//! Readiness: policies synced, certificate loaded, not draining.
+//! Readiness: policies synced, certificate loaded, gates open, not draining.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whether this replica should get requests. Clones share one state.
 #[derive(Debug, Clone, Default)]
@@ -11,12 +11,34 @@ pub struct Readiness(Arc<Flags>);
 struct Flags {
     certificate: AtomicBool,
     draining: AtomicBool,
+    gates: Mutex<Vec<Gate>>,
+}
+
+/// Something that has to be there before requests are wanted.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    missing: &'static str,
+    open: Arc<AtomicBool>,
+}
+
+impl Gate {
+    /// It is there.
+    pub fn open(&self) {
+        self.open.store(true, Ordering::Release);
+    }
 }
 
 impl Readiness {
     /// The serving certificate is there.
     pub fn certificate_loaded(&self) {
         self.0.certificate.store(true, Ordering::Release);
+    }
+
+    /// Not ready before the gate is open; until then `missing` says why.
+    pub fn gate(&self, missing: &'static str) -> Gate {
+        let gate = Gate { missing, open: Arc::default() };
+        self.0.gates.lock().unwrap_or_else(PoisonError::into_inner).push(gate.clone());
+        gate
     }
 
     /// No more requests are wanted. There is no way back.
@@ -39,7 +61,29 @@ impl Readiness {
             (draining, "shutting down"),
         ]
         .into_iter()
+        .chain(self.closed().into_iter().map(|what| (true, what)))
         .filter_map(|(holds, what)| holds.then_some(what))
         .collect()
+    }
+
+    fn closed(&self) -> Vec<&'static str> {
+        let gates = self.0.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = gates.iter().filter(|gate| !gate.open.load(Ordering::Acquire));
+        closed.map(|gate| gate.missing).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_keeps_a_replica_from_being_ready_until_it_is_open() {
+        let readiness = Readiness::default();
+        readiness.certificate_loaded();
+        let gate = readiness.clone().gate("trust state is not loaded");
+        assert_eq!(readiness.missing(true), ["trust state is not loaded"]);
+        gate.open();
+        assert_eq!(readiness.missing(true), <[&str; 0]>::default());
     }
 }

@@ -1,7 +1,7 @@
 //! The TLS listener under the router: HTTP/1.1 and HTTP/2, bounded in time and number, drained on shutdown.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Version, header};
 use axum::response::Response;
+use futures::future::Either;
 use hyper::body::Incoming;
 use hyper::service::{Service as HyperService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,7 +22,9 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
+use super::caller::Caller;
 use super::health::Readiness;
+use super::tls::Tls;
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
@@ -56,21 +59,21 @@ impl Default for Limits {
 /// [`Limits::drain`]. Returns whether everything in flight was finished.
 pub async fn serve(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    tls: impl Into<Tls>,
     router: Router,
     readiness: Readiness,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> bool {
     let connections = Arc::new(Semaphore::new(limits.connections));
-    let acceptor = TlsAcceptor::from(tls);
+    let tls = tls.into();
     let graceful = GracefulShutdown::new();
     let accept = async {
         loop {
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
             let stream = accept(&listener).await;
             let connection = Connection {
-                acceptor: acceptor.clone(),
+                tls: tls.clone(),
                 router: router.clone(),
                 limits,
                 readiness: readiness.clone(),
@@ -112,7 +115,7 @@ pub(super) async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 struct Connection {
-    acceptor: TlsAcceptor,
+    tls: Tls,
     router: Router,
     limits: Limits,
     readiness: Readiness,
@@ -123,13 +126,15 @@ struct Connection {
 impl Connection {
     async fn run(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let stream = match timeout(self.limits.handshake, self.acceptor.accept(stream)).await {
+        let acceptor = TlsAcceptor::from(self.tls.current());
+        let stream = match timeout(self.limits.handshake, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+            Ok(Err(error)) => return super::caller::handshake_failed(&error),
             Err(_) => return tracing::debug!("TLS handshake timed out"),
         };
         let used = Arc::new(AtomicBool::new(false));
-        let service = answering(self.router, self.readiness, Arc::clone(&used));
+        let caller = Caller::of(&self.tls, stream.get_ref().1);
+        let service = answering(self.router, caller, self.readiness, Arc::clone(&used));
         let builder = builder(self.limits);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let mut connection = std::pin::pin!(self.watcher.watch(connection));
@@ -162,11 +167,12 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Answers by `router`. It notes that the connection was used: one that says nothing after its handshake is closed. While
-/// the server drains, HTTP/1.1 clients are told that the connection closes after the answer: theirs is then never the request
-/// that meets a closing connection, and the next one goes to another replica. (HTTP/2 has GOAWAY for that.)
+/// Answers by `router`, whom it may. It notes that the connection was used: one that says nothing after its handshake is
+/// closed. While the server drains, HTTP/1.1 clients are told that the connection closes after the answer: theirs is then
+/// never the request that meets a closing connection, and the next one goes to another replica. (HTTP/2 has GOAWAY for that.)
 fn answering(
     router: Router,
+    caller: Caller,
     readiness: Readiness,
     used: Arc<AtomicBool>,
 ) -> impl HyperService<
@@ -178,7 +184,12 @@ fn answering(
     service_fn(move |request: Request<Incoming>| {
         used.store(true, Ordering::Release);
         let (closes, readiness) = (request.version() <= Version::HTTP_11, readiness.clone());
-        let answer = Service::<Request<Body>>::call(&mut router.clone(), request.map(Body::new));
+        let answer = match caller.refuses(request.uri().path()) {
+            Some(refusal) => Either::Left(ready(Ok(refusal))),
+            None => {
+                Either::Right(Service::<Request<Body>>::call(&mut router.clone(), request.map(Body::new)))
+            }
+        };
         async move {
             let mut answer = answer.await?;
             if closes && readiness.is_draining() {

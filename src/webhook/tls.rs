@@ -1,309 +1,75 @@
-//! The serving certificate: read from files, read again when their content changes.
-//!
-//! Content, not inode or modification time: kubelet swaps the symlink `..data`, under which a watch on the file
-//! goes blind.
+//! What TLS is offered: the certificate that serves, and which clients are believed. Both are exchanged while connections go on.
+
+mod clients;
+mod files;
+mod handed;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
-use ring::digest::{SHA256, digest};
+use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
-use x509_cert::der::Decode;
-use x509_cert::ext::pkix::SubjectAltName;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, ResolvesServerCert};
 
-use crate::clock::SharedClock;
+pub use self::clients::ClientAuthority;
+pub use self::files::{CertificateError, CertificateFiles, Reload, ServingCertificate};
+pub use self::handed::HandedCertificate;
 
-/// Where the certificate and its key are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// PEM of the chain, the leaf first.
-    pub certificate: PathBuf,
-    /// PEM of the leaf's private key.
-    pub key: PathBuf,
+/// What new connections are offered. Clones share it.
+#[derive(Clone)]
+pub struct Tls {
+    config: Arc<ArcSwap<ServerConfig>>,
+    asks_clients: bool,
 }
 
-/// Why a certificate cannot be served.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CertificateError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {message}", path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// What the system says.
-        message: String,
-    },
-    /// A file does not hold what it should.
-    #[error("{} holds no {what} in PEM{}", path.display(), colon(message))]
-    Missing {
-        /// Which.
-        path: PathBuf,
-        /// `certificate` or `private key`.
-        what: &'static str,
-        /// What is wrong with it, if it is not just absent.
-        message: String,
-    },
-    /// The certificate or the key is of a form that cannot be used.
-    #[error("{} cannot be used: {message}", path.display())]
-    Unusable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        message: String,
-    },
-    /// They are not a pair.
-    #[error("the key in {} does not belong to the certificate in {}", key.display(), certificate.display())]
-    KeyMismatch {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// The key's.
-        key: PathBuf,
-    },
-    /// The API server would refuse it: it reads no common names.
-    #[error("the certificate in {} names no host (subjectAltName): the API server ignores the common name", path.display())]
-    NoNames {
-        /// The certificate's file.
-        path: PathBuf,
-    },
-    /// It is not valid now.
-    #[error("the certificate in {} is valid from {from} to {until}; now is {now}", path.display())]
-    OutsideValidity {
-        /// The certificate's file.
-        path: PathBuf,
-        /// Its notBefore.
-        from: Timestamp,
-        /// Its notAfter.
-        until: Timestamp,
-        /// The time it was judged at.
-        now: Timestamp,
-    },
-}
-
-fn colon(message: &str) -> String {
-    if message.is_empty() { String::new() } else { format!(": {message}") }
-}
-
-/// What came of looking at the files again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reload {
-    /// They are as they were.
-    Unchanged,
-    /// A new pair serves from now on.
-    Replaced,
-    /// They changed into something that cannot serve; the old pair goes on. Told once for one content.
-    Refused(CertificateError),
-}
-
-/// The certificate that serves, and how to renew it.
-pub struct ServingCertificate {
-    files: CertificateFiles,
-    provider: Arc<CryptoProvider>,
-    current: ArcSwap<CertifiedKey>,
-    seen: Mutex<Fingerprint>,
-}
-
-/// Identifies what was read, the failure to read included.
-type Fingerprint = Vec<u8>;
-
-impl fmt::Debug for ServingCertificate {
+impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServingCertificate").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Tls").field("asks_clients", &self.asks_clients).finish_non_exhaustive()
     }
 }
 
-impl ServingCertificate {
-    /// Reads the pair for the first time.
+impl Tls {
+    /// `certificate` for everybody who asks.
     ///
     /// # Errors
-    /// [`CertificateError`] that says which file is wrong and how.
-    pub fn load(
-        files: CertificateFiles,
+    /// When the provider supports neither TLS 1.2 nor 1.3.
+    pub fn open(
+        certificate: Arc<dyn ResolvesServerCert>,
         provider: Arc<CryptoProvider>,
-        now: Timestamp,
-    ) -> Result<Self, CertificateError> {
-        let content = Content::read(&files);
-        let seen = content.fingerprint();
-        let current = content.pair(&files, &provider, now)?;
-        Ok(Self { files, provider, current: ArcSwap::from_pointee(current), seen: Mutex::new(seen) })
+    ) -> Result<Self, rustls::Error> {
+        Ok(Arc::new(server_config(certificate, provider, Arc::new(NoClientAuth))?).into())
     }
 
-    /// Looks at the files again. A pair that cannot serve never replaces one that does.
-    pub fn reload(&self, now: Timestamp) -> Reload {
-        let content = Content::read(&self.files);
-        let fingerprint = content.fingerprint();
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == fingerprint {
-                return Reload::Unchanged;
-            }
-            *seen = fingerprint;
-        }
-        match content.pair(&self.files, &self.provider, now) {
-            Ok(pair) => {
-                self.current.store(Arc::new(pair));
-                Reload::Replaced
-            }
-            Err(error) => Reload::Refused(error),
-        }
+    /// What is offered now.
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        self.config.load_full()
     }
 
-    /// Looks at the files `every` so often, for ever. Reading two small files is off the async threads.
-    pub async fn watch(self: Arc<Self>, clock: SharedClock, every: Duration) {
-        loop {
-            tokio::time::sleep(every).await;
-            let (this, now) = (Arc::clone(&self), clock.now());
-            let certificate = self.files.certificate.display();
-            match tokio::task::spawn_blocking(move || this.reload(now)).await {
-                Ok(Reload::Unchanged) => {}
-                Ok(Reload::Replaced) => tracing::info!(%certificate, "serving certificate replaced"),
-                Ok(Reload::Refused(error)) => {
-                    tracing::error!(%certificate, %error, "new serving certificate refused, the old one goes on");
-                }
-                Err(error) => tracing::error!(%error, "reading the serving certificate failed"),
-            }
-        }
-    }
-
-    /// The rustls configuration that serves this certificate: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
-    ///
-    /// # Errors
-    /// When the provider supports neither version.
-    pub fn server_config(self: &Arc<Self>) -> Result<rustls::ServerConfig, rustls::Error> {
-        let mut config = rustls::ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::<Self>::clone(self));
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
-    }
-
-    /// The leaf that serves now.
-    pub fn leaf(&self) -> Option<CertificateDer<'static>> {
-        self.current.load().cert.first().cloned()
+    /// Whether callers have to present a certificate.
+    pub(super) fn asks_clients(&self) -> bool {
+        self.asks_clients
     }
 }
 
-impl ResolvesServerCert for ServingCertificate {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+impl From<Arc<ServerConfig>> for Tls {
+    /// For everybody who asks, whatever the configuration asks of clients.
+    fn from(config: Arc<ServerConfig>) -> Self {
+        Self { config: Arc::new(ArcSwap::new(config)), asks_clients: false }
     }
 }
 
-/// What the two files hold.
-struct Content {
-    certificate: Result<Vec<u8>, CertificateError>,
-    key: Result<Vec<u8>, CertificateError>,
-}
-
-impl Content {
-    /// Reads until the certificate stands still, so that a swap between the two reads yields no mixed pair.
-    fn read(files: &CertificateFiles) -> Self {
-        const ATTEMPTS: usize = 3;
-        let mut certificate = read(&files.certificate);
-        for _ in 1..ATTEMPTS {
-            let key = read(&files.key);
-            let again = read(&files.certificate);
-            if again == certificate {
-                return Self { certificate, key };
-            }
-            certificate = again;
-        }
-        Self { certificate, key: read(&files.key) }
-    }
-
-    /// Hashes, so that a private key is not kept in memory a second time.
-    fn fingerprint(&self) -> Fingerprint {
-        [&self.certificate, &self.key]
-            .into_iter()
-            .flat_map(|file| match file {
-                Ok(bytes) => digest(&SHA256, bytes).as_ref().to_vec(),
-                Err(error) => error.to_string().into_bytes(),
-            })
-            .collect()
-    }
-
-    fn pair(
-        self,
-        files: &CertificateFiles,
-        provider: &CryptoProvider,
-        now: Timestamp,
-    ) -> Result<CertifiedKey, CertificateError> {
-        let chain = chain(&files.certificate, &self.certificate?)?;
-        let key = private_key(&files.key, &self.key?)?;
-        judge_leaf(&files.certificate, &chain, now)?;
-        CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => CertificateError::KeyMismatch {
-                certificate: files.certificate.clone(),
-                key: files.key.clone(),
-            },
-            other => CertificateError::Unusable { path: files.key.clone(), message: other.to_string() },
-        })
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    std::fs::read(path).map_err(|error| CertificateError::Unreadable {
-        path: path.to_owned(),
-        message: match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file".to_owned(),
-            _ => error.to_string(),
-        },
-    })
-}
-
-fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let missing =
-        |message: String| CertificateError::Missing { path: path.to_owned(), what: "certificate", message };
-    let chain = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| missing(error.to_string()))?;
-    if chain.is_empty() { Err(missing(String::new())) } else { Ok(chain) }
-}
-
-fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateError> {
-    use rustls::pki_types::pem::Error;
-    PrivateKeyDer::from_pem_slice(pem).map_err(|error| CertificateError::Missing {
-        path: path.to_owned(),
-        what: "private key",
-        message: match error {
-            Error::NoItemsFound => String::new(),
-            other => other.to_string(),
-        },
-    })
-}
-
-/// What the API server, a Go program, will look at: names and validity.
-fn judge_leaf(path: &Path, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), CertificateError> {
-    let unusable = |message: String| CertificateError::Unusable { path: path.to_owned(), message };
-    let Some(leaf) = chain.first() else {
-        return Err(unusable("the chain is empty".to_owned()));
-    };
-    let leaf = x509_cert::Certificate::from_der(leaf).map_err(|error| unusable(error.to_string()))?;
-    let leaf = leaf.tbs_certificate();
-    let named = leaf
-        .get_extension::<SubjectAltName>()
-        .map_err(|error| unusable(error.to_string()))?
-        .is_some_and(|(_, names)| !names.0.is_empty());
-    if !named {
-        return Err(CertificateError::NoNames { path: path.to_owned() });
-    }
-    let timestamp = |time: x509_cert::time::Time| {
-        i64::try_from(time.to_unix_duration().as_secs())
-            .ok()
-            .and_then(|seconds| Timestamp::from_second(seconds).ok())
-            .ok_or_else(|| unusable("its validity is beyond all times".to_owned()))
-    };
-    let (from, until) = (timestamp(leaf.validity().not_before)?, timestamp(leaf.validity().not_after)?);
-    if now < from || now > until {
-        return Err(CertificateError::OutsideValidity { path: path.to_owned(), from, until, now });
-    }
-    Ok(())
+/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
+fn server_config(
+    certificate: Arc<dyn ResolvesServerCert>,
+    provider: Arc<CryptoProvider>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }

@@ -42,8 +42,7 @@ impl Serving {
         let volume = Volume::new(pair);
         let mut command: Command =
             machine.command(&["serve", "--listen", "127.0.0.1:0", "--policies", "policies"]);
-        command.args(["--metrics-listen", metrics, "--tls-cert"]).arg(volume.path("tls.crt"));
-        command.arg("--tls-key").arg(volume.path("tls.key"));
+        command.args(["--metrics-listen", metrics, "--cert-dir"]).arg(volume.path(""));
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
         Self { process, log, _certificate: volume }

@@ -39,6 +39,10 @@ struct State {
     requests: Vec<String>,
     faults: Vec<(String, Fault)>,
     unexpected: Vec<String>,
+    /// What watches are not told yet.
+    lagging: Option<Vec<(&'static str, Key, Value)>>,
+    /// What the next list lacks.
+    hidden: Vec<Key>,
 }
 
 /// What becomes of a request.
@@ -50,6 +54,8 @@ pub enum Fault {
     Refused,
     /// A connection and no answer.
     Silent,
+    /// It is done, and the answer gets lost.
+    Lost,
 }
 
 impl ApiServer {
@@ -97,6 +103,30 @@ impl ApiServer {
         for (_, events) in self.state().watches.drain(..) {
             let _ = events.send(Err(io::ErrorKind::ConnectionReset.into()));
         }
+    }
+
+    /// Watches show nothing more until [`Self::catch_up`].
+    pub fn lag(&self) {
+        self.state().lagging.get_or_insert_default();
+    }
+
+    /// Watches show what they did not.
+    pub fn catch_up(&self) {
+        let mut state = self.state();
+        for (event, key, object) in state.lagging.take().unwrap_or_default() {
+            state.show(event, &key, &object);
+        }
+    }
+
+    /// The next list is from before this object was created.
+    pub fn hide(&self, resource: &str, name: &str) {
+        self.state().hidden.push((resource.to_owned(), String::new(), name.to_owned()));
+    }
+
+    /// The names of all objects of a kind.
+    pub fn names(&self, resource: &str) -> Vec<String> {
+        let state = self.state();
+        state.objects.keys().filter(|key| key.0 == resource).map(|key| key.2.clone()).collect()
     }
 
     /// Sends a line to every watch of `resource`, whatever it is.
@@ -156,6 +186,10 @@ impl ApiServer {
             Some(Fault::Refused) => {
                 Err(io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused"))
             }
+            Some(Fault::Lost) => {
+                self.state().serve(asked, &body);
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
             Some(Fault::Silent) => {
                 self.0.served.send_modify(|served| *served += 1);
                 std::future::pending().await
@@ -214,30 +248,48 @@ impl State {
     }
 
     fn tell(&mut self, event: &'static str, key: Key, object: Value) {
+        match &mut self.lagging {
+            Some(lagging) => lagging.push((event, key.clone(), object.clone())),
+            None => self.show(event, &key, &object),
+        }
+        self.history.push((self.version, event, key, object));
+    }
+
+    fn show(&self, event: &str, key: &Key, object: &Value) {
         for (asked, events) in &self.watches {
-            if asked.is_about(&key) {
+            if asked.is_about(key) {
                 let _ = events.send(Ok(line(event, asked.shown(&key.0, object.clone()))));
             }
         }
-        self.history.push((self.version, event, key, object));
     }
 
     fn serve(&mut self, asked: Asked, body: &Bytes) -> Response<Body> {
         match asked.verb {
             Verb::List => {
-                let items = self.objects.iter().filter(|(key, _)| asked.is_about(key));
-                let items: Vec<_> = items.map(|(key, item)| asked.shown(&key.0, item.clone())).collect();
-                let list = json!({
-                    "apiVersion": "v1", "kind": "List",
-                    "metadata": {"resourceVersion": self.version.to_string()}, "items": items
-                });
+                let hidden = std::mem::take(&mut self.hidden);
+                let items = self
+                    .objects
+                    .iter()
+                    .filter(|(key, item)| asked.is_about(key) && asked.wants(item) && !hidden.contains(key));
+                let mut items: Vec<_> = items.map(|(key, item)| asked.shown(&key.0, item.clone())).collect();
+                let mut metadata = json!({"resourceVersion": self.version.to_string()});
+                if let Some((from, limit)) = asked.page {
+                    let rest = items.split_off(from);
+                    if rest.len() > limit {
+                        metadata["continue"] = json!((from + limit).to_string());
+                    }
+                    items = rest.into_iter().take(limit).collect();
+                }
+                let list = json!({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": items});
                 json_response(200, &list)
             }
             Verb::Watch => self.watch(asked),
             Verb::Get => match self.objects.get(&asked.key()) {
                 Some(object) => json_response(200, &asked.shown(&asked.resource, object.clone())),
-                None => status(404, "not found"),
+                None => not_found(&asked.key().2),
             },
+            Verb::Create => self.create(&asked, body),
+            Verb::Update => self.update(&asked, body),
             Verb::Apply => self.apply(&asked, body),
         }
     }
@@ -256,10 +308,36 @@ impl State {
         Response::new(Body::from_stream(events))
     }
 
+    fn create(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let mut object: Value = serde_json::from_slice(body).unwrap();
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let key = (asked.resource.clone(), String::new(), name);
+        if self.objects.contains_key(&key) {
+            return status(409, "already exists");
+        }
+        object["metadata"]["uid"] = json!(format!("uid-{}", self.version + 1));
+        object["metadata"]["generation"] = json!(1);
+        self.store("ADDED", key.clone(), object);
+        json_response(201, &self.objects[&key])
+    }
+
+    /// Replaces the version that the body names; the status stays.
+    fn update(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let (key, object): (_, Value) = (asked.key(), serde_json::from_slice(body).unwrap());
+        let Some(before) = self.objects.get(&key) else { return not_found(&key.2) };
+        for field in ["resourceVersion", "uid"] {
+            if object["metadata"][field] != before["metadata"][field] {
+                return status(409, "the object has been modified");
+            }
+        }
+        self.put(&asked.resource, object);
+        json_response(200, &self.objects[&key])
+    }
+
     /// Server-side apply of `status`: `conditions` is a map by type, the rest is tagseal's alone.
     fn apply(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
         let key = asked.key();
-        let Some(before) = self.objects.get(&key) else { return status(404, "not found") };
+        let Some(before) = self.objects.get(&key) else { return not_found(&key.2) };
         let applied: Value = serde_json::from_slice(body).unwrap();
         assert_eq!(applied["apiVersion"], "tagseal.dev/v1alpha1");
         let mut object = before.clone();
@@ -274,7 +352,13 @@ impl State {
             conditions.push(condition.clone());
         }
         object["status"]["conditions"] = json!(conditions);
-        for field in ["observedGeneration", "repositories"] {
+        let fields: &[&str] = match &*asked.resource {
+            "trustedrepositories" => {
+                &["root", "signers", "expires", "expiresFirst", "lastVerified", "lastUsed", "image"]
+            }
+            _ => &["observedGeneration", "repositories"],
+        };
+        for field in fields {
             object["status"][field] = applied["status"][field].clone();
         }
         if object != *before {
@@ -292,6 +376,15 @@ fn json_response(code: u16, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
     response
+}
+
+/// That an object is not there; a resource that is not there has no name.
+fn not_found(name: &str) -> Response<Body> {
+    let status = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "message": format!("{name} not found"),
+        "reason": "NotFound", "details": {"name": name}, "code": 404
+    });
+    json_response(404, &status)
 }
 
 fn status(code: u16, message: &str) -> Response<Body> {

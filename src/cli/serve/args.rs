@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use jiff::SignedDuration;
+
 use crate::cli::settings::{Policies, SYSTEM_NAMESPACE, Storage};
+use crate::controller::{CertificateOptions, Lifetimes};
 use crate::telemetry::LogFormat;
 
 /// Arguments of `tagseal serve`.
@@ -15,17 +18,21 @@ pub struct Args {
     /// Address to serve metrics on, in plain HTTP at /metrics; `none`: no metrics.
     #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDRESS", value_parser = MetricsListen::parse)]
     pub(super) metrics_listen: MetricsListen,
-    /// PEM file with the serving certificate and its intermediates; read again when it changes.
-    #[arg(long, value_name = "FILE", default_value = "/etc/tagseal/tls/tls.crt")]
-    pub(super) tls_cert: PathBuf,
-    /// PEM file with its private key.
-    #[arg(long, value_name = "FILE", default_value = "/etc/tagseal/tls/tls.key")]
-    pub(super) tls_key: PathBuf,
+    /// Folder with the serving certificate (tls.crt, intermediates included) and its private key (tls.key), read again when they
+    /// change. Default: tagseal makes and renews them itself, and keeps caBundle of the webhook configurations right.
+    #[arg(long, value_name = "DIR")]
+    pub(super) cert_dir: Option<PathBuf>,
+    /// PEM file with the authorities of client certificates, read again when it changes. With it, only callers that present one
+    /// are answered, but for probes.
+    #[arg(long, value_name = "FILE")]
+    pub(super) client_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) certificates: SelfManaged,
     /// Kubeconfig file; default: the pod's own ServiceAccount, else `KUBECONFIG` and `~/.kube/config`.
     #[arg(long, value_name = "FILE", conflicts_with = "policies")]
     pub(super) kubeconfig: Option<PathBuf>,
     /// Read the policies from the YAML files of this folder; no cluster is asked for anything.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "cert_dir")]
     pub(super) policies: Option<PathBuf>,
     /// tagseal's own namespace, where cluster policies' config maps and secrets are looked up.
     #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
@@ -53,6 +60,48 @@ impl MetricsListen {
             address => address.parse().map(Self::At).map_err(|_| "expected IP:PORT or none".to_owned()),
         }
     }
+}
+
+impl Args {
+    /// As the controller takes them.
+    pub(super) fn certificates(&self) -> CertificateOptions {
+        let args = &self.certificates;
+        CertificateOptions {
+            namespace: self.namespace.clone(),
+            secret: args.certificate_secret.clone(),
+            service: args.service.clone(),
+            webhook_configuration: args.webhook_configuration.clone(),
+            lifetimes: Lifetimes::of_leaf(args.certificate_lifetime),
+        }
+    }
+}
+
+/// The certificate that tagseal makes itself.
+#[derive(Debug, clap::Args)]
+pub(super) struct SelfManaged {
+    /// Secret in tagseal's namespace that the certificate and its authority are kept in.
+    #[arg(long, value_name = "NAME", default_value = "tagseal-tls", conflicts_with = "cert_dir")]
+    pub(super) certificate_secret: String,
+    /// Service by which the API server calls tagseal: the certificate is for NAME.NAMESPACE.svc.
+    #[arg(long, value_name = "NAME", default_value = "tagseal", conflicts_with = "cert_dir")]
+    pub(super) service: String,
+    /// Name of the mutating and of the validating webhook configuration whose caBundle is kept right.
+    #[arg(long, value_name = "NAME", default_value = "tagseal", conflicts_with = "cert_dir")]
+    pub(super) webhook_configuration: String,
+    /// How long a certificate is valid; its authority lives four times as long, and both are renewed when a third is left.
+    #[arg(long, value_name = "DURATION", default_value = "2160h", value_parser = certificate_lifetime, conflicts_with = "cert_dir")]
+    pub(super) certificate_lifetime: SignedDuration,
+}
+
+/// Shorter, and a certificate would be over before everybody has it.
+const SHORTEST: SignedDuration = SignedDuration::from_secs(10);
+/// Longer, and a key that leaked is good for too long.
+const LONGEST: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+fn certificate_lifetime(value: &str) -> Result<SignedDuration, String> {
+    let lifetime: SignedDuration = value.parse().map_err(|error: jiff::Error| error.to_string())?;
+    let fits = (SHORTEST..=LONGEST).contains(&lifetime);
+    fits.then_some(lifetime).ok_or_else(|| format!("a certificate lives from {SHORTEST:#} to {LONGEST:#}"))
 }
 
 fn log_format(value: &str) -> Result<LogFormat, String> {

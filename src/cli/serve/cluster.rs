@@ -12,10 +12,12 @@ use super::args::Args;
 use super::{Process, Surroundings};
 use crate::admission;
 use crate::controller::{
-    ClusterCredentials, ClusterObjects, ClusterPods, Election, ElectionOptions, EventWriter, Events,
-    Namespaces, PolicyWatch, PolicyWatchOptions,
+    Certificates, ClusterCredentials, ClusterObjects, ClusterPods, ClusterState, Election, ElectionOptions,
+    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
 };
 use crate::policy::PolicySnapshot;
+use crate::trust::Resolver;
+use crate::webhook::{HandedCertificate, Readiness};
 
 /// How long policies wait for a config map or secret that one of them names. A hundred times what reading it takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,6 +29,29 @@ const SILENCE: Duration = Duration::from_secs(75);
 
 /// The lease that replicas elect a leader by.
 const LEASE: &str = "tagseal";
+/// Trust state in the cluster, and what its watch needs.
+pub(super) struct Repositories {
+    state: ClusterState,
+    leadership: Leadership,
+    events: Events,
+}
+
+impl Repositories {
+    /// Starts the watch: without it, nothing is known of what other replicas wrote. Requests come once all of it was read.
+    pub(super) fn start(self, resolver: &Arc<Resolver>, readiness: &Readiness, process: &mut Process) {
+        let gate = readiness.gate("trust state is not loaded");
+        let inventory = Arc::clone(resolver) as Arc<dyn Inventory>;
+        let Self { state, leadership, events } = self;
+        let watch = state.clone().watch(inventory, leadership, events);
+        process.parts.start("the watch of trusted repositories", async move {
+            let loaded = async {
+                state.loaded().await;
+                gate.open();
+            };
+            tokio::join!(watch, loaded);
+        });
+    }
+}
 
 /// Connects to the cluster, and starts what runs beside the webhook there.
 ///
@@ -37,6 +62,10 @@ pub(super) async fn in_cluster(
     snapshots: watch::Sender<PolicySnapshot>,
     process: &mut Process,
 ) -> anyhow::Result<Surroundings> {
+    anyhow::ensure!(
+        args.storage.state_dir.is_none(),
+        "--state-dir is for serving without a cluster (--policies): in a cluster, trust state lives in TrustedRepository objects"
+    );
     let client = client(args).await?;
     let (clock, metrics, parts) = (process.clock.clone(), process.metrics.clone(), &mut process.parts);
     let identity = identity();
@@ -65,14 +94,30 @@ pub(super) async fn in_cluster(
         namespaces: Arc::new(namespaces.clone()),
     };
     let policies = policies.led_by(leadership.clone(), events.clone());
+    let certificate = args.cert_dir.is_none().then(|| {
+        let (leadership, metrics) = (leadership.clone(), process.metrics.clone());
+        let certificates = Certificates::new(
+            client.clone(),
+            &args.certificates(),
+            leadership,
+            metrics,
+            process.clock.clone(),
+        );
+        let served = HandedCertificate::new(certificates.served());
+        process.parts.start("the upkeep of certificates", certificates.run());
+        served
+    });
+    let state = ClusterState::new(client.clone(), process.metrics.clone(), process.clock.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
-        state: args.storage.state(),
+        state: Arc::new(state.clone()),
+        repositories: Some(Repositories { state, leadership: leadership.clone(), events: events.clone() }),
         namespaces: Some(Arc::new(namespaces)),
         policies: Some(policies),
         live: Some(live),
         events,
         leadership,
+        certificate,
     })
 }
 

@@ -9,14 +9,28 @@ use url::form_urlencoded;
 
 use super::Key;
 
-const RESOURCES: &[&str] =
-    &["clustertrustpolicies", "trustpolicies", "namespaces", "configmaps", "secrets", "serviceaccounts"];
+const RESOURCES: &[&str] = &[
+    "clustertrustpolicies",
+    "trustpolicies",
+    "trustedrepositories",
+    "namespaces",
+    "configmaps",
+    "secrets",
+    "serviceaccounts",
+    "pods",
+];
+
+/// Selects pods that have not ended.
+const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     List,
     Watch,
     Get,
+    Create,
+    /// Replaces one version of an object.
+    Update,
     /// Server-side apply of the status, by tagseal, with force.
     Apply,
 }
@@ -27,6 +41,10 @@ pub struct Asked {
     pub resource: String,
     /// The version after which events are wanted.
     pub after: u64,
+    /// At most so many, from this place on.
+    pub page: Option<(usize, usize)>,
+    /// Only pods that have not ended.
+    not_ended: bool,
     namespace: String,
     name: Option<String>,
     /// The one name that is selected.
@@ -63,6 +81,8 @@ impl Asked {
             (&Method::GET, None, None) if parameter("watch") == Some("true") => Verb::Watch,
             (&Method::GET, None, None) => Verb::List,
             (&Method::GET, Some(_), None) => Verb::Get,
+            (&Method::POST, None, None) if parameter("fieldManager") == Some("tagseal") => Verb::Create,
+            (&Method::PUT, Some(_), None) if parameter("fieldManager") == Some("tagseal") => Verb::Update,
             (&Method::PATCH, Some(_), Some("status"))
                 if header(CONTENT_TYPE) == "application/apply-patch+yaml"
                     && parameter("fieldManager") == Some("tagseal")
@@ -73,13 +93,18 @@ impl Asked {
             _ => return None,
         };
         RESOURCES.contains(&resource).then_some(())?;
-        let selected = parameter("fieldSelector").map(|selector| {
+        let selector = parameter("fieldSelector").filter(|selector| *selector != NOT_ENDED);
+        let not_ended = parameter("fieldSelector") == Some(NOT_ENDED);
+        let number = |name: &str| parameter(name).map(|number| number.parse().unwrap());
+        let selected = selector.map(|selector| {
             selector.strip_prefix("metadata.name=").expect("a selector of one name").to_owned()
         });
         Some(Self {
             verb,
             resource: resource.to_owned(),
             after: parameter("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or_default(),
+            page: number("limit").map(|limit| (number("continue").unwrap_or_default(), limit)),
+            not_ended,
             namespace,
             name,
             selected,
@@ -97,6 +122,11 @@ impl Asked {
             && self.selected.as_ref().is_none_or(|selected| selected == name)
     }
 
+    /// Whether the object is one of those that were asked for.
+    pub fn wants(&self, object: &Value) -> bool {
+        !(self.not_ended && ["Succeeded", "Failed"].iter().any(|phase| object["status"]["phase"] == *phase))
+    }
+
     /// The object as it was asked for.
     pub fn shown(&self, resource: &str, mut object: Value) -> Value {
         if self.metadata_only {
@@ -105,7 +135,7 @@ impl Asked {
             });
         }
         // A list of built-in objects says neither kind nor version of each.
-        if self.verb == Verb::List && !resource.ends_with("policies") {
+        if self.verb == Verb::List && !resource.ends_with("ies") {
             let fields = object.as_object_mut().unwrap();
             fields.remove("kind");
             fields.remove("apiVersion");
@@ -120,6 +150,8 @@ impl fmt::Display for Asked {
             Verb::List => "LIST",
             Verb::Watch => "WATCH",
             Verb::Get => "GET",
+            Verb::Create => "CREATE",
+            Verb::Update => "UPDATE",
             Verb::Apply => "APPLY",
         };
         write!(f, "{verb} {}", self.resource)?;
@@ -135,9 +167,12 @@ impl fmt::Display for Asked {
         if self.verb == Verb::Apply {
             f.write_str("/status")?;
         }
-        match &self.selected {
-            Some(name) => write!(f, " name={name}"),
-            None => Ok(()),
+        if let Some(name) = &self.selected {
+            write!(f, " name={name}")?;
+        }
+        match self.page {
+            Some((from, _)) if from > 0 => write!(f, " from={from}"),
+            _ => Ok(()),
         }
     }
 }

@@ -1,0 +1,22 @@
+{{- define "tagseal.args" -}}
+- serve
+- --listen={{ .Values.webhook.address }}:{{ .Values.webhook.port }}
+- --metrics-listen={{ if .Values.metrics.enabled }}{{ .Values.webhook.address }}:{{ .Values.metrics.port }}{{ else }}none{{ end }}
+- --namespace={{ .Release.Namespace }}
+- --cache-dir=/var/cache/tagseal
+- --clock-skew={{ .Values.clockSkew }}
+- --log-format={{ .Values.logFormat }}
+- --unmatched-images={{ .Values.unmatchedImages }}
+{{- range .Values.trustServers }}
+- {{ printf "--trust-servers=%s" . | quote }}
+{{- end }}
+{{- if .Values.certManager.enabled }}
+- --cert-dir=/etc/tagseal/tls
+{{- end }}
+{{- if .Values.webhook.clientCA.configMap }}
+- --client-ca=/etc/tagseal/client-ca/{{ .Values.webhook.clientCA.key }}
+{{- end }}
+{{- with .Values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,225 @@
+//! [`decide`]: what the leader does next, from what it read. No I/O, no clock: the state machine of the module's page.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::issue::{self, IssueError, Lifetimes};
+use super::material::{Authority, Material};
+
+/// What is to be kept right.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// The names by which API servers call tagseal.
+    pub(super) names: Vec<String>,
+    pub(super) lifetimes: Lifetimes,
+}
+
+/// The Secret as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// There is none.
+    Absent,
+    /// It is somebody else's: tagseal neither reads nor writes it.
+    Foreign,
+    /// It is tagseal's.
+    Held {
+        material: Material,
+        /// What cannot be read of it.
+        damage: Vec<String>,
+        /// Whether somebody wants a new authority.
+        rotation_asked: bool,
+    },
+}
+
+/// One step, which is one write of the Secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The first authority and its first leaf.
+    Create,
+    /// What was last read of the Secret takes its place again.
+    Restore,
+    /// A new authority, in front of the others. The leaf stays.
+    Authority,
+    /// A new leaf, issued by the authority at this place.
+    Leaf(usize),
+    /// Authorities that are over go.
+    Forget,
+    /// What was asked for is under way: nothing but the wish goes.
+    Heed,
+}
+
+/// What is done next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Next {
+    Write(Step),
+    /// Nothing, before then.
+    Wait(Timestamp),
+}
+
+/// Since when the configurations have a bundle, without a break.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InForce(Option<(String, Timestamp)>);
+
+impl InForce {
+    /// Takes note of whether all of them have it now.
+    pub(super) fn note(&mut self, bundle: &str, everywhere: bool, now: Timestamp) {
+        if !everywhere {
+            self.0 = None;
+        } else if self.since(bundle).is_none_or(|since| since > now) {
+            self.0 = Some((bundle.to_owned(), now));
+        }
+    }
+
+    /// Since when they have it.
+    pub(super) fn since(&self, bundle: &str) -> Option<Timestamp> {
+        self.0.as_ref().filter(|(known, _)| known == bundle).map(|(_, since)| *since)
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// What to do about what was seen. `memory` is what was last served from the Secret; `in_force` is since when every
+/// configuration has the bundle that was seen.
+pub(super) fn decide(
+    sight: &Sight,
+    memory: Option<&Material>,
+    in_force: Option<Timestamp>,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Option<Next> {
+    let remembered = || memory.is_some_and(|memory| memory.issuer(&wanted.names, now).is_some());
+    match sight {
+        Sight::Foreign => None,
+        Sight::Absent if remembered() => Some(Next::Write(Step::Restore)),
+        Sight::Absent => Some(Next::Write(Step::Create)),
+        Sight::Held { material, .. } if material.issuer(&wanted.names, now).is_none() && remembered() => {
+            Some(Next::Write(Step::Restore))
+        }
+        Sight::Held { material, rotation_asked, .. } => {
+            Some(next(material, *rotation_asked, in_force, wanted, now))
+        }
+    }
+}
+
+fn next(
+    material: &Material,
+    rotation_asked: bool,
+    in_force: Option<Timestamp>,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Next {
+    let Some(newest) = material.authorities.first() else { return Next::Write(Step::Create) };
+    let issuer = material.issuer(&wanted.names, now);
+    let is_under_way = issuer.is_some_and(|issuer| issuer > 0);
+    if !newest.issues(now)
+        || authority_due(newest, wanted.lifetimes) <= now
+        || (rotation_asked && !is_under_way)
+    {
+        return Next::Write(Step::Authority);
+    }
+    let settled_at = in_force.and_then(|since| since.checked_add(wanted.lifetimes.settle()).ok());
+    if let Some(by) = issues_now(material, issuer, settled_at.is_some_and(|at| at <= now), wanted, now) {
+        return Next::Write(Step::Leaf(by));
+    }
+    if material.authorities.iter().skip(1).any(|authority| is_over(authority, now)) {
+        return Next::Write(Step::Forget);
+    }
+    if rotation_asked {
+        return Next::Write(Step::Heed);
+    }
+    let leaf = material.leaf.as_ref().map(|leaf| &leaf.certificate);
+    let ends = material.authorities.iter().map(|authority| authority.certificate.until);
+    let ends = ends.chain(leaf.map(|leaf| leaf.until));
+    let just_after = ends.map(|end| end.saturating_add(SignedDuration::from_secs(1)).unwrap_or(end));
+    let dates = just_after
+        .chain(leaf.map(|leaf| leaf.due()))
+        .chain([authority_due(newest, wanted.lifetimes)])
+        .chain(settled_at.filter(|_| is_under_way));
+    Next::Wait(dates.filter(|date| *date > now).min().unwrap_or(Timestamp::MAX))
+}
+
+/// The authority that is to issue a leaf now, if one is.
+fn issues_now(
+    material: &Material,
+    issuer: Option<usize>,
+    is_settled: bool,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Option<usize> {
+    let older = || (1..material.authorities.len()).find(|place| material.authorities[*place].issues(now));
+    let Some((issuer, leaf)) = issuer.zip(material.leaf.as_ref()) else {
+        // Nothing that is accepted serves, so there is no order to keep, but for what API servers know already.
+        return Some(if is_settled { 0 } else { older().unwrap_or(0) });
+    };
+    if issuer > 0 && is_settled {
+        return Some(0);
+    }
+    if leaf.certificate.due() > now {
+        return None;
+    }
+    // The newest one is not everywhere yet. Until it is, the one before it goes on, as long as that gains time.
+    let by = if issuer == 0 { 0 } else { older()? };
+    let authority = material.authorities.get(by)?;
+    (issue::leaf_until(authority, now, wanted.lifetimes) > leaf.certificate.until).then_some(by)
+}
+
+/// When an authority is to be replaced: when a third of its time is left, and while its leaves still live their whole time.
+fn authority_due(authority: &Authority, lifetimes: Lifetimes) -> Timestamp {
+    let certificate = &authority.certificate;
+    let whole = certificate.until.saturating_sub(lifetimes.leaf()).unwrap_or(Timestamp::MIN);
+    certificate.due().min(whole)
+}
+
+/// Whether nothing that the authority issued is valid any more: no leaf outlives it.
+fn is_over(authority: &Authority, now: Timestamp) -> bool {
+    authority.certificate.until < now
+}
+
+impl Authority {
+    fn issues(&self, now: Timestamp) -> bool {
+        self.key.is_some() && self.certificate.common_name.is_some() && self.certificate.is_valid(now)
+    }
+}
+
+/// What the Secret holds after `step`.
+pub(super) fn perform(
+    step: Step,
+    held: Option<&Material>,
+    memory: Option<&Material>,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Result<Material, IssueError> {
+    let (Wanted { names, lifetimes }, mut material) = (wanted, held.cloned().unwrap_or_default());
+    match step {
+        Step::Restore => material = memory.cloned().unwrap_or_default(),
+        Step::Create | Step::Authority => {
+            material.authorities.insert(0, issue::authority(now, *lifetimes)?);
+        }
+        Step::Forget => {
+            let mut place = 0;
+            material.authorities.retain(|authority| {
+                place += 1;
+                place == 1 || !is_over(authority, now)
+            });
+        }
+        Step::Leaf(_) | Step::Heed => {}
+    }
+    let by = match step {
+        Step::Create => Some(0),
+        Step::Leaf(by) => Some(by),
+        _ => None,
+    };
+    if let Some(by) = by {
+        let issuer = material.authorities.get(by).ok_or(IssueError::NoIssuer)?;
+        material.leaf = Some(issue::leaf(issuer, names, now, *lifetimes)?);
+        if material.issuer(names, now) != Some(by) {
+            return Err(IssueError::NotAccepted);
+        }
+        if by == 0 {
+            // The others have issued their last.
+            material.authorities.iter_mut().skip(1).for_each(|authority| authority.key = None);
+        }
+    }
+    Ok(material)
+}

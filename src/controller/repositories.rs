@@ -1,0 +1,259 @@
+//! [`ClusterState`]: trust state in the cluster, one `TrustedRepository` a repository, shared by all replicas.
+//!
+//! Reads are answered from a watch, writes are compare-and-swap by the object's resource version. Whoever deletes an object
+//! resets its repository: every replica sees it go and drops what it holds.
+
+mod held;
+mod name;
+mod packed;
+mod record;
+mod requests;
+mod resets;
+mod status;
+mod view;
+mod wanted;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use kube::Client;
+use kube::runtime::watcher;
+use tokio::sync::{mpsc, watch};
+
+use self::held::Held;
+use self::name::object_name;
+use self::requests::{Failed, Requests};
+use self::resets::Resets;
+use self::status::StatusWriter;
+use self::view::{Change, Look, View};
+use super::events::Events;
+use super::follow::follow;
+use super::leader::Leadership;
+use super::trouble::Subject;
+use crate::clock::SharedClock;
+use crate::telemetry::Metrics;
+use crate::trust::{
+    BoxFuture, RepositoryKey, RepositoryStatus, Resolver, Revision, StateError, TrustRecord, TrustState,
+};
+
+/// Objects in one page of a list: records are a few kibibytes, at worst hundreds.
+const PAGE: u32 = 200;
+/// How often the API server is asked about one object, while others write it, before that is left to the next try.
+const ASKS: usize = 3;
+
+/// The trust data that the objects are about.
+pub trait Inventory: Send + Sync + 'static {
+    /// What is known of every repository in memory that verified.
+    fn status(&self) -> Vec<RepositoryStatus>;
+
+    /// Drops memory and disk of a repository.
+    fn forget<'a>(&'a self, key: &'a RepositoryKey) -> BoxFuture<'a, ()>;
+}
+
+impl Inventory for Resolver {
+    fn status(&self) -> Vec<RepositoryStatus> {
+        Self::status(self)
+    }
+
+    fn forget<'a>(&'a self, key: &'a RepositoryKey) -> BoxFuture<'a, ()> {
+        Box::pin(Self::forget(self, key))
+    }
+}
+
+/// A repository that the cluster remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Which one.
+    pub key: RepositoryKey,
+    /// One of the images that were asked for, where a status says so: by it, the policies that ask for it are found.
+    pub image: Option<String>,
+    /// The day on which it was last asked for, where a status says so.
+    pub last_used: Option<Timestamp>,
+}
+
+/// Trust state in the cluster. Clones share everything.
+#[derive(Clone)]
+pub struct ClusterState(Arc<Inner>);
+
+struct Inner {
+    requests: Requests,
+    metrics: Metrics,
+    clock: SharedClock,
+    view: Mutex<View>,
+    loaded: watch::Sender<bool>,
+}
+
+impl fmt::Debug for ClusterState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClusterState")
+    }
+}
+
+impl ClusterState {
+    /// The state of `client`'s cluster. Until [`Self::watch`] has read all of it, each record is asked for by itself.
+    pub fn new(client: Client, metrics: Metrics, clock: SharedClock) -> Self {
+        let (requests, view) = (Requests::new(client), Mutex::default());
+        Self(Arc::new(Inner { requests, metrics, clock, view, loaded: watch::channel(false).0 }))
+    }
+
+    /// Follows the objects and writes their statuses; never returns. What is deleted is forgotten by `inventory`; the
+    /// leader tells it in an Event.
+    pub async fn watch(self, inventory: Arc<dyn Inventory>, leadership: Leadership, events: Events) {
+        let resets = Resets {
+            inventory: Arc::clone(&inventory),
+            leadership: leadership.clone(),
+            events,
+            metrics: self.0.metrics.clone(),
+        };
+        let statuses = StatusWriter::new(self.clone(), inventory, leadership);
+        let (gone, to_reset) = mpsc::unbounded_channel();
+        tokio::join!(self.follow(&gone), resets.run(to_reset), statuses.run());
+    }
+
+    /// Waits until all of it was read once.
+    pub async fn loaded(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.0.loaded.subscribe().wait_for(|loaded| *loaded).await;
+    }
+
+    /// All repositories that the cluster remembers.
+    pub fn known(&self) -> Vec<Known> {
+        let all = self.view().all();
+        let known = all.iter().filter_map(|held| {
+            let (image, last_used) = (held.standing.image.as_deref(), held.standing.last_used);
+            Some(Known { key: held.key()?.clone(), image: image.map(str::to_owned), last_used })
+        });
+        known.collect()
+    }
+
+    async fn follow(&self, resets: &mpsc::UnboundedSender<Arc<Held>>) {
+        let requests = &self.0.requests;
+        let subject = Subject {
+            what: "TrustedRepository objects".to_owned(),
+            resource: requests.rbac_name(),
+            meanwhile: "floors and pins are those last seen; none are written that others changed",
+        };
+        let config = watcher::Config::default().page_size(PAGE);
+        let mut changes = follow(requests.api.clone(), config, subject, self.0.clock.clone()).boxed();
+        while let Some(event) = changes.next().await {
+            let Ok(event) = event else { continue };
+            let change = Change::of(event);
+            let taken = self.view().take(change);
+            let mut gone = taken.gone;
+            for held in taken.unsettled {
+                // Where there is no answer, the next load asks again, and finds out.
+                let asked = self.ask(&held.name).await;
+                if asked.is_ok() && matches!(self.view().look(&held.name), Look::Absent) {
+                    gone.push(held);
+                }
+            }
+            for held in gone {
+                // Its other end runs as long as this one.
+                let _ = resets.send(held);
+            }
+            if self.view().is_synced() {
+                self.0.loaded.send_if_modified(|loaded| !std::mem::replace(loaded, true));
+            }
+        }
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.0.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the API server about one object.
+    async fn ask(&self, name: &str) -> Result<(), Failed> {
+        let shown = self.view().shown(name);
+        let answer = match self.0.requests.get(name).await {
+            Ok(object) => Some(Held::new(object)),
+            Err(Failed::Absent) => None,
+            Err(failed) => return Err(failed),
+        };
+        self.view().answered(name, shown.as_deref(), answer);
+        Ok(())
+    }
+
+    async fn load_now(&self, key: &RepositoryKey) -> Result<Option<(TrustRecord, Revision)>, StateError> {
+        let name = object_name(key);
+        for asked in 0..=ASKS {
+            let look = self.view().look(&name);
+            match look {
+                Look::Found(held) => {
+                    return Ok(Some((held.record(key)?, Revision(held.version.to_string()))));
+                }
+                Look::Absent => return Ok(None),
+                Look::Ask if asked == ASKS => break,
+                Look::Ask => self.ask(&name).await.map_err(|failed| unavailable(&name, "read", &failed))?,
+            }
+        }
+        Err(unavailable(&name, "read", &"others keep writing to it; try again"))
+    }
+
+    async fn store_now(
+        &self,
+        key: &RepositoryKey,
+        expected: Option<&Revision>,
+        record: &TrustRecord,
+    ) -> Result<Revision, StateError> {
+        let name = object_name(key);
+        let spec = record::spec(key, record);
+        let before = {
+            let mut view = self.view();
+            let before = match (view.look(&name), expected) {
+                (Look::Found(held), Some(Revision(expected))) if *held.version == **expected => Some(held),
+                (Look::Absent | Look::Ask, None) => None,
+                // Somebody wrote it, created it or deleted it: the API server would say the same.
+                _ => return Err(StateError::Conflict),
+            };
+            // Until the answer is there, and where it never comes, nobody knows what is written.
+            view.doubt(&name);
+            before
+        };
+        let written = match &before {
+            Some(held) => self.0.requests.replace(held.metadata(), &spec).await,
+            None => self.0.requests.create(&name, &spec).await,
+        };
+        match written {
+            Ok(object) => {
+                let held = Held::new(object);
+                let revision = Revision(held.version.to_string());
+                self.view().wrote(held);
+                Ok(revision)
+            }
+            Err(Failed::Conflict) => Err(StateError::Conflict),
+            Err(failed) => Err(unavailable(&name, "written", &failed)),
+        }
+    }
+}
+
+fn unavailable(name: &str, what: &str, why: &dyn fmt::Display) -> StateError {
+    StateError::Unavailable(format!("TrustedRepository {name} cannot be {what}: {why}"))
+}
+
+impl TrustState for ClusterState {
+    fn load<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+    ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>> {
+        Box::pin(self.load_now(key))
+    }
+
+    fn store<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        expected: Option<&'a Revision>,
+        record: &'a TrustRecord,
+    ) -> BoxFuture<'a, Result<Revision, StateError>> {
+        Box::pin(async move {
+            let stored = self.store_now(key, expected, record).await;
+            self.0.metrics.state_write(match &stored {
+                Ok(_) => "written",
+                Err(StateError::Conflict) => "conflict",
+                Err(StateError::Unavailable(_)) => "failed",
+            });
+            stored
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! [`Held`]: what is kept of one `TrustedRepository`: little, because there are thousands.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use super::packed::Packed;
+use super::record::{self, RecordError};
+use crate::api::{PinnedBy, TrustedRepositorySpec, TrustedRepositoryStatus};
+use crate::digest::Digest;
+use crate::trust::{RepositoryKey, StateError, TrustRecord};
+
+/// A `TrustedRepository` as the API server has it.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) name: Box<str>,
+    pub(super) uid: Option<Box<str>>,
+    /// Its resource version.
+    pub(super) version: Box<str>,
+    /// What it is about and what it holds; else why it is not believed.
+    content: Result<Content, Box<str>>,
+    pub(super) standing: Standing,
+    /// What others wrote into its metadata: a write leaves it as it is.
+    others: Option<Box<ObjectMeta>>,
+}
+
+#[derive(Debug, Clone)]
+struct Content {
+    key: RepositoryKey,
+    spec: Packed<TrustedRepositorySpec>,
+    by_first_use: bool,
+}
+
+/// What its status says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Standing {
+    /// What it says but for times and words.
+    pub(super) facts: Option<Digest>,
+    pub(super) last_verified: Option<Timestamp>,
+    pub(super) last_used: Option<Timestamp>,
+    pub(super) image: Option<Box<str>>,
+    status: Option<Packed<TrustedRepositoryStatus>>,
+}
+
+impl Held {
+    pub(super) fn new(mut object: DynamicObject) -> Self {
+        let name: Box<str> = object.name_any().into();
+        let mut field = |name: &str| object.data.get_mut(name).map(Value::take).unwrap_or_default();
+        let (spec, status) = (field("spec"), field("status"));
+        // A status that cannot be read is as good as none: it is written anew.
+        let status = serde_json::from_value(status).ok();
+        Self {
+            uid: object.metadata.uid.as_deref().map(Into::into),
+            version: object.metadata.resource_version.as_deref().unwrap_or_default().into(),
+            content: Content::read(&name, spec).map_err(|error| error.to_string().into_boxed_str()),
+            standing: status.as_ref().map(Standing::of).unwrap_or_default(),
+            others: others(object.metadata),
+            name,
+        }
+    }
+
+    /// What it is about, where it is believed.
+    pub(super) fn key(&self) -> Option<&RepositoryKey> {
+        self.content.as_ref().ok().map(|content| &content.key)
+    }
+
+    /// Whether its root is trusted because it came first.
+    pub(super) fn is_pinned_by_first_use(&self) -> bool {
+        self.content.as_ref().is_ok_and(|content| content.by_first_use)
+    }
+
+    /// The record of `key`, which this object's name was made from.
+    ///
+    /// # Errors
+    /// [`StateError::Unavailable`] where the object is not believed. It is not "none": that would be a reset.
+    pub(super) fn record(&self, key: &RepositoryKey) -> Result<TrustRecord, StateError> {
+        let name = &self.name;
+        let unavailable = |what: &dyn std::fmt::Display| {
+            StateError::Unavailable(format!(
+                "TrustedRepository {name} is not believed: {what}; to start anew with {}, delete it",
+                key.gun
+            ))
+        };
+        let content = self.content.as_ref().map_err(|error| unavailable(error))?;
+        if content.key != *key {
+            return Err(unavailable(&format!("it is about {} at {}", content.key.gun, content.key.server)));
+        }
+        let spec = content.spec.open().ok_or_else(|| unavailable(&"it cannot be unpacked"))?;
+        record::record(&spec).map_err(|error| unavailable(&error))
+    }
+
+    /// Metadata for the write that takes this version's place.
+    pub(super) fn metadata(&self) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(self.name.to_string()),
+            resource_version: Some(self.version.to_string()),
+            uid: self.uid.as_deref().map(str::to_owned),
+            ..self.others.as_deref().cloned().unwrap_or_default()
+        }
+    }
+}
+
+impl Content {
+    fn read(name: &str, spec: Value) -> Result<Self, RecordError> {
+        let malformed = |message: String| RecordError::Malformed { field: "spec", message };
+        let spec: TrustedRepositorySpec =
+            serde_json::from_value(spec).map_err(|error| malformed(error.to_string()))?;
+        let key = record::key(name, &spec)?;
+        record::record(&spec)?;
+        let by_first_use = spec.root.pinned_by == PinnedBy::FirstUse;
+        let spec = Packed::new(&spec).ok_or_else(|| malformed("it cannot be packed".to_owned()))?;
+        Ok(Self { key, spec, by_first_use })
+    }
+}
+
+impl Standing {
+    pub(super) fn of(status: &TrustedRepositoryStatus) -> Self {
+        let time = |time: &Option<Time>| time.as_ref().map(|time| time.0);
+        Self {
+            facts: Some(facts(status)),
+            last_verified: time(&status.last_verified),
+            last_used: time(&status.last_used),
+            image: status.image.as_deref().map(Into::into),
+            status: Packed::new(status),
+        }
+    }
+
+    /// All that it says.
+    pub(super) fn status(&self) -> TrustedRepositoryStatus {
+        self.status.as_ref().and_then(Packed::open).unwrap_or_default()
+    }
+}
+
+/// What a status says but for times and words: what only these would change is not written at once.
+pub(super) fn facts(status: &TrustedRepositoryStatus) -> Digest {
+    let mut facts = TrustedRepositoryStatus { last_verified: None, last_used: None, ..status.clone() };
+    for condition in &mut facts.conditions {
+        condition.message.clear();
+        condition.last_transition_time = Time(Timestamp::UNIX_EPOCH);
+    }
+    // Strings and lists alone: it cannot fail.
+    Digest::of(&serde_json::to_vec(&facts).unwrap_or_default())
+}
+
+fn others(metadata: ObjectMeta) -> Option<Box<ObjectMeta>> {
+    let ObjectMeta { labels, annotations, finalizers, owner_references, .. } = metadata;
+    let others = ObjectMeta { labels, annotations, finalizers, owner_references, ..ObjectMeta::default() };
+    (others != ObjectMeta::default()).then(|| Box::new(others))
+}

@@ -1,0 +1,161 @@
+//! What is known of an object, whatever order the watch and our own requests come in.
+
+use kube::api::{ApiResource, DynamicObject};
+
+use super::*;
+use crate::api::TrustedRepository;
+
+fn object(name: &str, version: u64) -> DynamicObject {
+    let mut object = DynamicObject::new(name, &ApiResource::erase::<TrustedRepository>(&()));
+    object.metadata.resource_version = Some(version.to_string());
+    object
+}
+
+fn held(name: &str, version: u64) -> Held {
+    Held::new(object(name, version))
+}
+
+/// One that has seen a whole list of these.
+fn synced(objects: &[(&str, u64)]) -> View {
+    let mut view = View::default();
+    list(&mut view, objects);
+    view
+}
+
+fn list(view: &mut View, objects: &[(&str, u64)]) -> (Vec<String>, Vec<String>) {
+    view.take(Change::of(Event::Init));
+    for (name, version) in objects {
+        view.take(Change::of(Event::InitApply(object(name, *version))));
+    }
+    names(view.take(Change::of(Event::InitDone)))
+}
+
+fn names(taken: Taken) -> (Vec<String>, Vec<String>) {
+    let of = |held: Vec<Arc<Held>>| held.iter().map(|held| held.name.to_string()).collect();
+    (of(taken.gone), of(taken.unsettled))
+}
+
+fn shows(view: &mut View, name: &str, version: u64) {
+    assert_eq!(names(view.take(Change::of(Event::Apply(object(name, version))))), (vec![], vec![]));
+}
+
+fn deletes(view: &mut View, name: &str, version: u64) -> Vec<String> {
+    names(view.take(Change::of(Event::Delete(object(name, version))))).0
+}
+
+/// The version that is found; 0 for none; `None` where the API server has to be asked.
+fn look(view: &View, name: &str) -> Option<u64> {
+    match view.look(name) {
+        Look::Found(held) => Some(held.version.parse().unwrap()),
+        Look::Absent => Some(0),
+        Look::Ask => None,
+    }
+}
+
+#[test]
+fn nothing_is_certain_before_the_first_list_is_whole() {
+    let mut view = View::default();
+    assert_eq!(look(&view, "a"), None);
+    view.take(Change::of(Event::Init));
+    view.take(Change::of(Event::InitApply(object("a", 1))));
+    assert_eq!((look(&view, "a"), look(&view, "b")), (None, None));
+    view.take(Change::of(Event::InitDone));
+    assert_eq!((look(&view, "a"), look(&view, "b")), (Some(1), Some(0)));
+}
+
+#[test]
+fn before_the_first_list_the_api_servers_own_word_counts() {
+    let mut view = View::default();
+    view.answered("a", None, Some(held("a", 3)));
+    view.answered("b", None, None);
+    assert_eq!((look(&view, "a"), look(&view, "b")), (Some(3), Some(0)));
+    // A list from before the write says nothing about it; one that has it does.
+    assert_eq!(list(&mut view, &[("a", 2), ("b", 4)]), (vec![], vec![]));
+    assert_eq!((look(&view, "a"), look(&view, "b")), (Some(3), Some(4)));
+}
+
+#[test]
+fn what_was_written_here_is_read_here_until_the_watch_has_caught_up() {
+    let mut view = synced(&[("a", 1)]);
+    view.doubt("a");
+    assert_eq!(look(&view, "a"), None, "under way");
+    view.wrote(held("a", 5));
+    assert_eq!(look(&view, "a"), Some(5));
+    shows(&mut view, "a", 3);
+    assert_eq!(look(&view, "a"), Some(5), "somebody's write from before");
+    shows(&mut view, "a", 5);
+    shows(&mut view, "a", 7);
+    assert_eq!(look(&view, "a"), Some(7));
+    // The answer to our write comes after the watch showed it, and more.
+    view.doubt("a");
+    shows(&mut view, "a", 9);
+    view.wrote(held("a", 8));
+    assert_eq!(look(&view, "a"), Some(9));
+}
+
+#[test]
+fn a_deletion_counts_once_and_one_from_before_our_creation_takes_nothing_away() {
+    let mut view = synced(&[("a", 1), ("b", 1)]);
+    assert_eq!(deletes(&mut view, "b", 2), ["b"]);
+    assert_eq!(deletes(&mut view, "b", 2), <[&str; 0]>::default());
+    // We learnt of the deletion by a conflict, and created the object anew.
+    view.doubt("a");
+    view.answered("a", Some("1"), None);
+    assert_eq!(look(&view, "a"), Some(0));
+    view.doubt("a");
+    view.wrote(held("a", 4));
+    assert_eq!(deletes(&mut view, "a", 3), ["a"], "it is told all the same");
+    assert_eq!(look(&view, "a"), Some(4));
+    shows(&mut view, "a", 4);
+    assert_eq!(deletes(&mut view, "a", 5), ["a"]);
+    assert_eq!(look(&view, "a"), Some(0));
+    // Created and deleted before the watch showed either.
+    view.wrote(held("c", 6));
+    assert_eq!(deletes(&mut view, "c", 7), ["c"]);
+    assert_eq!(look(&view, "c"), Some(0));
+}
+
+#[test]
+fn an_answer_that_crosses_with_the_watch_settles_nothing() {
+    let mut view = synced(&[]);
+    view.doubt("a");
+    let shown = view.shown("a");
+    shows(&mut view, "a", 2);
+    view.answered("a", shown.as_deref(), None);
+    assert_eq!(look(&view, "a"), None, "which of them is later?");
+    view.answered("a", view.shown("a").as_deref(), Some(held("a", 2)));
+    assert_eq!(look(&view, "a"), Some(2));
+    // The API server says that it is gone before the watch does.
+    view.answered("a", Some("2"), None);
+    assert_eq!(look(&view, "a"), Some(0));
+    assert_eq!(deletes(&mut view, "a", 3), ["a"]);
+    shows(&mut view, "a", 4);
+    assert_eq!(look(&view, "a"), Some(4));
+}
+
+#[test]
+fn a_relist_tells_what_is_gone_and_asks_about_what_it_may_be_older_than() {
+    let mut view = synced(&[("a", 1), ("b", 1), ("c", 1)]);
+    view.wrote(held("b", 3));
+    view.wrote(held("d", 4));
+    view.doubt("c");
+    let (gone, mut unsettled) = list(&mut view, &[]);
+    unsettled.sort();
+    assert_eq!((gone, unsettled), (vec!["a".to_owned()], ["b", "c", "d"].map(str::to_owned).to_vec()));
+    assert_eq!((look(&view, "a"), look(&view, "b"), look(&view, "d")), (Some(0), None, None));
+    view.answered("b", None, None);
+    view.answered("d", None, Some(held("d", 4)));
+    assert_eq!((look(&view, "b"), look(&view, "d")), (Some(0), Some(4)));
+    let mut all: Vec<_> = view.all().iter().map(|held| held.name.to_string()).collect();
+    all.sort();
+    assert_eq!(all, ["d"]);
+}
+
+#[test]
+fn versions_that_are_no_numbers_are_asked_for() {
+    let mut view = synced(&[]);
+    let mut odd = object("a", 0);
+    odd.metadata.resource_version = Some("odd".to_owned());
+    view.wrote(Held::new(odd));
+    assert_eq!(look(&view, "a"), None);
+}

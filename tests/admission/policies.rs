@@ -1,0 +1,7 @@
+//! The endpoint that judges policies: what is refused at `kubectl apply`, what is warned of, what never is refused.
+
+mod bodies;
+mod coverage;
+mod references;
+mod refusals;
+mod world;

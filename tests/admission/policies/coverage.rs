@@ -1,0 +1,169 @@
+//! Running images that a change leaves uncovered.
+
+use serde_json::{Value, json};
+use tagseal::policy::UnmatchedImages;
+
+use super::super::world::{Namespaces, labels};
+use super::world::*;
+
+const WEB: &str = "registry.example.com/shop/web:1.4";
+const MEANS: &str = "covered by no Deny policy any more";
+
+fn world() -> World {
+    let mut namespaces = Namespaces::default();
+    for name in ["payments", "a", "b", "c", "kube-system", "tagseal-system"] {
+        namespaces.cached.insert(name.to_owned(), labels(&[("env", "test")]));
+    }
+    let ignored = labels(&[("env", "test"), ("tagseal.dev/admission", "ignore")]);
+    namespaces.cached.insert("ignored".to_owned(), ignored);
+    let world = World::unsynced(namespaces);
+    world.in_force(&[production()]);
+    world
+}
+
+fn production() -> Value {
+    cluster("production", json!({}))
+}
+
+fn narrowed() -> Value {
+    cluster("production", json!({"images": {"include": ["registry.example.com/shop/api"]}}))
+}
+
+#[tokio::test]
+async fn an_update_that_uncovers_running_images_is_told_with_them_and_what_it_means() {
+    let world = world();
+    world.running.runs("shop", WEB);
+    world.running.runs("payments", WEB);
+    world.running.runs("payments", "registry.example.com/shop/api:2");
+    world.running.runs("shop", "elsewhere.example.com/web:1");
+    let answer = world.update(&production(), &narrowed()).await;
+    assert!(answer.is_allowed());
+    assert_eq!(
+        answer.warnings(),
+        [
+            "tagseal: 1 running image is covered by no Deny policy any more: it goes on running, and new pods with it \
+             would be admitted unverified",
+            "tagseal: no longer covered: registry.example.com/shop/web:1.4 in payments, shop",
+        ]
+    );
+    assert_eq!(world.running.asked(), [None]);
+}
+
+#[tokio::test]
+async fn a_deletion_is_told_too_with_no_more_than_three_images_and_namespaces() {
+    let world = world();
+    for namespace in ["shop", "a", "b", "c"] {
+        for number in 0..5 {
+            world.running.runs(namespace, &format!("registry.example.com/shop/web:{number}"));
+        }
+    }
+    let answer = world.delete(&production()).await;
+    assert!(answer.is_allowed());
+    let warnings = answer.warnings();
+    assert!(
+        warnings[0].starts_with("tagseal: 5 running images are covered by no Deny policy"),
+        "{warnings:?}"
+    );
+    assert_eq!(
+        warnings[1..],
+        [0, 1, 2].map(|number| format!(
+            "tagseal: no longer covered: registry.example.com/shop/web:{number} in a, b, c and 1 more"
+        ))
+    );
+}
+
+#[tokio::test]
+async fn to_warn_instead_of_to_deny_uncovers() {
+    let world = world();
+    world.running.runs("shop", WEB);
+    let warns = cluster("production", json!({"validationActions": ["Warn"]}));
+    assert_eq!(world.update(&production(), &warns).await.warnings().len(), 2);
+    let unmatched = cluster("production", json!({"namespaceSelector": {"matchLabels": {"env": "test"}}}));
+    assert_eq!(world.update(&production(), &unmatched).await.warnings().len(), 2);
+    assert_eq!(world.update(&warns, &narrowed()).await.warnings(), Vec::<String>::new(), "it never denied");
+}
+
+#[tokio::test]
+async fn what_another_deny_policy_covers_is_covered() {
+    let world = world();
+    world.running.runs("shop", WEB);
+    world.running.runs("payments", WEB);
+    let selector = json!({"namespaceSelector": {"matchLabels": {"env": "production"}}});
+    world.in_force(&[production(), cluster("another", selector)]);
+    let warnings = world.delete(&production()).await.warnings();
+    assert_eq!(warnings[1], "tagseal: no longer covered: registry.example.com/shop/web:1.4 in payments");
+    world.in_force(&[production(), broken("another")]);
+    assert_eq!(
+        world.delete(&production()).await.warnings(),
+        Vec::<String>::new(),
+        "a broken policy denies what it could match"
+    );
+    let audits = cluster("another", json!({"validationActions": ["Audit"]}));
+    world.in_force(&[production(), audits]);
+    assert_eq!(world.delete(&production()).await.warnings().len(), 2);
+}
+
+#[tokio::test]
+async fn where_unmatched_images_are_denied_nothing_is_left_uncovered() {
+    let world = world();
+    world.running.runs("shop", WEB);
+    world.in_force_with(&[production()], UnmatchedImages::Deny);
+    assert_eq!(world.delete(&production()).await.warnings(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn namespaces_that_tagseal_never_covers_do_not_count() {
+    let world = world();
+    for namespace in ["kube-system", "tagseal-system", "ignored", "not-known-yet"] {
+        world.running.runs(namespace, WEB);
+    }
+    assert_eq!(world.delete(&production()).await.warnings(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn images_that_are_no_references_do_not_count() {
+    let world = world();
+    world.running.runs("shop", &format!("sha256:{}", "0".repeat(64)));
+    world.running.runs("shop", "");
+    world.running.runs("shop", "registry.example.com/shop/ü");
+    assert_eq!(
+        world.delete(&cluster("production", json!({"images": {"include": ["**"]}}))).await.warnings(),
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn pods_are_listed_only_for_a_change_that_can_uncover_and_only_where_it_can() {
+    let world = world();
+    let other =
+        cluster("production", json!({"mutation": "None", "requiredDelegations": [{"role": "targets/qa"}]}));
+    world.update(&production(), &other).await;
+    world.create(&cluster("new", json!({}))).await;
+    world.update(&broken("production"), &production()).await;
+    world.update(&production(), &broken("production")).await;
+    assert_eq!(world.running.asked(), []);
+    world.delete(&namespaced("shop", "strict", json!({}))).await;
+    assert_eq!(world.running.asked(), [Some("shop".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_before_the_list_failed_or_took_too_long_is_told_as_the_least() {
+    for end in [End::Fails("connection reset"), End::Hangs] {
+        let world = world();
+        world.running.runs("shop", WEB);
+        world.running.ends(end);
+        let start = tokio::time::Instant::now();
+        let answer = world.update(&production(), &narrowed()).await;
+        assert!(answer.is_allowed());
+        assert!(answer.warnings()[0].starts_with(&format!("tagseal: at least 1 running image is {MEANS}")));
+        assert!(start.elapsed().as_secs() <= 2, "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_fails_altogether_is_no_warning_and_holds_up_nothing() {
+    let world = world();
+    world.running.ends(End::Hangs);
+    let answer = world.review_within("1s", &deleting(&production())).await;
+    assert!(answer.is_allowed() && answer.warnings().is_empty());
+}

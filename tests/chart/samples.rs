@@ -1,0 +1,29 @@
+//! The samples that users start from, and the policy of docs/kind.md, compile.
+
+use tagseal::policy::{CompileContext, FileObjects, UnknownFields, load};
+
+use super::file;
+
+#[test]
+fn every_sample_is_a_policy_that_works() {
+    let mut objects = FileObjects::default();
+    let pem = "-----BEGIN CERTIFICATE-----";
+    objects.add_config_map(None, "notary-ca", [("ca.crt".to_owned(), pem.into())].into());
+    let context = CompileContext {
+        system_namespace: "tagseal-system",
+        objects: &objects,
+        unknown_fields: UnknownFields::Refuse,
+    };
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/samples");
+    let samples = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut paths: Vec<_> =
+        samples.map(|name| format!("manifests/samples/{}", name.to_str().unwrap())).collect();
+    assert!(paths.len() >= 6, "{paths:?}");
+    paths.push("manifests/kind/policy.yaml".to_owned());
+    for path in paths {
+        let text = file(&path).replace("ROOT_KEY_ID", &"5f".repeat(32));
+        let loaded = load(&path, &text).unwrap();
+        assert_eq!(loaded.policies.len(), 1, "{path}");
+        assert_eq!(loaded.policies[0].compile(&context).1, [], "{path}");
+    }
+}

@@ -1,0 +1,8 @@
+//! Trust state in the cluster: one `TrustedRepository` a repository, shared by all replicas.
+
+mod conflicts;
+mod outages;
+mod replica;
+mod resets;
+mod shared;
+mod status;

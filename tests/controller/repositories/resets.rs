@@ -1,0 +1,147 @@
+//! Deleting a `TrustedRepository` resets the repository on every replica, and is told.
+
+use tagseal::policy::Reason;
+
+use super::super::api_server::Fault as ApiFault;
+use super::super::world::LIMIT;
+use super::replica::{Cluster, GUN, IMAGE, RELEASES, TREPO, first_use, pinned, web};
+use crate::support::{Fault, Gate, SERVER, TestRepository, image_digest};
+
+/// A repository at version 7.
+fn at_seven(name: &str) -> TestRepository {
+    let mut repository = web(name);
+    for role in ["targets", RELEASES, "snapshot", "timestamp"] {
+        repository.version(role, 7);
+    }
+    repository
+}
+
+#[tokio::test]
+async fn a_deleted_object_resets_pin_floors_memory_and_disk_of_every_replica_and_the_leader_tells_it() {
+    let cache = tempfile::tempdir().unwrap();
+    let (cluster, mut repository) = (Cluster::new(), at_seven("one"));
+    cluster.publish(&mut repository);
+    let mut leader = cluster.replica_with_cache(cache.path().to_owned()).await;
+    let mut other = cluster.replica().await;
+    leader.leads(true);
+    let demand = first_use();
+    assert_eq!(leader.seals(&demand).await, image_digest("one"));
+    assert_eq!(other.seals(&demand).await, image_digest("one"));
+    let homes = || std::fs::read_dir(cache.path()).unwrap().count();
+    assert_eq!(homes(), 1);
+    let name = cluster.server.names(TREPO)[0].clone();
+
+    // Set up anew, with another root and versions that begin at 1 again.
+    let mut anew = web("anew");
+    cluster.publish(&mut anew);
+    cluster.a_minute_passes();
+    assert_eq!(cluster.replica().await.refuses(&demand).await, Reason::RootMismatch);
+    cluster.reset();
+    for replica in [&leader, &other] {
+        replica.awaits("reset", |replica| replica.holds_nothing()).await;
+    }
+    let notice = tokio::time::timeout(LIMIT, leader.events.recv()).await.unwrap().unwrap();
+    assert_eq!((&*notice.reason, notice.action, notice.is_warning), ("Reset", "Reset", true));
+    assert_eq!(notice.about.kind.as_deref(), Some("TrustedRepository"));
+    assert_eq!((notice.about.name.as_deref(), notice.about.namespace.as_deref()), (Some(&*name), None));
+    assert!(notice.about.uid.is_some() && notice.note.contains(GUN), "{notice:?}");
+    assert!(leader.events.try_recv().is_err(), "once");
+    assert!(other.events.try_recv().is_err(), "by the leader alone");
+    assert_eq!(homes(), 0);
+    for replica in [&leader, &other] {
+        assert_eq!(replica.seals(&demand).await, image_digest("anew"));
+    }
+    assert_eq!(cluster.floor(RELEASES), "1");
+}
+
+#[tokio::test]
+async fn a_deletion_that_the_watch_missed_is_noticed_by_the_next_list() {
+    let (cluster, mut repository) = (Cluster::new(), at_seven("one"));
+    cluster.publish(&mut repository);
+    let (mut replica, demand) = (cluster.replica().await, pinned(&repository));
+    replica.leads(true);
+    replica.seals(&demand).await;
+    cluster.server.served(&format!("WATCH {TREPO}"), 1).await;
+    cluster.server.delete_in_silence(TREPO, "", &cluster.server.names(TREPO)[0]);
+    cluster.server.break_watches();
+    let notice = tokio::time::timeout(LIMIT, replica.events.recv()).await.unwrap().unwrap();
+    assert_eq!(notice.reason, "Reset");
+    assert!(replica.holds_nothing());
+}
+
+/// While the API server cannot be asked, what a list lacks is not known to be gone.
+#[tokio::test]
+async fn what_was_written_after_a_list_began_is_not_taken_for_deleted() {
+    let (cluster, mut repository) = (Cluster::new(), web("one"));
+    cluster.publish(&mut repository);
+    let (mut replica, demand) = (cluster.replica().await, pinned(&repository));
+    replica.leads(true);
+    cluster.server.lag();
+    replica.seals(&demand).await;
+    let name = cluster.server.names(TREPO)[0].clone();
+    cluster.server.hide(TREPO, &name);
+    let lists = cluster.server.count(&format!("LIST {TREPO}"));
+    cluster.server.break_watches();
+    cluster.server.served(&format!("LIST {TREPO}"), lists + 1).await;
+    cluster.server.served(&format!("GET {TREPO} {name}"), 1).await;
+    cluster.a_minute_passes();
+    assert_eq!(replica.seals(&demand).await, image_digest("one"));
+    assert!(replica.events.try_recv().is_err(), "nothing was reset");
+}
+
+/// A refresh that began under the old record does not write it down again, nor what it fetched under it.
+#[tokio::test]
+async fn a_refresh_under_way_does_not_bring_back_what_was_reset() {
+    for first_use_pins in [false, true] {
+        let (cluster, mut repository) = (Cluster::new(), at_seven("one"));
+        cluster.publish(&mut repository);
+        let replica = cluster.replica().await;
+        let demand = if first_use_pins { first_use() } else { pinned(&repository) };
+        replica.seals(&demand).await;
+        // Version 8 is under way when the admin sets the repository up anew and deletes the record.
+        repository.sign_target(RELEASES, "1.4", image_digest("eight"));
+        cluster.publish(&mut repository);
+        let gate = Gate::new();
+        cluster.source.fault(&format!("{RELEASES}.*"), Fault::Delay(gate.clone()));
+        cluster.a_minute_passes();
+        let refresh = replica.resolve(&demand, IMAGE);
+        let reset = async {
+            gate.arrived(1).await;
+            repository.sign_target(RELEASES, "1.4", image_digest("anew"));
+            for role in ["targets", RELEASES, "snapshot", "timestamp"] {
+                repository.version(role, 1);
+            }
+            cluster.server.lag();
+            cluster.reset();
+            gate.open();
+            cluster.source.clear_faults();
+            cluster.source.serve(SERVER, GUN, &repository.publish(cluster.now()));
+        };
+        let (answer, ()) = tokio::join!(refresh, reset);
+        cluster.server.catch_up();
+        cluster.a_minute_passes();
+        assert_eq!(replica.seals(&demand).await, image_digest("anew"), "after {answer:?}");
+        assert_eq!(cluster.floor(RELEASES), "1", "first use {first_use_pins}");
+    }
+}
+
+/// T11's other half: without an answer nothing is forgotten.
+#[tokio::test(start_paused = true)]
+async fn t11_an_api_server_that_goes_away_resets_nothing() {
+    let (cluster, mut repository) = (Cluster::new(), at_seven("one"));
+    cluster.publish(&mut repository);
+    let (replica, demand) = (cluster.replica().await, pinned(&repository));
+    replica.seals(&demand).await;
+    for fault in
+        [ApiFault::Refused, ApiFault::Status(404, "404 page not found"), ApiFault::Status(503, "starting")]
+    {
+        cluster.server.fail("", fault);
+        let lists = cluster.server.count(&format!("LIST {TREPO}"));
+        cluster.server.break_watches();
+        cluster.server.served(&format!("LIST {TREPO}"), lists + 2).await;
+        assert_eq!(replica.state.known().len(), 1);
+        assert!(!replica.holds_nothing());
+        cluster.server.heal();
+        cluster.server.served(&format!("WATCH {TREPO}"), 1).await;
+    }
+}
