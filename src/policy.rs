@@ -27,4 +27,6 @@ pub use load::{LoadError, LoadedFile, PolicyDocument, load};
 pub use namespace::{Labels, LabelsError, LabelsFuture, NamespaceLabels, NamespaceView};
 pub use objects::{FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReferencedObjects};
 pub use reason::Reason;
-pub use set::{Objection, Observed, PolicySet, PolicySnapshot, Selection, SetOptions, UnmatchedImages};
+pub use set::{
+    Matched, Objection, Observed, PolicySet, PolicySnapshot, Selection, SetOptions, UnmatchedImages,
+};

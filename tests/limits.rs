@@ -12,9 +12,9 @@ use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use tagseal::clock::ManualClock;
 use tagseal::notary::{Limits, NotaryClient};
-use tagseal::trust::{Resolver, ResolverConfig};
+use tagseal::trust::{MetadataSource, Resolver, ResolverConfig};
 
-use crate::support::{FakeCredentials, FakeState, TestKey, TestRepository, image_digest, t};
+use crate::support::{FakeCredentials, FakeSource, FakeState, TestKey, TestRepository, image_digest, t};
 
 /// The repository that everybody asks for.
 const WEB: &str = "registry.example.com/shop/web";
@@ -39,12 +39,20 @@ fn resolver() -> (Arc<Resolver>, ManualClock) {
     let clock = ManualClock::at(now());
     let proxies = Matcher::builder().build();
     let client = NotaryClient::with(Arc::new(clock.clone()), Limits::default(), proxies);
-    let resolver = Resolver::new(
+    (resolver_with(Arc::new(client), &clock), clock)
+}
+
+/// The production resolver with trust servers in memory.
+fn resolver_of(source: &FakeSource) -> Arc<Resolver> {
+    resolver_with(Arc::new(source.clone()), &ManualClock::at(now()))
+}
+
+fn resolver_with(source: Arc<dyn MetadataSource>, clock: &ManualClock) -> Arc<Resolver> {
+    Arc::new(Resolver::new(
         ResolverConfig::default(),
-        Arc::new(client),
+        source,
         Arc::new(FakeCredentials::new()),
         Arc::new(FakeState::new()),
         Arc::new(clock.clone()),
-    );
-    (Arc::new(resolver), clock)
+    ))
 }

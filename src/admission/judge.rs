@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 pub use self::verdict::{Denial, Fault, ImageVerdict, Outcome, Passed, Remark};
 pub use self::view::{Judging, View, all};
 use crate::image::ImageReference;
-use crate::policy::{Demand, Observed, PolicySet, Reason, Selection, UnmatchedImages};
+use crate::policy::{Demand, Matched, Observed, PolicySet, Reason, Selection, UnmatchedImages};
 use crate::trust::{BoxFuture, Grant, Question, Refusal, Resolved, Resolver, Unavailable};
 
 /// What a judge asks for signed digests: the resolver, or a stand-in where a test needs one that waits or counts.
@@ -56,8 +56,7 @@ impl<'a> Circumstances<'a> {
 fn judge_at_hand(
     resolver: &dyn Resolve,
     policies: &PolicySet,
-    selection: &Selection,
-    image: &ImageReference,
+    Matched { image, selection, .. }: &Matched,
     circumstances: Circumstances<'_>,
 ) -> Option<ImageVerdict> {
     match selection {
@@ -79,14 +78,13 @@ fn judge_at_hand(
 async fn judge(
     resolver: &dyn Resolve,
     policies: &PolicySet,
-    selection: Selection,
-    image: &ImageReference,
+    Matched { image, selection, .. }: &Matched,
     circumstances: Circumstances<'_>,
 ) -> ImageVerdict {
     let mutation = selection.mutation().unwrap_or_default();
     match selection {
         Selection::Unmatched => unmatched(policies.unmatched(), image.original()),
-        Selection::Invalid(objections) => tally::invalid(image, objections),
+        Selection::Invalid(objections) => tally::invalid(image, objections.clone()),
         Selection::Require { deny, observe } => {
             let ask = |demand| resolve(resolver, demand, image, circumstances);
             let observed = observe.iter().map(|Observed { demand, .. }| async {

@@ -4,6 +4,7 @@ mod change;
 mod children;
 mod conflicts;
 mod index;
+mod memo;
 mod namespaces;
 #[cfg(test)]
 mod tests;
@@ -14,11 +15,13 @@ use std::sync::Arc;
 use url::Url;
 
 use self::index::PolicyNumber;
+pub use self::memo::Matched;
+use self::memo::Memo;
 use self::namespaces::ByNamespace;
 use super::{
     Actions, CompiledPolicy, Demand, Freshness, Mutation, NamespaceView, PolicyError, PolicyId, Reason,
 };
-use crate::image::ImageReference;
+use crate::image::{ImageReference, ReferenceError};
 use crate::tuf::{Gun, NameError};
 
 /// What becomes of an image that no policy matches (`--unmatched-images`).
@@ -86,6 +89,7 @@ pub struct PolicySet {
     /// Cluster policies first, then by name: their numbers are their order.
     members: Vec<Member>,
     index: ByNamespace,
+    memo: Memo,
 }
 
 #[derive(Debug)]
@@ -111,7 +115,19 @@ impl PolicySet {
         for (member, number) in members.iter().zip(0..) {
             index.insert(&member.policy.scope, number);
         }
-        Self { options, members, index }
+        Self { options, members, index, memo: Memo::default() }
+    }
+
+    /// Reads `image`, a string as a pod spec has it, and [`Self::select`]s; or recalls what that gave the last time.
+    ///
+    /// # Errors
+    /// As [`ImageReference::parse`].
+    pub fn matched(&self, namespace: &NamespaceView, image: &str) -> Result<Arc<Matched>, ReferenceError> {
+        self.memo.recall(namespace, image, || {
+            let image = ImageReference::parse(image)?;
+            let selection = self.select(namespace, &image);
+            Ok((image, selection))
+        })
     }
 
     /// What the policies that match ask of `image` in `namespace`.

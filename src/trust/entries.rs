@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -26,7 +26,7 @@ const MAX_FINGERPRINTS: usize = 8192;
 pub(super) struct Entries {
     shards: [RwLock<Shard>; SHARDS],
     hasher: RandomState,
-    fingerprints: RwLock<HashMap<usize, (Arc<Anchors>, Digest)>>,
+    fingerprints: RwLock<Fingerprints>,
     /// How many entries may be added until the next sweep.
     room: AtomicI64,
     /// Held while entries are pushed out. When a sweep last found nothing to push out.
@@ -35,22 +35,14 @@ pub(super) struct Entries {
     max_unknown: usize,
 }
 
-type Shard = HashMap<Hashed, Arc<Entry>, BuildHasherDefault<AsHashed>>;
+/// The entries whose keys have one hash, by it: mostly one. The hash is computed once, for the shard and for the place in
+/// it, and no key is made to look one up.
+type Shard = HashMap<u64, Vec<Arc<Entry>>, BuildHasherDefault<AsHashed>>;
 
-/// A key with its hash: computed once, for the shard and for the place in it.
-#[derive(Debug, PartialEq, Eq)]
-struct Hashed {
-    hash: u64,
-    key: EntryKey,
-}
+/// The fingerprints of anchors, by the address of those.
+type Fingerprints = HashMap<usize, (Arc<Anchors>, Digest), BuildHasherDefault<AsHashed>>;
 
-impl Hash for Hashed {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-/// Takes over the hash of a [`Hashed`].
+/// Takes over what is spread already.
 #[derive(Debug, Default)]
 struct AsHashed(u64);
 
@@ -61,6 +53,11 @@ impl Hasher for AsHashed {
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
+    }
+
+    /// An address: spread, lest the zeros that it ends with be all that places differ in.
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     fn finish(&self) -> u64 {
@@ -94,20 +91,26 @@ impl Entries {
         anchors: &Arc<Anchors>,
         now: Moment,
     ) -> Result<Arc<Entry>, Full> {
-        let key = self.hashed(self.key(server, gun, anchors));
-        let shard = self.shard(&key);
-        if let Some(found) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Arc::clone(found));
+        let fingerprint = self.fingerprint(anchors);
+        let hash = self.hash(gun, fingerprint);
+        let find = |shard: &Shard| {
+            let mut same = shard.get(&hash)?.iter();
+            same.find(|entry| entry.key.is_of(server, gun, fingerprint)).map(Arc::clone)
+        };
+        let shard = self.shard(hash);
+        if let Some(found) = find(&shard.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(found);
         }
         if self.room.load(Ordering::Relaxed) <= 0 {
             self.sweep(now)?;
         }
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = shard.get(&key) {
-            return Ok(Arc::clone(found));
+        if let Some(found) = find(&shard) {
+            return Ok(found);
         }
-        let entry = Arc::new(Entry::new(key.key.clone(), Arc::clone(anchors), now.wall));
-        shard.insert(key, Arc::clone(&entry));
+        let key = EntryKey { server: Arc::clone(server), gun: gun.clone(), anchors: fingerprint };
+        let entry = Arc::new(Entry::new(key, Arc::clone(anchors), now.wall));
+        shard.entry(hash).or_default().push(Arc::clone(&entry));
         self.room.fetch_sub(1, Ordering::Relaxed);
         Ok(entry)
     }
@@ -129,10 +132,15 @@ impl Entries {
         if self.room_for_known() == 0 {
             return Err(Full);
         }
-        let key = self.hashed(key);
-        let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
-        let new = Entry::new(key.key.clone(), Arc::clone(anchors), now.wall);
-        let entry = Arc::clone(shard.entry(key).or_insert_with(|| Arc::new(new)));
+        let hash = self.hash(&key.gun, key.anchors);
+        let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
+        let same = shard.entry(hash).or_default();
+        let found = same.iter().find(|entry| entry.key == key).map(Arc::clone);
+        let entry = found.unwrap_or_else(|| {
+            let new = Arc::new(Entry::new(key, Arc::clone(anchors), now.wall));
+            same.push(Arc::clone(&new));
+            new
+        });
         entry.note_known();
         Ok(entry)
     }
@@ -141,7 +149,7 @@ impl Entries {
     pub(super) fn all(&self) -> Vec<Arc<Entry>> {
         let mut all = Vec::new();
         for shard in &self.shards {
-            all.extend(shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned());
+            all.extend(shard.read().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned());
         }
         all
     }
@@ -149,7 +157,10 @@ impl Entries {
     /// Drops the entries for which `is_gone` holds.
     pub(super) fn remove(&self, is_gone: impl Fn(&Entry) -> bool) {
         for shard in &self.shards {
-            shard.write().unwrap_or_else(PoisonError::into_inner).retain(|_, entry| !is_gone(entry));
+            shard.write().unwrap_or_else(PoisonError::into_inner).retain(|_, same| {
+                same.retain(|entry| !is_gone(entry));
+                !same.is_empty()
+            });
         }
     }
 
@@ -185,13 +196,14 @@ impl Entries {
         self.max_known.saturating_sub(known().count())
     }
 
-    fn hashed(&self, key: EntryKey) -> Hashed {
-        Hashed { hash: self.hasher.hash_one(&key), key }
+    /// Not of the server: two of them for one GUN and one set of anchors are rare.
+    fn hash(&self, gun: &Gun, anchors: Digest) -> u64 {
+        self.hasher.hash_one((gun, anchors))
     }
 
-    fn shard(&self, key: &Hashed) -> &RwLock<Shard> {
+    fn shard(&self, hash: u64) -> &RwLock<Shard> {
         // Neither the lowest bits nor the top ones: the place in the shard goes by these.
-        &self.shards[(key.hash >> 32) as usize % SHARDS]
+        &self.shards[(hash >> 32) as usize % SHARDS]
     }
 
     /// The fingerprint of anchors, computed once for each set that policies hold.
@@ -210,5 +222,49 @@ impl Entries {
         // The Arc is kept, so that its address stays its own.
         fingerprints.insert(address, (Arc::clone(anchors), digest));
         digest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::tuf::RootRotation;
+
+    fn server(url: &str, ca: Option<&str>) -> Arc<TrustServer> {
+        let url = url.parse().unwrap();
+        Arc::new(TrustServer { url, ca_pem: ca.map(Into::into), token_realms: Vec::new() })
+    }
+
+    fn anchors(first_use: bool) -> Arc<Anchors> {
+        Arc::new(Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use })
+    }
+
+    #[test]
+    fn t30_whatever_differs_in_server_authorities_gun_or_anchors_is_another_entry() {
+        let entries = Entries::new(100, 100);
+        let now = Moment::at(Timestamp::UNIX_EPOCH);
+        let guns = ["r.io/shop/web", "r.io/shop/app"].map(|name| Gun::new(name).unwrap());
+        let servers =
+            [("https://a.example", None), ("https://b.example", None), ("https://a.example", Some("ca"))];
+        let mut found = Vec::new();
+        for (url, ca) in servers {
+            for gun in &guns {
+                for first_use in [true, false] {
+                    // Equal ones are one entry, whoever holds them.
+                    let entry = || entries.entry(&server(url, ca), gun, &anchors(first_use), now);
+                    let (one, same) = (entry(), entry());
+                    found.push(one.unwrap());
+                    assert!(Arc::ptr_eq(&found[found.len() - 1], &same.unwrap()), "{url} {gun} {first_use}");
+                }
+            }
+        }
+        for (at, entry) in found.iter().enumerate() {
+            assert!(found[..at].iter().all(|other| !Arc::ptr_eq(other, entry)), "{:?}", entry.key);
+        }
+        assert_eq!(entries.all().len(), found.len());
+        entries.remove(|entry| std::ptr::eq(entry, &*found[0]));
+        assert_eq!(entries.all().len(), found.len() - 1);
     }
 }

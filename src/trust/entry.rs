@@ -43,13 +43,18 @@ impl EntryKey {
     pub(super) fn state_key(&self) -> RepositoryKey {
         RepositoryKey { server: self.server.url.to_string(), gun: self.gun.clone(), anchors: self.anchors }
     }
+
+    /// Whether it is made of these.
+    pub(super) fn is_of(&self, server: &Arc<TrustServer>, gun: &Gun, anchors: Digest) -> bool {
+        let same_server = Arc::ptr_eq(&self.server, server)
+            || (self.server.url == server.url && self.server.ca_pem == server.ca_pem);
+        self.anchors == anchors && self.gun == *gun && same_server
+    }
 }
 
 impl PartialEq for EntryKey {
     fn eq(&self, other: &Self) -> bool {
-        let same_server = Arc::ptr_eq(&self.server, &other.server)
-            || (self.server.url == other.server.url && self.server.ca_pem == other.server.ca_pem);
-        self.anchors == other.anchors && self.gun == other.gun && same_server
+        self.is_of(&other.server, &other.gun, other.anchors)
     }
 }
 

@@ -126,10 +126,7 @@ impl Resolver {
     /// The answer, where data at hand has it and nobody need wait: a yes. The hot path is memory only (design §1), and does
     /// not pay for the state of one that waits.
     pub fn at_hand(&self, question: Question<'_>) -> Option<Resolved> {
-        if resolution::passes_unchecked(question.demand, question.image) {
-            return Some(Resolved { signed: None, warnings: Vec::new() });
-        }
-        Asking::new(&self.0, question).ok()?.at_once()
+        unchecked(question).or_else(|| Asking::new(&self.0, question).ok()?.at_once())
     }
 
     /// Answers from verified data; fetches, revalidates and waits only where the data at hand does not suffice.
@@ -137,7 +134,7 @@ impl Resolver {
     /// # Errors
     /// [`Refusal`] with the reason.
     pub async fn resolve(&self, question: Question<'_>) -> Result<Resolved, Refusal> {
-        if let Some(resolved) = self.at_hand(question) {
+        if let Some(resolved) = unchecked(question) {
             return Ok(resolved);
         }
         match Asking::new(&self.0, question) {
@@ -184,4 +181,10 @@ impl Resolver {
     pub async fn forget(&self, key: &RepositoryKey) {
         self.0.forget(key).await;
     }
+}
+
+/// The answer to a digest that nobody asks to be signed.
+fn unchecked(question: Question<'_>) -> Option<Resolved> {
+    let passes = resolution::passes_unchecked(question.demand, question.image);
+    passes.then(|| Resolved { signed: None, warnings: Vec::new() })
 }

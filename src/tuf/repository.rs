@@ -40,7 +40,7 @@ pub struct TrustedRepository {
     pub(super) snapshot: Arc<File<Snapshot>>,
     /// `targets` and the delegation roles that were loaded.
     pub(super) roles: BTreeMap<RoleName, Arc<Slot>>,
-    /// Those of them that verified, and everything above them, sorted by name.
+    /// Those of them that verified, and everything above them.
     sound: Box<[Sound]>,
 }
 
@@ -135,8 +135,8 @@ impl TrustedRepository {
     }
 
     fn sound(&self, name: &RoleName) -> Option<&Sound> {
-        let at = self.sound.binary_search_by(|sound| sound.name.cmp(name)).ok()?;
-        self.sound.get(at)
+        // One by one: there are a few, and their lengths mostly tell them apart, which an order cannot go by.
+        self.sound.iter().find(|sound| sound.name == *name)
     }
 
     /// The repository.

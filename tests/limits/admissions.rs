@@ -1,17 +1,18 @@
 //! Many admissions at once, bytes in to bytes out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use serde_json::{Value, json};
 use tagseal::clock::ManualClock;
 use tagseal::policy::{PolicyKind, UnmatchedImages};
 
 use super::server::{Manner, TrustServer};
-use super::{WEB, repository, resolver};
+use super::{WEB, repository, resolver, resolver_of};
 use crate::admission::review::{Review, containers};
 use crate::admission::world::{World, cluster_policy};
-use crate::support::{TestRepository, image_digest};
+use crate::support::{FakeSource, Fault, Gate, SERVER, TestRepository, image_digest};
 
 /// A webhook with the production resolver and client, and their clock.
 pub fn webhook() -> (World, ManualClock) {
@@ -21,13 +22,18 @@ pub fn webhook() -> (World, ManualClock) {
 
 /// A policy that requires releases and qa of these repositories.
 pub fn policy(repositories: &[&TestRepository], server: &TrustServer) -> (PolicyKind, Value) {
+    policy_at(repositories, &server.url())
+}
+
+/// The same, of the trust server at `url`.
+fn policy_at(repositories: &[&TestRepository], url: &str) -> (PolicyKind, Value) {
     let roots: Vec<_> = repositories
         .iter()
         .map(|repository| json!({"keyID": repository.root_key().canonical_id()}))
         .collect();
     let spec = json!({
         "images": {"include": ["registry.example.com/shop/**"]},
-        "notary": {"server": server.url()},
+        "notary": {"server": url},
         "roots": roots,
         "requiredDelegations": [{"role": "targets/releases"}, {"role": "targets/qa"}],
     });
@@ -60,24 +66,32 @@ async fn a16_200_admissions_of_one_cold_repository_are_one_fetch() {
     assert!(server.connections() <= 4, "{}", server.connections());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test(start_paused = true)]
 async fn a16_200_refusals_of_an_unsigned_tag_share_their_refreshes() {
     let web = repository(WEB);
-    let server = TrustServer::of(&[&web], Manner::default()).await;
-    let (world, _) = webhook();
-    world.apply(&[policy(&[&web], &server)], UnmatchedImages::Deny);
+    let source = FakeSource::new();
+    source.serve(SERVER, web.gun(), web.files());
+    let world = World::new(resolver_of(&source));
+    world.apply(&[policy_at(&[&web], SERVER)], UnmatchedImages::Deny);
     assert!(world.mutate(&pod(&[WEB])).await.is_allowed());
-    let before = server.lines().len();
+    source.forget();
+    // Requests that a refusal forces are a second apart: the first one's is due at once.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let gate = Gate::new();
+    source.fault_on_request(1, "timestamp.json", Fault::Delay(gate.clone()));
     let unsigned = Review::pod(containers(&[("web", &format!("{WEB}:9.9"))]));
-    let answers = join_all((0..200).map(|_| world.mutate(&unsigned))).await;
+    let refusals = join_all((0..200).map(|_| world.mutate(&unsigned)));
+    // Time goes on when nothing else does: when all are there, and wait for what the first one asked for.
+    let all_are_there = async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        gate.open();
+    };
+    let (answers, ()) = join(refusals, all_are_there).await;
     for answer in answers {
         assert_eq!(answer.annotation("reason"), "NotSigned", "{}", answer.denial());
     }
-    // Each refusal rests on a timestamp that was asked for after it came. Two will do where all come within the second
-    // that these requests are apart; a slow machine needs more.
-    let names = server.names();
-    assert!(names[before..].len() <= 5, "{:?}", &names[before..]);
-    assert!(names[before..].iter().all(|name| name == "timestamp.json"), "{:?}", &names[before..]);
+    // Each refusal rests on a timestamp that was asked for after it came: the first one's own, one for all the others.
+    assert_eq!(source.paths(), ["timestamp.json"; 2]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

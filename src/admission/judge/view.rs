@@ -7,7 +7,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::verdict::{Denial, ImageVerdict, Outcome, Remark};
 use super::{Circumstances, Resolve, judge, judge_at_hand};
-use crate::image::ImageReference;
 use crate::policy::{
     Labels, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot, Reason, UnmatchedImages,
 };
@@ -59,16 +58,17 @@ impl View {
                 return done(ImageVerdict::of(image, Outcome::Denied(vec![denial.clone()])));
             }
         };
-        let image = match ImageReference::parse(image) {
-            Ok(reference) => reference,
+        let matched = match policies.matched(namespace, image) {
+            Ok(matched) => matched,
             Err(error) => return done(unreadable(policies, namespace, image, &error.to_string())),
         };
-        let selection = policies.select(namespace, &image);
-        match judge_at_hand(resolver, policies, &selection, &image, circumstances) {
+        match judge_at_hand(resolver, policies, &matched, circumstances) {
             Some(verdict) => done(verdict),
-            None => Either::Right(Box::pin(async move {
-                judge(resolver, policies, selection, &image, circumstances).await
-            })),
+            None => {
+                Either::Right(Box::pin(
+                    async move { judge(resolver, policies, &matched, circumstances).await },
+                ))
+            }
         }
     }
 }

@@ -25,12 +25,17 @@ pub(in crate::tuf) struct Target<'a> {
     pub(in crate::tuf) length: u64,
 }
 
-/// Targets by name, in two allocations: caches hold a million of them (design §10).
+/// Targets by name, in three allocations: caches hold a million of them (design §10).
 #[derive(Debug)]
 struct TargetList {
     /// All names, one after the other, sorted.
     names: Box<str>,
     entries: Box<[Entry]>,
+    /// How many bytes all names begin with alike.
+    shared: usize,
+    /// The [`key`] of what follows them in each name. A look-up goes by these: they lie side by side, and comparing numbers
+    /// needs no branches that nobody could foretell.
+    keys: Box<[u64]>,
 }
 
 #[derive(Debug)]
@@ -58,17 +63,7 @@ impl Targets {
 
     /// The target of exactly this name.
     pub(in crate::tuf) fn target(&self, name: &str) -> Option<Target<'_>> {
-        let (mut low, mut high) = (0, self.targets.entries.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let target = self.targets.at(middle)?;
-            match target.name.cmp(name) {
-                Ordering::Equal => return Some(target),
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-            }
-        }
-        None
+        self.targets.find(name)
     }
 
     /// The delegation to `role`, a direct child.
@@ -111,7 +106,42 @@ impl TargetList {
             let end = u32::try_from(names.len()).map_err(|_| "it lists too many targets".to_owned())?;
             entries.push(Entry { length: length(target)?, digest: sha256(target, name)?, end });
         }
-        Ok(Self { names: names.into(), entries: entries.into() })
+        Ok(Self::new(names.into(), entries.into()))
+    }
+
+    fn new(names: Box<str>, entries: Box<[Entry]>) -> Self {
+        let mut new = Self { names, entries, shared: 0, keys: Box::default() };
+        let name = |at: Option<usize>| at.and_then(|at| new.at(at)).map_or("", |target| target.name);
+        let (first, last) = (name(Some(0)), name(new.entries.len().checked_sub(1)));
+        let shared = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+        let rest = |at| name(Some(at)).as_bytes().get(shared..).unwrap_or_default();
+        let keys = (0..new.entries.len()).map(|at| key(rest(at)));
+        new.keys = keys.collect();
+        new.shared = shared;
+        new
+    }
+
+    fn find(&self, name: &str) -> Option<Target<'_>> {
+        let shared = self.names.as_bytes().get(..self.shared)?;
+        let key = key(name.as_bytes().strip_prefix(shared)?);
+        let start = self.keys.partition_point(|other| *other < key);
+        // Mostly no two names have one key.
+        let first = self.at(start)?;
+        if first.name == name {
+            return Some(first);
+        }
+        let same = self.keys.get(start..)?.partition_point(|other| *other == key);
+        let (mut low, mut high) = (start, start + same);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let target = self.at(middle)?;
+            match target.name.cmp(name) {
+                Ordering::Equal => return Some(target),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
     }
 
     fn at(&self, at: usize) -> Option<Target<'_>> {
@@ -123,6 +153,11 @@ impl TargetList {
         let name = self.names.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
         Some(Target { name, digest, length })
     }
+}
+
+/// The first eight bytes as a number that orders as they do; what is missing counts as zeros.
+fn key(name: &[u8]) -> u64 {
+    (0..8).fold(0, |key, at| (key << 8) | u64::from(name.get(at).copied().unwrap_or(0)))
 }
 
 /// Each role is a direct child of `parent`, and named once (design §11 tuf).
@@ -149,4 +184,51 @@ fn decode_delegations(parent: &RoleName, delegations: Fields<'_>) -> Result<Box<
         });
     }
     Ok(found.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn list(names: &BTreeSet<String>) -> TargetList {
+        let mut end = 0;
+        let entries = names.iter().zip(0..).map(|(name, length)| {
+            end += u32::try_from(name.len()).unwrap();
+            Entry { length, digest: None, end }
+        });
+        let entries: Box<[Entry]> = entries.collect();
+        TargetList::new(names.iter().map(String::as_str).collect::<String>().into(), entries)
+    }
+
+    /// Names that begin alike for longer than a key, that are each other's beginnings, that end with zeros.
+    fn name() -> impl Strategy<Value = String> {
+        let stem = prop_oneof![Just(""), Just("release"), Just("release-1"), Just("release-2024.11")];
+        (stem, "[ab\u{0}é]{0,9}").prop_map(|(stem, rest)| stem.to_owned() + &rest)
+    }
+
+    proptest! {
+        #[test]
+        fn a_target_is_found_exactly_where_it_is_listed(
+            names in prop::collection::btree_set(name(), 0..40),
+            others in prop::collection::vec(name(), 20),
+        ) {
+            let list = list(&names);
+            for wanted in names.iter().chain(&others) {
+                let found = list.find(wanted).map(|target| (target.name, target.length));
+                let listed = names.iter().zip(0..).find(|(name, _)| *name == wanted);
+                prop_assert_eq!(found, listed.map(|(name, at)| (name.as_str(), at)), "{:?}", wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_differ_after_the_common_beginning_have_keys_of_their_own() {
+        let names = (0..50).map(|n| format!("release-candidate-{n}")).collect();
+        let keys: BTreeSet<u64> = list(&names).keys.iter().copied().collect();
+        assert_eq!(keys.len(), 50);
+    }
 }
