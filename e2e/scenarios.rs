@@ -13,6 +13,7 @@ mod publishing;
 mod quorum;
 mod refusals;
 mod repositories;
+mod repositories_limits;
 mod rights;
 mod sandbox;
 mod signing;
