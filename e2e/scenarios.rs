@@ -14,6 +14,8 @@ mod publishing;
 mod quorum;
 mod refusals;
 mod replicas;
+mod repositories;
+mod repositories_limits;
 mod rights;
 mod sandbox;
 mod signing;

@@ -69,6 +69,15 @@ impl Tagseal {
     pub fn stops(&self) {
         self.replica.lock().unwrap().dies();
     }
+
+    /// Kills it, and starts it with an empty disk, as a new pod has it.
+    pub fn starts_anew(&self) {
+        let mut replica = self.replica.lock().unwrap();
+        replica.dies();
+        replica.loses_its_disk();
+        replica.starts();
+        replica.awaits_ready();
+    }
 }
 
 /// An image that every tagseal of the suite denies: its policy's trust server is nowhere.
