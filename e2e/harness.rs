@@ -38,6 +38,7 @@ mod webhooks;
 
 pub use ca::Authority;
 pub use cluster::{Answer, Cluster};
+pub use control_plane::ControlPlane;
 pub use desk::*;
 pub use dice::Dice;
 pub use dockerfile::FinalStage;
@@ -58,7 +59,7 @@ pub use proxy::Proxy;
 pub use publisher::{Publisher, Signer, digest_of};
 pub use registry::Registry;
 pub use replica::Replica;
-pub use run::{RUN, RUNTIME, source_path, tagseal_binary};
+pub use run::{RUN, RUNTIME, source_path, tagseal_binary, tool};
 pub use scenario::Scenario;
 pub use static_server::StaticServer;
 pub use suite::suite;

@@ -209,6 +209,17 @@ impl Scenario {
         install_unanswered(&self.cluster);
     }
 
+    /// The lines that the scenario's own tagseal logged.
+    pub fn log(&self) -> Vec<Value> {
+        let log = self.own.as_ref().expect("a tagseal of its own").log();
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The metrics of the scenario's own tagseal.
+    pub fn metrics(&self) -> String {
+        self.own.as_ref().expect("a tagseal of its own").metrics()
+    }
+
     /// Takes these away, and has the namespace guarded by the common tagseal.
     pub fn has_tagseal_back(&self) {
         suite().has_tagseal();

@@ -65,6 +65,16 @@ impl Tagseal {
         Self { replica: Mutex::new(replica) }
     }
 
+    /// What it logged.
+    pub fn log(&self) -> String {
+        self.replica.lock().unwrap().log()
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> String {
+        self.replica.lock().unwrap().metrics()
+    }
+
     /// Kills it, as an outage would.
     pub fn stops(&self) {
         self.replica.lock().unwrap().dies();
