@@ -13,6 +13,7 @@ mod policy_webhook;
 mod publishing;
 mod quorum;
 mod refusals;
+mod replicas;
 mod rights;
 mod sandbox;
 mod signing;

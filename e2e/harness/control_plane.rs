@@ -9,7 +9,7 @@ use rcgen::KeyPair;
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
-use super::http::answers;
+use super::http::{answers, answers_with};
 use super::notary_server::client;
 use super::poll::eventually;
 use super::process::Process;
@@ -164,14 +164,13 @@ fn start_api_server(store: &str, url: &str, dir: &Path) -> Process {
         "--shutdown-watch-termination-grace-period=1s",
     ];
     let mut api_server = Process::start("kube-apiserver", &tool("kube-apiserver"), args, dir);
-    let certificate = eventually("kube-apiserver has a certificate", PATIENCE, || {
-        api_server.runs();
-        fs::read_to_string(dir.join(CERTIFICATE)).map_err(|error| error.to_string())
-    });
-    let client = client(Some(&certificate));
     eventually("kube-apiserver is ready", PATIENCE, || {
         api_server.runs();
-        super::http::answers_with(&client, &format!("{url}/readyz"))
+        // It may be half written.
+        let certificate = fs::read_to_string(dir.join(CERTIFICATE)).map_err(|error| error.to_string())?;
+        let certificate = reqwest::Certificate::from_pem(certificate.as_bytes()).map(|_| certificate);
+        let client = client(Some(&certificate.map_err(|error| error.to_string())?));
+        answers_with(&client, &format!("{url}/readyz"))
     });
     api_server
 }

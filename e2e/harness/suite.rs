@@ -6,6 +6,7 @@ use super::cluster::Cluster;
 use super::control_plane::ControlPlane;
 use super::notary_server::NotaryServer;
 use super::tagseal::{Tagseal, TagsealOptions, prepare};
+use super::webhooks::spare_own;
 
 static SUITE: LazyLock<Suite> = LazyLock::new(Suite::new);
 
@@ -27,7 +28,10 @@ impl Suite {
         Self {
             control_plane: LazyLock::new(|| ControlPlane::start("control-plane")),
             notary: LazyLock::new(|| NotaryServer::start("notary")),
-            prepared: LazyLock::new(|| prepare(&suite().control_plane)),
+            prepared: LazyLock::new(|| {
+                prepare(&suite().control_plane, &["pullSecrets.access=Cluster"]);
+                spare_own(&suite().cluster());
+            }),
             tagseal: LazyLock::new(|| {
                 LazyLock::force(&suite().prepared);
                 Tagseal::common(&suite().control_plane)
