@@ -2,6 +2,7 @@
 
 mod admission;
 mod availability;
+mod certificates;
 mod chart;
 mod harness;
 mod helm;

@@ -1,5 +1,6 @@
 //! Admission and webhook, in-process: bytes in to bytes out.
 
+mod callers;
 mod certificate;
 mod claims;
 mod log;

@@ -94,19 +94,7 @@ pub(super) async fn in_cluster(
         namespaces: Arc::new(namespaces.clone()),
     };
     let policies = policies.led_by(leadership.clone(), events.clone());
-    let certificate = args.cert_dir.is_none().then(|| {
-        let (leadership, metrics) = (leadership.clone(), process.metrics.clone());
-        let certificates = Certificates::new(
-            client.clone(),
-            &args.certificates(),
-            leadership,
-            metrics,
-            process.clock.clone(),
-        );
-        let served = HandedCertificate::new(certificates.served());
-        process.parts.start("the upkeep of certificates", certificates.run());
-        served
-    });
+    let certificate = certificate(args, &client, &leadership, process);
     let state = ClusterState::new(client.clone(), process.metrics.clone(), process.clock.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
@@ -119,6 +107,21 @@ pub(super) async fn in_cluster(
         leadership,
         certificate,
     })
+}
+
+/// The certificate that tagseal makes itself, unless there is one in files.
+fn certificate(
+    args: &Args,
+    client: &kube::Client,
+    leadership: &Leadership,
+    process: &mut Process,
+) -> Option<HandedCertificate> {
+    let options = args.cert_dir.is_none().then(|| args.certificates())?;
+    let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
+    let certificates = Certificates::new(client.clone(), &options, leadership.clone(), metrics, clock);
+    let served = HandedCertificate::new(certificates.served());
+    process.parts.start("the upkeep of certificates", certificates.run());
+    Some(served)
 }
 
 /// Who this replica is: the pod, else the machine and a random number, because several may run on one.
