@@ -34,7 +34,8 @@ format:
 .PHONY: lint
 lint:
 	$(call step,lints)
-	$(CARGO) clippy --locked --all-targets --test e2e -- -D warnings
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test e2e -- -D warnings
 
 .PHONY: unit
 unit:

@@ -70,6 +70,8 @@ impl Process {
             .arg(program)
             .args(args)
             .current_dir(dir)
+            // What it leaves behind when it is killed goes with the run's folder.
+            .env("TMPDIR", dir)
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(output.try_clone().expect("the log"))
