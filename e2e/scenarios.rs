@@ -2,6 +2,7 @@
 
 mod admission;
 mod availability;
+mod certificates;
 mod chart;
 mod harness;
 mod helm;
@@ -16,6 +17,7 @@ mod quorum;
 mod refusals;
 mod replicas;
 mod repositories;
+mod repositories_limits;
 mod rights;
 mod sandbox;
 mod signing;

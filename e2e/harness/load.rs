@@ -81,7 +81,7 @@ pub enum Outcome {
     WronglyAdmitted,
     /// It was refused although it should not have been, or for another reason than it should.
     NeedlesslyDenied,
-    /// The API server did not get to it: it restarts.
+    /// The API server did not get to it: it ends.
     Unserved,
 }
 
@@ -179,9 +179,12 @@ async fn send(shared: Arc<Shared>, every: Duration, mut stopped: watch::Receiver
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                let phase = shared.report().phase.clone();
-                pods.spawn(create(shared.clone(), number % shared.cases.len(), phase));
-                number += 1;
+                // Nobody sends anything to an API server that is not ready.
+                if shared.door.is_ready.load(Ordering::Acquire) {
+                    let phase = shared.report().phase.clone();
+                    pods.spawn(create(shared.clone(), number % shared.cases.len(), phase));
+                    number += 1;
+                }
                 while pods.try_join_next().is_some() {}
             }
             _ = sweeps.tick() => {

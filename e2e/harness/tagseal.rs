@@ -8,7 +8,7 @@ use super::ca::Authority;
 use super::control_plane::ControlPlane;
 use super::installation::installs;
 use super::poll::eventually;
-use super::replica::{Replica, Settings};
+use super::replica::{Asker, Replica, Settings};
 use super::run::RUN;
 use super::webhooks::{Ports, Target, install, redirect};
 
@@ -73,6 +73,11 @@ impl Tagseal {
     /// Its metrics.
     pub fn metrics(&self) -> String {
         self.replica.lock().unwrap().metrics()
+    }
+
+    /// Somebody who asks it, past the API server.
+    pub fn asker(&self) -> Asker {
+        self.replica.lock().unwrap().asker()
     }
 
     /// Kills it, as an outage would.
