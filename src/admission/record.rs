@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::judge::{ImageVerdict, Passed};
 use super::review::Request;
-use super::text::{self, one_line};
+use super::text::{self, cut, one_line};
 use super::verdict::{Decision, Hook, Verdict};
 use crate::trust::{Evidence, SignedDigest};
 
@@ -45,11 +45,11 @@ impl<'v> Record<'v> {
             decision,
             reason: verdict.headline().map(|denial| denial.reason().as_str()),
             images: listed(images(), |text, image| text.push_str(&text::image(&image.image))),
-            policies: listed(policies, display),
+            policies: shown(listed(policies, display)),
             digests: listed(signed(), |text, signed| display(text, signed.digest())),
             signers: signers(once(signed().map(SignedDigest::evidence))),
             versions: versions(evidence),
-            findings: listed(findings, |text, finding| text.push_str(&finding)),
+            findings: shown(listed(findings, |text, finding| text.push_str(&finding))),
         }
     }
 
@@ -95,7 +95,7 @@ impl<'v> Record<'v> {
     }
 }
 
-/// The values with commas between them, as far as an annotation holds.
+/// The values, each fit to be shown, with commas between them, as far as an annotation holds.
 fn listed<T>(values: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) -> String {
     let mut values = values.into_iter().peekable();
     let room = values.peek().map_or(0, |_| TYPICAL);
@@ -109,9 +109,19 @@ fn listed<T>(values: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)
             break;
         }
     }
-    match one_line(&text, VALUE) {
+    keep(text, |text| cut(text, VALUE))
+}
+
+/// What was not written by us alone, as one line.
+fn shown(text: String) -> String {
+    keep(text, |text| one_line(text, VALUE))
+}
+
+/// The text itself, where `make` leaves it as it is.
+fn keep(text: String, make: impl FnOnce(&str) -> Cow<'_, str>) -> String {
+    match make(&text) {
         Cow::Borrowed(same) if same.len() == text.len() => text,
-        shown => shown.into_owned(),
+        made => made.into_owned(),
     }
 }
 
@@ -138,7 +148,7 @@ fn signed(image: &ImageVerdict) -> Option<&SignedDigest> {
 /// `targets/releases=KEYID+KEYID`, of all evidence together. What all images have in common is at hand.
 fn signers(evidence: Vec<&Arc<Evidence>>) -> Cow<'_, str> {
     match &*evidence {
-        [one] => one_line(one.signers_text(), VALUE),
+        [one] => cut(one.signers_text(), VALUE),
         _ => listed(once(evidence.iter().flat_map(|evidence| evidence.signers())), display).into(),
     }
 }
@@ -146,7 +156,7 @@ fn signers(evidence: Vec<&Arc<Evidence>>) -> Cow<'_, str> {
 /// `targets/releases=7`, in the same way.
 fn versions(evidence: Vec<&Arc<Evidence>>) -> Cow<'_, str> {
     match &*evidence {
-        [one] => one_line(one.versions_text(), VALUE),
+        [one] => cut(one.versions_text(), VALUE),
         _ => {
             let versions = once(evidence.iter().flat_map(|evidence| evidence.versions()));
             listed(versions, |text, (role, version)| display(text, format_args!("{role}={version}"))).into()

@@ -16,24 +16,25 @@ const WARNINGS: usize = 4096;
 
 /// At most `limit` bytes of one line that a terminal may show: control characters become their escapes.
 pub fn one_line(text: &str, limit: usize) -> Cow<'_, str> {
-    let shown: Cow<'_, str> = if has_controls(text) {
-        text.chars().flat_map(escaped).collect::<String>().into()
-    } else {
-        text.into()
-    };
-    if shown.len() <= limit {
-        return shown;
+    if is_plain(text) || !text.chars().any(char::is_control) {
+        return cut(text, limit);
     }
-    let end = shown.floor_char_boundary(limit.saturating_sub('…'.len_utf8()));
-    format!("{}…", &shown[..end]).into()
+    let shown: String = text.chars().flat_map(escaped).collect();
+    cut(&shown, limit).into_owned().into()
 }
 
-/// Most texts are ASCII, and looked at many bytes at a time.
-fn has_controls(text: &str) -> bool {
-    match text.is_ascii() {
-        true => text.bytes().fold(false, |found, byte| found | byte.is_ascii_control()),
-        false => text.chars().any(char::is_control),
+/// At most `limit` bytes of what is fit to be shown already.
+pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return text.into();
     }
+    let end = text.floor_char_boundary(limit.saturating_sub('…'.len_utf8()));
+    format!("{}…", &text[..end]).into()
+}
+
+/// Whether all of it is printable ASCII, as most texts are. Looks at many bytes at a time.
+fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
 fn escaped(c: char) -> impl Iterator<Item = char> {
@@ -45,6 +46,9 @@ fn escaped(c: char) -> impl Iterator<Item = char> {
 pub fn image(image: &str) -> Cow<'_, str> {
     if image.is_empty() {
         return "(no image)".into();
+    }
+    if is_plain(image) {
+        return cut(image, IMAGE);
     }
     if image.is_ascii() {
         return one_line(image, IMAGE);

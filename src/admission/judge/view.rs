@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::future::{Either, Ready, join_all, ready};
+use futures::future::{Either, Ready, ready};
 use tokio::time::{Instant, timeout_at};
 
 use super::verdict::{Denial, ImageVerdict, Outcome, Remark};
@@ -78,28 +78,6 @@ pub type Judging<'a> = Either<Ready<ImageVerdict>, BoxFuture<'a, ImageVerdict>>;
 
 fn done<'a>(verdict: ImageVerdict) -> Judging<'a> {
     Either::Left(ready(verdict))
-}
-
-/// What all of them come to, in their order.
-pub async fn all(judging: Vec<Judging<'_>>) -> Vec<ImageVerdict> {
-    let mut verdicts = Vec::with_capacity(judging.len());
-    let (mut waiting, mut places) = (Vec::new(), Vec::new());
-    for (at, one) in judging.into_iter().enumerate() {
-        match one {
-            Either::Left(done) => verdicts.push(done.into_inner()),
-            Either::Right(future) => {
-                waiting.push(future);
-                places.push(at);
-            }
-        }
-    }
-    if !waiting.is_empty() {
-        for (at, verdict) in places.into_iter().zip(join_all(waiting).await) {
-            // Those before it are in their places.
-            verdicts.insert(at, verdict);
-        }
-    }
-    verdicts
 }
 
 /// From memory; where they are not there, live. What the caller is told when that fails is NotSynced: which policies
