@@ -232,6 +232,41 @@ async fn a_new_authority_can_be_asked_for_by_an_annotation() {
     assert_eq!((after.len(), &after[1..]), (2, &before[..]));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_authority_that_is_taken_out_by_hand_is_out_everywhere_unless_the_leaf_still_needs_it() {
+    let server = shop();
+    let mut replica = Replica::leads_at_leisure(&server);
+    let served = replica.serves().await;
+    replica.is_known_everywhere().await;
+    let take_out = |place: usize| {
+        let mut secret = secret(&server);
+        let pem = STANDARD.decode(secret["data"]["ca.crt"].as_str().unwrap()).unwrap();
+        let pem = String::from_utf8(pem).unwrap();
+        let mut blocks: Vec<_> = pem.split_inclusive("-----END CERTIFICATE-----\n").collect();
+        blocks.remove(place);
+        secret["data"]["ca.crt"] = json!(STANDARD.encode(blocks.concat()));
+        server.put("secrets", secret);
+    };
+    let mut asking = secret(&server);
+    asking["metadata"]["annotations"] = json!({"tagseal.dev/rotate": "now"});
+    server.put("secrets", asking);
+    server.served("UPDATE secrets", 1).await;
+    replica.is_known_everywhere().await;
+
+    let both = secret(&server)["data"].clone();
+    take_out(1);
+    server.served("UPDATE secrets", 2).await;
+    assert_eq!(secret(&server)["data"], both, "the leaf is the old one's still");
+
+    replica.passes(40).await;
+    assert_ne!(replica.serves().await, served);
+    take_out(1);
+    replica.passes(10).await;
+    replica.is_known_everywhere().await;
+    assert_eq!(bench::authorities(&server).len(), 1);
+    assert!(bundles(&server).iter().all(|bundle| replica.is_covered_by(bundle)));
+}
+
 #[tokio::test]
 async fn a_secret_that_is_somebody_elses_is_left_alone_and_told() {
     let log = bench::Lines::start();
