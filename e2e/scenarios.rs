@@ -2,10 +2,12 @@
 
 mod admission;
 mod availability;
+mod certificates;
 mod chart;
 mod harness;
 mod helm;
 mod image;
+mod leader;
 mod mutation;
 mod outages;
 mod policies;
@@ -13,6 +15,9 @@ mod policy_webhook;
 mod publishing;
 mod quorum;
 mod refusals;
+mod replicas;
+mod repositories;
+mod repositories_limits;
 mod rights;
 mod sandbox;
 mod signing;

@@ -1,5 +1,6 @@
 //! Admission and webhook, in-process: bytes in to bytes out.
 
+mod callers;
 pub mod certificate;
 mod claims;
 mod log;

@@ -1,9 +1,14 @@
 //! The controller against an API server in memory, which records every request and serves no other.
 
 mod api_server;
+mod cable;
+mod certificates;
 mod coverage;
+mod events;
 mod figures;
 mod in_flight;
+mod leader;
+mod leadership;
 mod namespaces;
 mod outage;
 mod policies;

@@ -12,8 +12,8 @@ use super::control_plane::ControlPlane;
 use super::poll::eventually;
 use super::replica::{Replica, Settings};
 use super::scenario::Scenario;
-use super::tagseal::{PROBE, prepare};
-use super::webhooks::{Ports, install_for_service};
+use super::tagseal::prepare;
+use super::webhooks::{Ports, redirect};
 
 /// How the API server's calls are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,12 @@ pub struct Fleet {
 impl Fleet {
     /// Two replicas, ready and called.
     pub fn start(name: &str, route: Route) -> Self {
-        let mut fleet = Self::empty(name, route);
+        Self::start_with(name, route, &[])
+    }
+
+    /// The same with these flags.
+    pub fn start_with(name: &str, route: Route, flags: &[&str]) -> Self {
+        let mut fleet = Self::empty(name, route, flags);
         fleet.adds(&[]);
         fleet.adds(&[]);
         fleet.awaits_all();
@@ -51,13 +56,12 @@ impl Fleet {
     }
 
     /// Nobody yet: [`Self::adds`] starts replicas.
-    pub fn empty(name: &str, route: Route) -> Self {
+    pub fn empty(name: &str, route: Route, flags: &[&str]) -> Self {
         let control_plane = ControlPlane::start(&format!("control-plane-{name}"));
-        prepare(&control_plane);
-        is_reached_on_loopback(&control_plane.cluster());
+        prepare(&control_plane, &[]);
         let balancer = Balancer::start();
         let validating = (route == Route::Apart).then(Balancer::start);
-        let settings = Settings::new(&control_plane, &format!("fleet-{name}"), Vec::new());
+        let settings = Settings::new(&control_plane, flags.iter().map(|flag| (*flag).to_owned()).collect());
         let (replicas, name) = (Vec::new(), name.to_owned());
         Self { name, replicas, balancer, validating, settings, started: 0, control_plane }
     }
@@ -77,17 +81,21 @@ impl Fleet {
     /// Waits until every replica is ready and gets calls.
     pub fn awaits_all(&mut self) {
         for index in 0..self.replicas.len() {
-            self.replicas[index].awaits_ready();
-            self.balancer_of(index).awaits(self.replicas[index].port(), true);
+            self.awaits(index);
         }
+    }
+
+    /// Waits until one of them is ready and gets calls.
+    pub fn awaits(&mut self, index: usize) {
+        self.replicas[index].awaits_ready();
+        self.balancer_of(index).awaits(self.replicas[index].port(), true);
     }
 
     /// Installs the webhooks, and waits until the API server calls them.
     pub fn is_called(&self) {
         let mutate = self.balancer.port();
         let validate = self.validating.as_ref().map_or(mutate, Balancer::port);
-        let (cluster, authority) = (self.cluster(), self.settings.authority());
-        install_for_service(&cluster, &Ports { mutate, validate }, authority, PROBE);
+        redirect(&self.cluster(), &Ports { mutate, validate });
     }
 
     /// The cluster, as its administrator sees it.
@@ -124,6 +132,15 @@ impl Fleet {
         })
     }
 
+    /// Waits until another one leads than this one did, who was killed.
+    pub fn lease_goes_to_another(&self, before: usize) {
+        eventually("another one leads", Duration::from_secs(60), || {
+            let leader = self.leader();
+            let changed = self.lease()["leaseTransitions"].as_i64() > Some(0);
+            if leader != before || changed { Ok(()) } else { Err(format!("{leader} does")) }
+        });
+    }
+
     /// Waits until the lease is renewed.
     pub fn lease_is_renewed(&self) {
         let before = self.lease();
@@ -146,13 +163,4 @@ impl Fleet {
             _ => &self.balancer,
         }
     }
-}
-
-/// The API server dials `localhost` at the port that the webhooks name, and expects the Service's name in the certificate.
-fn is_reached_on_loopback(cluster: &Cluster) {
-    let cluster = cluster.in_namespace(SYSTEM_NAMESPACE);
-    let elsewhere = serde_json::json!({
-        "spec": {"type": "ExternalName", "externalName": "localhost", "clusterIP": "", "clusterIPs": null},
-    });
-    cluster.does(&["patch", "service", TAGSEAL, "--type=merge", "-p", &elsewhere.to_string()]);
 }

@@ -1,21 +1,31 @@
-//! What `kubectl apply --server-side -f manifests/install.yaml` installs, and what the chart renders with other values.
+//! What `helm install` and `kubectl apply --server-side -f manifests/install.yaml` install, and what the chart renders with
+//! other values.
 
 use serde_json::{Value, json};
 
-use super::account::SYSTEM_NAMESPACE;
+use super::account::{SYSTEM_NAMESPACE, TAGSEAL};
 use super::cluster::Cluster;
 use super::process::{command, output_of};
 use super::run::{source_path, tool};
 
-/// Applies the installation but for its webhooks, which the suite points at processes of its own.
-pub fn applies_installation(cluster: &Cluster) {
-    let objects = installed(cluster);
-    let rest: Vec<_> = objects.into_iter().filter(|object| !is_webhook(object)).collect();
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": rest});
-    let args = ["apply", "--server-side", "-f", "-"];
-    let answer = cluster.in_namespace(SYSTEM_NAMESPACE).kubectl_with(&args, list.to_string().as_bytes());
-    assert!(answer.passed, "kubectl apply: {}", answer.errors);
+/// `helm install` of the chart with these values (`name=value`). Its Service leads to loopback: the API server dials
+/// `localhost` at the port that a webhook names, and expects the Service's name in the certificate.
+pub fn installs(cluster: &Cluster, values: &[&str]) {
+    let cluster = cluster.in_namespace(SYSTEM_NAMESPACE);
+    let mut helm = command(tool("helm"));
+    helm.args(["install", "tagseal"]).arg(source_path("charts/tagseal")).arg("--create-namespace");
+    helm.args(["--namespace", SYSTEM_NAMESPACE, "--kubeconfig"]).arg(cluster.kubeconfig());
+    helm.env("HOME", cluster.kubeconfig().with_extension("home"));
+    for value in values {
+        helm.args(["--set", value]);
+    }
+    let output = output_of(&mut helm, b"");
+    assert!(output.status.success(), "helm install: {}", String::from_utf8_lossy(&output.stderr));
     cluster.does(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+    let elsewhere = json!({
+        "spec": {"type": "ExternalName", "externalName": "localhost", "clusterIP": "", "clusterIPs": null},
+    });
+    cluster.does(&["patch", "service", TAGSEAL, "--type=merge", "-p", &elsewhere.to_string()]);
 }
 
 /// The objects of `manifests/install.yaml`.
@@ -47,8 +57,4 @@ fn read(cluster: &Cluster, yaml: &[u8]) -> Vec<Value> {
         object => vec![object],
     });
     objects.collect()
-}
-
-fn is_webhook(object: &Value) -> bool {
-    object["kind"].as_str().is_some_and(|kind| kind.ends_with("WebhookConfiguration"))
 }

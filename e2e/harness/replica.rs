@@ -4,13 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::account::{SYSTEM_NAMESPACE, TAGSEAL};
 use super::ca::Authority;
 use super::control_plane::ControlPlane;
-use super::http::answers_with;
-use super::notary_server::client;
+use super::http::{CLIENT, CREDULOUS, answers_with};
+use super::manifests::{pod, review};
 use super::poll::eventually;
 use super::process::Process;
 use super::run::{RUN, RUNTIME, tagseal_binary};
@@ -19,24 +21,21 @@ use super::run::{RUN, RUNTIME, tagseal_binary};
 #[derive(Debug, Clone)]
 pub struct Settings {
     kubeconfig: PathBuf,
-    authority: String,
-    certificate: PathBuf,
-    key: PathBuf,
     flags: Vec<String>,
 }
 
 impl Settings {
-    /// With the account that is installed in `control_plane`, and a certificate that is kept in a folder `name`.
-    pub fn new(control_plane: &ControlPlane, name: &str, flags: Vec<String>) -> Self {
-        let authority = Authority::new("tagseal e2e");
-        let (certificate, key) = authority.issue().write(&RUN.folder(name), "webhook");
-        let kubeconfig = control_plane.kubeconfig(TAGSEAL);
-        Self { kubeconfig, authority: authority.pem().to_owned(), certificate, key, flags }
+    /// With the account that is installed in `control_plane`, and a certificate that they make themselves.
+    pub fn new(control_plane: &ControlPlane, flags: Vec<String>) -> Self {
+        Self { kubeconfig: control_plane.kubeconfig(TAGSEAL), flags }
     }
 
-    /// The authority of the serving certificate.
-    pub fn authority(&self) -> &str {
-        &self.authority
+    /// With a certificate of `authority`, which is kept in a folder of `name`.
+    pub fn certified(mut self, authority: &Authority, name: &str) -> Self {
+        let folder = RUN.folder(&format!("{name}/tls"));
+        authority.issue().write(&folder, "tls");
+        self.flags.push(format!("--cert-dir={}", folder.display()));
+        self
     }
 }
 
@@ -86,7 +85,7 @@ impl Replica {
     #[track_caller]
     pub fn metrics(&self) -> String {
         let url = format!("http://127.0.0.1:{}/metrics", self.metrics_port);
-        let page = RUNTIME.block_on(async { client(None).get(url).send().await?.text().await });
+        let page = RUNTIME.block_on(async { CLIENT.get(url).send().await?.text().await });
         page.unwrap_or_else(|error| panic!("{} has no metrics: {error}", self.name))
     }
 
@@ -98,16 +97,12 @@ impl Replica {
     /// Starts it again, with what it kept on disk.
     pub fn starts(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.name);
+        let kubeconfig = self.settings.kubeconfig.to_str().expect("UTF-8");
         let listen = format!("127.0.0.1:{}", self.port);
         let metrics = format!("127.0.0.1:{}", self.metrics_port);
         let mut args = vec!["serve", "--listen", &listen, "--metrics-listen", &metrics];
-        args.extend(["--namespace", SYSTEM_NAMESPACE]);
-        args.extend(["--cache-dir", "cache", "--state-dir", "state"]);
-        let Settings { kubeconfig, certificate, key, flags, .. } = &self.settings;
-        for (flag, path) in [("--kubeconfig", kubeconfig), ("--tls-cert", certificate), ("--tls-key", key)] {
-            args.extend([flag, path.to_str().expect("UTF-8")]);
-        }
-        args.extend(flags.iter().map(String::as_str));
+        args.extend(["--namespace", SYSTEM_NAMESPACE, "--cache-dir", "cache", "--kubeconfig", kubeconfig]);
+        args.extend(self.settings.flags.iter().map(String::as_str));
         let mut variables = self.variables.clone();
         variables.push(("POD_NAME".to_owned(), self.name.clone()));
         self.process = Some(Process::start_with("serve", &tagseal_binary(), args, &self.dir, &variables));
@@ -116,11 +111,10 @@ impl Replica {
     /// Waits until it says that it is ready.
     #[track_caller]
     pub fn awaits_ready(&mut self) {
-        let client = client(Some(&self.settings.authority));
         let process = self.process.as_mut().expect("a running replica");
         eventually(&format!("{} is ready", self.name), Duration::from_secs(30), || {
             process.runs();
-            answers_with(&client, &format!("https://127.0.0.1:{}/readyz", self.port))
+            answers_with(&CREDULOUS, &format!("https://127.0.0.1:{}/readyz", self.port))
         });
     }
 
@@ -129,30 +123,87 @@ impl Replica {
         self.process.take().expect("a running replica").ends()
     }
 
-    /// Asks it to end (SIGTERM).
-    pub fn is_asked_to_end(&self) {
-        self.process.as_ref().expect("a running replica").is_asked_to_end();
-    }
-
     /// Kills it (SIGKILL).
     pub fn dies(&mut self) {
         drop(self.process.take().expect("a running replica"));
     }
 
-    /// Deletes its cache, as a new pod has none.
-    pub fn loses_its_disk(&self) {
-        assert!(self.process.is_none(), "{} still runs", self.name);
-        for folder in ["cache", "state"] {
-            let _ = fs::remove_dir_all(self.dir.join(folder));
+    /// Kills it (SIGKILL) if it runs.
+    pub fn is_stopped(&mut self) {
+        self.process = None;
+    }
+
+    /// Kills it if it runs, and starts it without what it kept on disk, as a new pod has none.
+    pub fn is_started_anew(&mut self) {
+        self.is_stopped();
+        let _ = fs::remove_dir_all(self.dir.join("cache"));
+        self.starts();
+    }
+
+    /// Somebody who asks it, past the API server.
+    pub fn asker(&self) -> Asker {
+        Asker { name: self.name.clone(), port: self.port }
+    }
+
+    /// [`Asker::seals`].
+    pub fn seals(&self, namespace: &str, image: &str) -> Result<String, String> {
+        self.asker().seals(namespace, image)
+    }
+
+    /// [`Asker::soon_seals`].
+    #[track_caller]
+    pub fn soon_seals(&self, namespace: &str, image: &str, sealed: &str) {
+        self.asker().soon_seals(namespace, image, sealed);
+    }
+
+    /// [`Asker::reviews`].
+    pub fn reviews(&self, endpoint: &str, review: &Value) -> Value {
+        self.asker().reviews(endpoint, review)
+    }
+}
+
+/// Asks one replica, past the API server.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    name: String,
+    port: u16,
+}
+
+impl Asker {
+    /// What it makes of `image` in a pod of `namespace`, asked past the API server: the sealed image, or its refusal.
+    pub fn seals(&self, namespace: &str, image: &str) -> Result<String, String> {
+        let response = self.reviews("mutate", &review(namespace, &pod("asked", image)));
+        if response["allowed"] != true {
+            return Err(response["status"]["message"].to_string());
         }
+        let Some(patch) = response["patch"].as_str() else { return Ok(image.to_owned()) };
+        let patch = STANDARD.decode(patch).expect("base64");
+        let patch: Value = serde_json::from_slice(&patch).expect("a JSON patch");
+        let mut operations = patch.as_array().expect("a list").iter();
+        let replaced =
+            operations.find(|operation| operation["op"] == "replace").expect("an image is replaced");
+        Ok(replaced["value"].as_str().expect("an image").to_owned())
+    }
+
+    /// The same, as soon as it answers `sealed`. It is asked for a tag that nobody signed too, so that it looks for news.
+    #[track_caller]
+    pub fn soon_seals(&self, namespace: &str, image: &str, sealed: &str) {
+        eventually(&format!("{} makes {image} {sealed}", self.name), Duration::from_secs(20), || {
+            let repository = image.rsplit_once(':').map_or(image, |(repository, _)| repository);
+            let news = self.seals(namespace, &format!("{repository}:never-signed"));
+            match self.seals(namespace, image) {
+                Ok(found) if found == sealed => Ok(()),
+                found => Err(format!("{found:?}, {news:?}")),
+            }
+        });
     }
 
     /// Asks it for its verdict on a review, past the API server; its `response`.
     pub fn reviews(&self, endpoint: &str, review: &Value) -> Value {
-        let client = client(Some(&self.settings.authority));
         let url = format!("https://127.0.0.1:{}/{endpoint}?timeout=10s", self.port);
         let answer = RUNTIME.block_on(async {
-            let sent = client.post(url).header("content-type", "application/json").body(review.to_string());
+            let sent =
+                CREDULOUS.post(url).header("content-type", "application/json").body(review.to_string());
             sent.send().await?.bytes().await
         });
         let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", self.name));

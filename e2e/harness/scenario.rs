@@ -227,6 +227,11 @@ impl Scenario {
         self.cluster.does(&["label", "namespace", self.cluster.namespace(), &format!("{OWN}-")]);
     }
 
+    /// Kills the scenario's own tagseal, and starts it with an empty disk.
+    pub fn tagseal_starts_anew(&self) {
+        self.own.as_ref().expect("a tagseal of its own").starts_anew();
+    }
+
     /// Kills the scenario's own tagseal.
     pub fn loses_tagseal(&self) {
         self.own.as_ref().expect("a tagseal of its own").stops();

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use super::cluster::Cluster;
 use super::control_plane::ControlPlane;
 use super::notary_server::NotaryServer;
+use super::replica::Asker;
 use super::tagseal::{Tagseal, TagsealOptions, prepare};
+use super::webhooks::spare_own;
 
 static SUITE: LazyLock<Suite> = LazyLock::new(Suite::new);
 
@@ -27,7 +29,10 @@ impl Suite {
         Self {
             control_plane: LazyLock::new(|| ControlPlane::start("control-plane")),
             notary: LazyLock::new(|| NotaryServer::start("notary")),
-            prepared: LazyLock::new(|| prepare(&suite().control_plane)),
+            prepared: LazyLock::new(|| {
+                prepare(&suite().control_plane, &["pullSecrets.access=Cluster"]);
+                spare_own(&suite().cluster());
+            }),
             tagseal: LazyLock::new(|| {
                 LazyLock::force(&suite().prepared);
                 Tagseal::common(&suite().control_plane)
@@ -55,6 +60,11 @@ impl Suite {
     pub fn own_tagseal(&self, namespace: &str, options: &TagsealOptions) -> Tagseal {
         LazyLock::force(&self.tagseal);
         Tagseal::own(&self.control_plane, namespace, options)
+    }
+
+    /// Somebody who asks the common tagseal, past the API server.
+    pub fn asker(&self) -> Asker {
+        self.tagseal.asker()
     }
 
     /// Sees to it that the CRDs are there.

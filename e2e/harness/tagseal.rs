@@ -4,12 +4,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::account::{self, SYSTEM_NAMESPACE};
+use super::ca::Authority;
 use super::control_plane::ControlPlane;
-use super::installation::applies_installation;
+use super::installation::installs;
 use super::poll::eventually;
-use super::replica::{Replica, Settings};
-use super::run::{RUN, source_path};
-use super::webhooks::{Target, install};
+use super::replica::{Asker, Replica, Settings};
+use super::run::RUN;
+use super::webhooks::{Ports, Target, install, redirect};
 
 /// How a tagseal differs from the common one.
 #[derive(Debug, Default)]
@@ -39,20 +40,29 @@ pub struct Tagseal {
 }
 
 impl Tagseal {
-    /// One for every namespace that has none of its own.
+    /// One for every namespace that has none of its own, called through the Service that is installed.
     pub fn common(control_plane: &ControlPlane) -> Self {
-        let common = Self::launch(control_plane, None, &TagsealOptions::default());
-        let cluster = control_plane.cluster().in_namespace(SYSTEM_NAMESPACE);
+        let mut replica = Replica::start("tagseal", &Settings::new(control_plane, Vec::new()));
+        replica.awaits_ready();
+        let cluster = control_plane.cluster();
+        redirect(&cluster, &Ports { mutate: replica.port(), validate: replica.port() });
+        let cluster = cluster.in_namespace(SYSTEM_NAMESPACE);
         eventually("the common tagseal leads", Duration::from_secs(30), || {
             let holder = cluster.kubectl(&["get", "lease/tagseal", "-o", "jsonpath={.spec.holderIdentity}"]);
             if holder.passed && !holder.output.is_empty() { Ok(()) } else { Err(holder.text()) }
         });
-        common
+        Self { replica: Mutex::new(replica) }
     }
 
-    /// One for `namespace` alone.
+    /// One for `namespace` alone, called past the Service.
     pub fn own(control_plane: &ControlPlane, namespace: &str, options: &TagsealOptions) -> Self {
-        Self::launch(control_plane, Some(namespace), options)
+        let (name, authority) = (format!("tagseal-{namespace}"), Authority::new("tagseal e2e"));
+        let settings = Settings::new(control_plane, options.flags()).certified(&authority, &name);
+        let mut replica = Replica::start(&name, &settings);
+        replica.awaits_ready();
+        let cluster = control_plane.cluster().in_namespace(namespace);
+        install(&cluster, &Target { port: replica.port(), authority: authority.pem() }, options);
+        Self { replica: Mutex::new(replica) }
     }
 
     /// What it logged.
@@ -65,34 +75,36 @@ impl Tagseal {
         self.replica.lock().unwrap().metrics()
     }
 
+    /// Somebody who asks it, past the API server.
+    pub fn asker(&self) -> Asker {
+        self.replica.lock().unwrap().asker()
+    }
+
     /// Kills it, as an outage would.
     pub fn stops(&self) {
         self.replica.lock().unwrap().dies();
     }
 
-    fn launch(control_plane: &ControlPlane, namespace: Option<&str>, options: &TagsealOptions) -> Self {
-        let name = namespace.map_or("tagseal".to_owned(), |namespace| format!("tagseal-{namespace}"));
-        let settings = Settings::new(control_plane, &name, options.flags());
-        let mut replica = Replica::start(&name, &settings);
+    /// Kills it, and starts it with an empty disk, as a new pod has it.
+    pub fn starts_anew(&self) {
+        let mut replica = self.replica.lock().unwrap();
+        replica.dies();
+        replica.loses_its_disk();
+        replica.starts();
         replica.awaits_ready();
-        let cluster = control_plane.cluster().in_namespace(namespace.unwrap_or("default"));
-        let target = Target { port: replica.port(), authority: settings.authority(), namespace };
-        install(&cluster, &target, options, PROBE);
-        Self { replica: Mutex::new(replica) }
     }
 }
 
 /// An image that every tagseal of the suite denies: its policy's trust server is nowhere.
 pub const PROBE: &str = "probe.test/never:published";
 
-/// Makes ready for any tagseal: the CRDs, its namespace and rights as the manifests have them, and the policy that denies [`PROBE`].
-pub fn prepare(control_plane: &ControlPlane) {
+/// Installs the chart with these values; its account has a kubeconfig then, and the Service leads to loopback. There is a
+/// policy that denies [`PROBE`].
+pub fn prepare(control_plane: &ControlPlane, values: &[&str]) {
     let cluster = control_plane.cluster();
-    applies_installation(&cluster);
-    let pull_secrets = source_path("manifests/pull-secrets.yaml");
-    cluster.does(&["apply", "-f", &pull_secrets.to_string_lossy()]);
+    installs(&cluster, values);
+    account::logs_in(control_plane);
     let nowhere = format!("http://127.0.0.1:{}", RUN.free_port());
     let probe = super::policy::Policy::cluster("e2e-probe", "probe.test/**", &nowhere);
     cluster.applies(probe.trusts_key(&"0".repeat(64)).manifest());
-    account::logs_in(control_plane);
 }

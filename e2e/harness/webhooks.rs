@@ -6,13 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::account::TAGSEAL;
 use super::ca::Authority;
 use super::cluster::Cluster;
 use super::installation::installed;
 use super::manifests::pod;
 use super::poll::eventually;
 use super::run::RUN;
-use super::tagseal::TagsealOptions;
+use super::tagseal::{PROBE, TagsealOptions};
 
 /// The label of namespaces that the suite's common tagseal leaves alone.
 pub const OWN: &str = "e2e.tagseal.dev/own";
@@ -26,25 +27,6 @@ const POLICIES: &str = "policies.tagseal.dev";
 const VALIDATING: &str = "ValidatingWebhookConfiguration";
 const MUTATING: &str = "MutatingWebhookConfiguration";
 
-/// Where the webhooks of a configuration are to go.
-pub struct Target<'a> {
-    pub port: u16,
-    pub authority: &'a str,
-    /// The namespace that they are for; `None` for all that have no tagseal of their own.
-    pub namespace: Option<&'a str>,
-}
-
-/// Applies the shipped configurations for `target`, and waits until the API server calls them.
-///
-/// `probe` is an image that is denied once a webhook is called.
-pub fn install(cluster: &Cluster, target: &Target, options: &TagsealOptions, probe: &str) {
-    // The validating one first: while both are there, the mutating one is asked first and its refusal is all one sees.
-    point(cluster, VALIDATING, target, options, probe);
-    if !options.without_mutating {
-        point(cluster, MUTATING, target, options, probe);
-    }
-}
-
 /// The ports of tagseal's Service that the two webhooks are called at.
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
@@ -52,31 +34,71 @@ pub struct Ports {
     pub validate: u16,
 }
 
-/// Applies the shipped configurations as they are but for the port of the Service and its authority, and waits until the
-/// API server calls them.
-pub fn install_for_service(cluster: &Cluster, ports: &Ports, authority: &str, probe: &str) {
+/// Lets the installed webhooks call the Service at `ports`, and waits until the API server does. Nothing else of them
+/// changes; `caBundle` is tagseal's to write.
+pub fn redirect(cluster: &Cluster, ports: &Ports) {
+    // The validating one first: while both are there, the mutating one is asked first and its refusal is all one sees.
     for (kind, port) in [(VALIDATING, ports.validate), (MUTATING, ports.mutate)] {
-        let mut configuration = shipped(cluster, kind);
-        for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
-            webhook["clientConfig"]["service"]["port"] = json!(port);
-            webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode(authority));
-        }
-        apply_and_await(cluster, &configuration, probe);
+        let configuration = patch(cluster, kind, |at, _| {
+            vec![json!({"op": "replace", "path": format!("{at}/clientConfig/service/port"), "value": port})]
+        });
+        awaits_call(cluster, &configuration);
+    }
+}
+
+/// Lets the installed webhooks spare the namespaces that have a tagseal of their own, or none, and what is to slip through.
+pub fn spare_own(cluster: &Cluster) {
+    for kind in [VALIDATING, MUTATING] {
+        patch(cluster, kind, |at, webhook| {
+            let mut selectors = webhook.clone();
+            select(&mut selectors, &json!({"key": OWN, "operator": "DoesNotExist"}));
+            let replaced = ["namespaceSelector", "objectSelector"].map(|selector| {
+                json!({"op": "replace", "path": format!("{at}/{selector}"), "value": selectors[selector]})
+            });
+            replaced.to_vec()
+        });
+    }
+}
+
+/// Patches the installed configuration of `kind`: `operations` has the JSON pointer of each webhook, and the webhook.
+fn patch(cluster: &Cluster, kind: &str, operations: impl Fn(&str, &Value) -> Vec<Value>) -> Value {
+    let configuration = cluster.gets(&format!("{kind}/{TAGSEAL}"));
+    let webhooks = configuration["webhooks"].as_array().expect("webhooks").iter().enumerate();
+    let operations = webhooks.flat_map(|(index, webhook)| operations(&format!("/webhooks/{index}"), webhook));
+    let operations = Value::Array(operations.collect()).to_string();
+    cluster.does(&["patch", kind, TAGSEAL, "--type=json", "-p", &operations]);
+    configuration
+}
+
+/// Where the webhooks of a configuration are to go, past any Service.
+pub struct Target<'a> {
+    pub port: u16,
+    pub authority: &'a str,
+}
+
+/// Applies the shipped configurations once more, for the namespace of `cluster` and `target` alone, and waits until the API
+/// server calls them.
+pub fn install(cluster: &Cluster, target: &Target, options: &TagsealOptions) {
+    let kinds = [VALIDATING, MUTATING];
+    for kind in &kinds[..if options.without_mutating { 1 } else { 2 }] {
+        let configuration = rewritten(shipped(cluster, kind), cluster.namespace(), target, options);
+        cluster.applies(&configuration);
+        awaits_call(cluster, &configuration);
     }
 }
 
 /// Applies the shipped configurations for the namespace of `cluster`, where nobody answers.
 pub fn install_unanswered(cluster: &Cluster) {
     let authority = Authority::new("nobody");
-    let target =
-        Target { port: RUN.free_port(), authority: authority.pem(), namespace: Some(cluster.namespace()) };
+    let target = Target { port: RUN.free_port(), authority: authority.pem() };
     for kind in [MUTATING, VALIDATING] {
         // The mutating one fails open: only the other's absence is told.
-        let configuration = rewritten(shipped(cluster, kind), &target, &TagsealOptions::default());
+        let configuration =
+            rewritten(shipped(cluster, kind), cluster.namespace(), &target, &TagsealOptions::default());
         cluster.applies(&configuration);
     }
     eventually("the validating webhook is called", Duration::from_secs(30), || {
-        let answer = cluster.tries(&pod("probe", "probe.test/never:published"));
+        let answer = cluster.tries(&pod("probe", PROBE));
         if answer.errors.contains("failed calling webhook") { Ok(()) } else { Err(answer.text()) }
     });
 }
@@ -89,15 +111,10 @@ pub fn remove_unanswered(cluster: &Cluster) {
     }
 }
 
-fn point(cluster: &Cluster, kind: &str, target: &Target, options: &TagsealOptions, probe: &str) {
-    apply_and_await(cluster, &rewritten(shipped(cluster, kind), target, options), probe);
-}
-
-fn apply_and_await(cluster: &Cluster, configuration: &Value, probe: &str) {
+fn awaits_call(cluster: &Cluster, configuration: &Value) {
     let hook = configuration["webhooks"][0]["name"].as_str().expect("a name").to_owned();
-    cluster.applies(configuration);
     eventually(&format!("{hook} is called"), Duration::from_secs(30), || {
-        let answer = cluster.tries(&pod("probe", probe));
+        let answer = cluster.tries(&pod("probe", PROBE));
         let called = answer.errors.contains(&format!("webhook \"{hook}\" denied the request"));
         if called { Ok(()) } else { Err(answer.text()) }
     });
@@ -109,37 +126,37 @@ fn shipped(cluster: &Cluster, kind: &str) -> Value {
     found.unwrap_or_else(|| panic!("manifests/install.yaml: no {kind}"))
 }
 
-fn rewritten(mut configuration: Value, target: &Target, options: &TagsealOptions) -> Value {
+fn rewritten(mut configuration: Value, namespace: &str, target: &Target, options: &TagsealOptions) -> Value {
     let name = configuration["metadata"]["name"].as_str().expect("a name").to_owned();
-    let mine = match target.namespace {
-        Some(namespace) => {
-            configuration["metadata"]["name"] = json!(format!("{name}-{namespace}"));
-            json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace]})
-        }
-        None => json!({"key": OWN, "operator": "DoesNotExist"}),
-    };
+    configuration["metadata"]["name"] = json!(format!("{name}-{namespace}"));
+    let mine = json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace]});
     for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
         let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap_or("/").to_owned();
         webhook["clientConfig"] = json!({
             "url": format!("https://127.0.0.1:{}{path}", target.port),
             "caBundle": STANDARD.encode(target.authority),
         });
-        let selector = &mut webhook["namespaceSelector"]["matchExpressions"];
-        match selector.as_array_mut() {
-            Some(expressions) => expressions.push(mine.clone()),
-            None => *selector = json!([mine]),
-        }
+        select(webhook, &mine);
         if webhook["name"] == POLICIES {
-            let expression = json!({"key": SLIPS_THROUGH, "operator": "DoesNotExist"});
-            webhook["objectSelector"] = json!({"matchExpressions": [expression]});
             // What has no namespace is selected by none: cluster policies are the common tagseal's.
-            if target.namespace.is_some() {
-                webhook["rules"][0]["scope"] = json!("Namespaced");
-            }
+            webhook["rules"][0]["scope"] = json!("Namespaced");
         }
         if let Some(seconds) = options.timeout_seconds {
             webhook["timeoutSeconds"] = json!(seconds);
         }
     }
     configuration
+}
+
+/// Lets a webhook be called only for the namespaces of `expression`, besides what it selects anyway.
+fn select(webhook: &mut Value, expression: &Value) {
+    let selector = &mut webhook["namespaceSelector"]["matchExpressions"];
+    match selector.as_array_mut() {
+        Some(expressions) => expressions.push(expression.clone()),
+        None => *selector = json!([expression]),
+    }
+    if webhook["name"] == POLICIES {
+        let expression = json!({"key": SLIPS_THROUGH, "operator": "DoesNotExist"});
+        webhook["objectSelector"] = json!({"matchExpressions": [expression]});
+    }
 }

@@ -13,7 +13,7 @@ use super::watched::Watched;
 use crate::api::TrustPolicyStatus;
 
 /// The field manager of what tagseal writes.
-const MANAGER: &str = "tagseal";
+pub(super) const MANAGER: &str = "tagseal";
 /// The longest that one write takes (design §11, deadlines: a request).
 const WRITE: Duration = Duration::from_secs(5);
 

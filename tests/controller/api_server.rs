@@ -8,6 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode};
@@ -56,6 +57,8 @@ pub enum Fault {
     Silent,
     /// It is done, and the answer gets lost.
     Lost,
+    /// It is done, and the answer takes so long.
+    Late(Duration),
 }
 
 impl ApiServer {
@@ -81,6 +84,13 @@ impl ApiServer {
         let mut state = self.state();
         state.objects.remove(&(resource.to_owned(), namespace.to_owned(), name.to_owned())).unwrap();
         state.version += 1;
+    }
+
+    /// All objects of a kind.
+    pub fn objects(&self, resource: &str) -> Vec<Value> {
+        let state = self.state();
+        let objects = state.objects.iter().filter(|(key, _)| key.0 == resource);
+        objects.map(|(_, object)| object.clone()).collect()
     }
 
     pub fn object(&self, resource: &str, namespace: &str, name: &str) -> Value {
@@ -190,6 +200,12 @@ impl ApiServer {
                 self.state().serve(asked, &body);
                 Err(io::ErrorKind::ConnectionReset.into())
             }
+            Some(Fault::Late(late)) => {
+                let answer = self.state().serve(asked, &body);
+                self.0.served.send_modify(|served| *served += 1);
+                tokio::time::sleep(late).await;
+                return Ok(answer);
+            }
             Some(Fault::Silent) => {
                 self.0.served.send_modify(|served| *served += 1);
                 std::future::pending().await
@@ -290,6 +306,8 @@ impl State {
             },
             Verb::Create => self.create(&asked, body),
             Verb::Update => self.update(&asked, body),
+            Verb::Merge => self.merge(&asked, body),
+            Verb::Patch => self.patch(&asked, body),
             Verb::Apply => self.apply(&asked, body),
         }
     }
@@ -311,9 +329,12 @@ impl State {
     fn create(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
         let mut object: Value = serde_json::from_slice(body).unwrap();
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-        let key = (asked.resource.clone(), String::new(), name);
+        let key = (asked.resource.clone(), asked.key().1, name);
         if self.objects.contains_key(&key) {
             return status(409, "already exists");
+        }
+        if !key.1.is_empty() {
+            object["metadata"]["namespace"] = json!(key.1);
         }
         object["metadata"]["uid"] = json!(format!("uid-{}", self.version + 1));
         object["metadata"]["generation"] = json!(1);
@@ -331,6 +352,35 @@ impl State {
             }
         }
         self.put(&asked.resource, object);
+        json_response(200, &self.objects[&key])
+    }
+
+    /// Sets the fields that the body has.
+    fn merge(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let key = asked.key();
+        let Some(mut object) = self.objects.get(&key).cloned() else { return not_found(&key.2) };
+        let fields: Value = serde_json::from_slice(body).unwrap();
+        object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        self.store("MODIFIED", key.clone(), object);
+        json_response(200, &self.objects[&key])
+    }
+
+    /// Sets `caBundle` of the webhooks that the body names, in the version that it names.
+    fn patch(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let (key, patch): (_, Value) = (asked.key(), serde_json::from_slice(body).unwrap());
+        let Some(mut object) = self.objects.get(&key).cloned() else { return not_found(&key.2) };
+        if patch["metadata"] != json!({"resourceVersion": object["metadata"]["resourceVersion"]}) {
+            return status(409, "the object has been modified");
+        }
+        for hook in patch["webhooks"].as_array().unwrap() {
+            let all = object["webhooks"].as_array_mut().unwrap();
+            let known =
+                all.iter_mut().find(|known| known["name"] == hook["name"]).expect("a webhook by its name");
+            let bundle = hook["clientConfig"]["caBundle"].clone();
+            assert_eq!(*hook, json!({"name": hook["name"], "clientConfig": {"caBundle": bundle}}));
+            known["clientConfig"]["caBundle"] = bundle;
+        }
+        self.store("MODIFIED", key.clone(), object);
         json_response(200, &self.objects[&key])
     }
 
@@ -353,9 +403,16 @@ impl State {
         }
         object["status"]["conditions"] = json!(conditions);
         let fields: &[&str] = match &*asked.resource {
-            "trustedrepositories" => {
-                &["root", "signers", "expires", "expiresFirst", "lastVerified", "lastUsed", "image"]
-            }
+            "trustedrepositories" => &[
+                "root",
+                "signers",
+                "signedBy",
+                "expires",
+                "expiresFirst",
+                "lastVerified",
+                "lastUsed",
+                "image",
+            ],
             _ => &["observedGeneration", "repositories"],
         };
         for field in fields {

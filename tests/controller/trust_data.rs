@@ -19,7 +19,7 @@ use super::world::{SERVER, World, cluster_policy, now, policy, with};
 use crate::support::{self, FakeCredentials, FakeSource, FakeState, TestRepository, hours, minutes, seconds};
 
 const SHOP: &str = "registry.example.com/shop/**";
-const WEB: &str = "registry.example.com/shop/web:1.4";
+pub const WEB: &str = "registry.example.com/shop/web:1.4";
 
 /// A world with one policy `a` for the shop's images, whose status stands.
 async fn shop(server: &ApiServer) -> (World, Arc<PolicySet>) {
@@ -40,7 +40,7 @@ fn fresh(object: &Value) -> (String, String, String, i64) {
 }
 
 /// The same of the policy `a`, without the message.
-fn of_a(server: &ApiServer) -> (String, String, i64) {
+pub fn of_a(server: &ApiServer) -> (String, String, i64) {
     let (status, reason, _, repositories) = fresh(&server.object("clustertrustpolicies", "", "a"));
     (status, reason, repositories)
 }
@@ -49,7 +49,7 @@ fn message(server: &ApiServer) -> String {
     fresh(&server.object("clustertrustpolicies", "", "a")).2
 }
 
-fn says(status: &str, reason: &str, repositories: i64) -> (String, String, i64) {
+pub fn says(status: &str, reason: &str, repositories: i64) -> (String, String, i64) {
     (status.to_owned(), reason.to_owned(), repositories)
 }
 
@@ -61,7 +61,7 @@ fn demands(set: &PolicySet, image: &ImageReference) -> Vec<Demand> {
 }
 
 /// A repository that was confirmed `at`, asked for by a pod with `image` in the namespace shop.
-fn verified(set: &PolicySet, image: &str, at: Timestamp) -> RepositoryHealth {
+pub fn verified(set: &PolicySet, image: &str, at: Timestamp) -> RepositoryHealth {
     let image = Arc::new(ImageReference::parse(image).unwrap());
     let demands = demands(set, &image);
     let asked = |demand: &Demand| Asked { policy: Arc::clone(&demand.policy), image: Arc::clone(&image) };
@@ -75,7 +75,7 @@ fn verified(set: &PolicySet, image: &str, at: Timestamp) -> RepositoryHealth {
     }
 }
 
-fn unreachable(since: Timestamp) -> Option<(Refusal, Timestamp)> {
+pub fn unreachable(since: Timestamp) -> Option<(Refusal, Timestamp)> {
     unavailable(Reason::TrustServerUnreachable, "connection refused", since)
 }
 
@@ -335,21 +335,6 @@ async fn a_replica_that_was_asked_nothing_yet_leaves_what_stands_for_as_long_as_
     second.clock.advance(hours(24));
     second.passes(seconds(30)).await;
     assert_eq!(of_a(&server), says("Unknown", "NotAskedYet", 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn replicas_that_hold_different_repositories_do_not_fight() {
-    let server = ApiServer::new();
-    let (first, set) = shop(&server).await;
-    let mut second = World::start(&server);
-    second.policies(&[("ClusterTrustPolicy a", true)]).await;
-    first.repositories.are(vec![verified(&set, WEB, now())]);
-    let api = verified(&set, "registry.example.com/shop/api:1", now());
-    second.repositories.are(vec![verified(&set, WEB, now()), api]);
-    first.passes(minutes(1)).await;
-    let before = server.count("APPLY");
-    first.passes(minutes(10)).await;
-    assert_eq!(server.count("APPLY"), before, "{:#?}", server.requests());
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tagseal::clock::ManualClock;
-use tagseal::controller::{PolicyWatch, PolicyWatchOptions, TrustData};
+use tagseal::controller::{Events, Leadership, PolicyWatch, PolicyWatchOptions, TrustData};
 use tagseal::image::ImageReference;
 use tagseal::policy::{NamespaceView, PolicySet, PolicySnapshot, Selection, SetOptions};
 use tagseal::trust::RepositoryHealth;
@@ -38,12 +38,19 @@ impl World {
     /// `patience`: with objects that policies name.
     pub fn with_patience(server: &ApiServer, patience: Duration) -> Self {
         let (clock, repositories) = (ManualClock::at(now()), Repositories::default());
-        Self::over(server, patience, clock, repositories.clone(), Arc::new(repositories))
+        Self::over(server, patience, clock, repositories.clone(), Arc::new(repositories), |watch| watch)
+    }
+
+    /// One replica of several: what it reads and writes goes through `client`, and it writes only while it leads.
+    pub fn replica(server: &ApiServer, client: kube::Client, leadership: Leadership, events: Events) -> Self {
+        let (clock, repositories) = (ManualClock::at(now()), Repositories::default());
+        let trust = Arc::new(repositories.clone());
+        Self::by(server, client, LIMIT, clock, repositories, trust, |watch| watch.led_by(leadership, events))
     }
 
     /// Over trust data that something else holds, which goes by `clock`.
     pub fn with_trust(server: &ApiServer, clock: &ManualClock, trust: Arc<dyn TrustData>) -> Self {
-        Self::over(server, LIMIT, clock.clone(), Repositories::default(), trust)
+        Self::over(server, LIMIT, clock.clone(), Repositories::default(), trust, |watch| watch)
     }
 
     fn over(
@@ -52,6 +59,19 @@ impl World {
         clock: ManualClock,
         repositories: Repositories,
         trust: Arc<dyn TrustData>,
+        led: impl FnOnce(PolicyWatch) -> PolicyWatch,
+    ) -> Self {
+        Self::by(server, server.client(), patience, clock, repositories, trust, led)
+    }
+
+    fn by(
+        server: &ApiServer,
+        client: kube::Client,
+        patience: Duration,
+        clock: ManualClock,
+        repositories: Repositories,
+        trust: Arc<dyn TrustData>,
+        led: impl FnOnce(PolicyWatch) -> PolicyWatch,
     ) -> Self {
         let (sender, snapshots) = watch::channel(PolicySnapshot::default());
         let options = PolicyWatchOptions {
@@ -59,7 +79,7 @@ impl World {
             set: SetOptions::default(),
             patience,
         };
-        let watch = PolicyWatch::new(server.client(), options, sender, Arc::new(clock.clone()));
+        let watch = led(PolicyWatch::new(client, options, sender, Arc::new(clock.clone())));
         let task = tokio::spawn(watch.run(trust));
         Self { server: server.clone(), snapshots, clock, repositories, task }
     }

@@ -94,19 +94,7 @@ pub(super) async fn in_cluster(
         namespaces: Arc::new(namespaces.clone()),
     };
     let policies = policies.led_by(leadership.clone(), events.clone());
-    let certificate = args.cert_dir.is_none().then(|| {
-        let (leadership, metrics) = (leadership.clone(), process.metrics.clone());
-        let certificates = Certificates::new(
-            client.clone(),
-            &args.certificates(),
-            leadership,
-            metrics,
-            process.clock.clone(),
-        );
-        let served = HandedCertificate::new(certificates.served());
-        process.parts.start("the upkeep of certificates", certificates.run());
-        served
-    });
+    let certificate = certificate(args, &client, &leadership, process);
     let state = ClusterState::new(client.clone(), process.metrics.clone(), process.clock.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
@@ -119,6 +107,21 @@ pub(super) async fn in_cluster(
         leadership,
         certificate,
     })
+}
+
+/// The certificate that tagseal makes itself, unless there is one in files.
+fn certificate(
+    args: &Args,
+    client: &kube::Client,
+    leadership: &Leadership,
+    process: &mut Process,
+) -> Option<HandedCertificate> {
+    let options = args.cert_dir.is_none().then(|| args.certificates())?;
+    let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
+    let certificates = Certificates::new(client.clone(), &options, leadership.clone(), metrics, clock);
+    let served = HandedCertificate::new(certificates.served());
+    process.parts.start("the upkeep of certificates", certificates.run());
+    Some(served)
 }
 
 /// Who this replica is: the pod, else the machine and a random number, because several may run on one.
@@ -138,7 +141,16 @@ async fn client(args: &Args) -> anyhow::Result<kube::Client> {
         Some(path) => {
             let read = || format!("cannot use the kubeconfig {}", path.display());
             let kubeconfig = Kubeconfig::read_from(path).with_context(read)?;
-            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.with_context(read)?
+            let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
+            let names_a_proxy = clusters.into_iter().any(|cluster| cluster.proxy_url.is_some());
+            let options = KubeConfigOptions::default();
+            let mut config =
+                kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.with_context(read)?;
+            if !names_a_proxy {
+                // HTTPS_PROXY is for trust servers; a pod asks its API server directly, too.
+                config.proxy_url = None;
+            }
+            config
         }
         None => kube::Config::infer().await.context(
             "no cluster: there is neither a pod's ServiceAccount nor a kubeconfig; name one with --kubeconfig, or policies with --policies",

@@ -186,10 +186,10 @@ impl Keeper {
                     continue;
                 }
             };
+            self.pace.corrects(now).await;
             if !self.leadership.is_leader() {
                 return Ok(true);
             }
-            self.pace.corrects(now).await;
             match self.configurations.write(kind, seen, bundle).await {
                 Ok(()) => {
                     again = true;

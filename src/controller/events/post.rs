@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::ledger::Errand;
+use crate::controller::apply::MANAGER;
 use crate::controller::names::is_object_name;
 use crate::controller::trouble::chain;
 
@@ -40,10 +41,12 @@ impl Poster {
         let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
         let sending = async {
             if errand.count == 1 {
-                return api.create(&PostParams::default(), &self.event(errand, namespace)).await;
+                let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+                return api.create(&params, &self.event(errand, namespace)).await;
             }
             let series = EventSeries { count: errand.count, last_observed_time: MicroTime(errand.last) };
-            api.patch(&name(errand), &PatchParams::default(), &Patch::Merge(json!({"series": series}))).await
+            let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+            api.patch(&name(errand), &params, &Patch::Merge(json!({"series": series}))).await
         };
         match timeout(WRITE, sending).await {
             Ok(Ok(_)) => Ok(()),

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::lease::{Candidate, Next, Seen, TERM, given_up};
 use super::{Leadership, Office, Term};
 use crate::clock::SharedClock;
+use crate::controller::apply::MANAGER;
 use crate::controller::quiet::Quiet;
 use crate::controller::trouble::{chain, jitter};
 use crate::telemetry::Metrics;
@@ -164,10 +165,9 @@ impl Election {
     /// Writes the lease. The term begins before the request does: nobody saw it written any earlier.
     async fn write(&mut self, lease: Lease) -> Result<(), Failed> {
         let begins = self.term_from_now();
-        let written = if lease.metadata.resource_version.is_some() {
-            self.api.replace(&self.lease, &PostParams::default(), &lease).await
-        } else {
-            self.api.create(&PostParams::default(), &lease).await
+        let written = match lease.metadata.resource_version {
+            Some(_) => self.api.replace(&self.lease, &by_us(), &lease).await,
+            None => self.api.create(&by_us(), &lease).await,
         };
         self.held = Some(written.map_err(Failed::of)?);
         self.seen = None;
@@ -264,8 +264,12 @@ impl Election {
 
     async fn release(&self, lease: Lease) -> Result<(), Failed> {
         let lease = given_up(lease, self.clock.now());
-        self.api.replace(&self.lease, &PostParams::default(), &lease).await.map(drop).map_err(Failed::of)
+        self.api.replace(&self.lease, &by_us(), &lease).await.map(drop).map_err(Failed::of)
     }
+}
+
+fn by_us() -> PostParams {
+    PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }
 }
 
 impl Failed {

@@ -17,7 +17,19 @@ const RESOURCES: &[&str] = &[
     "configmaps",
     "secrets",
     "serviceaccounts",
+    "leases",
+    "events",
+    "mutatingwebhookconfigurations",
+    "validatingwebhookconfigurations",
     "pods",
+];
+
+const GROUPS: &[&str] = &[
+    "/api/v1/",
+    "/apis/tagseal.dev/v1alpha1/",
+    "/apis/coordination.k8s.io/v1/",
+    "/apis/events.k8s.io/v1/",
+    "/apis/admissionregistration.k8s.io/v1/",
 ];
 
 /// Selects pods that have not ended.
@@ -31,6 +43,10 @@ pub enum Verb {
     Create,
     /// Replaces one version of an object.
     Update,
+    /// Merges fields into an object.
+    Merge,
+    /// Strategic merge into one version of an object: webhooks by their names.
+    Patch,
     /// Server-side apply of the status, by tagseal, with force.
     Apply,
 }
@@ -56,8 +72,7 @@ impl Asked {
     /// `None` for a request that the controller has no business to make.
     pub fn read(head: &Parts) -> Option<Self> {
         let path = head.uri.path();
-        let path =
-            path.strip_prefix("/api/v1/").or_else(|| path.strip_prefix("/apis/tagseal.dev/v1alpha1/"))?;
+        let path = GROUPS.iter().find_map(|group| path.strip_prefix(group))?;
         let mut segments: Vec<&str> = path.split('/').collect();
         let namespace = if segments.len() > 2 && segments[0] == "namespaces" {
             let namespace = segments[1].to_owned();
@@ -77,12 +92,26 @@ impl Asked {
         let parameter =
             |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let manager = parameter("fieldManager");
+        let is_manager = manager == Some("tagseal") || manager == Some("tagseal-certificates");
         let verb = match (&head.method, &name, subresource) {
             (&Method::GET, None, None) if parameter("watch") == Some("true") => Verb::Watch,
             (&Method::GET, None, None) => Verb::List,
             (&Method::GET, Some(_), None) => Verb::Get,
-            (&Method::POST, None, None) if parameter("fieldManager") == Some("tagseal") => Verb::Create,
-            (&Method::PUT, Some(_), None) if parameter("fieldManager") == Some("tagseal") => Verb::Update,
+            (&Method::POST, None, None) if is_manager => Verb::Create,
+            (&Method::PUT, Some(_), None) if is_manager => Verb::Update,
+            (&Method::PATCH, Some(_), None)
+                if header(CONTENT_TYPE) == "application/merge-patch+json"
+                    && parameter("fieldManager") == Some("tagseal") =>
+            {
+                Verb::Merge
+            }
+            (&Method::PATCH, Some(_), None)
+                if header(CONTENT_TYPE) == "application/strategic-merge-patch+json"
+                    && parameter("fieldManager") == Some("tagseal-certificates") =>
+            {
+                Verb::Patch
+            }
             (&Method::PATCH, Some(_), Some("status"))
                 if header(CONTENT_TYPE) == "application/apply-patch+yaml"
                     && parameter("fieldManager") == Some("tagseal")
@@ -152,6 +181,8 @@ impl fmt::Display for Asked {
             Verb::Get => "GET",
             Verb::Create => "CREATE",
             Verb::Update => "UPDATE",
+            Verb::Merge => "MERGE",
+            Verb::Patch => "PATCH",
             Verb::Apply => "APPLY",
         };
         write!(f, "{verb} {}", self.resource)?;

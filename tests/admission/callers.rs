@@ -1,0 +1,260 @@
+//! Who may call: `--client-ca`. And certificates that another part of the process hands over.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, StatusCode};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::sign::CertifiedKey;
+use tagseal::admission::Admission;
+use tagseal::policy::{PolicySet, PolicySnapshot};
+use tagseal::webhook::{
+    CertificateError, ClientAuthority, HandedCertificate, Limits, Readiness, Reload, Tls, router, serve,
+};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::certificate::{Pair, now, pair_valid, provider};
+use super::review::{Answer, Review, containers};
+use super::world::Nothing;
+use crate::support::days;
+
+/// An authority of client certificates.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    /// A client with a certificate of this authority, and no connections to keep: each request is a handshake.
+    fn client(&self, usage: ExtendedKeyUsagePurpose, server: &[&Pair]) -> Client {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+        params.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        let identity =
+            Identity::from_pem(format!("{certificate}{}", key.serialize_pem()).as_bytes()).unwrap();
+        builder(server).identity(identity).pool_max_idle_per_host(0).build().unwrap()
+    }
+}
+
+/// Trusts `servers`.
+fn builder(servers: &[&Pair]) -> ClientBuilder {
+    let _ = rustls::crypto::CryptoProvider::install_default((*provider()).clone());
+    let trusted = servers.iter().map(|pair| Certificate::from_pem(pair.certificate.as_bytes()).unwrap());
+    Client::builder().no_proxy().tls_certs_only(trusted)
+}
+
+fn localhost() -> Pair {
+    pair_valid(&["localhost"], now() - days(9000), now() + days(9000))
+}
+
+fn certified(pair: &Pair) -> Arc<CertifiedKey> {
+    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+    Arc::new(CertifiedKey::from_der(vec![pair.der.clone().into()], key, &default_provider()).unwrap())
+}
+
+/// A webhook without policies, which admits everything.
+async fn start(tls: Tls, readiness: Readiness) -> (SocketAddr, watch::Sender<PolicySnapshot>) {
+    let (policies, watched) = watch::channel(PolicySnapshot::Synced(Arc::new(PolicySet::default())));
+    let admission = Arc::new(Admission::new(Arc::new(Nothing), watched, None));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = router(admission, readiness.clone());
+    tokio::spawn(serve(listener, tls, app, readiness, Limits::default(), std::future::pending()));
+    (address, policies)
+}
+
+struct Guarded {
+    server: Pair,
+    address: SocketAddr,
+    file: PathBuf,
+    clients: ClientAuthority,
+    _folder: TempDir,
+    _policies: watch::Sender<PolicySnapshot>,
+}
+
+async fn guarded(authority: &Authority) -> Guarded {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("client-ca.crt");
+    fs::write(&file, &authority.pem).unwrap();
+    let server = localhost();
+    let handed = HandedCertificate::new(watch::channel(Some(certified(&server))).1);
+    let clients = ClientAuthority::load(file.clone(), Arc::new(handed), provider()).unwrap();
+    let readiness = Readiness::default();
+    readiness.certificate_loaded();
+    let (address, policies) = start(clients.tls(), readiness).await;
+    Guarded { server, address, file, clients, _folder: folder, _policies: policies }
+}
+
+impl Guarded {
+    fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.address.port())
+    }
+
+    async fn validates(&self, client: &Client) -> Result<StatusCode, reqwest::Error> {
+        Ok(validate(client, &self.url("/validate")).await?.status())
+    }
+}
+
+async fn validate(client: &Client, url: &str) -> Result<reqwest::Response, reqwest::Error> {
+    let review = Review::pod(containers(&[("web", "registry.example.com/shop/web:1.4")]));
+    client.post(url).header("content-type", "application/json").body(review.bytes()).send().await
+}
+
+#[tokio::test]
+async fn without_a_client_certificate_only_probes_are_answered() {
+    let guarded = guarded(&Authority::new("clients")).await;
+    let client = builder(&[&guarded.server]).build().unwrap();
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(client.get(guarded.url(path)).send().await.unwrap().status(), StatusCode::OK);
+    }
+    for path in ["/mutate", "/validate", "/policies", "/", "/healthz/", "/readyz?x", "//healthz"] {
+        let response = validate(&client, &guarded.url(path)).await.unwrap();
+        let expected =
+            if path == "/readyz?x" { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::FORBIDDEN };
+        assert_eq!(response.status(), expected, "{path}");
+        if expected == StatusCode::FORBIDDEN {
+            let message = response.text().await.unwrap();
+            assert!(
+                message.starts_with("tagseal answers only callers with a client certificate"),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_of_the_authority_and_for_clients_is_let_in_and_no_other() {
+    let (ours, theirs) = (Authority::new("clients"), Authority::new("clients"));
+    let guarded = guarded(&ours).await;
+    let server = [&guarded.server];
+    let right = ours.client(ExtendedKeyUsagePurpose::ClientAuth, &server);
+    let response = validate(&right, &guarded.url("/validate")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(Answer::read(&response.bytes().await.unwrap()).is_allowed());
+    let foreign = theirs.client(ExtendedKeyUsagePurpose::ClientAuth, &server);
+    assert!(guarded.validates(&foreign).await.is_err(), "of another authority");
+    let for_servers = ours.client(ExtendedKeyUsagePurpose::ServerAuth, &server);
+    assert!(guarded.validates(&for_servers).await.is_err(), "for servers");
+}
+
+#[tokio::test]
+async fn new_client_authorities_hold_for_new_connections_and_broken_ones_are_refused() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let guarded = guarded(&old).await;
+    let server = [&guarded.server];
+    let before = old.client(ExtendedKeyUsagePurpose::ClientAuth, &server);
+    let after = new.client(ExtendedKeyUsagePurpose::ClientAuth, &server);
+    assert_eq!(guarded.validates(&before).await.unwrap(), StatusCode::OK);
+    assert!(guarded.validates(&after).await.is_err());
+    assert_eq!(guarded.clients.reload(), Reload::Unchanged);
+
+    fs::write(&guarded.file, "nothing").unwrap();
+    let path = guarded.file.clone();
+    let missing = CertificateError::Missing { path, what: "certificate", message: String::new() };
+    assert_eq!(guarded.clients.reload(), Reload::Refused(missing));
+    assert_eq!(guarded.clients.reload(), Reload::Unchanged, "told once");
+    assert_eq!(guarded.validates(&before).await.unwrap(), StatusCode::OK);
+
+    fs::write(&guarded.file, &new.pem).unwrap();
+    assert_eq!(guarded.clients.reload(), Reload::Replaced);
+    assert_eq!(guarded.validates(&after).await.unwrap(), StatusCode::OK);
+    // The very client whose sessions could be resumed.
+    assert!(guarded.validates(&before).await.is_err());
+}
+
+#[tokio::test]
+async fn a_file_without_authorities_is_refused_at_start() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("client-ca.crt");
+    let load = || {
+        let handed = HandedCertificate::new(watch::channel(None).1);
+        ClientAuthority::load(file.clone(), Arc::new(handed), provider()).unwrap_err()
+    };
+    assert_eq!(load().to_string(), format!("cannot read {}: no such file", file.display()));
+    fs::write(&file, "").unwrap();
+    assert_eq!(load().to_string(), format!("{} holds no certificate in PEM", file.display()));
+}
+
+#[tokio::test]
+async fn a_replica_is_ready_with_the_first_certificate_that_is_handed_over() {
+    let (sender, receiver) = watch::channel(None);
+    let handed = HandedCertificate::new(receiver);
+    let readiness = Readiness::default();
+    tokio::spawn(handed.clone().await_first(readiness.clone()));
+    let tls = Tls::open(Arc::new(handed), provider()).unwrap();
+    let (address, _policies) = start(tls, readiness.clone()).await;
+    let pair = localhost();
+    let client = builder(&[&pair]).build().unwrap();
+    let ready = format!("https://localhost:{}/readyz", address.port());
+    assert!(client.get(&ready).send().await.is_err(), "a handshake without a certificate");
+    assert_eq!(readiness.missing(true), ["no serving certificate is loaded"]);
+    sender.send_replace(Some(certified(&pair)));
+    while !readiness.missing(true).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.get(&ready).send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_exchanged_under_load_without_a_failed_request() {
+    let pairs: Vec<_> = (0..20).map(|_| localhost()).collect();
+    let (sender, receiver) = watch::channel(Some(certified(&pairs[0])));
+    let tls = Tls::open(Arc::new(HandedCertificate::new(receiver)), provider()).unwrap();
+    let readiness = Readiness::default();
+    let (address, _policies) = start(tls, readiness).await;
+    let trusted: Vec<_> = pairs.iter().collect();
+    let url = format!("https://localhost:{}/validate", address.port());
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let kept = || builder(&trusted).build().unwrap();
+    let fresh = || builder(&trusted).pool_max_idle_per_host(0).http1_only().build().unwrap();
+    let callers: Vec<_> = [kept(), builder(&trusted).http1_only().build().unwrap(), fresh(), fresh()]
+        .into_iter()
+        .map(|client| {
+            let (url, stop, answered) = (url.clone(), Arc::clone(&stop), Arc::clone(&answered));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let response = validate(&client, &url).await.unwrap();
+                    assert!(Answer::read(&response.bytes().await.unwrap()).is_allowed());
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for pair in &pairs {
+        sender.send_replace(Some(certified(pair)));
+        let enough = answered.load(Ordering::Relaxed) + 8;
+        let served = async {
+            while answered.load(Ordering::Relaxed) < enough {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), served).await.expect("requests go on");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.expect("no request failed");
+    }
+    // And the last one is what a new connection gets.
+    let last = builder(&[&pairs[19]]).build().unwrap();
+    assert_eq!(validate(&last, &url).await.unwrap().status(), StatusCode::OK);
+}
