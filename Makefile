@@ -34,7 +34,8 @@ format:
 .PHONY: lint
 lint:
 	$(call step,lints)
-	$(CARGO) clippy --locked --all-targets --test e2e -- -D warnings
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test e2e -- -D warnings
 
 .PHONY: unit
 unit:
@@ -66,6 +67,9 @@ e2e: static tools ## the suite against real components, with the binary that the
 	$(call step,end-to-end)
 	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$(TOOLS_DIR)}" TAGSEAL_BIN="$${TAGSEAL_BIN:-$(STATIC)}" TAGSEAL_STATIC=$(STATIC) \
 		$(CARGO) test --locked --test e2e
+	$(call step,rights: enough$(comma) and all of them used)
+	$(CARGO) test --locked --test e2e -- --ignored --exact \
+		scenarios::rights::the_rights_of_the_last_run_were_enough_and_all_used
 
 .PHONY: bench
 bench: ## the benchmarks (figures in docs/ARCHITECTURE.md)

@@ -11,11 +11,16 @@ mod support;
 mod world;
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tagseal::admission::Hook;
+use tagseal::admission::judge::{ImageVerdict, Outcome};
 use tagseal::admission::review::Request;
 use tagseal::admission::sites::sites;
+use tagseal::admission::{Decided, Decision, DecisionCounts, Hook, Judged, Observer as _, Verdict};
+use tagseal::policy::PolicyId;
+use tagseal::telemetry::{self, Metrics};
 use tracing_subscriber::EnvFilter;
 
 use self::noop::Canned;
@@ -94,6 +99,39 @@ fn cached(criterion: &mut Criterion) {
     drop(guard);
 }
 
+/// What an admission pays for being counted and timed: a pod with two containers under one policy.
+fn counting(criterion: &mut Criterion) {
+    let metrics = Metrics::default();
+    let counts = DecisionCounts::new(metrics.clone());
+    let policy = Arc::new(PolicyId { namespace: None, name: "production".to_owned() });
+    let body = review::pod_creation("shop", &["a", "b"]);
+    let request = Request::read(&body).expect("a review");
+    let kind = request.workload_kind().expect("a pod");
+    let judged = |image: &str| Judged {
+        sites: Vec::new(),
+        verdict: ImageVerdict {
+            image: image.to_owned(),
+            outcome: Outcome::Unmatched,
+            policies: vec![Arc::clone(&policy)],
+            remarks: Vec::new(),
+            warnings: Vec::new(),
+        },
+    };
+    let verdict = Verdict::new(Hook::Mutate, kind, vec![judged("a"), judged("b")], false);
+    let decided =
+        Decided { hook: Hook::Mutate, request: &request, decision: Decision::Sealed, verdict: &verdict };
+    let mut group = criterion.benchmark_group("counting");
+    group.bench_function("decision", |bencher| bencher.iter(|| counts.decided(black_box(decided))));
+    let took = Duration::from_micros(11);
+    group.bench_function("duration", |bencher| {
+        bencher.iter(|| {
+            let answered = telemetry::Outcome::Allowed;
+            metrics.admission(telemetry::Endpoint::Mutate, answered, black_box(took));
+        });
+    });
+    group.finish();
+}
+
 /// The image with its digest.
 fn sealed(image: &str) -> String {
     format!("{image}@{}", image_digest(image))
@@ -132,5 +170,5 @@ fn count_sites(body: &[u8]) -> usize {
     sites(pod).count()
 }
 
-criterion_group!(benches, warm, cached, reading);
+criterion_group!(benches, warm, cached, counting, reading);
 criterion_main!(benches);

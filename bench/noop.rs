@@ -60,6 +60,7 @@ struct Response<'a> {
 
 #[derive(Serialize)]
 struct Annotations<'a> {
+    id: &'a str,
     decision: &'a str,
     images: &'a str,
     policies: &'a str,
@@ -117,7 +118,8 @@ pub async fn same_answer(hook: Hook, body: &[u8], canned: &Canned) -> Vec<u8> {
         findings = "",
         message = "admission decided",
     );
-    let annotations = Annotations { decision, images: &images, policies, digests, signers, versions };
+    let annotations =
+        Annotations { id: request.uid(), decision, images: &images, policies, digests, signers, versions };
     respond(&request, patch(hook, &sites, canned), Some(annotations))
 }
 

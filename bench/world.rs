@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use tagseal::admission::{Admission, Hook};
+use tagseal::admission::{Admission, DecisionCounts, Hook};
 use tagseal::clock::{Clock as _, SystemClock};
 use tagseal::policy::{
     CompileContext, CompiledPolicy, Labels, LabelsFuture, NamespaceLabels, NoObjects, PolicyKind, PolicySet,
     PolicySnapshot, SetOptions, UnknownFields, UnmatchedImages, compile,
 };
+use tagseal::telemetry::Metrics;
 use tagseal::trust::{MemoryState, Resolver, ResolverConfig};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -54,7 +55,11 @@ impl World {
             Arc::new(MemoryState::default()),
             Arc::new(SystemClock),
         );
-        let admission = Admission::new(Arc::new(resolver), watched, Some(Arc::new(Production::new())));
+        // As `serve` wires it: what is counted costs, too.
+        let metrics = Metrics::default();
+        let resolver = Arc::new(resolver.with_metrics(metrics.clone()));
+        let admission = Admission::new(resolver, watched, Some(Arc::new(Production::new())));
+        let admission = admission.observed_by(Arc::new(DecisionCounts::new(metrics)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { runtime, source, publisher, admission, _policies: sender }
     }

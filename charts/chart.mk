@@ -1,8 +1,8 @@
 # The chart: what is made of it (`manifests`, `chart-readme`, `chart-crds`), and what is checked (`chart`).
 
 CHART := charts/tagseal
-HELM = $(firstword $(wildcard $(addsuffix /helm,$(KUBEBUILDER_ASSETS) $(TOOLS_DIR))))
-KUBECONFORM = $(firstword $(wildcard $(addsuffix /kubeconform,$(KUBEBUILDER_ASSETS) $(TOOLS_DIR))))
+# Looked for when they are needed, not when make reads this: they may be built in between.
+find_tool = $$(for dir in $(KUBEBUILDER_ASSETS) $(TOOLS_DIR); do [ ! -x $$dir/$(1) ] || { echo $$dir/$(1); break; }; done)
 
 .PHONY: chart-crds
 chart-crds: ## copy crds/ into the chart
@@ -14,9 +14,9 @@ chart-readme: ## write the table of values in the chart's README
 
 .PHONY: manifests
 manifests: chart-tools chart-crds ## render manifests/ from the chart
-	@charts/render.sh manifests $(HELM)
+	@charts/render.sh manifests "$(call find_tool,helm)"
 
 .PHONY: chart
 chart: chart-tools ## lint the chart, render it in every manner, check what comes out
 	$(call step,chart)
-	charts/check.sh $(HELM) $(KUBECONFORM) $(SCHEMAS)
+	@charts/check.sh "$(call find_tool,helm)" "$(call find_tool,kubeconform)" $(SCHEMAS)

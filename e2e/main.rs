@@ -15,12 +15,14 @@ mod scenarios;
 #[path = "../tests/support"]
 mod support {
     pub mod deal;
+    pub mod metrics;
     pub mod moves;
     pub mod signer;
     pub mod time;
     pub mod trust_server;
     pub mod uploads;
 
+    pub use metrics::Page;
     pub use signer::*;
     pub use time::*;
 }

@@ -1,13 +1,14 @@
 //! Admission and webhook, in-process: bytes in to bytes out.
 
 mod callers;
-mod certificate;
+pub mod certificate;
 mod claims;
 mod log;
+mod metrics;
 mod policies;
 pub mod review;
 mod router;
-mod server;
+pub mod server;
 mod tls;
 mod trust;
 mod verdicts;

@@ -1,5 +1,6 @@
 //! The Helm chart as files: what helm itself does not check. `make chart` renders it.
 
+mod arguments;
 mod metrics;
 mod readme;
 mod samples;

@@ -4,3 +4,4 @@ mod keys;
 mod life;
 mod refusals;
 mod run;
+mod serve;

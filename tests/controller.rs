@@ -5,6 +5,7 @@ mod cable;
 mod certificates;
 mod coverage;
 mod events;
+mod figures;
 mod in_flight;
 mod leader;
 mod leadership;

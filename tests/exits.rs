@@ -78,3 +78,17 @@ fn a_damaged_first_use_root_is_undecided() {
         assert_eq!(answer, (2, "StateUnavailable".to_owned()));
     }
 }
+
+/// A state directory beside TrustedRepository objects would be a second truth.
+#[test]
+fn serving_in_a_cluster_takes_no_state_directory() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tagseal"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "none", "--state-dir"])
+        .arg(home.path());
+    let output = command.env("KUBECONFIG", home.path().join("none")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("in a cluster, trust state lives in TrustedRepository objects"), "{said}");
+    assert_ne!(output.status.code(), Some(0));
+}

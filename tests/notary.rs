@@ -5,6 +5,7 @@ mod budget;
 mod connections;
 mod credentials;
 mod faults;
+mod metrics;
 mod pki;
 mod proxy;
 mod publishing;

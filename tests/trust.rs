@@ -10,6 +10,7 @@ mod floors;
 mod freshness;
 mod grants;
 mod health;
+mod metrics;
 mod outages;
 mod past;
 mod refusals;

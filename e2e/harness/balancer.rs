@@ -32,19 +32,15 @@ pub struct Balancer {
 struct Shared {
     backends: Mutex<Vec<Arc<Backend>>>,
     next: AtomicUsize,
-    turned_away: AtomicUsize,
 }
 
 struct Backend {
     port: u16,
     is_ready: AtomicBool,
-    /// Connections on which something was asked and nothing answered yet.
-    waiting: AtomicUsize,
     /// Connections that it broke while something was asked and nothing answered.
     cut: AtomicUsize,
     /// Connections that it did not take while it was believed to be ready.
     refused: AtomicUsize,
-    taken: AtomicUsize,
 }
 
 impl Balancer {
@@ -67,10 +63,8 @@ impl Balancer {
         let backend = Arc::new(Backend {
             port,
             is_ready: AtomicBool::new(false),
-            waiting: AtomicUsize::new(0),
             cut: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
-            taken: AtomicUsize::new(0),
         });
         self.backends().push(backend.clone());
         RUNTIME.spawn(probe(Arc::downgrade(&backend)));
@@ -94,11 +88,6 @@ impl Balancer {
         });
     }
 
-    /// How many connections wait for an answer of `port` at this moment.
-    pub fn waiting(&self, port: u16) -> usize {
-        self.backend(port).waiting.load(Ordering::Acquire)
-    }
-
     /// How many connections `port` broke so far that waited for its answer.
     pub fn cut(&self, port: u16) -> usize {
         self.backend(port).cut.load(Ordering::Acquire)
@@ -107,16 +96,6 @@ impl Balancer {
     /// How many connections `port` refused so far; none of them is lost, but behind a Service they would be.
     pub fn refused(&self, port: u16) -> usize {
         self.backend(port).refused.load(Ordering::Acquire)
-    }
-
-    /// How many connections `port` got so far.
-    pub fn taken(&self, port: u16) -> usize {
-        self.backend(port).taken.load(Ordering::Acquire)
-    }
-
-    /// How many connections came while nobody was ready.
-    pub fn turned_away(&self) -> usize {
-        self.shared.turned_away.load(Ordering::Acquire)
     }
 
     fn backends(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Backend>>> {
@@ -175,17 +154,13 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn connect(client: TcpStream, shared: Arc<Shared>) {
     while let Some(backend) = shared.choose() {
         match TcpStream::connect(("127.0.0.1", backend.port)).await {
-            Ok(server) => {
-                backend.taken.fetch_add(1, Ordering::AcqRel);
-                return backend.carry(client, server).await;
-            }
+            Ok(server) => return backend.carry(client, server).await,
             Err(_) => {
                 backend.refused.fetch_add(1, Ordering::AcqRel);
                 backend.is_ready.store(false, Ordering::Release);
             }
         }
     }
-    shared.turned_away.fetch_add(1, Ordering::AcqRel);
 }
 
 impl Shared {
@@ -205,32 +180,32 @@ impl Backend {
         let (mut from_client, mut to_client) = client.split();
         let (mut from_server, mut to_server) = server.split();
         let (mut asked, mut answered) = ([0; 16 << 10], [0; 16 << 10]);
-        let mut waits = Waits { backend: self, is_waiting: false };
+        let mut is_waiting = false;
         let mut client_is_done = false;
         loop {
             tokio::select! {
                 read = from_client.read(&mut asked), if !client_is_done => match read {
                     Ok(count) if count > 0 => {
-                        waits.set(true);
+                        is_waiting = true;
                         // A backend that takes nothing more is noticed by reading from it.
                         let _ = to_server.write_all(&asked[..count]).await;
                     }
                     Ok(_) => {
                         client_is_done = true;
-                        waits.set(false);
+                        is_waiting = false;
                         let _ = to_server.shutdown().await;
                     }
                     Err(_) => return,
                 },
                 read = from_server.read(&mut answered) => match read {
                     Ok(count) if count > 0 => {
-                        waits.set(false);
+                        is_waiting = false;
                         if to_client.write_all(&answered[..count]).await.is_err() {
                             return;
                         }
                     }
                     Ok(_) | Err(_) => {
-                        if waits.is_waiting {
+                        if is_waiting {
                             self.cut.fetch_add(1, Ordering::AcqRel);
                         }
                         return;
@@ -238,32 +213,5 @@ impl Backend {
                 },
             }
         }
-    }
-}
-
-/// Keeps count of the connections that wait.
-struct Waits<'a> {
-    backend: &'a Backend,
-    is_waiting: bool,
-}
-
-impl Waits<'_> {
-    fn set(&mut self, is_waiting: bool) {
-        match (self.is_waiting, is_waiting) {
-            (false, true) => {
-                self.backend.waiting.fetch_add(1, Ordering::AcqRel);
-            }
-            (true, false) => {
-                self.backend.waiting.fetch_sub(1, Ordering::AcqRel);
-            }
-            _ => {}
-        }
-        self.is_waiting = is_waiting;
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.set(false);
     }
 }

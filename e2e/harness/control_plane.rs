@@ -1,15 +1,18 @@
 //! etcd, kube-apiserver and kube-controller-manager: all that stores, admits and makes pods; there is no kubelet.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rcgen::KeyPair;
 use serde_json::{Value, json};
+use tagseal::clock::{Clock as _, SystemClock};
 
 use super::cluster::Cluster;
-use super::http::answers;
+use super::http::{answers, answers_with};
 use super::notary_server::client;
 use super::poll::eventually;
 use super::process::Process;
@@ -21,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const CERTIFICATE: &str = "certs/apiserver.crt";
 /// What was asked of it.
 pub const AUDIT_LOG: &str = "audit.log";
+/// From when to when it started again, a line each.
+pub const STARTS: &str = "api-server-starts";
 
 /// What has to be there for a Deployment to become Pods.
 const CONTROLLERS: &str = "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,\
@@ -46,6 +51,7 @@ pub struct ControlPlane {
     // In the order in which they have to go: an API server without its etcd lingers.
     _controller_manager: Process,
     api_server: Mutex<Option<Process>>,
+    is_ready: Arc<AtomicBool>,
     _etcd: Process,
 }
 
@@ -60,8 +66,8 @@ impl ControlPlane {
         let api_server = start_api_server(&store, &url, &dir);
         write_kubeconfig(&dir, ADMIN, &url, &admin_token());
         let controller_manager = start_controller_manager(&dir);
-        let api_server = Mutex::new(Some(api_server));
-        Self { dir, store, url, _controller_manager: controller_manager, api_server, _etcd: etcd }
+        let (api_server, is_ready) = (Mutex::new(Some(api_server)), Arc::new(AtomicBool::new(true)));
+        Self { dir, store, url, _controller_manager: controller_manager, api_server, is_ready, _etcd: etcd }
     }
 
     /// The cluster, as its administrator sees it.
@@ -87,18 +93,31 @@ impl ControlPlane {
     /// Where the administrator's HTTP requests go, and what they need.
     pub fn door(&self) -> Door {
         let certificate = fs::read_to_string(self.dir.join(CERTIFICATE)).expect("the certificate");
-        Door { url: self.url.clone(), client: client(Some(&certificate)), token: admin_token() }
+        Door {
+            url: self.url.clone(),
+            client: client(Some(&certificate)),
+            token: admin_token(),
+            is_ready: self.is_ready.clone(),
+        }
     }
 
     /// Stops the API server (SIGTERM), and waits until it is gone.
     pub fn loses_api_server(&self) {
         self.api_server.lock().unwrap().take().expect("an API server").ends();
+        self.is_ready.store(false, Ordering::Release);
     }
 
-    /// Starts it again at the same address, and waits until it serves.
+    /// Starts it again at the same address, and waits until it serves. Before it says that it is ready it knows neither
+    /// roles nor Services: what it refuses then is nobody's fault, and is recorded for [`super::rights`].
     pub fn regains_api_server(&self) {
+        let from = SystemClock.now();
         let api_server = start_api_server(&self.store, &self.url, &self.dir);
         assert!(self.api_server.lock().unwrap().replace(api_server).is_none(), "it runs already");
+        let window = format!("{from} {}\n", SystemClock.now());
+        let mut windows =
+            File::options().create(true).append(true).open(self.dir.join(STARTS)).expect("a file");
+        windows.write_all(window.as_bytes()).expect("a file");
+        self.is_ready.store(true, Ordering::Release);
     }
 }
 
@@ -108,6 +127,8 @@ pub struct Door {
     pub url: String,
     pub client: reqwest::Client,
     pub token: String,
+    /// Whether it said that it is ready: others are not asked, as by any balancer in front of it.
+    pub is_ready: Arc<AtomicBool>,
 }
 
 fn admin_token() -> String {
@@ -164,14 +185,13 @@ fn start_api_server(store: &str, url: &str, dir: &Path) -> Process {
         "--shutdown-watch-termination-grace-period=1s",
     ];
     let mut api_server = Process::start("kube-apiserver", &tool("kube-apiserver"), args, dir);
-    let certificate = eventually("kube-apiserver has a certificate", PATIENCE, || {
-        api_server.runs();
-        fs::read_to_string(dir.join(CERTIFICATE)).map_err(|error| error.to_string())
-    });
-    let client = client(Some(&certificate));
     eventually("kube-apiserver is ready", PATIENCE, || {
         api_server.runs();
-        super::http::answers_with(&client, &format!("{url}/readyz"))
+        // It may be half written.
+        let certificate = fs::read_to_string(dir.join(CERTIFICATE)).map_err(|error| error.to_string())?;
+        let certificate = reqwest::Certificate::from_pem(certificate.as_bytes()).map(|_| certificate);
+        let client = client(Some(&certificate.map_err(|error| error.to_string())?));
+        answers_with(&client, &format!("{url}/readyz"))
     });
     api_server
 }

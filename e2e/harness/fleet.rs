@@ -81,9 +81,14 @@ impl Fleet {
     /// Waits until every replica is ready and gets calls.
     pub fn awaits_all(&mut self) {
         for index in 0..self.replicas.len() {
-            self.replicas[index].awaits_ready();
-            self.balancer_of(index).awaits(self.replicas[index].port(), true);
+            self.awaits(index);
         }
+    }
+
+    /// Waits until one of them is ready and gets calls.
+    pub fn awaits(&mut self, index: usize) {
+        self.replicas[index].awaits_ready();
+        self.balancer_of(index).awaits(self.replicas[index].port(), true);
     }
 
     /// Installs the webhooks, and waits until the API server calls them.
@@ -125,6 +130,15 @@ impl Fleet {
             let leads = |replica: &Replica| replica.name() == holder;
             self.replicas.iter().position(leads).ok_or(format!("{holder:?} does"))
         })
+    }
+
+    /// Waits until another one leads than this one did, who was killed.
+    pub fn lease_goes_to_another(&self, before: usize) {
+        eventually("another one leads", Duration::from_secs(60), || {
+            let leader = self.leader();
+            let changed = self.lease()["leaseTransitions"].as_i64() > Some(0);
+            if leader != before || changed { Ok(()) } else { Err(format!("{leader} does")) }
+        });
     }
 
     /// Waits until the lease is renewed.

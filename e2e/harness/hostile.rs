@@ -1,4 +1,8 @@
-//! A mutating webhook that comes after tagseal's and undoes the seal.
+//! A mutating webhook that comes after tagseal's: it undoes the seal, or lets something happen meanwhile.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use axum::extract::State;
 use axum::routing::post;
@@ -19,6 +23,59 @@ pub enum Mischief {
     SwapsImage(String),
     /// Adds a container of this image.
     AddsContainer(String),
+    /// Lets something happen between tagseal's mutating and its validating call.
+    LetsHappen(Meanwhile),
+}
+
+/// What happens once between the two calls, when it is armed.
+#[derive(Clone)]
+pub struct Meanwhile(Arc<Happening>);
+
+struct Happening {
+    happens: Box<dyn Fn() + Send + Sync>,
+    stage: AtomicU8,
+}
+
+const WAITS: u8 = 0;
+const CALLED: u8 = 1;
+const ARMED: u8 = 2;
+const HAPPENED: u8 = 3;
+
+impl Meanwhile {
+    /// Not armed yet.
+    pub fn once(happens: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Happening { happens: Box::new(happens), stage: AtomicU8::new(WAITS) }))
+    }
+
+    /// The next call lets it happen.
+    pub fn arms(&self) {
+        self.0.stage.store(ARMED, Ordering::Release);
+    }
+
+    /// Whether the API server has called.
+    pub fn is_called(&self) -> bool {
+        self.0.stage.load(Ordering::Acquire) >= CALLED
+    }
+
+    /// Whether it happened.
+    pub fn has_happened(&self) -> bool {
+        self.0.stage.load(Ordering::Acquire) == HAPPENED
+    }
+
+    fn is_its_turn(&self) {
+        let stage = &self.0.stage;
+        let _ = stage.compare_exchange(WAITS, CALLED, Ordering::AcqRel, Ordering::Acquire);
+        if stage.compare_exchange(ARMED, CALLED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            (self.0.happens)();
+            stage.store(HAPPENED, Ordering::Release);
+        }
+    }
+}
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meanwhile")
+    }
 }
 
 /// Installed for one namespace for as long as it lives.
@@ -40,7 +97,7 @@ impl HostileWebhook {
             "metadata": {"name": name},
             "webhooks": [{
                 "name": "hostile.e2e.test", "admissionReviewVersions": ["v1"], "sideEffects": "None",
-                "failurePolicy": "Fail", "matchPolicy": "Equivalent",
+                "failurePolicy": "Fail", "matchPolicy": "Equivalent", "timeoutSeconds": 30,
                 "clientConfig": {
                     "url": format!("https://127.0.0.1:{port}/"),
                     "caBundle": STANDARD.encode(authority.pem()),
@@ -66,6 +123,11 @@ async fn meddle(State(mischief): State<Mischief>, Json(review): Json<Value>) -> 
         }
         Mischief::AddsContainer(image) => {
             json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "smuggled", "image": image}}])
+        }
+        Mischief::LetsHappen(meanwhile) => {
+            let happening = tokio::task::spawn_blocking(move || meanwhile.is_its_turn());
+            happening.await.expect("what happens meanwhile");
+            json!([])
         }
     };
     Json(json!({

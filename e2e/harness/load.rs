@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -80,12 +81,12 @@ pub enum Outcome {
     WronglyAdmitted,
     /// It was refused although it should not have been, or for another reason than it should.
     NeedlesslyDenied,
-    /// The API server did not get to it: it restarts.
+    /// The API server did not get to it: it ends.
     Unserved,
 }
 
 /// One pod that went otherwise than it should.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Mishap {
     /// What became of it.
     pub outcome: Outcome,
@@ -109,10 +110,11 @@ struct Shared {
     door: Door,
     cases: Vec<Case>,
     report: Mutex<Report>,
+    in_flight: AtomicUsize,
 }
 
 /// What came of a load.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Report {
     phase: String,
     counts: BTreeMap<(String, Outcome), usize>,
@@ -124,7 +126,8 @@ impl Load {
     /// Sends `rate` pods a second, the cases in turn, whatever becomes of those before.
     pub fn start(control_plane: &ControlPlane, cases: Vec<Case>, rate: u32) -> Self {
         let report = Mutex::new(Report { phase: "at rest".to_owned(), ..Report::default() });
-        let shared = Arc::new(Shared { door: control_plane.door(), cases, report });
+        let shared =
+            Arc::new(Shared { door: control_plane.door(), cases, report, in_flight: AtomicUsize::new(0) });
         let (stop, stopped) = watch::channel(false);
         let sender = RUNTIME.spawn(send(shared.clone(), Duration::from_secs(1) / rate, stopped));
         Self { shared, stop, sender }
@@ -135,9 +138,9 @@ impl Load {
         phase.clone_into(&mut self.shared.report().phase);
     }
 
-    /// What has been answered so far.
-    pub fn so_far(&self) -> Report {
-        self.shared.report().clone()
+    /// How many pods have been sent and not answered yet.
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::Acquire)
     }
 
     /// Waits until `count` more pods have been answered.
@@ -176,9 +179,12 @@ async fn send(shared: Arc<Shared>, every: Duration, mut stopped: watch::Receiver
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                let phase = shared.report().phase.clone();
-                pods.spawn(create(shared.clone(), number % shared.cases.len(), phase));
-                number += 1;
+                // Nobody sends anything to an API server that is not ready.
+                if shared.door.is_ready.load(Ordering::Acquire) {
+                    let phase = shared.report().phase.clone();
+                    pods.spawn(create(shared.clone(), number % shared.cases.len(), phase));
+                    number += 1;
+                }
                 while pods.try_join_next().is_some() {}
             }
             _ = sweeps.tick() => {
@@ -195,6 +201,7 @@ async fn create(shared: Arc<Shared>, index: usize, phase: String) {
     let case = &shared.cases[index];
     let url = format!("{}/api/v1/namespaces/{}/pods", shared.door.url, case.namespace);
     let sent = Instant::now();
+    shared.in_flight.fetch_add(1, Ordering::AcqRel);
     let request = shared.door.client.post(url).bearer_auth(&shared.door.token).timeout(PATIENCE);
     let request = request.header("content-type", "application/json").body(case.manifest().to_string());
     let (outcome, said) = match answer(request).await {
@@ -202,6 +209,7 @@ async fn create(shared: Arc<Shared>, index: usize, phase: String) {
         Err(error) => (Outcome::Unserved, format!("{error:?}")),
     };
     let answered = Instant::now();
+    shared.in_flight.fetch_sub(1, Ordering::AcqRel);
     let mut report = shared.report();
     *report.counts.entry((phase.clone(), outcome)).or_default() += 1;
     match outcome {
@@ -249,7 +257,7 @@ impl Report {
     pub fn is_right_but(&self, is_excused: impl Fn(&Mishap) -> bool) {
         let counts = |mishap: &&Mishap| mishap.outcome == Outcome::WronglyAdmitted || !is_excused(mishap);
         let unexcused: Vec<_> = self.mishaps.iter().filter(counts).collect();
-        let shown: Vec<_> = unexcused.iter().take(5).map(|mishap| format!("{mishap:#?}")).collect();
+        let shown: Vec<_> = unexcused.iter().take(5).map(ToString::to_string).collect();
         assert!(unexcused.is_empty(), "{} pods:\n{}\n{self}", unexcused.len(), shown.join("\n"));
     }
 
@@ -263,10 +271,10 @@ impl Report {
     }
 }
 
-impl Mishap {
-    /// Whether it was on its way at `moment`.
-    pub fn spans(&self, moment: Instant) -> bool {
-        self.sent <= moment && moment <= self.answered
+impl fmt::Display for Mishap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let took = self.answered - self.sent;
+        write!(f, "{:?} while {} ({took:?}): {:?}: {}", self.outcome, self.phase, self.case, self.said)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
 /// Runs its arguments and waits for the end of its standard input, which only the suite holds: it comes however the
@@ -70,6 +70,8 @@ impl Process {
             .arg(program)
             .args(args)
             .current_dir(dir)
+            // What it leaves behind when it is killed goes with the run's folder.
+            .env("TMPDIR", dir)
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(output.try_clone().expect("the log"))
@@ -95,21 +97,10 @@ impl Process {
 
     /// Asks it to end (SIGTERM), and waits until it has; its exit status.
     pub fn ends(mut self) -> Option<i32> {
-        self.is_asked_to_end();
-        self.child.wait().expect("a child").code()
-    }
-
-    /// Asks it to end (SIGTERM), and does not wait.
-    #[track_caller]
-    pub fn is_asked_to_end(&self) {
         let kill = format!("kill -s TERM {}", self.child.id());
         let asked = command("sh").args(["-c", &kill]).status().expect("a shell");
         assert!(asked.success(), "{} has ended before\n{}", self.name, self.tail());
-    }
-
-    /// Its exit status, once it has ended.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child")
+        self.child.wait().expect("a child").code()
     }
 
     fn tail(&self) -> String {

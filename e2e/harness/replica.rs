@@ -4,12 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::account::{SYSTEM_NAMESPACE, TAGSEAL};
 use super::ca::Authority;
 use super::control_plane::ControlPlane;
 use super::http::{CLIENT, CREDULOUS, answers_with};
+use super::manifests::{pod, review};
 use super::poll::eventually;
 use super::process::Process;
 use super::run::{RUN, RUNTIME, tagseal_binary};
@@ -120,20 +123,79 @@ impl Replica {
         self.process.take().expect("a running replica").ends()
     }
 
-    /// Asks it to end (SIGTERM).
-    pub fn is_asked_to_end(&self) {
-        self.process.as_ref().expect("a running replica").is_asked_to_end();
-    }
-
     /// Kills it (SIGKILL).
     pub fn dies(&mut self) {
         drop(self.process.take().expect("a running replica"));
     }
 
-    /// Deletes its cache, as a new pod has none.
-    pub fn loses_its_disk(&self) {
-        assert!(self.process.is_none(), "{} still runs", self.name);
+    /// Kills it (SIGKILL) if it runs.
+    pub fn is_stopped(&mut self) {
+        self.process = None;
+    }
+
+    /// Kills it if it runs, and starts it without what it kept on disk, as a new pod has none.
+    pub fn is_started_anew(&mut self) {
+        self.is_stopped();
         let _ = fs::remove_dir_all(self.dir.join("cache"));
+        self.starts();
+    }
+
+    /// Somebody who asks it, past the API server.
+    pub fn asker(&self) -> Asker {
+        Asker { name: self.name.clone(), port: self.port }
+    }
+
+    /// [`Asker::seals`].
+    pub fn seals(&self, namespace: &str, image: &str) -> Result<String, String> {
+        self.asker().seals(namespace, image)
+    }
+
+    /// [`Asker::soon_seals`].
+    #[track_caller]
+    pub fn soon_seals(&self, namespace: &str, image: &str, sealed: &str) {
+        self.asker().soon_seals(namespace, image, sealed);
+    }
+
+    /// [`Asker::reviews`].
+    pub fn reviews(&self, endpoint: &str, review: &Value) -> Value {
+        self.asker().reviews(endpoint, review)
+    }
+}
+
+/// Asks one replica, past the API server.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    name: String,
+    port: u16,
+}
+
+impl Asker {
+    /// What it makes of `image` in a pod of `namespace`, asked past the API server: the sealed image, or its refusal.
+    pub fn seals(&self, namespace: &str, image: &str) -> Result<String, String> {
+        let response = self.reviews("mutate", &review(namespace, &pod("asked", image)));
+        if response["allowed"] != true {
+            return Err(response["status"]["message"].to_string());
+        }
+        let Some(patch) = response["patch"].as_str() else { return Ok(image.to_owned()) };
+        let patch = STANDARD.decode(patch).expect("base64");
+        let patch: Value = serde_json::from_slice(&patch).expect("a JSON patch");
+        let mut operations = patch.as_array().expect("a list").iter();
+        let replaced =
+            operations.find(|operation| operation["op"] == "replace").expect("an image is replaced");
+        Ok(replaced["value"].as_str().expect("an image").to_owned())
+    }
+
+    /// The same, as soon as it answers `sealed`. It is asked for a tag that nobody signed too, so that it looks for news.
+    #[track_caller]
+    pub fn soon_seals(&self, namespace: &str, image: &str, sealed: &str) {
+        eventually(&format!("{} makes {image} {sealed}", self.name), Duration::from_secs(20), || {
+            let repository = image.rsplit_once(':').map_or(image, |(repository, _)| repository);
+            let news = self.seals(namespace, &format!("{repository}:never-signed"));
+            match self.seals(namespace, image) {
+                Ok(found) if found == sealed => Ok(()),
+                found => Err(format!("{found:?}, {news:?}")),
+            }
+        });
     }
 
     /// Asks it for its verdict on a review, past the API server; its `response`.

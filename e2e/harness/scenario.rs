@@ -209,11 +209,27 @@ impl Scenario {
         install_unanswered(&self.cluster);
     }
 
+    /// The lines that the scenario's own tagseal logged.
+    pub fn log(&self) -> Vec<Value> {
+        let log = self.own.as_ref().expect("a tagseal of its own").log();
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The metrics of the scenario's own tagseal.
+    pub fn metrics(&self) -> String {
+        self.own.as_ref().expect("a tagseal of its own").metrics()
+    }
+
     /// Takes these away, and has the namespace guarded by the common tagseal.
     pub fn has_tagseal_back(&self) {
         suite().has_tagseal();
         remove_unanswered(&self.cluster);
         self.cluster.does(&["label", "namespace", self.cluster.namespace(), &format!("{OWN}-")]);
+    }
+
+    /// Kills the scenario's own tagseal, and starts it with an empty disk.
+    pub fn tagseal_starts_anew(&self) {
+        self.own.as_ref().expect("a tagseal of its own").starts_anew();
     }
 
     /// Kills the scenario's own tagseal.

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use tagseal::clock::{Clock as _, SystemClock};
 
+use super::ca::Serving;
 use super::http::Server;
 use super::run::RUN;
 use crate::support::{ServedFiles, TestRepository};
@@ -26,9 +27,23 @@ pub struct StaticServer {
 impl StaticServer {
     /// One that knows no repository.
     pub fn start() -> Self {
+        Self::launch(None)
+    }
+
+    /// The same over TLS.
+    pub fn certified(serving: &Serving) -> Self {
+        Self::launch(Some(serving))
+    }
+
+    fn launch(tls: Option<&Serving>) -> Self {
         let (port, files) = (RUN.free_port(), Files::default());
         let router = Router::new().fallback(serve).with_state(files.clone());
-        Self { port, files, _server: Server::start(port, None, router) }
+        Self { port, files, _server: Server::start(port, tls, router) }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its base URL.
@@ -39,7 +54,12 @@ impl StaticServer {
     /// Serves what `repository` publishes now.
     pub fn publishes(&self, repository: &mut TestRepository) {
         let files = repository.publish(SystemClock.now());
-        self.files.lock().unwrap().insert(repository.gun().to_owned(), files);
+        self.serves(repository.gun(), files);
+    }
+
+    /// Serves these files as the repository `gun`.
+    pub fn serves(&self, gun: &str, files: ServedFiles) {
+        self.files.lock().unwrap().insert(gun.to_owned(), files);
     }
 }
 

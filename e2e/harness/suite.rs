@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::cluster::Cluster;
 use super::control_plane::ControlPlane;
 use super::notary_server::NotaryServer;
+use super::replica::Asker;
 use super::tagseal::{Tagseal, TagsealOptions, prepare};
 use super::webhooks::spare_own;
 
@@ -59,6 +60,11 @@ impl Suite {
     pub fn own_tagseal(&self, namespace: &str, options: &TagsealOptions) -> Tagseal {
         LazyLock::force(&self.tagseal);
         Tagseal::own(&self.control_plane, namespace, options)
+    }
+
+    /// Somebody who asks the common tagseal, past the API server.
+    pub fn asker(&self) -> Asker {
+        self.tagseal.asker()
     }
 
     /// Sees to it that the CRDs are there.

@@ -8,7 +8,7 @@ use super::ca::Authority;
 use super::control_plane::ControlPlane;
 use super::installation::installs;
 use super::poll::eventually;
-use super::replica::{Replica, Settings};
+use super::replica::{Asker, Replica, Settings};
 use super::run::RUN;
 use super::webhooks::{Ports, Target, install, redirect};
 
@@ -65,9 +65,33 @@ impl Tagseal {
         Self { replica: Mutex::new(replica) }
     }
 
+    /// What it logged.
+    pub fn log(&self) -> String {
+        self.replica.lock().unwrap().log()
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> String {
+        self.replica.lock().unwrap().metrics()
+    }
+
+    /// Somebody who asks it, past the API server.
+    pub fn asker(&self) -> Asker {
+        self.replica.lock().unwrap().asker()
+    }
+
     /// Kills it, as an outage would.
     pub fn stops(&self) {
         self.replica.lock().unwrap().dies();
+    }
+
+    /// Kills it, and starts it with an empty disk, as a new pod has it.
+    pub fn starts_anew(&self) {
+        let mut replica = self.replica.lock().unwrap();
+        replica.dies();
+        replica.loses_its_disk();
+        replica.starts();
+        replica.awaits_ready();
     }
 }
 

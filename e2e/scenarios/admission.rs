@@ -136,3 +136,14 @@ fn a11_a_dry_run_pins_nothing_and_writes_no_event() {
         |event: &&Value| event["source"]["component"].as_str().is_some_and(|name| name.contains("tagseal"));
     assert_eq!(events["items"].as_array().expect("events").iter().find(by_tagseal), None);
 }
+
+#[test]
+fn a19_a_namespace_that_the_watch_does_not_know_is_asked_for() {
+    let s = Scenario::new("a19-unknown");
+    let (web, image) = (s.repository("web"), s.image("web:1.4"));
+    let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": "a19-unknown"}});
+    s.has_policy(&s.policy().trusts(&web).with("namespaceSelector", selector));
+    // The API server would not ask about one that is not there: this is the moment before the watch has it.
+    let refusal = suite().asker().seals("a19-nowhere", &image).expect_err("its labels are not known");
+    assert!(refusal.contains("NotSynced"), "{refusal}");
+}

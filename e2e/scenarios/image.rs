@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::harness::*;
 
+/// What container engines set, too.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The unpacked image, to be run as a container would run it.
 struct Container {
     root: PathBuf,
@@ -23,9 +26,17 @@ impl Container {
         let user = self.config["config"]["User"].as_str().expect("a user");
         let entrypoint = self.config["config"]["Entrypoint"][0].as_str().expect("an entrypoint");
         assert!(!user.starts_with("0:") && user.contains(':'), "{user}");
-        ["-i", "chroot", "--groups=", &format!("--userspec={user}"), &self.root.to_string_lossy(), entrypoint]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "-i",
+            PATH,
+            "chroot",
+            "--groups=",
+            &format!("--userspec={user}"),
+            &self.root.to_string_lossy(),
+            entrypoint,
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 
     fn runs(&self, args: &[&str]) -> Output {
@@ -88,7 +99,8 @@ fn the_image_serves_and_resolves_names() {
     let port = RUN.free_port();
     let listen = format!("--listen=127.0.0.1:{port}");
     let mut args = container.arguments();
-    args.extend(["serve", &listen, "--policies=/policies", "--log-format=text"].map(str::to_owned));
+    let flags = ["--policies=/policies", "--cert-dir=/etc/tagseal/tls", "--metrics-listen=none"];
+    args.extend(["serve", &listen].into_iter().chain(flags).map(str::to_owned));
     let env = Path::new("env");
     let mut process =
         Process::start("serve", env, args.iter().map(String::as_str), &RUN.folder("image-serves-log"));
@@ -99,6 +111,7 @@ fn the_image_serves_and_resolves_names() {
             answers_with(&client, &format!("https://127.0.0.1:{port}/{path}"))
         });
     }
+    assert_eq!(users_of(&container.root.join("tagseal")), ["65532\t65532\t65532\t65532"]);
     assert_eq!(process.ends(), Some(0), "SIGTERM drains, and that is no failure");
 
     container.has_file("/etc/resolv.conf", &NameServer::start().resolv_conf());
@@ -124,6 +137,15 @@ spec:
   notary: {server: "https://trust.test"}
   firstUse: Trust
 "#;
+
+/// The users (real, effective, saved, of files) of each process that runs `program`.
+fn users_of(program: &Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").expect("processes").flatten().map(|entry| entry.path());
+    let running =
+        processes.filter(|process| fs::read_link(process.join("exe")).is_ok_and(|exe| exe == program));
+    let status = running.map(|process| fs::read_to_string(process.join("status")).expect("a status"));
+    status.filter_map(|status| Some(status.split_once("Uid:\t")?.1.lines().next()?.to_owned())).collect()
+}
 
 fn find(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {

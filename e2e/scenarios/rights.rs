@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::rights::{asked, findings_of_last_run, granted, unused};
+use crate::harness::rights::{asked, findings_of_last_run, granted, refused, unused};
 
 /// Of the run before: `make e2e` calls it by name when the suite has passed.
 #[test]
@@ -40,6 +40,7 @@ fn a_right_counts_as_used_only_where_it_was_granted() {
             let verb = if resource == "leases" { "get" } else { "patch" };
             json!({
                 "user": {"username": user}, "verb": verb, "responseStatus": {"code": code},
+            "requestReceivedTimestamp": "2026-01-01T00:00:00.000001Z",
                 "objectRef": {
                     "apiGroup": group, "resource": resource, "subresource": subresource, "name": name,
                     "namespace": "tagseal-system",
@@ -74,4 +75,9 @@ fn a_right_counts_as_used_only_where_it_was_granted() {
         ]),
         [policies, status]
     );
+    let forbidden = asked(&event(own, "tagseal.dev", "trustpolicies", None, "web", 403));
+    assert_eq!(refused(&forbidden, &[]), forbidden);
+    let time = |text: &str| text.parse().expect("a time");
+    let start = (time("2026-01-01T00:00:00Z"), time("2026-01-01T00:00:02Z"));
+    assert_eq!(refused(&forbidden, &[start]), []);
 }

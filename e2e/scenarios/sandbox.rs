@@ -33,6 +33,11 @@ fn a_real_cluster_calls_the_sandbox_for_one_namespace_and_is_left_as_it_was() {
     let registry = word_after("registry").trim_start_matches("https://").to_owned();
     let folder = std::path::PathBuf::from(word_after("folder"));
     assert!(folder.join("policy.yaml").is_file());
+    assert!(
+        folder.starts_with(RUN.folder("sandbox")),
+        "a run that fails leaves nothing elsewhere: {}",
+        folder.display()
+    );
 
     let inside = cluster.in_namespace(NAME);
     let (web, unsigned) = (format!("{registry}/shop/web:1.4"), format!("{registry}/shop/web:1.5"));

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
     printcolumn = r#"{"name":"Root","type":"string","jsonPath":".status.root.version","description":"The version of its root"}"#,
     printcolumn = r#"{"name":"Pinned by","type":"string","jsonPath":".spec.root.pinnedBy","description":"What vouches for the root: the roots of a policy, or first use"}"#,
     printcolumn = r#"{"name":"Pin current","type":"string","jsonPath":".status.conditions[?(@.type=='PinUpToDate')].status","description":"Whether the newest root itself carries the pin","priority":1}"#,
-    printcolumn = r#"{"name":"Signers","type":"string","jsonPath":".status.signers[*].role","description":"The roles that sign its tags"}"#,
+    printcolumn = r#"{"name":"Signers","type":"string","jsonPath":".status.signedBy","description":"The roles that list its tags, with the beginnings of the IDs of the keys that signed them"}"#,
     printcolumn = r#"{"name":"Expires","type":"string","jsonPath":".status.expires","description":"When the first of its roles expires"}"#,
     printcolumn = r#"{"name":"Verified","type":"date","jsonPath":".status.lastVerified","description":"How long ago it verified; written at most hourly"}"#,
     printcolumn = r#"{"name":"OK","type":"string","jsonPath":".status.conditions[?(@.type=='Verified')].status","description":"Whether its server answers and what it answers verifies"}"#,
@@ -176,6 +176,11 @@ pub struct TrustedRepositoryStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["role"])
     )]
     pub signers: Vec<RoleSigners>,
+
+    /// The same in short: the first roles, each with the beginnings of the IDs of its keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub signed_by: Option<String>,
 
     /// When the first of its roles expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]

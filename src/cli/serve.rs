@@ -136,7 +136,8 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     serves.store(true, Ordering::Release);
-    tracing::info!(address = %args.listen, version = env!("CARGO_PKG_VERSION"), "serving");
+    let address = listener.local_addr().unwrap_or(args.listen);
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
     let app = metered_router(admission, readiness.clone(), process.metrics.clone())
         .merge(policies_router(Arc::new(review), process.metrics.clone()));
     let serving = webhook::serve(listener, tls, app, readiness, Limits::default(), async {
@@ -168,11 +169,12 @@ async fn serve_metrics(
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot serve metrics on {address}; name another address with --metrics-listen, or none")
     })?;
+    // The port may have been left to the system.
+    tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving metrics");
     let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
     let figures = PolicyFiguresWatch::new(metrics.clone(), policies.clone(), Arc::clone(resolver), clock);
     process.parts.start("the look at policies for metrics", figures.run());
     process.parts.start("the metrics port", webhook::serve_metrics(listener, metrics_router(metrics)));
-    tracing::info!(%address, "serving metrics");
     Ok(())
 }
 

@@ -48,7 +48,8 @@ pub struct Storage {
     /// Folder for verified metadata, verified again when it is read. Without it, a restart fetches everything anew.
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
-    /// Folder for rollback floors and first-use pins. Without it they are forgotten when the process ends.
+    /// Folder for rollback floors and first-use pins. Without it they are forgotten when the process ends. Not for serving in a
+    /// cluster, where they live in TrustedRepository objects.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// Tolerance for clocks when expiry is judged.

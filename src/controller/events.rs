@@ -115,7 +115,7 @@ impl EventWriter {
         match self.ledger.take(notice, Instant::now(), self.clock.now()) {
             Taken::Known => {}
             Taken::TooMany => self.metrics.event("suppressed"),
-            Taken::New(errand) => self.send(errand).await,
+            Taken::New(errand) => self.send(*errand).await,
         }
     }
 

@@ -20,7 +20,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::watcher;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use self::held::Held;
 use self::name::object_name;
@@ -108,7 +108,8 @@ impl ClusterState {
             metrics: self.0.metrics.clone(),
         };
         let statuses = StatusWriter::new(self.clone(), inventory, leadership);
-        tokio::join!(self.follow(resets), statuses.run());
+        let (gone, to_reset) = mpsc::unbounded_channel();
+        tokio::join!(self.follow(&gone), resets.run(to_reset), statuses.run());
     }
 
     /// Waits until all of it was read once.
@@ -127,7 +128,7 @@ impl ClusterState {
         known.collect()
     }
 
-    async fn follow(&self, resets: Resets) {
+    async fn follow(&self, resets: &mpsc::UnboundedSender<Arc<Held>>) {
         let requests = &self.0.requests;
         let subject = Subject {
             what: "TrustedRepository objects".to_owned(),
@@ -149,7 +150,8 @@ impl ClusterState {
                 }
             }
             for held in gone {
-                resets.tell(&held).await;
+                // Its other end runs as long as this one.
+                let _ = resets.send(held);
             }
             if self.view().is_synced() {
                 self.0.loaded.send_if_modified(|loaded| !std::mem::replace(loaded, true));

@@ -35,6 +35,10 @@ impl Core {
     ) -> Result<bool, Refusal> {
         let _one_at_a_time = entry.commit.lock().await;
         let repository = Arc::clone(&fetched.updated.repository);
+        if fetched.recorded.revision.is_some() && entry.recorded.load().is_none() {
+            // It was reset meanwhile: what was fetched rests on what was to be forgotten.
+            return Ok(false);
+        }
         let makes_pin = entry.is_first_use() && fetched.recorded.record.pin.is_none();
         if makes_pin && !pin && entry.has_pin() {
             // A real use has pinned meanwhile: what nothing vouches for does not take the place of what it serves.
@@ -90,7 +94,7 @@ impl Core {
                     None => (TrustRecord::default(), None),
                 };
             if base.revision.is_some() && revision.is_none() {
-                // An admin reset the repository meanwhile: what was fetched rests on what was to be forgotten.
+                // It was reset meanwhile, and nobody here has heard of it yet.
                 return Ok(None);
             }
             let theirs = record.pin.as_ref().map(|pin| pin.sha256);

@@ -220,7 +220,7 @@ impl Flying {
     fn land(&mut self, flown: Result<(), Crash>) -> Landing {
         self.over = true;
         self.core.note_landing(&self.entry, &self.key, &flown);
-        let result = flown.as_ref().map(|()| ()).map_err(|crash| crash.refusal.reason().as_str());
+        let result = flown.as_ref().copied().map_err(|crash| crash.refusal.reason().as_str());
         self.core.metrics.refreshed(result);
         let (landing, role): (Landing, Option<RoleName>) = match flown {
             Ok(()) => (Ok(()), None),

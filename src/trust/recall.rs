@@ -171,8 +171,9 @@ impl Core {
         Ok(recorded)
     }
 
-    /// Drops memory and disk of an entry.
+    /// Drops memory and disk of an entry. A commit under way ends first: what it writes to either goes too.
     pub(super) async fn reset(&self, entry: &Entry) {
+        let _no_commit = entry.commit.lock().await;
         tracing::info!(gun = %entry.key.gun, server = %entry.state_key.server, "trust in the repository was reset");
         entry.reset();
         if let Some(disk) = self.disk.clone() {

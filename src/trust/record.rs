@@ -8,6 +8,10 @@ use crate::tuf::{RoleName, TrustedRepository};
 /// Superseded versions of one role beyond this many are forgotten, the oldest first.
 const MAX_SUPERSEDED: usize = 256;
 
+/// Of all roles together no more are remembered, each role having an equal part: the record is one object of the cluster,
+/// which may have 1.5 MiB, and no role's owner can crowd out the others' versions.
+const MAX_RECENT: usize = 2048;
+
 /// Versions that were superseded longer ago than this are forgotten.
 const REMEMBER_SUPERSEDED: SignedDuration = SignedDuration::from_hours(24 * 90);
 
@@ -111,12 +115,17 @@ fn forget_old(recent: &mut Vec<RoleVersion>, now: Timestamp) {
     recent.sort_by(|a, b| (&a.role, a.first_seen, a.version).cmp(&(&b.role, b.first_seen, b.version)));
     let mut kept: Vec<RoleVersion> = Vec::with_capacity(recent.len());
     let mut of_role = 0;
+    let roles = recent.chunk_by(|a, b| a.role == b.role).count();
+    let max = MAX_SUPERSEDED.min(MAX_RECENT / roles.max(1));
     for version in recent.drain(..).rev() {
         of_role = if kept.last().is_some_and(|last| last.role == version.role) { of_role + 1 } else { 0 };
-        if of_role <= MAX_SUPERSEDED || version.superseded.is_none() {
+        if of_role <= max || version.superseded.is_none() {
             kept.push(version);
         }
     }
     kept.reverse();
     *recent = kept;
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ async fn start(pair: &Pair, limits: Limits) -> Running {
     Running { address, volume, certificate, namespaces, readiness, shutdown, server, _policies: policies }
 }
 
-fn client(pair: &Pair) -> Client {
+pub fn client(pair: &Pair) -> Client {
     builder(pair).build().unwrap()
 }
 

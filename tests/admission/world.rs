@@ -7,14 +7,15 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
-use tagseal::admission::Admission;
 use tagseal::admission::judge::Resolve;
+use tagseal::admission::{Admission, DecisionCounts};
 use tagseal::policy::{
     CompileContext, Labels, LabelsError, LabelsFuture, NamespaceLabels, NoObjects, PolicyKind, PolicySet,
     PolicySnapshot, Reason, SetOptions, UnknownFields, UnmatchedImages, compile,
 };
+use tagseal::telemetry::Metrics;
 use tagseal::trust::{BoxFuture, Question, Refusal, Resolved, Unavailable};
-use tagseal::webhook::{Readiness, router};
+use tagseal::webhook::{Readiness, metered_router};
 use tokio::sync::watch;
 use tower::Service;
 
@@ -24,6 +25,7 @@ use super::review::{Answer, Review};
 pub struct World {
     pub policies: watch::Sender<PolicySnapshot>,
     pub readiness: Readiness,
+    pub metrics: Metrics,
     router: Router,
 }
 
@@ -35,10 +37,12 @@ impl World {
 
     pub fn with_namespaces(resolver: Arc<dyn Resolve>, namespaces: Arc<dyn NamespaceLabels>) -> Self {
         let (policies, watched) = watch::channel(PolicySnapshot::NotSynced);
-        let readiness = Readiness::default();
+        let (readiness, metrics) = (Readiness::default(), Metrics::default());
         readiness.certificate_loaded();
-        let admission = Arc::new(Admission::new(resolver, watched, Some(namespaces)));
-        Self { policies, router: router(admission, readiness.clone()), readiness }
+        let admission = Admission::new(resolver, watched, Some(namespaces));
+        let admission = admission.observed_by(Arc::new(DecisionCounts::new(metrics.clone())));
+        let router = metered_router(Arc::new(admission), readiness.clone(), metrics.clone());
+        Self { policies, router, readiness, metrics }
     }
 
     /// These policies hold from now on.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tagseal::policy::Reason;
+
 use super::file;
 
 /// The names of tagseal's metrics in a text; a histogram's series count as the histogram.
@@ -52,6 +54,42 @@ fn what_has_to_be_told_has_an_alert() {
         );
         for annotation in ["summary", "description"] {
             assert!(alert["annotations"][annotation].is_string(), "{alert}");
+        }
+    }
+}
+
+/// The matchers on labels of tagseal's metrics in a text: metric, label, value.
+fn matchers(text: &str) -> Vec<(String, String, String)> {
+    let text = text.replace("\\\"", "\"");
+    let selectors = text.match_indices("tagseal_").filter_map(|(at, _)| {
+        let (name, rest) = text[at..].split_once('{')?;
+        let is_name = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        is_name.then(|| (name.to_owned(), rest.split('}').next().unwrap_or_default().to_owned()))
+    });
+    let mut matchers = Vec::new();
+    for (metric, selector) in selectors {
+        for matcher in selector.split(',') {
+            let (label, values) = matcher.split_once('=').unwrap();
+            let values = values.trim_start_matches('~').trim_matches('"').split('|');
+            matchers.extend(values.map(|value| (metric.clone(), label.to_owned(), value.to_owned())));
+        }
+    }
+    matchers
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_labels_and_values_that_there_are() {
+    let docs = file("docs/metrics.md");
+    for path in ["charts/tagseal/files/alerts.yaml", "charts/tagseal/files/dashboard.json"] {
+        let matchers = matchers(&file(path));
+        assert!(!matchers.is_empty(), "{path}");
+        for (metric, label, value) in matchers {
+            let family = metric.trim_end_matches("_bucket").trim_end_matches("_count");
+            let row = docs.lines().find(|row| row.starts_with(&format!("| `{family}` |"))).unwrap();
+            let is_word = row.contains(&format!("`{value}`"));
+            let is_reason = label == "reason" && Reason::ALL.iter().any(|reason| reason.as_str() == value);
+            let has_label = row.contains(&format!("`{label}`"));
+            assert!(has_label && (is_word || is_reason), "{path}: {metric} never has {label}={value:?}");
         }
     }
 }

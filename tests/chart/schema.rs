@@ -70,4 +70,10 @@ fn a_pod_has_the_time_that_stopping_takes() {
     let least = schema()["properties"]["terminationGracePeriodSeconds"]["minimum"].as_u64().unwrap();
     assert!(least > needed, "{needed} s of linger and drain, and {least} s to end");
     assert!(default_values()["terminationGracePeriodSeconds"].as_u64().unwrap() >= needed + 10);
+    let said = format!(
+        "{} s, and then finishes what is in flight for up to {} s",
+        limits.linger.as_secs(),
+        limits.drain.as_secs()
+    );
+    assert!(file("charts/tagseal/values.yaml").contains(&said), "values.yaml does not say: {said}");
 }

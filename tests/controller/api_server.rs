@@ -403,9 +403,16 @@ impl State {
         }
         object["status"]["conditions"] = json!(conditions);
         let fields: &[&str] = match &*asked.resource {
-            "trustedrepositories" => {
-                &["root", "signers", "expires", "expiresFirst", "lastVerified", "lastUsed", "image"]
-            }
+            "trustedrepositories" => &[
+                "root",
+                "signers",
+                "signedBy",
+                "expires",
+                "expiresFirst",
+                "lastVerified",
+                "lastUsed",
+                "image",
+            ],
             _ => &["observedGeneration", "repositories"],
         };
         for field in fields {

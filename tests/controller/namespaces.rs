@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use tagseal::clock::ManualClock;
 use tagseal::controller::Namespaces;
 use tagseal::policy::NamespaceLabels as _;
+use tagseal::telemetry::Metrics;
 
 use super::api_server::{ApiServer, Fault};
 use super::world::{LIMIT, now};
+use crate::support::Page;
 
 fn namespace(name: &str, env: &str) -> Value {
     json!({"metadata": {"name": name, "labels": {"env": env}}, "spec": {"finalizers": ["kubernetes"]}})
@@ -52,6 +54,30 @@ async fn labels_are_followed_and_only_metadata_is_read() {
     watch.abort();
     assert!(server.requests().iter().all(|request| request.contains("namespaces(metadata)")));
     assert_eq!(server.unexpected(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn namespaces_that_opted_out_are_counted() {
+    let opting = |name: &str, value: &str| json!({"metadata": {"name": name, "labels": {"env": "x", "tagseal.dev/admission": value}}});
+    let (server, metrics) = (ApiServer::new(), Metrics::default());
+    let opted_out = || Page::of(&metrics).value("tagseal_namespaces_opted_out").to_owned();
+    assert_eq!(opted_out(), "", "nobody knows yet");
+    for object in [opting("out", "ignore"), opting("in", "enforce"), namespace("shop", "x")] {
+        server.put("namespaces", object);
+    }
+    let namespaces = namespaces(&server).with_metrics(metrics.clone());
+    let watch = tokio::spawn(namespaces.clone().watch());
+    shows(&namespaces, "shop", Some("x")).await;
+    assert_eq!(opted_out(), "1");
+    server.put("namespaces", opting("new", "ignore"));
+    shows(&namespaces, "new", Some("x")).await;
+    assert_eq!(opted_out(), "2");
+    for name in ["new", "out"] {
+        server.delete("namespaces", "", name);
+        shows(&namespaces, name, None).await;
+    }
+    assert_eq!(opted_out(), "0");
+    watch.abort();
 }
 
 #[tokio::test]

@@ -137,6 +137,30 @@ async fn deleting_the_record_resets_pin_floors_and_memory() {
     assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"), "or when told");
 }
 
+/// What is under way rests on what was to be forgotten.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_finds_the_repository_reset_starts_anew() {
+    let (world, (mut repository, ..)) = (World::new(), web());
+    repository.version("targets", 7);
+    world.publish(&mut repository);
+    let demand = first_use();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    let gate = crate::support::Gate::new();
+    world.source.fault("timestamp*", Fault::Delay(gate.clone()));
+    world.advance(seconds(61));
+    let reset = async {
+        gate.arrived(1).await;
+        world.state.delete(&key(&demand));
+        world.resolver.forget(&key(&demand)).await;
+        gate.open();
+    };
+    let (answer, ()) = tokio::join!(world.resolve(&demand, IMAGE), reset);
+    assert!(answer.is_ok());
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    // By nothing but that refresh, which would have had nothing to write.
+    assert!(world.state.record().pin.is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_record_with_floors_and_no_pin_still_pins() {
     let (world, (mut repository, ..)) = (World::new(), web());

@@ -141,7 +141,16 @@ async fn client(args: &Args) -> anyhow::Result<kube::Client> {
         Some(path) => {
             let read = || format!("cannot use the kubeconfig {}", path.display());
             let kubeconfig = Kubeconfig::read_from(path).with_context(read)?;
-            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.with_context(read)?
+            let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
+            let names_a_proxy = clusters.into_iter().any(|cluster| cluster.proxy_url.is_some());
+            let options = KubeConfigOptions::default();
+            let mut config =
+                kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.with_context(read)?;
+            if !names_a_proxy {
+                // HTTPS_PROXY is for trust servers; a pod asks its API server directly, too.
+                config.proxy_url = None;
+            }
+            config
         }
         None => kube::Config::infer().await.context(
             "no cluster: there is neither a pod's ServiceAccount nor a kubeconfig; name one with --kubeconfig, or policies with --policies",

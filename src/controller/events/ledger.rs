@@ -75,7 +75,7 @@ pub(super) struct Errand {
 #[derive(Debug, PartialEq)]
 pub(super) enum Taken {
     /// It is an Event.
-    New(Errand),
+    New(Box<Errand>),
     /// It repeats one, which will say so.
     Known,
     /// It is one too many.
@@ -109,7 +109,7 @@ impl Ledger {
         self.number = self.number.wrapping_add(1);
         let errand = Errand { notice, number: self.number, first: now, last: now, count: 1 };
         self.told.insert(key, Told { errand: errand.clone(), seen: at, sent: at, is_repeated: false });
-        Taken::New(errand)
+        Taken::New(Box::new(errand))
     }
 
     /// An Event that was repeated and does not say so yet, if it is time to.

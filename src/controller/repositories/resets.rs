@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use tokio::sync::mpsc;
 
 use super::super::events::{Events, Notice};
 use super::super::leader::Leadership;
@@ -21,8 +22,16 @@ pub(super) struct Resets {
 }
 
 impl Resets {
+    /// Sees to each object that is gone, until nobody watches any more. Beside the watch, because a repository is dropped
+    /// only when a commit that is under way has ended.
+    pub(super) async fn run(self, mut gone: mpsc::UnboundedReceiver<Arc<Held>>) {
+        while let Some(held) = gone.recv().await {
+            self.tell(&held).await;
+        }
+    }
+
     /// Drops memory and disk of the repository, and tells it. Who deleted the object stands in the API server's audit log.
-    pub(super) async fn tell(&self, gone: &Held) {
+    async fn tell(&self, gone: &Held) {
         self.metrics.repository_reset();
         let name = &*gone.name;
         let Some(key) = gone.key() else {

@@ -87,7 +87,8 @@ impl<'a> Wanted<'a> {
         let pin = self.pin().condition(&before.conditions, None, now);
         let (first, expires) = &self.here.earliest_expiry;
         let lists_tags = |role: &RoleName| role.is_delegation() || *role == RoleName::targets();
-        let signers = self.here.signers.iter().filter(|(role, _)| lists_tags(role));
+        let signers: Vec<_> = self.here.signers.iter().filter(|(role, _)| lists_tags(role)).collect();
+        let signed_by = (!signers.is_empty()).then(|| in_short(&signers));
         let image = self.here.image.as_ref().map(ToString::to_string);
         TrustedRepositoryStatus {
             conditions: vec![verified, pin],
@@ -95,7 +96,9 @@ impl<'a> Wanted<'a> {
                 version: self.here.root_version.to_string(),
                 key_ids: ids(&self.here.root_key_ids),
             }),
+            signed_by,
             signers: signers
+                .iter()
                 .map(|(role, keys)| RoleSigners { role: role.to_string(), key_ids: ids(keys) })
                 .collect(),
             expires: Some(Time(*expires)),
@@ -128,6 +131,27 @@ impl<'a> Wanted<'a> {
         );
         says("False", "RootRotated", message)
     }
+}
+
+/// So many roles, and keys of each, are named in short.
+const IN_SHORT: usize = 3;
+
+/// Roles and their signers for one column of a table: `targets: 5f1c2d3e; targets/releases: 0a1b2c3d, 4e5f6a7b`.
+fn in_short(signers: &[&(RoleName, Vec<KeyId>)]) -> String {
+    let roles = signers.iter().map(|(role, keys)| {
+        let keys = ids(keys).into_iter().map(|id| id.chars().take(8).collect());
+        format!("{role}: {}", first_of(keys.collect(), ", "))
+    });
+    first_of(roles.collect(), "; ")
+}
+
+fn first_of(mut all: Vec<String>, between: &str) -> String {
+    let more = all.len().saturating_sub(IN_SHORT);
+    all.truncate(IN_SHORT);
+    if more > 0 {
+        all.push(format!("+{more}"));
+    }
+    all.join(between)
 }
 
 fn ids(keys: &[KeyId]) -> Vec<String> {

@@ -44,6 +44,7 @@ impl TrustDir {
     ///
     /// # Errors
     /// [`TrustDirError`], also when another process holds it for too long.
+    #[expect(clippy::disallowed_methods, reason = "nobody tells when another process lets go of a file")]
     pub fn lock(&self, gun: &Gun) -> Result<RepositoryLock<'_>, TrustDirError> {
         let repository = self.path.join("tuf").join(gun.as_str());
         self.disk.make_dirs(&repository)?;

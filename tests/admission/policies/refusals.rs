@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::log::Lines;
 use super::super::world::Namespaces;
 use super::world::*;
+use crate::support::Page;
 
 const FOREIGN: &str = "https://elsewhere.example.com";
 
@@ -17,8 +18,32 @@ async fn a_policy_that_works_passes_without_a_word() {
         let answer = world.create(&object).await;
         assert!(answer.is_allowed(), "{object}");
         assert_eq!(answer.warnings(), Vec::<String>::new());
-        assert_eq!(answer.annotations(), [("decision".to_owned(), "Admitted".to_owned())]);
+        let annotations = answer.annotations();
+        let keys: Vec<_> = annotations.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(
+            (keys.as_slice(), answer.annotation("decision")),
+            (["decision", "id"].as_slice(), "Admitted")
+        );
     }
+}
+
+#[tokio::test]
+async fn what_is_decided_about_policies_is_counted_without_their_names() {
+    let world = World::new();
+    world.create(&cluster("new", json!({}))).await;
+    world.create(&cluster("wrong", json!({"roots": []}))).await;
+    let page = Page::of(&world.metrics);
+    assert_eq!(
+        page.counted("tagseal_decisions_total"),
+        [
+            r#"{endpoint="policies",decision="Admitted",reason="",policy=""} 1"#,
+            r#"{endpoint="policies",decision="Denied",reason="InvalidPolicy",policy=""} 1"#,
+        ]
+    );
+    assert_eq!(
+        page.counted("tagseal_admission_duration_seconds_count"),
+        [r#"{endpoint="policies",outcome="allowed"} 1"#, r#"{endpoint="policies",outcome="denied"} 1"#]
+    );
 }
 
 #[tokio::test]
@@ -249,6 +274,9 @@ async fn a_name_that_is_still_to_be_made_is_no_error() {
 
 #[tokio::test]
 async fn a_refusal_is_one_line_of_the_log_with_everything_to_find_it_by() {
+    // The place in the code that logs is known to everybody before the subscriber comes: tests that run beside this one
+    // could else have it put down as one that nobody listens to.
+    World::new().create(&broken("a")).await;
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt().json().flatten_event(true).without_time().with_target(false);
     let _guard = tracing::subscriber::set_default(subscriber.with_writer(lines.clone()).finish());

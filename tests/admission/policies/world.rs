@@ -29,6 +29,7 @@ pub struct World {
     pub policies: watch::Sender<PolicySnapshot>,
     pub objects: Arc<Objects>,
     pub running: Arc<Pods>,
+    pub metrics: Metrics,
     router: Router,
 }
 
@@ -49,7 +50,9 @@ impl World {
             namespaces: Arc::new(namespaces),
         };
         let review = PolicyReview::new(watched, "tagseal-system".to_owned(), Some(surroundings));
-        Self { policies, objects, running, router: policies_router(Arc::new(review), Metrics::default()) }
+        let metrics = Metrics::default();
+        let router = policies_router(Arc::new(review), metrics.clone());
+        Self { policies, objects, running, metrics, router }
     }
 
     pub fn in_force(&self, policies: &[Value]) {

@@ -44,6 +44,8 @@ async fn the_leader_says_what_it_holds_once_and_others_say_nothing() {
         status["signers"].as_array().unwrap().iter().map(|signer| signer["role"].clone()).collect();
     assert_eq!(roles, ["targets", RELEASES]);
     assert_eq!(status["signers"][1]["keyIDs"].as_array().unwrap().len(), 1);
+    let key = |role: usize| status["signers"][role]["keyIDs"][0].as_str().unwrap()[..8].to_owned();
+    assert_eq!(status["signedBy"], format!("targets: {}; targets/releases: {}", key(0), key(1)));
     assert_eq!((&status["expiresFirst"], &status["image"]), (&json!("timestamp"), &json!(IMAGE)));
     assert_eq!(status["lastUsed"], "2026-03-01T00:00:00Z", "the day says enough");
     assert!(object["spec"] == cluster.object()["spec"] && status["lastVerified"].is_string());

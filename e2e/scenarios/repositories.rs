@@ -1,0 +1,114 @@
+//! What the cluster remembers of repositories: the inventory, and how to start anew.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use tagseal::clock::{Clock as _, SystemClock};
+
+use crate::harness::*;
+use crate::support::{TestRepository, image_digest};
+
+/// Until a status says what is.
+const SAID: Duration = Duration::from_secs(60);
+
+/// The object that is about `repository`.
+fn object_of(s: &Scenario, repository: &str) -> Option<Value> {
+    let list: Value = serde_json::from_str(&s.cluster.does(&["get", "trepo", "-o", "json"])).expect("JSON");
+    let items = list["items"].as_array().expect("items");
+    items.iter().find(|item| item["spec"]["repository"] == repository).cloned()
+}
+
+#[test]
+fn kubectl_get_trepo_is_the_inventory_of_what_is_trusted() {
+    let s = Scenario::new("repositories-inventory");
+    let (web, _) = s.released_repository("web");
+    let (image, digest) = (s.image("web:1.4"), digest_of("web 1.4"));
+    web.signs(&["targets/releases"], "1.4", &digest);
+    s.has_policy(&s.policy().trusts(&web));
+    s.seals(&image, &sealed(&image, &digest));
+
+    let object = eventually("the status is written", SAID, || {
+        let object = object_of(&s, &s.image("web")).ok_or("no object")?;
+        if object["status"]["lastVerified"].is_string() { Ok(object) } else { Err(object.to_string()) }
+    });
+    let name = object["metadata"]["name"].as_str().expect("a name").to_owned();
+    let shown = s.cluster.does(&["get", "trepo", &name]);
+    let mut lines = shown.lines();
+    let head: Vec<_> = lines.next().expect("a head").split_whitespace().collect();
+    let columns = "NAME SERVER REPOSITORY ROOT PINNED BY SIGNERS EXPIRES VERIFIED OK";
+    assert_eq!(head.join(" "), columns);
+    let line: Vec<_> = lines.next().expect("a line").split_whitespace().collect();
+    let (expires, verified) = (object["status"]["expires"].as_str().expect("a time"), line[line.len() - 2]);
+    let key =
+        |role: usize| object["status"]["signers"][role]["keyIDs"][0].as_str().expect("a key")[..8].to_owned();
+    let signers = ["targets:", &format!("{};", key(0)), "targets/releases:", &key(1)].map(str::to_owned);
+    let server = object["spec"]["server"].as_str().expect("a server");
+    let expected =
+        [&[&name, server, web.gun(), "1", "Policy"], &signers.each_ref().map(|s| &**s)[..]].concat();
+    assert_eq!(line, [expected, vec![expires, verified, "True"]].concat());
+    assert!(verified.ends_with('s') || verified.ends_with('m'), "an age: {shown}");
+    let explained = s.cluster.does(&["explain", "trepo.spec.floors"]);
+    assert!(explained.contains("The floor of every role"), "{explained}");
+
+    // Which repository it is about cannot be edited.
+    let patch = json!({"spec": {"repository": "registry.test/other"}}).to_string();
+    let answer = s.cluster.kubectl(&["patch", "trepo", &name, "--type=merge", "-p", &patch]);
+    assert!(
+        !answer.passed && answer.errors.contains("which repository this is about cannot change"),
+        "{answer:?}"
+    );
+
+    // The explicit way to start anew, told by an Event.
+    s.cluster.does(&["delete", "trepo", &name]);
+    eventually("the reset is told", SAID, || {
+        let about = format!("--field-selector=regarding.name={name}");
+        let args =
+            ["get", "events.events.k8s.io", "-n", "default", &about, "-o", "jsonpath={.items[*].reason}"];
+        let reasons = s.cluster.does(&args);
+        if reasons == "Reset" { Ok(()) } else { Err(reasons) }
+    });
+    s.seals(&image, &sealed(&image, &digest));
+    let again = object_of(&s, &s.image("web")).expect("made anew");
+    assert_eq!(again["metadata"]["name"], name.as_str());
+    assert_ne!(again["metadata"]["uid"], object["metadata"]["uid"]);
+}
+
+/// A repository at `version`, signed by the same root each time.
+fn publishes(server: &StaticServer, repository: &mut TestRepository, version: u64, name: &str) -> String {
+    repository.sign_target("targets", "1.4", image_digest(name));
+    for role in ["targets", "snapshot", "timestamp"] {
+        repository.version(role, version);
+    }
+    server.publishes(repository);
+    image_digest(name).to_string()
+}
+
+#[test]
+fn t11_a_replica_without_a_disk_refuses_a_rollback_until_the_object_is_deleted() {
+    let s = Scenario::with_own_tagseal("repositories-reset", &TagsealOptions::default());
+    let (server, image) = (StaticServer::start(), s.image("web:1.4"));
+    let mut repository = TestRepository::new(&s.image("web"), SystemClock.now());
+    let seven = publishes(&server, &mut repository, 7, "seven");
+    let policy = Policy::cluster("repositories-reset", &s.all_images(), &server.url());
+    let policy = policy.with("freshness", json!({"revalidateAfter": "2s"}));
+    s.has_policy(&policy.trusts_key(&repository.root_key().canonical_id()));
+    let creates = || s.cluster.creates(&s.pod(&image));
+    assert_eq!(images(&creates().object()), [sealed(&image, &seven)]);
+    let name = object_of(&s, &s.image("web")).expect("an object")["metadata"]["name"].clone();
+    let name = name.as_str().expect("a name");
+
+    let anew = publishes(&server, &mut repository, 1, "anew");
+    s.tagseal_starts_anew();
+    let answer = creates();
+    assert!(!answer.passed && answer.errors.contains("Rollback"), "{answer:?}");
+    s.cluster.does(&["delete", "trepo", name]);
+    eventually("what was set up anew is sealed", SAID, || {
+        let answer = creates();
+        if answer.passed {
+            Ok(assert_eq!(images(&answer.object()), [sealed(&image, &anew)]))
+        } else {
+            Err(answer.errors)
+        }
+    });
+}
