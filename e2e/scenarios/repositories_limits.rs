@@ -25,6 +25,7 @@ const ROLES: [&str; 6] = ["root", "timestamp", "snapshot", "targets", "targets/r
 const REST: Duration = Duration::from_secs(180);
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "what is at rest is watched for a while")]
 #[ignore = "a measurement: ten thousand objects take minutes to make"]
 fn ten_thousand_repositories_at_rest() {
     let mut fleet = Fleet::empty("repositories-limits", Route::Together, &[]);
