@@ -111,8 +111,8 @@ async fn a_denial_is_found_in_the_metrics_and_by_its_id_in_the_log() {
     let answer = Answer::read(&sent.body(review.bytes()).send().await.unwrap().bytes().await.unwrap());
     assert!(answer.denial().contains("TrustServerUnreachable"), "{}", answer.denial());
 
-    let line = serving.says(|line| line["id"] == answer.annotation("id"));
-    assert_eq!(line["id"], "9b1c");
+    assert_eq!(answer.annotation("id"), "9b1c");
+    let line = serving.says(|line| line["id"] == "9b1c");
     let fields =
         ["decision", "reason", "policy", "image"].map(|field| line[field].as_str().unwrap().to_owned());
     assert_eq!(fields, ["Denied", "TrustServerUnreachable", "ClusterTrustPolicy production", IMAGE]);
