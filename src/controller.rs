@@ -28,6 +28,7 @@ mod repositories;
 mod status;
 mod trouble;
 mod trust_data;
+mod warm_up;
 mod watched;
 
 pub use certificates::{CertificateOptions, Certificates, Lifetimes};
@@ -41,3 +42,4 @@ pub use policies::{PolicyWatch, PolicyWatchOptions};
 pub use pull_secrets::ClusterCredentials;
 pub use repositories::{ClusterState, Inventory, Known};
 pub use trust_data::TrustData;
+pub use warm_up::WarmUp;

@@ -10,6 +10,7 @@
 //! | read grants | `grant` |
 //! | unknown repositories do not starve known ones | `entries`, `known`, `budget` |
 //! | refreshed ahead | `maintain` |
+//! | known repositories are asked for after a start | `warm` |
 //! | conditions that name the reason | `health` |
 //! | disk, restart during an outage, seeds | `disk`, `recall` |
 //! | which digest is signed (design §2) | `resolution`, `history` |
@@ -42,6 +43,7 @@ mod resolver;
 mod source;
 mod state;
 mod status;
+mod warm;
 mod warnings;
 
 pub use crate::policy::{CredentialsSource, TrustServer};
@@ -61,3 +63,4 @@ pub use state::{
     TrustState,
 };
 pub use status::RepositoryStatus;
+pub use warm::{Remembered, Warmth};

@@ -17,4 +17,5 @@ mod references;
 mod repositories;
 mod status;
 mod trust_data;
+mod warm_up;
 mod world;

@@ -16,4 +16,5 @@ mod past;
 mod refusals;
 mod revocation;
 mod state;
+mod warm;
 mod world;

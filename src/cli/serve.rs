@@ -119,7 +119,7 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
     );
     let resolver = Arc::new(resolver.with_metrics(process.metrics.clone()));
     if let Some(repositories) = surroundings.repositories {
-        repositories.start(&resolver, &readiness, &mut process);
+        repositories.start(&resolver, &policies, &readiness, &mut process);
     }
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
     if let Some(watch) = surroundings.policies {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::entry::{Entry, EntryKey};
 use super::moment::Moment;
 use crate::digest::Digest;
@@ -17,6 +19,9 @@ const SHARDS: usize = 16;
 
 /// How long a sweep that found nothing to push out speaks for those after it.
 const STAY_FULL: Duration = Duration::from_millis(200);
+
+/// Entries that disk or state knows are added so many at a time; by as many may there be too many for a while.
+const KNOWN_AT_A_TIME: usize = 256;
 
 /// Fingerprints of more sets of anchors than this are not kept.
 const MAX_FINGERPRINTS: usize = 8192;
@@ -29,10 +34,19 @@ pub(super) struct Entries {
     fingerprints: RwLock<Fingerprints>,
     /// How many entries may be added until the next sweep.
     room: AtomicI64,
-    /// Held while entries are pushed out. When a sweep last found nothing to push out.
-    sweeping: Mutex<Option<Moment>>,
+    /// Held while entries are pushed out.
+    sweeping: Mutex<Swept>,
     max_known: usize,
     max_unknown: usize,
+}
+
+/// What the last look at all entries found.
+#[derive(Debug, Default)]
+struct Swept {
+    /// When a sweep last found nothing to push out.
+    full: Option<Moment>,
+    /// How many entries that disk or state knows may be added until all are looked at again: thousands come at a start.
+    room_for_known: usize,
 }
 
 /// The entries whose keys have one hash, by it: mostly one. The hash is computed once, for the shard and for the place in
@@ -121,23 +135,24 @@ impl Entries {
     }
 
     /// The entry of a repository that disk or state knows: it takes no room from those that never verified, and none of
-    /// theirs keeps it out.
+    /// theirs keeps it out. A new one counts as last used at `used`.
     pub(super) fn entry_of_known(
         &self,
         key: EntryKey,
         anchors: &Arc<Anchors>,
-        now: Moment,
+        used: Timestamp,
     ) -> Result<Arc<Entry>, Full> {
-        let _one_at_a_time = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.room_for_known() == 0 {
-            return Err(Full);
+        let mut swept = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if swept.room_for_known == 0 {
+            swept.room_for_known = self.room_for_known().min(KNOWN_AT_A_TIME);
         }
+        swept.room_for_known = swept.room_for_known.checked_sub(1).ok_or(Full)?;
         let hash = self.hash(&key.gun, key.anchors);
         let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
         let same = shard.entry(hash).or_default();
         let found = same.iter().find(|entry| entry.key == key).map(Arc::clone);
         let entry = found.unwrap_or_else(|| {
-            let new = Arc::new(Entry::new(key, Arc::clone(anchors), now.wall));
+            let new = Arc::new(Entry::new(key, Arc::clone(anchors), used));
             same.push(Arc::clone(&new));
             new
         });
@@ -167,18 +182,18 @@ impl Entries {
     /// Makes room: unknown repositories with nothing under way go first, all at once; known ones only when there are
     /// too many of them, the least recently used first. Sets how many may be added until the next sweep.
     fn sweep(&self, now: Moment) -> Result<(), Full> {
-        let mut full = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut swept = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
         if self.room.load(Ordering::Relaxed) > 0 {
             return Ok(());
         }
-        if full.is_some_and(|full| full.remaining(STAY_FULL, &now).is_some()) {
+        if swept.full.is_some_and(|full| full.remaining(STAY_FULL, &now).is_some()) {
             return Err(Full);
         }
         self.remove(|entry| !entry.is_known() && entry.is_idle());
         let unknown = self.all().into_iter().filter(|entry| !entry.is_known()).count();
         let room = self.max_unknown.saturating_sub(unknown).min(self.room_for_known());
         self.room.store(i64::try_from(room).unwrap_or(i64::MAX), Ordering::Relaxed);
-        *full = (room == 0).then_some(now);
+        swept.full = (room == 0).then_some(now);
         if room == 0 { Err(Full) } else { Ok(()) }
     }
 

@@ -192,6 +192,11 @@ impl Entry {
     /// Notes that the entry is in use, and how fresh its strictest policy wants it.
     pub(super) fn touch(&self, freshness: &Freshness, now: Timestamp) {
         raise_or_lower(&self.used, now.as_second());
+        self.keep_fresh(freshness);
+    }
+
+    /// Notes how fresh its strictest policy wants it.
+    pub(super) fn keep_fresh(&self, freshness: &Freshness) {
         let seconds = |duration: SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);
         lower(&self.revalidate_after, seconds(freshness.revalidate_after));
         lower(&self.max_staleness, seconds(freshness.max_staleness));

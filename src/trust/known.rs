@@ -25,7 +25,7 @@ impl Core {
                 return Err(Full);
             }
         }
-        self.entries.entry_of_known(key, &demand.anchors, self.moment())
+        self.entries.entry_of_known(key, &demand.anchors, self.clock.now())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::answer::Asking;
@@ -17,6 +18,7 @@ use super::resolution::{self, SignedDigest};
 use super::source::{Credentials, Grant, MetadataSource};
 use super::state::{RepositoryKey, TrustState};
 use super::status::RepositoryStatus;
+use super::warm::{Remembered, Warmth};
 use crate::clock::SharedClock;
 use crate::image::ImageReference;
 use crate::policy::Demand;
@@ -160,6 +162,12 @@ impl Resolver {
     /// One round of [`Self::maintain`]: starts the refreshes that are due at `now`.
     pub fn maintain_once(&self, now: jiff::Timestamp) -> super::Maintenance {
         self.0.maintain_once(now)
+    }
+
+    /// Has repositories that are known from before in memory, before anybody asks for them: first from disk, then
+    /// revalidated, the most recently used first. `told` hears how far it is. Ends when nothing is left to try.
+    pub async fn warm(&self, remembered: Vec<Remembered>, told: &watch::Sender<Warmth>) {
+        self.0.warm(remembered, told).await;
     }
 
     /// What is known of every repository in memory that verified.

@@ -2,7 +2,7 @@
 
 mod conflicts;
 mod outages;
-mod replica;
+pub mod replica;
 mod resets;
 mod shared;
 mod status;

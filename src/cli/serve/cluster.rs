@@ -13,7 +13,7 @@ use super::{Process, Surroundings};
 use crate::admission;
 use crate::controller::{
     Certificates, ClusterCredentials, ClusterObjects, ClusterPods, ClusterState, Election, ElectionOptions,
-    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions,
+    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions, WarmUp,
 };
 use crate::policy::PolicySnapshot;
 use crate::trust::Resolver;
@@ -37,8 +37,22 @@ pub(super) struct Repositories {
 }
 
 impl Repositories {
-    /// Starts the watch: without it, nothing is known of what other replicas wrote. Requests come once all of it was read.
-    pub(super) fn start(self, resolver: &Arc<Resolver>, readiness: &Readiness, process: &mut Process) {
+    /// Starts the watch: without it, nothing is known of what other replicas wrote. Requests come once all of it was read,
+    /// and what is known was looked at.
+    pub(super) fn start(
+        self,
+        resolver: &Arc<Resolver>,
+        policies: &watch::Receiver<PolicySnapshot>,
+        readiness: &Readiness,
+        process: &mut Process,
+    ) {
+        let warm = readiness.gate("known repositories are being looked at");
+        let (state, clock) = (self.state.clone(), process.clock.clone());
+        let warm_up = WarmUp::new(state, Arc::clone(resolver), policies.clone(), clock);
+        process.parts.start("the warm-up", async move {
+            warm_up.run(|| warm.open()).await;
+            std::future::pending().await
+        });
         let gate = readiness.gate("trust state is not loaded");
         let inventory = Arc::clone(resolver) as Arc<dyn Inventory>;
         let Self { state, leadership, events } = self;
