@@ -20,6 +20,7 @@ mod repositories;
 mod repositories_limits;
 mod rights;
 mod sandbox;
+mod shown;
 mod signing;
 mod signing_docker;
 mod signing_failures;
