@@ -58,7 +58,7 @@ release: ## the release binary
 static: ## the static release binary, as the image has it
 	$(call step,static release binary)
 	target=$$(e2e/tools/static-target.sh); \
-	CARGO_TARGET_$$(uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static' \
+	env "CARGO_TARGET_$$(uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_RUSTFLAGS=-C target-feature=+crt-static" \
 	$(CARGO) build --locked --release --bin tagseal --target "$$target"; \
 	install -D "target/$$target/release/tagseal" $(STATIC)
 

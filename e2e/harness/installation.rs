@@ -12,20 +12,28 @@ use super::run::{source_path, tool};
 /// `localhost` at the port that a webhook names, and expects the Service's name in the certificate.
 pub fn installs(cluster: &Cluster, values: &[&str]) {
     let cluster = cluster.in_namespace(SYSTEM_NAMESPACE);
-    let mut helm = command(tool("helm"));
-    helm.args(["install", "tagseal"]).arg(source_path("charts/tagseal")).arg("--create-namespace");
-    helm.args(["--namespace", SYSTEM_NAMESPACE, "--kubeconfig"]).arg(cluster.kubeconfig());
-    helm.env("HOME", cluster.kubeconfig().with_extension("home"));
-    for value in values {
-        helm.args(["--set", value]);
-    }
-    let output = output_of(&mut helm, b"");
-    assert!(output.status.success(), "helm install: {}", String::from_utf8_lossy(&output.stderr));
+    let mut args = vec!["install", "--create-namespace"];
+    args.extend(values.iter().flat_map(|value| ["--set", value]));
+    helm(&cluster, &args);
     cluster.does(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
     let elsewhere = json!({
         "spec": {"type": "ExternalName", "externalName": "localhost", "clusterIP": "", "clusterIPs": null},
     });
     cluster.does(&["patch", "service", TAGSEAL, "--type=merge", "-p", &elsewhere.to_string()]);
+}
+
+/// `helm upgrade` to the same chart with the same values: what is gone is there again.
+pub fn upgrades(cluster: &Cluster) {
+    helm(&cluster.in_namespace(SYSTEM_NAMESPACE), &["upgrade", "--reuse-values"]);
+}
+
+fn helm(cluster: &Cluster, args: &[&str]) {
+    let mut helm = command(tool("helm"));
+    helm.args(args).arg(TAGSEAL).arg(source_path("charts/tagseal"));
+    helm.args(["--namespace", SYSTEM_NAMESPACE, "--kubeconfig"]).arg(cluster.kubeconfig());
+    helm.env("HOME", cluster.kubeconfig().with_extension("home"));
+    let output = output_of(&mut helm, b"");
+    assert!(output.status.success(), "helm {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The objects of `manifests/install.yaml`.

@@ -88,9 +88,7 @@ impl Tagseal {
     /// Kills it, and starts it with an empty disk, as a new pod has it.
     pub fn starts_anew(&self) {
         let mut replica = self.replica.lock().unwrap();
-        replica.dies();
-        replica.loses_its_disk();
-        replica.starts();
+        replica.is_started_anew();
         replica.awaits_ready();
     }
 }

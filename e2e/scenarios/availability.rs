@@ -1,5 +1,6 @@
 //! Two replicas behind a balancer that follows readiness, under a steady load, while what runs them changes.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,8 +10,16 @@ use crate::harness::*;
 /// Pods a second.
 const RATE: u32 = 50;
 
+/// Two loads at once would only measure each other.
+static LOADED: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    LOADED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn a17_replicas_rolled_and_their_leader_killed_under_load() {
+    let _alone = alone();
     let mut fleet = Fleet::start("a17-replicas", Route::Together);
     let load = Mix::new(&fleet, "a17-replicas").starts(&fleet, RATE);
     load.goes_on_for(200);
@@ -46,6 +55,7 @@ fn a17_replicas_rolled_and_their_leader_killed_under_load() {
 
 #[test]
 fn a17_the_api_server_restarts_under_load() {
+    let _alone = alone();
     let fleet = Fleet::start("a17-api-server", Route::Together);
     let mix = Mix::new(&fleet, "a17-api-server");
     let load = mix.starts(&fleet, RATE);
@@ -91,6 +101,7 @@ fn a17_the_api_server_restarts_under_load() {
 
 #[test]
 fn a17_the_serving_certificate_and_its_authority_rotate_under_load() {
+    let _alone = alone();
     let fleet = Fleet::start_with("a17-certificates", Route::Together, &["--certificate-lifetime=24s"]);
     let load = Mix::new(&fleet, "a17-certificates").starts(&fleet, RATE);
     let system = fleet.cluster().in_namespace("tagseal-system");

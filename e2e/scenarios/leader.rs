@@ -82,3 +82,28 @@ fn a11_what_a_warning_policy_finds_is_an_event_on_the_workload_but_not_of_a_dry_
     assert_eq!(about.len(), 1, "{events:#}");
     assert_eq!((&about[0]["name"], &about[0]["uid"]), (&json!("web"), &stored["metadata"]["uid"]));
 }
+
+#[test]
+fn a_finding_that_repeats_is_counted_in_its_first_event() {
+    let s = Scenario::new("leader-repeats");
+    let web = s.repository("web");
+    web.signs(&["targets"], "1.4", &digest_of("web 1.4"));
+    s.has_policy(&s.policy().trusts(&web).with("validationActions", json!(["Warn"])));
+    let (one, other) = (s.image("web:1.5"), s.image("web:1.6"));
+    assert!(s.cluster.creates(&pod("web", &one)).passed);
+    // An Event is brought up to date once a minute.
+    let (each, limit) = (Duration::from_secs(15), Duration::from_secs(150));
+    eventually_each(each, "the first Event is counted up", limit, || {
+        for image in [&other, &one] {
+            s.cluster.does(&["set", "image", "pod/web", &format!("web={image}")]);
+        }
+        let events = s.cluster.gets("events.events.k8s.io")["items"].take();
+        let is_first = |event: &&Value| event["note"].as_str().is_some_and(|note| note.contains(&one));
+        let first: Vec<_> = events.as_array().unwrap().iter().filter(is_first).collect();
+        assert!(first.len() <= 1, "{events:#}");
+        match first[..] {
+            [event] if event["series"]["count"].as_i64() > Some(1) => Ok(()),
+            _ => Err(events.to_string()),
+        }
+    });
+}

@@ -225,4 +225,19 @@ fn a24_with_all_replicas_down_nothing_is_caught_in_a_trap_and_they_come_back_wit
     });
     let unknown = s.cluster.creates(&s.pod(&s.image("unknown:1.4")));
     assert!(!unknown.passed && unknown.errors.contains("TrustServerUnreachable"), "{}", unknown.text());
+
+    // Breaking the glass, and putting it back (docs/operations.md).
+    let unverified = s.image("unknown:1.4");
+    fleet.cluster().does(&[
+        "delete",
+        "validatingwebhookconfiguration,mutatingwebhookconfiguration",
+        "tagseal",
+    ]);
+    eventually("nothing is verified", Duration::from_secs(10), || {
+        let answer = s.cluster.tries(&s.pod(&unverified));
+        if answer.passed { Ok(()) } else { Err(answer.errors) }
+    });
+    upgrades(&fleet.cluster());
+    fleet.is_called();
+    assert!(!s.cluster.creates(&s.pod(&unverified)).passed);
 }

@@ -20,7 +20,8 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
         let json = serde_json::to_vec(value).ok()?;
         let mut encoder = DeflateEncoder::new(Vec::with_capacity(json.len() / 2), Compression::fast());
         encoder.write_all(&json).ok()?;
-        Some(Self(encoder.finish().ok()?.into_boxed_slice(), PhantomData))
+        // A copy of its own size: an allocator may leave a block that is made smaller as large as it was.
+        Some(Self(encoder.finish().ok()?.as_slice().into(), PhantomData))
     }
 
     /// The value.
