@@ -109,3 +109,23 @@ fn t11_a_replica_without_a_disk_refuses_a_rollback_until_the_object_is_deleted()
     });
     assert_eq!(images(&stored), [sealed(&image, &anew)]);
 }
+
+#[test]
+fn a_new_replica_is_ready_once_it_has_what_the_cluster_knows() {
+    let s = Scenario::with_own_tagseal("repositories-warm", &TagsealOptions::default());
+    let web = s.repository("web");
+    let (image, digest) = (s.image("web:1.4"), digest_of("web 1.4"));
+    web.signs(&["targets"], "1.4", &digest);
+    let proxy = Proxy::of(suite().notary().url());
+    s.has_policy(&Policy::cluster("repositories-warm", &s.all_images(), &proxy.url()).trusts(&web));
+    s.seals(&image, &sealed(&image, &digest));
+
+    s.tagseal_starts_anew();
+    proxy.stops();
+    s.seals(&image, &sealed(&image, &digest));
+    s.denies(&s.image("other:1.4"), "TrustServerUnreachable");
+    // A trust server that is down holds up no replica.
+    s.tagseal_starts_anew();
+    let answer = s.cluster.creates(&s.pod(&image));
+    assert!(!answer.passed && answer.errors.contains("TrustServerUnreachable"), "{}", answer.text());
+}
