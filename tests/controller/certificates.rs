@@ -233,6 +233,25 @@ async fn a_new_authority_can_be_asked_for_by_an_annotation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wish_for_a_new_authority_outlasts_a_write_that_is_for_something_else() {
+    let server = shop();
+    let mut replica = Replica::leads(&server);
+    let served = replica.serves().await;
+    replica.is_known_everywhere().await;
+    // Without an event that would hurry the leader, until the leaf is due.
+    replica.passes(39).await;
+    let mut asking = secret(&server);
+    asking["metadata"]["annotations"] = json!({"tagseal.dev/rotate": "now"});
+    replica.clock.advance(jiff::SignedDuration::from_secs(2));
+    server.put("secrets", asking);
+    server.served("UPDATE secrets", 2).await;
+    replica.is_known_everywhere().await;
+    assert_ne!(replica.serves().await, served, "the leaf first");
+    assert_eq!(bench::authorities(&server).len(), 2, "and then what was asked for");
+    assert_eq!(secret(&server)["metadata"]["annotations"], json!({}));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_authority_that_is_taken_out_by_hand_is_out_everywhere_unless_the_leaf_still_needs_it() {
     let server = shop();
     let mut replica = Replica::leads_at_leisure(&server);

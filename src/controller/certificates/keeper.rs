@@ -167,7 +167,7 @@ impl Keeper {
         if !self.leadership.is_leader() {
             return Ok(());
         }
-        self.store.write(secret, &material).await?;
+        self.store.write(secret, &material, step.heeds()).await?;
         let until = material.leaf.as_ref().map(|leaf| leaf.certificate.until.to_string());
         let authority = material.authorities.first().map(|newest| newest.certificate.until.to_string());
         tracing::info!(?step, ?damage, until, authority, "{} written: {}", self.store.what(), told(step));

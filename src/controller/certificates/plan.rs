@@ -112,15 +112,16 @@ fn next(
     let Some(newest) = material.authorities.first() else { return Next::Write(Step::Create) };
     let issuer = material.issuer(&wanted.names, now);
     let is_under_way = issuer.is_some_and(|issuer| issuer > 0);
+    let settled_at = in_force.and_then(|since| since.checked_add(wanted.lifetimes.settle()).ok());
+    // First of all the leaf: it has the least time left, and what waits for it can wait.
+    if let Some(by) = issues_now(material, issuer, settled_at.is_some_and(|at| at <= now), wanted, now) {
+        return Next::Write(Step::Leaf(by));
+    }
     if !newest.issues(now)
         || authority_due(newest, wanted.lifetimes) <= now
         || (rotation_asked && !is_under_way)
     {
         return Next::Write(Step::Authority);
-    }
-    let settled_at = in_force.and_then(|since| since.checked_add(wanted.lifetimes.settle()).ok());
-    if let Some(by) = issues_now(material, issuer, settled_at.is_some_and(|at| at <= now), wanted, now) {
-        return Next::Write(Step::Leaf(by));
     }
     if material.authorities.iter().skip(1).any(|authority| is_over(authority, now)) {
         return Next::Write(Step::Forget);
@@ -139,7 +140,7 @@ fn next(
     Next::Wait(dates.filter(|date| *date > now).min().unwrap_or(Timestamp::MAX))
 }
 
-/// The authority that is to issue a leaf now, if one is.
+/// The authority that is to issue a leaf now, if one is to and can.
 fn issues_now(
     material: &Material,
     issuer: Option<usize>,
@@ -147,19 +148,21 @@ fn issues_now(
     wanted: &Wanted,
     now: Timestamp,
 ) -> Option<usize> {
-    let older = || (1..material.authorities.len()).find(|place| material.authorities[*place].issues(now));
+    let issues = |place: &usize| material.authorities.get(*place).is_some_and(|it| it.issues(now));
+    let older = || (1..material.authorities.len()).find(issues);
     let Some((issuer, leaf)) = issuer.zip(material.leaf.as_ref()) else {
         // Nothing that is accepted serves, so there is no order to keep, but for what API servers know already.
-        return Some(if is_settled { 0 } else { older().unwrap_or(0) });
+        let by = if is_settled { 0 } else { older().unwrap_or(0) };
+        return Some(by).filter(issues);
     };
     if issuer > 0 && is_settled {
-        return Some(0);
+        return Some(0).filter(issues);
     }
     if leaf.certificate.due() > now {
         return None;
     }
     // The newest one is not everywhere yet. Until it is, the one before it goes on, as long as that gains time.
-    let by = if issuer == 0 { 0 } else { older()? };
+    let by = if issuer == 0 { Some(0).filter(issues)? } else { older()? };
     let authority = material.authorities.get(by)?;
     (issue::leaf_until(authority, now, wanted.lifetimes) > leaf.certificate.until).then_some(by)
 }
@@ -174,6 +177,13 @@ fn authority_due(authority: &Authority, lifetimes: Lifetimes) -> Timestamp {
 /// Whether nothing that the authority issued is valid any more: no leaf outlives it.
 fn is_over(authority: &Authority, now: Timestamp) -> bool {
     authority.certificate.until < now
+}
+
+impl Step {
+    /// Whether it is what `tagseal.dev/rotate` asks for, so that the wish goes with it.
+    pub(super) fn heeds(self) -> bool {
+        matches!(self, Self::Create | Self::Authority | Self::Heed)
+    }
 }
 
 impl Authority {

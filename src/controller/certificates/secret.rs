@@ -46,14 +46,20 @@ impl Store {
         call(self.api.get_opt(&self.name), || self.right("get")).await
     }
 
-    /// Puts `material` in the place of `seen`; [`Failed::Conflict`] when that is no longer what is there.
-    pub(super) async fn write(&self, seen: Option<Secret>, material: &Material) -> Result<Secret, Failed> {
+    /// Puts `material` in the place of `seen`; [`Failed::Conflict`] when that is no longer what is there. `heeds`: a new
+    /// authority that was asked for need not be asked for any more.
+    pub(super) async fn write(
+        &self,
+        seen: Option<Secret>,
+        material: &Material,
+        heeds: bool,
+    ) -> Result<Secret, Failed> {
         let data = material.write().map_err(|error| Failed::Other(error.to_string()))?;
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         match seen {
             Some(mut secret) => {
                 let metadata = &mut secret.metadata;
-                if let Some(annotations) = &mut metadata.annotations {
+                if let Some(annotations) = metadata.annotations.as_mut().filter(|_| heeds) {
                     annotations.remove(ROTATE);
                 }
                 // A secret without it is empty: whoever made it left the rest to tagseal.

@@ -64,7 +64,7 @@ impl Bench {
         let bundle = self.material.bundle();
         self.material =
             perform(step, Some(&self.material), self.memory.as_ref(), &self.wanted, self.now).unwrap();
-        self.rotation_asked = false;
+        self.rotation_asked &= !step.heeds();
         if self.material.bundle() != bundle {
             self.in_force = None;
         }

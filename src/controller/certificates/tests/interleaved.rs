@@ -146,7 +146,7 @@ impl Cluster {
             return;
         };
         self.starved |= self.secret.is_some() && self.leaves.iter().all(|(leaf, _)| leaf.until < self.now);
-        self.rotation_asked = false;
+        self.rotation_asked &= !step.heeds();
         self.rotations += u32::from(step == Step::Authority);
         if let Some(place) = material.issuer(&self.wanted.names, self.now) {
             let leaf = material.leaf.as_ref().unwrap().certificate.clone();
