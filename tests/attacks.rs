@@ -39,6 +39,20 @@ fn every_row_names_tests_of_its_id_and_all_of_them_exist() {
 }
 
 #[test]
+fn the_threat_model_names_each_attack_once_with_a_test_of_its_row() {
+    let model = include_str!("../docs/threat-model.md");
+    let rows: BTreeMap<_, _> = rows().into_iter().map(|row| (row.id, row.tests)).collect();
+    let mut named = BTreeSet::new();
+    for line in model.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let Some(tests) = rows.get(cells[1]) else { continue };
+        assert!(named.insert(cells[1]), "{} stands twice", cells[1]);
+        assert!(tests.contains(&cells[4].trim_matches('`')), "{line}");
+    }
+    assert_eq!(named, rows.keys().copied().collect());
+}
+
+#[test]
 fn a_function_is_found_where_it_is_defined_and_not_where_it_is_mentioned() {
     let source = "/// see fn a()\nasync fn b() {}\n    pub fn c<T>() {}\nd();\nlarge!(x, e);\n";
     assert_eq!(defined(source).collect::<Vec<_>>(), ["b", "c", "e"]);
