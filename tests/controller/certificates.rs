@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use self::bench::{Replica, SECRET, bundles, configurations, hook, secret, shop};
 use super::api_server::{ApiServer, Fault};
+use crate::support::Log;
 
 const GETS: [&str; 3] =
     ["GET mutatingwebhookconfigurations tagseal", "GET validatingwebhookconfigurations tagseal", SECRET];
@@ -288,7 +289,7 @@ async fn an_authority_that_is_taken_out_by_hand_is_out_everywhere_unless_the_lea
 
 #[tokio::test]
 async fn a_secret_that_is_somebody_elses_is_left_alone_and_told() {
-    let log = bench::Lines::start();
+    let log = Log::text();
     let server = shop();
     let theirs = bench::secret_of(json!({"tls.crt": "eA==", "tls.key": "eA=="}));
     server.put("secrets", theirs.clone());
@@ -306,7 +307,7 @@ async fn a_secret_that_is_somebody_elses_is_left_alone_and_told() {
 
 #[tokio::test]
 async fn a_right_that_is_missing_is_told_with_its_name_and_the_rest_goes_on() {
-    let log = bench::Lines::start();
+    let log = Log::text();
     let server = shop();
     server
         .fail("PATCH mutating", Fault::Status(403, "mutatingwebhookconfigurations \"tagseal\" is forbidden"));
@@ -325,7 +326,7 @@ async fn a_right_that_is_missing_is_told_with_its_name_and_the_rest_goes_on() {
 
 #[tokio::test]
 async fn without_the_right_to_create_the_secret_nothing_is_served_and_that_is_told() {
-    let log = bench::Lines::start();
+    let log = Log::text();
     let server = shop();
     server.fail("CREATE secrets", Fault::Status(403, "secrets is forbidden"));
     let mut replica = Replica::leads(&server);

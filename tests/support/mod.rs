@@ -14,6 +14,7 @@
 pub mod credentials;
 pub mod deal;
 pub mod demand;
+pub mod log;
 pub mod metrics;
 pub mod moves;
 pub mod signer;
@@ -25,6 +26,7 @@ pub mod uploads;
 
 pub use credentials::FakeCredentials;
 pub use demand::{DemandBuilder, SERVER, demand};
+pub use log::Log;
 pub use metrics::Page;
 pub use signer::{
     CertificateSpec, ServedFiles, SignatureForm, TestCa, TestKey, TestRepository, image_digest,

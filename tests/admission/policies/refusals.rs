@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::log::Lines;
 use super::super::world::Namespaces;
 use super::world::*;
-use crate::support::Page;
+use crate::support::{Log, Page};
 
 const FOREIGN: &str = "https://elsewhere.example.com";
 
@@ -274,18 +273,13 @@ async fn a_name_that_is_still_to_be_made_is_no_error() {
 
 #[tokio::test]
 async fn a_refusal_is_one_line_of_the_log_with_everything_to_find_it_by() {
-    // The place in the code that logs is known to everybody before the subscriber comes: tests that run beside this one
-    // could else have it put down as one that nobody listens to.
-    World::new().create(&broken("a")).await;
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).without_time().with_target(false);
-    let _guard = tracing::subscriber::set_default(subscriber.with_writer(lines.clone()).finish());
+    let log = Log::json();
     let world = World::new();
     let review = creating(&namespaced("shop", "strict", json!({"roots": []}))).with("dryRun", json!(true));
     world.review(&review).await;
     world.create(&cluster("a", json!({}))).await;
     assert_eq!(
-        lines.take(),
+        log.take(),
         [json!({
             "level": "INFO", "id": review.uid(), "hook": "policies", "decision": "Denied", "reason": "InvalidPolicy",
             "kind": "TrustPolicy", "namespace": "shop", "name": "strict", "dry_run": true, "errors": 1,

@@ -1,7 +1,6 @@
 //! [`Replica`]: one tagseal's certificates over an API server in memory.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,7 +18,6 @@ use tagseal::controller::{CertificateOptions, Certificates, Leadership, Lifetime
 use tagseal::telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::controller::api_server::ApiServer;
 use crate::controller::world::{LIMIT, now};
@@ -199,54 +197,5 @@ impl Drop for Replica {
         if !std::thread::panicking() {
             assert_eq!(self.server.unexpected(), Vec::<String>::new());
         }
-    }
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-pub struct Lines(Arc<Mutex<Vec<u8>>>);
-
-/// What was logged since, on this thread.
-pub struct Log {
-    lines: Lines,
-    _others: tracing::Dispatch,
-    _guard: tracing::subscriber::DefaultGuard,
-}
-
-impl Lines {
-    pub fn start() -> Log {
-        let lines = Self::default();
-        // With one subscriber alone, tracing would ask the thread of whichever test comes first by a log line.
-        let others = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
-        let subscriber = subscriber.with_max_level(tracing::Level::INFO).with_writer(lines.clone()).finish();
-        Log { lines, _others: others, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-}
-
-impl Log {
-    /// It was told, quotes and all.
-    #[track_caller]
-    pub fn told(&self, text: &str) {
-        let log = String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap().replace("\\\"", "\"");
-        assert!(log.contains(text), "no {text:?} in\n{log}");
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }
