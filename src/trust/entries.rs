@@ -142,20 +142,30 @@ impl Entries {
         anchors: &Arc<Anchors>,
         used: Timestamp,
     ) -> Result<Arc<Entry>, Full> {
-        let mut swept = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
-        if swept.room_for_known == 0 {
-            swept.room_for_known = self.room_for_known().min(KNOWN_AT_A_TIME);
-        }
-        swept.room_for_known = swept.room_for_known.checked_sub(1).ok_or(Full)?;
         let hash = self.hash(&key.gun, key.anchors);
-        let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
-        let same = shard.entry(hash).or_default();
-        let found = same.iter().find(|entry| entry.key == key).map(Arc::clone);
-        let entry = found.unwrap_or_else(|| {
-            let new = Arc::new(Entry::new(key, Arc::clone(anchors), used));
-            same.push(Arc::clone(&new));
-            new
-        });
+        let find = |shard: &Shard| shard.get(&hash)?.iter().find(|entry| entry.key == key).map(Arc::clone);
+        let shard = self.shard(hash);
+        let found = find(&shard.read().unwrap_or_else(PoisonError::into_inner));
+        let entry = match found {
+            Some(entry) => entry,
+            None => {
+                // What is there spends nothing: to make room for it might push out the entry itself.
+                let mut swept = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+                if swept.room_for_known == 0 {
+                    swept.room_for_known = self.room_for_known().min(KNOWN_AT_A_TIME);
+                }
+                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+                match find(&shard) {
+                    Some(entry) => entry,
+                    None => {
+                        swept.room_for_known = swept.room_for_known.checked_sub(1).ok_or(Full)?;
+                        let entry = Arc::new(Entry::new(key, Arc::clone(anchors), used));
+                        shard.entry(hash).or_default().push(Arc::clone(&entry));
+                        entry
+                    }
+                }
+            }
+        };
         entry.note_known();
         Ok(entry)
     }
@@ -281,5 +291,25 @@ mod tests {
         assert_eq!(entries.all().len(), found.len());
         entries.remove(|entry| std::ptr::eq(entry, &*found[0]));
         assert_eq!(entries.all().len(), found.len() - 1);
+    }
+
+    #[test]
+    fn a_known_entry_that_is_there_spends_no_room() {
+        let entries = Entries::new(1, 1);
+        let (server, anchors) = (server("https://a.example", None), anchors(true));
+        let known = |name: &str| {
+            let key = entries.key(&server, &Gun::new(name).unwrap(), &anchors);
+            entries.entry_of_known(key, &anchors, Timestamp::UNIX_EPOCH)
+        };
+        let web = known("r.io/shop/web").unwrap();
+        for _ in 0..3 {
+            assert!(Arc::ptr_eq(&web, &known("r.io/shop/web").unwrap()), "it gave way to itself");
+        }
+        // What is in use gives way to nobody, and is there for who asks.
+        let in_use = web.recalling();
+        assert_eq!(known("r.io/shop/app").unwrap_err(), Full);
+        assert!(Arc::ptr_eq(&web, &known("r.io/shop/web").unwrap()));
+        drop(in_use);
+        assert!(known("r.io/shop/app").is_ok());
     }
 }
