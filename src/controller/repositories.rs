@@ -165,13 +165,13 @@ impl ClusterState {
 
     /// Asks the API server about one object.
     async fn ask(&self, name: &str) -> Result<(), Failed> {
-        let shown = self.view().shown(name);
+        let asked = self.view().asks(name);
         let answer = match self.0.requests.get(name).await {
             Ok(object) => Some(Held::new(object)),
             Err(Failed::Absent) => None,
             Err(failed) => return Err(failed),
         };
-        self.view().answered(name, shown.as_deref(), answer);
+        self.view().answered(&asked, answer);
         Ok(())
     }
 
@@ -199,7 +199,7 @@ impl ClusterState {
     ) -> Result<Revision, StateError> {
         let name = object_name(key);
         let spec = record::spec(key, record);
-        let before = {
+        let (before, asked) = {
             let mut view = self.view();
             let before = match (view.look(&name), expected) {
                 (Look::Found(held), Some(Revision(expected))) if *held.version == **expected => Some(held),
@@ -209,7 +209,7 @@ impl ClusterState {
             };
             // Until the answer is there, and where it never comes, nobody knows what is written.
             view.doubt(&name);
-            before
+            (before, view.asks(&name))
         };
         let written = match &before {
             Some(held) => self.0.requests.replace(held.metadata(), &spec).await,
@@ -219,7 +219,7 @@ impl ClusterState {
             Ok(object) => {
                 let held = Held::new(object);
                 let revision = Revision(held.version.to_string());
-                self.view().wrote(held);
+                self.view().answered(&asked, Some(held));
                 Ok(revision)
             }
             Err(Failed::Conflict) => Err(StateError::Conflict),

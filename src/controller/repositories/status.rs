@@ -145,13 +145,14 @@ impl StatusWriter {
             if !self.leadership.is_leader() {
                 return;
             }
+            let asked = self.state.view().asks(&held.name);
             let answer = self.state.0.requests.apply_status(&held.name, &status).await;
             match answer {
                 Ok(object) => {
                     let at = self.state.0.clock.now();
                     let (standing, over) = (Standing::of(&status), held.version.clone());
                     self.written.insert(held.name.clone(), Written { standing, at, over });
-                    self.state.view().wrote(Held::new(object));
+                    self.state.view().answered(&asked, Some(Held::new(object)));
                 }
                 // What is gone has no status.
                 Err(Failed::Absent) => {}

@@ -1,9 +1,12 @@
 //! Compare-and-swap, whatever order answers and watch events come in.
 
+use std::time::Duration;
+
 use tagseal::policy::Reason;
 use tagseal::trust::{Revision, StateError, TrustRecord, TrustState as _};
 
 use super::super::api_server::Fault;
+use super::super::world::LIMIT;
 use super::replica::{Cluster, RELEASES, TREPO, key, pinned, web};
 use crate::support::image_digest;
 
@@ -61,6 +64,29 @@ async fn what_a_write_came_to_whose_answer_was_lost_is_asked_and_not_guessed() {
     assert_eq!(cluster.object()["metadata"]["resourceVersion"], revision.0);
     cluster.a_minute_passes();
     assert_eq!(replica.seals(&demand).await, image_digest("one"));
+}
+
+/// The watch is quicker than the answer: created, deleted by an admin, and only then the creation's answer.
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_comes_after_the_deletion_brings_nothing_back() {
+    let (cluster, repository) = (Cluster::new(), web("one"));
+    let (mut replica, demand) = (cluster.replica().await, pinned(&repository));
+    replica.leads(true);
+    cluster.server.served(&format!("WATCH {TREPO}"), 1).await;
+    cluster.server.fail("CREATE", Fault::Late(Duration::from_secs(3)));
+    let (state, key) = (replica.state.clone(), key(&demand));
+    let record = TrustRecord::default();
+    let reset = async {
+        cluster.server.served("CREATE", 1).await;
+        cluster.reset();
+        let notice = tokio::time::timeout(LIMIT, replica.events.recv()).await.unwrap().unwrap();
+        assert_eq!(notice.reason, "Reset");
+    };
+    let (stored, ()) = tokio::join!(state.store(&key, None, &record), reset);
+    assert!(stored.is_ok(), "{stored:?}");
+    assert_eq!(state.load(&key).await, Ok(None));
+    assert!(state.known().is_empty());
+    assert_eq!(cluster.server.count("GET"), 0, "nobody need be asked");
 }
 
 #[tokio::test]

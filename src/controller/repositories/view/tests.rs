@@ -1,5 +1,7 @@
 //! What is known of an object, whatever order the watch and our own requests come in.
 
+mod crossing;
+
 use kube::api::{ApiResource, DynamicObject};
 
 use super::*;
@@ -43,6 +45,12 @@ fn deletes(view: &mut View, name: &str, version: u64) -> Vec<String> {
     names(view.take(Change::of(Event::Delete(object(name, version))))).0
 }
 
+/// The API server answers a request that is sent now.
+fn answers(view: &mut View, name: &str, version: Option<u64>) {
+    let asked = view.asks(name);
+    view.answered(&asked, version.map(|version| held(name, version)));
+}
+
 /// The version that is found; 0 for none; `None` where the API server has to be asked.
 fn look(view: &View, name: &str) -> Option<u64> {
     match view.look(name) {
@@ -66,8 +74,8 @@ fn nothing_is_certain_before_the_first_list_is_whole() {
 #[test]
 fn before_the_first_list_the_api_servers_own_word_counts() {
     let mut view = View::default();
-    view.answered("a", None, Some(held("a", 3)));
-    view.answered("b", None, None);
+    answers(&mut view, "a", Some(3));
+    answers(&mut view, "b", None);
     assert_eq!((look(&view, "a"), look(&view, "b")), (Some(3), Some(0)));
     // A list from before the write says nothing about it; one that has it does.
     assert_eq!(list(&mut view, &[("a", 2), ("b", 4)]), (vec![], vec![]));
@@ -79,7 +87,7 @@ fn what_was_written_here_is_read_here_until_the_watch_has_caught_up() {
     let mut view = synced(&[("a", 1)]);
     view.doubt("a");
     assert_eq!(look(&view, "a"), None, "under way");
-    view.wrote(held("a", 5));
+    answers(&mut view, "a", Some(5));
     assert_eq!(look(&view, "a"), Some(5));
     shows(&mut view, "a", 3);
     assert_eq!(look(&view, "a"), Some(5), "somebody's write from before");
@@ -88,8 +96,9 @@ fn what_was_written_here_is_read_here_until_the_watch_has_caught_up() {
     assert_eq!(look(&view, "a"), Some(7));
     // The answer to our write comes after the watch showed it, and more.
     view.doubt("a");
+    let asked = view.asks("a");
     shows(&mut view, "a", 9);
-    view.wrote(held("a", 8));
+    view.answered(&asked, Some(held("a", 8)));
     assert_eq!(look(&view, "a"), Some(9));
 }
 
@@ -100,17 +109,17 @@ fn a_deletion_counts_once_and_one_from_before_our_creation_takes_nothing_away() 
     assert_eq!(deletes(&mut view, "b", 2), <[&str; 0]>::default());
     // We learnt of the deletion by a conflict, and created the object anew.
     view.doubt("a");
-    view.answered("a", Some("1"), None);
+    answers(&mut view, "a", None);
     assert_eq!(look(&view, "a"), Some(0));
     view.doubt("a");
-    view.wrote(held("a", 4));
+    answers(&mut view, "a", Some(4));
     assert_eq!(deletes(&mut view, "a", 3), ["a"], "it is told all the same");
     assert_eq!(look(&view, "a"), Some(4));
     shows(&mut view, "a", 4);
     assert_eq!(deletes(&mut view, "a", 5), ["a"]);
     assert_eq!(look(&view, "a"), Some(0));
     // Created and deleted before the watch showed either.
-    view.wrote(held("c", 6));
+    answers(&mut view, "c", Some(6));
     assert_eq!(deletes(&mut view, "c", 7), ["c"]);
     assert_eq!(look(&view, "c"), Some(0));
 }
@@ -119,32 +128,91 @@ fn a_deletion_counts_once_and_one_from_before_our_creation_takes_nothing_away() 
 fn an_answer_that_crosses_with_the_watch_settles_nothing() {
     let mut view = synced(&[]);
     view.doubt("a");
-    let shown = view.shown("a");
+    let asked = view.asks("a");
     shows(&mut view, "a", 2);
-    view.answered("a", shown.as_deref(), None);
+    view.answered(&asked, None);
     assert_eq!(look(&view, "a"), None, "which of them is later?");
-    view.answered("a", view.shown("a").as_deref(), Some(held("a", 2)));
+    answers(&mut view, "a", Some(2));
     assert_eq!(look(&view, "a"), Some(2));
     // The API server says that it is gone before the watch does.
-    view.answered("a", Some("2"), None);
+    answers(&mut view, "a", None);
     assert_eq!(look(&view, "a"), Some(0));
     assert_eq!(deletes(&mut view, "a", 3), ["a"]);
     shows(&mut view, "a", 4);
     assert_eq!(look(&view, "a"), Some(4));
 }
 
+/// An answer that is late says what was once. A reset is not undone by it.
+#[test]
+fn an_answer_that_comes_after_the_deletion_brings_nothing_back() {
+    for created_anew in [false, true] {
+        // Our creation; an update of what was there; a status; a look.
+        for before in [&[][..], &[("a", 1)]] {
+            let mut view = synced(before);
+            view.doubt("a");
+            let asked = view.asks("a");
+            shows(&mut view, "a", 2);
+            assert_eq!(deletes(&mut view, "a", 3), ["a"]);
+            if created_anew {
+                shows(&mut view, "a", 4);
+            }
+            view.answered(&asked, Some(held("a", 2)));
+            assert_eq!(look(&view, "a"), Some(if created_anew { 4 } else { 0 }));
+        }
+    }
+}
+
+#[test]
+fn an_answer_from_before_a_list_that_lacks_the_object_is_asked_about() {
+    let mut view = synced(&[("z", 1)]);
+    view.doubt("a");
+    let asked = view.asks("a");
+    // Created, and deleted while nobody watched? Or created after the list?
+    list(&mut view, &[("z", 1)]);
+    view.answered(&asked, Some(held("a", 3)));
+    assert_eq!(look(&view, "a"), None);
+    answers(&mut view, "a", None);
+    assert_eq!(look(&view, "a"), Some(0));
+    shows(&mut view, "a", 3);
+    assert_eq!(look(&view, "a"), Some(0), "what the watch has yet to show is from before");
+    shows(&mut view, "a", 4);
+    assert_eq!(look(&view, "a"), Some(0));
+    assert_eq!(deletes(&mut view, "a", 5), ["a"]);
+    shows(&mut view, "a", 6);
+    assert_eq!(look(&view, "a"), Some(6));
+}
+
+/// Two requests of ours about one object, whose answers cross.
+#[test]
+fn an_answer_settles_nothing_that_came_up_after_its_request() {
+    let mut view = synced(&[]);
+    view.doubt("a");
+    let looked = view.asks("a");
+    view.doubt("a");
+    let created = view.asks("a");
+    // The look was answered before the creation, and its answer comes after.
+    view.answered(&created, Some(held("a", 2)));
+    view.answered(&looked, None);
+    assert_eq!(look(&view, "a"), None, "not: there is none");
+    answers(&mut view, "a", Some(2));
+    let looked = view.asks("a");
+    view.doubt("a");
+    view.answered(&looked, Some(held("a", 2)));
+    assert_eq!(look(&view, "a"), None, "a write is under way");
+}
+
 #[test]
 fn a_relist_tells_what_is_gone_and_asks_about_what_it_may_be_older_than() {
     let mut view = synced(&[("a", 1), ("b", 1), ("c", 1)]);
-    view.wrote(held("b", 3));
-    view.wrote(held("d", 4));
+    answers(&mut view, "b", Some(3));
+    answers(&mut view, "d", Some(4));
     view.doubt("c");
     let (gone, mut unsettled) = list(&mut view, &[]);
     unsettled.sort();
     assert_eq!((gone, unsettled), (vec!["a".to_owned()], ["b", "c", "d"].map(str::to_owned).to_vec()));
     assert_eq!((look(&view, "a"), look(&view, "b"), look(&view, "d")), (Some(0), None, None));
-    view.answered("b", None, None);
-    view.answered("d", None, Some(held("d", 4)));
+    answers(&mut view, "b", None);
+    answers(&mut view, "d", Some(4));
     assert_eq!((look(&view, "b"), look(&view, "d")), (Some(0), Some(4)));
     let mut all: Vec<_> = view.all().iter().map(|held| held.name.to_string()).collect();
     all.sort();
@@ -156,6 +224,7 @@ fn versions_that_are_no_numbers_are_asked_for() {
     let mut view = synced(&[]);
     let mut odd = object("a", 0);
     odd.metadata.resource_version = Some("odd".to_owned());
-    view.wrote(Held::new(odd));
+    let asked = view.asks("a");
+    view.answered(&asked, Some(Held::new(odd)));
     assert_eq!(look(&view, "a"), None);
 }
