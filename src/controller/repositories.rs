@@ -48,8 +48,8 @@ pub trait Inventory: Send + Sync + 'static {
     /// What is known of every repository in memory that verified.
     fn status(&self) -> Vec<RepositoryStatus>;
 
-    /// Drops memory and disk of a repository.
-    fn forget<'a>(&'a self, key: &'a RepositoryKey) -> BoxFuture<'a, ()>;
+    /// Drops what is held of a repository: memory before this returns, the disk before the future is done.
+    fn forget(&self, key: &RepositoryKey) -> BoxFuture<'static, ()>;
 }
 
 impl Inventory for Resolver {
@@ -57,8 +57,8 @@ impl Inventory for Resolver {
         Self::status(self)
     }
 
-    fn forget<'a>(&'a self, key: &'a RepositoryKey) -> BoxFuture<'a, ()> {
-        Box::pin(Self::forget(self, key))
+    fn forget(&self, key: &RepositoryKey) -> BoxFuture<'static, ()> {
+        Self::forget(self, key)
     }
 }
 
@@ -145,7 +145,12 @@ impl ClusterState {
             for held in taken.unsettled {
                 // Where there is no answer, the next load asks again, and finds out.
                 let asked = self.ask(&held.name).await;
-                if asked.is_ok() && matches!(self.view().look(&held.name), Look::Absent) {
+                let is_gone = match self.view().look(&held.name) {
+                    Look::Found(now) => now.is_another_than(&held),
+                    Look::Absent => true,
+                    Look::Ask => false,
+                };
+                if asked.is_ok() && is_gone {
                     gone.push(held);
                 }
             }
@@ -181,7 +186,7 @@ impl ClusterState {
             let look = self.view().look(&name);
             match look {
                 Look::Found(held) => {
-                    return Ok(Some((held.record(key)?, Revision(held.version.to_string()))));
+                    return Ok(Some((held.record(key)?, held.revision())));
                 }
                 Look::Absent => return Ok(None),
                 Look::Ask if asked == ASKS => break,
@@ -202,7 +207,7 @@ impl ClusterState {
         let (before, asked) = {
             let mut view = self.view();
             let before = match (view.look(&name), expected) {
-                (Look::Found(held), Some(Revision(expected))) if *held.version == **expected => Some(held),
+                (Look::Found(held), Some(expected)) if held.revision() == *expected => Some(held),
                 (Look::Absent | Look::Ask, None) => None,
                 // Somebody wrote it, created it or deleted it: the API server would say the same.
                 _ => return Err(StateError::Conflict),
@@ -218,7 +223,7 @@ impl ClusterState {
         match written {
             Ok(object) => {
                 let held = Held::new(object);
-                let revision = Revision(held.version.to_string());
+                let revision = held.revision();
                 self.view().answered(&asked, Some(held));
                 Ok(revision)
             }

@@ -13,7 +13,7 @@ use super::fault;
 use super::grant::Granted;
 use super::record;
 use super::refresh::{Fetched, Plan};
-use super::state::{StateError, TrustRecord};
+use super::state::StateError;
 use crate::policy::Reason;
 use crate::tuf::{RoleName, TrustedRepository};
 
@@ -25,7 +25,8 @@ const NOTE_EVERY: i64 = 300;
 
 impl Core {
     /// Writes floors and pin, then serves the set. `false`: another replica pinned another root first, or an admin reset the
-    /// repository, and the fetch must be made anew under what is there now.
+    /// repository, and the fetch must be made anew under what is there now. What began before a reset rests on what was to
+    /// be forgotten, however long it had to wait here.
     pub(super) async fn commit(
         &self,
         entry: &Arc<Entry>,
@@ -35,8 +36,8 @@ impl Core {
     ) -> Result<bool, Refusal> {
         let _one_at_a_time = entry.commit.lock().await;
         let repository = Arc::clone(&fetched.updated.repository);
-        if fetched.recorded.revision.is_some() && entry.recorded.load().is_none() {
-            // It was reset meanwhile: what was fetched rests on what was to be forgotten.
+        let resets = fetched.recorded.resets;
+        if entry.resets() != resets {
             return Ok(false);
         }
         let makes_pin = entry.is_first_use() && fetched.recorded.record.pin.is_none();
@@ -54,15 +55,17 @@ impl Core {
             }
         };
         let pinned = !entry.is_first_use() || recorded.record.pin.is_some();
-        entry.recorded.store(Some(recorded));
         let granted = Granted { at: fetched.sent.into(), access: Some(fetched.access.clone()) };
-        entry.grants.put(plan.accessor, granted);
-        let vouched = Some(Vouched::Here(fetched.sent));
-        entry.install(Served::new(repository, vouched, pinned), fetched.known.as_ref());
-        if pinned {
-            self.save(entry, fetched).await;
+        let served = Served::new(repository, Some(Vouched::Here(fetched.sent)), pinned);
+        let is_current = entry.unless_reset(resets, || {
+            entry.recorded.store(Some(Arc::clone(&recorded)));
+            entry.grants.put(plan.accessor, granted);
+            entry.install(served, fetched.known.as_ref());
+        });
+        if is_current && pinned {
+            self.save(entry, fetched, &recorded).await;
         }
-        Ok(true)
+        Ok(is_current)
     }
 
     /// Compare-and-swap, merged with whatever others wrote meanwhile. `None`: they pinned another root, or deleted the record.
@@ -83,25 +86,25 @@ impl Core {
             }
             match self.state.store(key, base.revision.as_ref(), &next).await {
                 Ok(revision) => {
-                    return Ok(Some(Arc::new(Recorded { record: next, revision: Some(revision) })));
+                    let (record, revision, resets) = (next, Some(revision), base.resets);
+                    return Ok(Some(Arc::new(Recorded { record, revision, resets })));
                 }
                 Err(StateError::Conflict) => {}
                 Err(error) => return Err(fault::state(&error, key)),
             }
-            let (record, revision) =
-                match self.state.load(key).await.map_err(|error| fault::state(&error, key))? {
-                    Some((record, revision)) => (record, Some(revision)),
-                    None => (TrustRecord::default(), None),
-                };
-            if base.revision.is_some() && revision.is_none() {
-                // It was reset meanwhile, and nobody here has heard of it yet.
+            let loaded = self.state.load(key).await.map_err(|error| fault::state(&error, key))?;
+            // Whoever wrote before us has been reset.
+            let Some((record, revision)) = loaded else { return Ok(None) };
+            let theirs = Recorded { record, revision: Some(revision), resets: base.resets };
+            if base.was_made_anew(&theirs) || entry.resets() != base.resets {
+                // Nobody here may have heard of it yet. What was fetched under the old record is not for the new one.
                 return Ok(None);
             }
-            let theirs = record.pin.as_ref().map(|pin| pin.sha256);
-            if entry.is_first_use() && theirs != judged_by && theirs != Some(repository.root().sha256()) {
+            let pinned = theirs.record.pin.as_ref().map(|pin| pin.sha256);
+            if entry.is_first_use() && pinned != judged_by && pinned != Some(repository.root().sha256()) {
                 return Ok(None);
             }
-            base = Arc::new(Recorded { record, revision });
+            base = Arc::new(theirs);
         }
         Err(Refusal::unavailable(
             Reason::StateUnavailable,
@@ -110,7 +113,7 @@ impl Core {
     }
 
     /// Keeps the set on disk. The disk is a cache: a failure is told and costs nothing else.
-    async fn save(&self, entry: &Arc<Entry>, fetched: Fetched) {
+    async fn save(&self, entry: &Arc<Entry>, fetched: Fetched, recorded: &Recorded) {
         let Some(disk) = self.disk.clone() else { return };
         let now = fetched.sent.wall.as_second();
         let files = fetched.updated.files.clone();
@@ -120,9 +123,15 @@ impl Core {
             return;
         }
         entry.noted.store(now, Ordering::Relaxed);
-        let recorded = self.state.is_lasting();
-        let note = Note { vouched: fetched.sent.wall, grants: entry.grants.all(), recorded };
-        let roots = roots_to_keep(entry, &fetched);
+        let is_lasting = self.state.is_lasting();
+        let record = recorded.revision.as_ref().map(|revision| revision.record.clone());
+        let note = Note {
+            vouched: fetched.sent.wall,
+            grants: entry.grants.all(),
+            recorded: is_lasting,
+            record: record.filter(|_| is_lasting),
+        };
+        let roots = roots_to_keep(recorded, &fetched);
         let replaced = fetched.known.as_ref().map(|known| known.repository.root().version());
         let key = entry.key.clone();
         let saved = tokio::task::spawn_blocking(move || match files.is_empty() {
@@ -136,10 +145,9 @@ impl Core {
 }
 
 /// The older roots that a start from scratch would need: the chain, and the one that first use pinned.
-fn roots_to_keep(entry: &Entry, fetched: &Fetched) -> Vec<(u64, Bytes)> {
+fn roots_to_keep(recorded: &Recorded, fetched: &Fetched) -> Vec<(u64, Bytes)> {
     let mut roots = fetched.updated.roots.clone();
-    let recorded = entry.recorded.load();
-    if let Some(pin) = recorded.as_ref().and_then(|recorded| recorded.record.pin.as_ref()) {
+    if let Some(pin) = &recorded.record.pin {
         let newest = fetched.updated.files.iter().find(|(role, _)| *role == RoleName::root());
         let candidates = fetched.pinned_root.iter().chain(newest.map(|(_, bytes)| bytes));
         let pinned = candidates.into_iter().find(|bytes| crate::digest::Digest::of(bytes) == pin.sha256);

@@ -18,11 +18,14 @@ use super::moment::Moment;
 use super::refresh::Crash;
 use super::resolver::ResolverConfig;
 use super::source::{Credentials, MetadataSource};
-use super::state::{RepositoryKey, TrustState};
+use super::state::TrustState;
 use crate::clock::SharedClock;
 use crate::policy::Reason;
 use crate::telemetry::Metrics;
 use crate::tuf::RoleName;
+
+/// The disk is cleared of so many repositories at once.
+const CLEARED_AT_ONCE: usize = 4;
 
 /// What the parts of the resolver share.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(super) struct Core {
     pub(super) history: History,
     /// Turns at asking trust state whether it knows a repository.
     pub(super) asking_state: Semaphore,
+    /// Turns at clearing the disk of what was reset.
+    pub(super) clearing: Arc<Semaphore>,
     /// Places for refreshes that nobody waits for, on each trust server: a slow one takes none from the others.
     pub(super) background: Budget,
     pub(super) metrics: Metrics,
@@ -66,6 +71,7 @@ impl Core {
             disk: config.cache_dir.clone().map(DiskCache::new),
             history: History::new(),
             asking_state: Semaphore::new(known::AT_ONCE),
+            clearing: Arc::new(Semaphore::new(CLEARED_AT_ONCE)),
             background: Budget::new(config.background_at_once),
             metrics: Metrics::default(),
             config,
@@ -184,14 +190,6 @@ impl Core {
         let since = before.map_or(now, |before| before.since);
         let (refusal, role) = (refusal.clone(), crash.role.clone());
         entry.trouble.store(Some(Arc::new(Trouble { refusal, role, since, last: now })));
-    }
-
-    /// Drops memory and disk of a repository.
-    pub(super) async fn forget(&self, key: &RepositoryKey) {
-        for entry in self.entries.all().into_iter().filter(|entry| entry.state_key == *key) {
-            self.reset(&entry).await;
-            self.entries.remove(|other| std::ptr::eq(other, &*entry));
-        }
     }
 }
 

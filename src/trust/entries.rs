@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::entry::{Entry, EntryKey};
 use super::moment::Moment;
+use super::state::RepositoryKey;
 use crate::digest::Digest;
 use crate::policy::TrustServer;
 use crate::tuf::{Anchors, Gun};
@@ -168,6 +169,14 @@ impl Entries {
         };
         entry.note_known();
         Ok(entry)
+    }
+
+    /// The entries of a repository: one, or one for each set of authorities that policies know its server by.
+    pub(super) fn of(&self, key: &RepositoryKey) -> Vec<Arc<Entry>> {
+        let hash = self.hash(&key.gun, key.anchors);
+        let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
+        let same = shard.get(&hash).into_iter().flatten();
+        same.filter(|entry| entry.state_key == *key).cloned().collect()
     }
 
     /// All entries.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::{SignedDuration, Timestamp};
@@ -127,6 +127,32 @@ pub(super) struct Trouble {
 pub(super) struct Recorded {
     pub(super) record: TrustRecord,
     pub(super) revision: Option<Revision>,
+    /// How often the repository had been reset when it was read.
+    pub(super) resets: u64,
+}
+
+impl Recorded {
+    /// Whether an admin has reset the repository since, if this is what trust state has `now`: the record was deleted, made
+    /// anew or not, or pins another root.
+    pub(super) fn was_reset(&self, now: &Self) -> bool {
+        let is_gone = self.revision.is_some() && now.revision.is_none();
+        let pin = |recorded: &Self| recorded.record.pin.as_ref().map(|pin| pin.sha256);
+        is_gone || self.was_made_anew(now) || pin(self).is_some() && pin(self) != pin(now)
+    }
+
+    /// Whether the record of `now` is another one, which took this one's place.
+    pub(super) fn was_made_anew(&self, now: &Self) -> bool {
+        let both = self.revision.as_ref().zip(now.revision.as_ref());
+        both.is_some_and(|(before, now)| now.is_of_another_record(before))
+    }
+}
+
+/// How often trust in a repository was reset.
+#[derive(Debug, Default)]
+struct Resets {
+    count: u64,
+    /// So many of them have yet to clear the disk.
+    clearing: usize,
 }
 
 /// All that is held of one repository.
@@ -141,6 +167,8 @@ pub(super) struct Entry {
     pub(super) pasts: Holdings,
     pub(super) recorded: ArcSwapOption<Recorded>,
     pub(super) trouble: ArcSwapOption<Trouble>,
+    /// Held for the moment in which memory changes because of something that was fetched or read, or is reset.
+    resets: Mutex<Resets>,
     /// Held while a refresh is committed: one at a time.
     pub(super) commit: tokio::sync::Mutex<()>,
     /// Disk or state had it before memory did.
@@ -174,6 +202,7 @@ impl Entry {
             pasts: Holdings::default(),
             recorded: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
+            resets: Mutex::default(),
             commit: tokio::sync::Mutex::default(),
             known_before: AtomicBool::new(false),
             recalled: OnceCell::new(),
@@ -323,14 +352,44 @@ impl Entry {
         }
     }
 
-    /// Forgets what is verified: an admin reset the repository.
-    pub(super) fn reset(&self) {
+    /// How often it was reset. What was fetched or read before the next one rests on what was to be forgotten.
+    pub(super) fn resets(&self) -> u64 {
+        self.lock_resets().count
+    }
+
+    /// Does `then`, unless the repository was reset since `resets`. `false`: it was.
+    pub(super) fn unless_reset(&self, resets: u64, then: impl FnOnce()) -> bool {
+        let now = self.lock_resets();
+        let is_current = now.count == resets;
+        if is_current {
+            then();
+        }
+        is_current
+    }
+
+    /// Forgets what is verified: an admin reset the repository. The disk is not read until it is cleared.
+    pub(super) fn reset(self: &Arc<Self>) -> Clearing {
+        let mut resets = self.lock_resets();
+        resets.count += 1;
+        resets.clearing += 1;
         self.known_before.store(false, Ordering::Relaxed);
         self.served.store(None);
         self.older.store(None);
         self.recorded.store(None);
         self.trouble.store(None);
+        self.noted.store(i64::MIN, Ordering::Relaxed);
         self.grants.clear();
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner).forget_failures();
+        Clearing(Arc::clone(self))
+    }
+
+    /// Whether the disk has what was reset.
+    pub(super) fn is_clearing(&self) -> bool {
+        self.lock_resets().clearing > 0
+    }
+
+    fn lock_resets(&self) -> MutexGuard<'_, Resets> {
+        self.resets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All roles that were ever asked for.
@@ -355,6 +414,24 @@ pub(super) struct Recalling(Arc<Entry>);
 impl Drop for Recalling {
     fn drop(&mut self) {
         self.0.recalling.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An entry was reset, and its disk is not cleared yet.
+#[derive(Debug)]
+pub(super) struct Clearing(Arc<Entry>);
+
+impl Deref for Clearing {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.0
+    }
+}
+
+impl Drop for Clearing {
+    fn drop(&mut self) {
+        self.0.lock_resets().clearing -= 1;
     }
 }
 

@@ -134,6 +134,11 @@ impl Flights {
         }
     }
 
+    /// What failed may not fail again.
+    pub(super) fn forget_failures(&mut self) {
+        self.failures = HashMap::new();
+    }
+
     /// Whether nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.flying.is_empty()

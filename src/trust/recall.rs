@@ -1,18 +1,23 @@
-//! What is remembered from before: the record of trust state, and the set on disk, verified again from scratch.
+//! What is remembered from before: the record of trust state, and the set on disk, verified again from scratch. And how it
+//! is forgotten.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::core::Core;
-use super::disk::{Note, Tree};
+use super::disk::{DiskCache, Note, Tree};
 use super::driver::drive_offline;
-use super::entry::{Entry, Recorded, Served, Vouched};
+use super::entry::{Clearing, Entry, Recorded, Served, Vouched};
 use super::error::Refusal;
 use super::fault::{self, Causes};
 use super::grant::Granted;
 use super::moment::Since;
+use super::source::BoxFuture;
+use super::state::{RepositoryKey, Revision};
 use crate::policy::Reason;
 use crate::tuf::{TufError, Update, UpdateInput};
 
@@ -58,7 +63,7 @@ impl Core {
     async fn recall_now(&self, entry: &Arc<Entry>) -> Result<(), Refusal> {
         let recorded = self.load_record(entry).await?;
         let at_hand = self.at_hand(entry).await;
-        if recorded.revision.is_none() && self.had_a_record(&at_hand) {
+        if self.had_another_record(&at_hand, &recorded) {
             // An admin reset the repository while nobody here was looking.
             self.reset(entry).await;
             return Ok(());
@@ -70,16 +75,21 @@ impl Core {
         let Some(served) = self.verify_at_hand(entry, &recorded, &at_hand)? else { return Ok(()) };
         let (now, latest) = (self.moment(), self.latest());
         let grants = at_hand.note.into_iter().flat_map(|note| note.grants);
-        for (accessor, at) in grants.filter(|(_, at)| *at <= latest) {
-            entry.grants.put(&accessor, Granted { at: Since::new(at, now), access: None });
-        }
-        entry.install(served, None);
+        // If it was reset meanwhile, there is nothing to recall.
+        entry.unless_reset(recorded.resets, || {
+            for (accessor, at) in grants.filter(|(_, at)| *at <= latest) {
+                entry.grants.put(&accessor, Granted { at: Since::new(at, now), access: None });
+            }
+            entry.install(served, None);
+        });
         Ok(())
     }
 
-    /// Whether what is on disk was committed together with a record that does not go away by itself.
-    fn had_a_record(&self, at_hand: &AtHand) -> bool {
-        self.state.is_lasting() && at_hand.note.as_ref().is_some_and(|note| note.recorded)
+    /// Whether what is on disk was committed together with a record that does not go away by itself, and is gone.
+    fn had_another_record(&self, at_hand: &AtHand, recorded: &Recorded) -> bool {
+        let Some(note) = at_hand.note.as_ref().filter(|note| note.recorded) else { return false };
+        let is_it = |now: &Revision| note.record.as_ref().is_none_or(|record| *record == now.record);
+        self.state.is_lasting() && !recorded.revision.as_ref().is_some_and(is_it)
     }
 
     /// The set on disk, if it verifies without a server.
@@ -134,7 +144,7 @@ impl Core {
 
     /// What the disk has: our own cache, else a seed.
     pub(super) async fn at_hand(&self, entry: &Entry) -> AtHand {
-        let Some(disk) = self.disk.clone() else { return AtHand::default() };
+        let Some(disk) = self.disk.clone().filter(|_| !entry.is_clearing()) else { return AtHand::default() };
         let (key, seed) = (entry.key.clone(), self.config.seed);
         let read = tokio::task::spawn_blocking(move || {
             let stored = disk.load(&key);
@@ -148,40 +158,62 @@ impl Core {
 
     /// The record as it is now. Where it was deleted, or pins another root than before, an admin has reset the
     /// repository: memory and disk go too (design §2).
-    pub(super) async fn load_record(&self, entry: &Entry) -> Result<Arc<Recorded>, Refusal> {
-        // What was seen before the load: whoever commits meanwhile is not mistaken for a reset.
-        let before = entry.recorded.load_full();
-        let loaded = self.state.load(&entry.state_key).await;
-        let (record, revision) = match loaded.map_err(|error| fault::state(&error, &entry.state_key))? {
-            Some((record, revision)) => (record, Some(revision)),
-            None => Default::default(),
-        };
-        let pin = |recorded: &Recorded| recorded.record.pin.as_ref().map(|pin| pin.sha256);
-        let recorded = Arc::new(Recorded { record, revision });
-        let is_reset = before.as_ref().is_some_and(|before| {
-            before.revision.is_some() && recorded.revision.is_none()
-                || pin(before).is_some() && pin(before) != pin(&recorded)
-        });
-        if is_reset {
-            self.reset(entry).await;
-            entry.recorded.store(Some(Arc::clone(&recorded)));
-        } else {
-            entry.recorded.compare_and_swap(&before, Some(Arc::clone(&recorded)));
-        }
-        Ok(recorded)
-    }
-
-    /// Drops memory and disk of an entry. A commit under way ends first: what it writes to either goes too.
-    pub(super) async fn reset(&self, entry: &Entry) {
-        let _no_commit = entry.commit.lock().await;
-        tracing::info!(gun = %entry.key.gun, server = %entry.state_key.server, "trust in the repository was reset");
-        entry.reset();
-        if let Some(disk) = self.disk.clone() {
-            let key = entry.key.clone();
-            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || disk.remove(&key)).await {
-                tracing::warn!(gun = %entry.key.gun, %error, "the cache directory could not be cleared");
+    pub(super) async fn load_record(&self, entry: &Arc<Entry>) -> Result<Arc<Recorded>, Refusal> {
+        loop {
+            let resets = entry.resets();
+            // What was seen before the load: whoever commits meanwhile is not mistaken for a reset.
+            let before = entry.recorded.load_full();
+            let loaded = self.state.load(&entry.state_key).await;
+            let (record, revision) = match loaded.map_err(|error| fault::state(&error, &entry.state_key))? {
+                Some((record, revision)) => (record, Some(revision)),
+                None => Default::default(),
+            };
+            let recorded = Arc::new(Recorded { record, revision, resets });
+            if before.as_ref().is_some_and(|before| before.was_reset(&recorded)) {
+                // Unless somebody else noticed it first.
+                if entry.resets() == resets {
+                    self.reset(entry).await;
+                }
+                continue;
+            }
+            let is_current = entry.unless_reset(resets, || {
+                entry.recorded.compare_and_swap(&before, Some(Arc::clone(&recorded)));
+            });
+            if is_current {
+                return Ok(recorded);
             }
         }
+    }
+
+    /// Drops memory of an entry at once. Its disk is cleared when a commit that is under way has ended, by a task of its
+    /// own, whoever waits for it.
+    pub(super) fn reset(&self, entry: &Arc<Entry>) -> BoxFuture<'static, ()> {
+        let clearing = entry.reset();
+        tracing::info!(gun = %entry.key.gun, server = %entry.state_key.server, "trust in the repository was reset");
+        let Some(disk) = self.disk.clone() else { return Box::pin(std::future::ready(())) };
+        let cleared = tokio::spawn(clear(disk, clearing, Arc::clone(&self.clearing)));
+        Box::pin(async {
+            // It does not panic, and where the runtime ends nothing is left to do.
+            let _ = cleared.await;
+        })
+    }
+
+    /// Resets a repository: its memory when this is called, its disk when the answer is there.
+    pub(super) fn forget(&self, key: &RepositoryKey) -> BoxFuture<'static, ()> {
+        let cleared: Vec<_> = self.entries.of(key).iter().map(|entry| self.reset(entry)).collect();
+        Box::pin(async {
+            join_all(cleared).await;
+        })
+    }
+}
+
+/// Clears the disk of an entry. The commit that is under way may yet write to it.
+async fn clear(disk: DiskCache, clearing: Clearing, turns: Arc<Semaphore>) {
+    let _no_commit = clearing.commit.lock().await;
+    let _turn = turns.acquire().await;
+    let key = clearing.key.clone();
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || disk.remove(&key)).await {
+        tracing::warn!(gun = %clearing.key.gun, %error, "the cache directory could not be cleared");
     }
 }
 

@@ -20,7 +20,7 @@ use crate::digest::Digest;
 use crate::policy::{Reason, TrustServer};
 use crate::tuf::{Fetch, FileName, RoleName, Selector, TufError, Update, UpdateInput, Updated};
 
-/// How often a refresh starts anew because another replica pinned first.
+/// How often a refresh starts anew because another replica pinned first, or an admin reset the repository.
 pub(super) const MAX_RACES: usize = 4;
 
 /// How many delegations that nobody waits for may fail one refresh before it fails as a whole.
@@ -94,8 +94,20 @@ impl Core {
         Err(too_many_races(entry).into())
     }
 
-    /// Fetches and verifies, with each of the credentials in turn.
+    /// Fetches and verifies. What fails under a record that was reset meanwhile says nothing about what is there now.
     pub(super) async fn fetch(&self, entry: &Arc<Entry>, plan: &Plan<'_>) -> Result<Fetched, Crash> {
+        for _ in 0..MAX_RACES {
+            let resets = entry.resets();
+            match self.fetch_once(entry, plan).await {
+                Err(_) if entry.resets() != resets => {}
+                fetched => return fetched,
+            }
+        }
+        Err(too_many_races(entry).into())
+    }
+
+    /// Fetches and verifies, with each of the credentials in turn.
+    async fn fetch_once(&self, entry: &Arc<Entry>, plan: &Plan<'_>) -> Result<Fetched, Crash> {
         let sent = self.moment();
         let recorded = self.load_record(entry).await?;
         let known = entry.served().filter(|served| served.pinned && served.vouched.is_some());
@@ -161,12 +173,12 @@ impl Core {
     }
 }
 
-/// Others pinned again and again while we fetched.
+/// Others pinned, or reset the repository, again and again while we fetched.
 pub(super) fn too_many_races(entry: &Entry) -> Refusal {
     Refusal::unavailable(
         Reason::StateUnavailable,
         format!(
-            "{}: the first-use pin was changed again and again by others; try again",
+            "{}: the first-use pin was changed, or the repository reset, again and again by others; try again",
             entry.state_key.gun
         ),
     )

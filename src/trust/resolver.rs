@@ -15,7 +15,7 @@ use super::error::Refusal;
 use super::health::{RepositoryHealth, Survey};
 use super::report::{Report, ReportQuestion};
 use super::resolution::{self, SignedDigest};
-use super::source::{Credentials, Grant, MetadataSource};
+use super::source::{BoxFuture, Credentials, Grant, MetadataSource};
 use super::state::{RepositoryKey, TrustState};
 use super::status::RepositoryStatus;
 use super::warm::{Remembered, Warmth};
@@ -185,9 +185,10 @@ impl Resolver {
         self.0.survey()
     }
 
-    /// Drops memory and disk of a repository: its `TrustedRepository` was deleted (design §2).
-    pub async fn forget(&self, key: &RepositoryKey) {
-        self.0.forget(key).await;
+    /// Drops what is held of a repository, because its `TrustedRepository` was deleted (design §2): memory before this
+    /// returns, the disk before the future is done, whether anybody waits for that or not.
+    pub fn forget(&self, key: &RepositoryKey) -> BoxFuture<'static, ()> {
+        self.0.forget(key)
     }
 }
 

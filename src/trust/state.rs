@@ -60,9 +60,21 @@ pub struct TrustRecord {
     pub recent: Vec<RoleVersion>,
 }
 
-/// The version of a stored [`TrustRecord`], for compare-and-swap. Opaque; `None` in [`TrustState::store`] means "none yet".
+/// The version of a stored [`TrustRecord`], for compare-and-swap. `None` in [`TrustState::store`] means "none yet".
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revision(pub String);
+pub struct Revision {
+    /// Which record: one that was deleted and made anew is another one, and what rested on the old one was reset.
+    pub record: String,
+    /// Its version. Opaque.
+    pub version: String,
+}
+
+impl Revision {
+    /// Whether it is of another record than `other`.
+    pub fn is_of_another_record(&self, other: &Self) -> bool {
+        self.record != other.record
+    }
+}
 
 /// Why state could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ pub struct FakeState(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    records: BTreeMap<RepositoryKey, (TrustRecord, u64)>,
+    records: BTreeMap<RepositoryKey, (TrustRecord, Revision)>,
     broken: Option<&'static str>,
     broken_stores: Option<&'static str>,
     next_stores: VecDeque<StateError>,
@@ -74,10 +74,7 @@ impl FakeState {
 
     /// Writes a record past everybody, as another replica does.
     pub fn put(&self, key: &RepositoryKey, record: TrustRecord) {
-        let mut state = self.state();
-        state.revisions += 1;
-        let revision = state.revisions;
-        state.records.insert(key.clone(), (record, revision));
+        self.state().put(key, record);
     }
 
     /// Deletes the record, as an admin does who resets a repository.
@@ -106,8 +103,7 @@ impl State {
         if let Some(message) = self.broken {
             return Err(StateError::Unavailable(message.to_owned()));
         }
-        let found = self.records.get(key);
-        Ok(found.map(|(record, revision)| (record.clone(), Revision(revision.to_string()))))
+        Ok(self.records.get(key).cloned())
     }
 
     fn store(
@@ -123,13 +119,19 @@ impl State {
         if let Some(error) = self.next_stores.pop_front() {
             return Err(error);
         }
-        let present = self.records.get(key).map(|(_, revision)| Revision(revision.to_string()));
-        if present.as_ref() != expected {
+        if self.records.get(key).map(|(_, revision)| revision) != expected {
             return Err(StateError::Conflict);
         }
+        Ok(self.put(key, record.clone()))
+    }
+
+    fn put(&mut self, key: &RepositoryKey, record: TrustRecord) -> Revision {
         self.revisions += 1;
-        self.records.insert(key.clone(), (record.clone(), self.revisions));
-        Ok(Revision(self.revisions.to_string()))
+        let version = self.revisions.to_string();
+        let made = self.records.get(key).map_or(&version, |(_, present)| &present.record);
+        let revision = Revision { record: made.clone(), version };
+        self.records.insert(key.clone(), (record, revision.clone()));
+        revision
     }
 }
 

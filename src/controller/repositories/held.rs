@@ -10,7 +10,7 @@ use super::packed::Packed;
 use super::record::{self, RecordError};
 use crate::api::{PinnedBy, TrustedRepositorySpec, TrustedRepositoryStatus};
 use crate::digest::Digest;
-use crate::trust::{RepositoryKey, StateError, TrustRecord};
+use crate::trust::{RepositoryKey, Revision, StateError, TrustRecord};
 
 /// A `TrustedRepository` as the API server has it.
 #[derive(Debug, Clone)]
@@ -89,6 +89,19 @@ impl Held {
         }
         let spec = content.spec.open().ok_or_else(|| unavailable(&"it cannot be unpacked"))?;
         record::record(&spec).map_err(|error| unavailable(&error))
+    }
+
+    /// The object, which its UID names, and its version.
+    pub(super) fn revision(&self) -> Revision {
+        Revision {
+            record: self.uid.as_deref().unwrap_or_default().to_owned(),
+            version: self.version.to_string(),
+        }
+    }
+
+    /// Whether these are two objects, one after the other, under one name.
+    pub(super) fn is_another_than(&self, other: &Self) -> bool {
+        self.uid != other.uid
     }
 
     /// Metadata for the write that takes this version's place.

@@ -11,7 +11,7 @@ use kube::api::DynamicObject;
 use kube::runtime::watcher::Event;
 
 pub(super) use self::ahead::Asked;
-use self::ahead::{Ahead, What, is_another};
+use self::ahead::{Ahead, What};
 use super::held::Held;
 
 /// What one event of the watch means.
@@ -274,7 +274,7 @@ impl View {
 /// What was known before under the name of `held`, and is another object: it is no more.
 fn replaced(held: &Held, before: Option<Arc<Held>>, ahead: Option<Arc<Held>>) -> Vec<Arc<Held>> {
     let mut gone: Vec<_> =
-        [before, ahead].into_iter().flatten().filter(|old| is_another(old, held)).collect();
+        [before, ahead].into_iter().flatten().filter(|old| old.is_another_than(held)).collect();
     gone.dedup_by(|one, other| one.uid == other.uid);
     gone
 }

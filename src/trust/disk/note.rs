@@ -15,6 +15,8 @@ pub(in crate::trust) struct Note {
     pub(in crate::trust) grants: Vec<(Accessor, Timestamp)>,
     /// Whether trust state that lasts had a record of the repository then. If there is none now, it was deleted.
     pub(in crate::trust) recorded: bool,
+    /// Which record that was. If there is another one now, it was deleted likewise.
+    pub(in crate::trust) record: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -24,6 +26,8 @@ struct Document {
     grants: Vec<GrantEntry>,
     #[serde(default)]
     recorded: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,8 +63,8 @@ impl Note {
             };
             (Accessor { who, registry: entry.registry, token_realms: entry.token_realms }, entry.at)
         });
-        let Document { format, vouched, recorded, .. } = document;
-        (format == FORMAT).then(|| Self { vouched, grants: grants.collect(), recorded })
+        let Document { format, vouched, recorded, record, .. } = document;
+        (format == FORMAT).then(|| Self { vouched, grants: grants.collect(), recorded, record })
     }
 
     pub(super) fn write(&self) -> Vec<u8> {
@@ -75,8 +79,13 @@ impl Note {
             let (registry, token_realms) = (accessor.registry.clone(), accessor.token_realms.clone());
             GrantEntry { registry, token_realms, at: *at, who }
         });
-        let Self { vouched, recorded, .. } = *self;
-        let document = Document { format: FORMAT, vouched, grants: grants.collect(), recorded };
+        let document = Document {
+            format: FORMAT,
+            vouched: self.vouched,
+            grants: grants.collect(),
+            recorded: self.recorded,
+            record: self.record.clone(),
+        };
         // Strings, integers and lists alone: it cannot fail.
         serde_json::to_vec(&document).unwrap_or_default()
     }

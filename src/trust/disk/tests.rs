@@ -31,7 +31,7 @@ fn note() -> Note {
     let at = "2026-11-21T12:00:00Z".parse().unwrap();
     let policy = Who::Policy { namespace: "tagseal".to_owned(), name: "notary".to_owned() };
     let grants = [Who::Pod(pod), policy, Who::Anybody].map(|who| (accessor(who), at));
-    Note { vouched: at, grants: grants.into(), recorded: true }
+    Note { vouched: at, grants: grants.into(), recorded: true, record: Some("uid-1".to_owned()) }
 }
 
 fn role(name: &str) -> RoleName {

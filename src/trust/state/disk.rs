@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ring::rand::{SecureRandom as _, SystemRandom};
+
 use super::document;
 use super::{RepositoryKey, Revision, StateError, TrustRecord, TrustState};
 use crate::digest::Digest;
@@ -39,8 +41,8 @@ impl Inner {
     fn load(&self, key: &RepositoryKey) -> Result<Option<(TrustRecord, Revision)>, StateError> {
         let path = self.path(key);
         let Some(bytes) = read(&path)? else { return Ok(None) };
-        let record = document::read(key, &bytes).map_err(|error| unavailable(&path, "read", &error))?;
-        Ok(Some((record, revision(&bytes))))
+        let (record, id) = document::read(key, &bytes).map_err(|error| unavailable(&path, "read", &error))?;
+        Ok(Some((record, Revision { record: id, version: version(&bytes) })))
     }
 
     fn store(
@@ -51,20 +53,33 @@ impl Inner {
     ) -> Result<Revision, StateError> {
         let path = self.path(key);
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if read(&path)?.as_deref().map(revision).as_ref() != expected {
+        let present = read(&path)?;
+        if present.as_deref().map(version).as_ref() != expected.map(|expected| &expected.version) {
             return Err(StateError::Conflict);
         }
-        let bytes = document::write(key, record);
+        // Who has the version has read the ID.
+        let id = match expected {
+            Some(expected) => expected.record.clone(),
+            None => new_id().ok_or_else(|| unavailable(&path, "written", &"there is no randomness"))?,
+        };
+        let bytes = document::write(key, &id, record);
         files::create_dir_synced(&self.directory)
             .and_then(|()| files::write_synced(&path, &bytes))
             .map_err(|error| unavailable(&path, "written", &error))?;
-        Ok(revision(&bytes))
+        Ok(Revision { record: id, version: version(&bytes) })
     }
 }
 
 /// What a file is compared by: its content.
-fn revision(bytes: &[u8]) -> Revision {
-    Revision(Digest::of(bytes).hex())
+fn version(bytes: &[u8]) -> String {
+    Digest::of(bytes).hex()
+}
+
+/// The ID of a new record.
+fn new_id() -> Option<String> {
+    let mut id = [0; 16];
+    SystemRandom::new().fill(&mut id).ok()?;
+    Some(format!("{:032x}", u128::from_be_bytes(id)))
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {

@@ -16,6 +16,10 @@ const FORMAT: u32 = 1;
 #[serde(deny_unknown_fields)]
 struct Document {
     format: u32,
+    /// Made up when the record was, so that one that is deleted and made anew is another one. Files that were written
+    /// before there were such IDs have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    id: String,
     server: String,
     gun: String,
     anchors: Digest,
@@ -70,9 +74,11 @@ pub(super) enum DocumentError {
     },
 }
 
-pub(super) fn write(key: &RepositoryKey, record: &TrustRecord) -> Vec<u8> {
+/// The record `record` of `key`, which goes by `id`.
+pub(super) fn write(key: &RepositoryKey, id: &str, record: &TrustRecord) -> Vec<u8> {
     let document = Document {
         format: FORMAT,
+        id: id.to_owned(),
         server: key.server.clone(),
         gun: key.gun.to_string(),
         anchors: key.anchors,
@@ -90,7 +96,8 @@ pub(super) fn write(key: &RepositoryKey, record: &TrustRecord) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn read(key: &RepositoryKey, bytes: &[u8]) -> Result<TrustRecord, DocumentError> {
+/// The record of `key`, and its ID.
+pub(super) fn read(key: &RepositoryKey, bytes: &[u8]) -> Result<(TrustRecord, String), DocumentError> {
     let malformed = |error: &dyn std::fmt::Display| DocumentError::Malformed(error.to_string());
     let document: Document = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
     if document.format != FORMAT {
@@ -110,11 +117,12 @@ pub(super) fn read(key: &RepositoryKey, bytes: &[u8]) -> Result<TrustRecord, Doc
         let role = RoleName::parse(&recent.role).map_err(|error| malformed(&error))?;
         Ok(RoleVersion { role, version, sha256, first_seen, superseded })
     });
-    Ok(TrustRecord {
+    let record = TrustRecord {
         floors: floors.collect::<Result<_, DocumentError>>()?,
         recent: recent.collect::<Result<_, DocumentError>>()?,
         pin: document.pin.map(RootPin::try_from).transpose().map_err(|error| malformed(&error))?,
-    })
+    };
+    Ok((record, document.id))
 }
 
 impl From<&Floor> for FloorEntry {

@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use super::{RepositoryKey, Revision, StateError, TrustRecord, TrustState};
 use crate::trust::source::BoxFuture;
 
-/// Trust state in memory: for `verify` and `inspect` without `--state-dir`.
+/// Trust state in memory: for `verify` and `inspect` without `--state-dir`. Nobody deletes a record: there is one of each
+/// repository.
 #[derive(Debug, Default)]
 pub struct MemoryState(Mutex<Records>);
 
@@ -25,7 +26,7 @@ impl MemoryState {
     fn load_now(&self, key: &RepositoryKey) -> Option<(TrustRecord, Revision)> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (record, revision) = state.records.get(key)?;
-        Some((record.clone(), Revision(revision.to_string())))
+        Some((record.clone(), numbered(*revision)))
     }
 
     fn store_now(
@@ -35,15 +36,19 @@ impl MemoryState {
         record: &TrustRecord,
     ) -> Result<Revision, StateError> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let present = state.records.get(key).map(|(_, revision)| revision.to_string());
-        if present.as_deref() != expected.map(|revision| revision.0.as_str()) {
+        let present = state.records.get(key).map(|(_, revision)| numbered(*revision));
+        if present.as_ref() != expected {
             return Err(StateError::Conflict);
         }
         state.revisions += 1;
         let revision = state.revisions;
         state.records.insert(key.clone(), (record.clone(), revision));
-        Ok(Revision(revision.to_string()))
+        Ok(numbered(revision))
     }
+}
+
+fn numbered(revision: u64) -> Revision {
+    Revision { record: String::new(), version: revision.to_string() }
 }
 
 impl TrustState for MemoryState {

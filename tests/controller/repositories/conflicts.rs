@@ -61,7 +61,7 @@ async fn what_a_write_came_to_whose_answer_was_lost_is_asked_and_not_guessed() {
     let asked = cluster.server.count("GET");
     let (_, revision) = replica.state.load(&key(&demand)).await.unwrap().expect("it was written");
     assert_eq!(cluster.server.count("GET"), asked + 1);
-    assert_eq!(cluster.object()["metadata"]["resourceVersion"], revision.0);
+    assert_eq!(cluster.object()["metadata"]["resourceVersion"], revision.version);
     cluster.a_minute_passes();
     assert_eq!(replica.seals(&demand).await, image_digest("one"));
 }
@@ -95,7 +95,7 @@ async fn a_write_counts_for_the_revision_that_it_was_made_for_alone() {
     cluster.publish(&mut repository);
     let (replica, demand) = (cluster.replica().await, pinned(&repository));
     let (state, key, record) = (&replica.state, key(&demand), TrustRecord::default());
-    let stale = Revision("1".to_owned());
+    let stale = Revision { record: "uid-1".to_owned(), version: "1".to_owned() };
     assert_eq!(state.store(&key, Some(&stale), &record).await, Err(StateError::Conflict), "there is none");
     let first = state.store(&key, None, &record).await.unwrap();
     assert_eq!(state.store(&key, None, &record).await, Err(StateError::Conflict), "there is one");

@@ -52,14 +52,9 @@ impl Ahead {
             // What is gone is shown for a while yet.
             What::Absent => {
                 let is_last =
-                    |shown: &Held| self.last.as_deref().is_some_and(|last| !is_another(last, shown));
+                    |shown: &Held| self.last.as_deref().is_some_and(|last| !last.is_another_than(shown));
                 version > self.version() && !shown.is_some_and(is_last)
             }
         }
     }
-}
-
-/// Whether these are two objects, one after the other, under one name.
-pub(super) fn is_another(one: &Held, other: &Held) -> bool {
-    one.uid != other.uid
 }

@@ -219,6 +219,44 @@ fn a_relist_tells_what_is_gone_and_asks_about_what_it_may_be_older_than() {
     assert_eq!(all, ["d"]);
 }
 
+fn made(name: &str, uid: &str, version: u64) -> DynamicObject {
+    let mut object = object(name, version);
+    object.metadata.uid = Some(uid.to_owned());
+    object
+}
+
+/// While nobody watched: deleted, and made anew. That is a reset as well.
+#[test]
+fn an_object_that_was_replaced_by_another_of_its_name_is_gone() {
+    let mut view = View::default();
+    let list = |view: &mut View, objects: &[DynamicObject]| {
+        view.take(Change::of(Event::Init));
+        for object in objects {
+            view.take(Change::of(Event::InitApply(object.clone())));
+        }
+        let taken = view.take(Change::of(Event::InitDone));
+        let uids = |all: Vec<Arc<Held>>| {
+            let mut uids: Vec<String> = all.iter().map(|held| held.uid.clone().unwrap().into()).collect();
+            uids.sort();
+            uids
+        };
+        (uids(taken.gone), uids(taken.unsettled))
+    };
+    assert_eq!(list(&mut view, &[made("a", "1", 1), made("b", "2", 2)]), (vec![], vec![]));
+    assert_eq!(list(&mut view, &[made("a", "3", 3), made("b", "2", 4)]), (vec!["1".to_owned()], vec![]));
+    // What we wrote and the watch never showed was replaced as well: once.
+    for version in [5, 6] {
+        let asked = view.asks("b");
+        view.answered(&asked, Some(Held::new(made("b", "2", version))));
+    }
+    let asked = view.asks("c");
+    view.answered(&asked, Some(Held::new(made("c", "7", 7))));
+    let lists = [made("a", "3", 3), made("b", "8", 8), made("c", "9", 9)];
+    assert_eq!(list(&mut view, &lists), (vec!["2".to_owned(), "7".to_owned()], vec![]));
+    let taken = view.take(Change::of(Event::Apply(made("a", "10", 10))));
+    assert_eq!(taken.gone.len(), 1);
+}
+
 #[test]
 fn versions_that_are_no_numbers_are_asked_for() {
     let mut view = synced(&[]);

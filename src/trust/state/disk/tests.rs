@@ -61,6 +61,37 @@ async fn who_read_an_older_revision_may_not_write() {
     assert_eq!(state.load(&key).await, Ok(Some((TrustRecord::default(), second))));
 }
 
+/// Somebody deletes the file, and the next refresh makes a new one: it is not the one from before.
+#[tokio::test]
+async fn a_record_that_was_deleted_and_made_anew_is_another_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (state, key) = (DiskState::new(directory.path()), key("registry.example.com/shop/web"));
+    let first = state.store(&key, None, &record()).await.unwrap();
+    let second = state.store(&key, Some(&first), &TrustRecord::default()).await.unwrap();
+    let third = state.store(&key, Some(&second), &record()).await.unwrap();
+    assert_eq!((&third, third.is_of_another_record(&first)), (&first, false), "the same content");
+    std::fs::remove_file(state.0.path(&key)).unwrap();
+    let anew = DiskState::new(directory.path()).store(&key, None, &record()).await.unwrap();
+    assert!(anew.is_of_another_record(&first));
+    assert_eq!(state.store(&key, Some(&third), &record()).await, Err(StateError::Conflict));
+    assert_eq!(state.load(&key).await, Ok(Some((record(), anew))));
+}
+
+/// Files from before records had IDs.
+#[tokio::test]
+async fn a_record_without_an_id_stays_the_record_that_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let (state, key) = (DiskState::new(directory.path()), key("registry.example.com/shop/web"));
+    state.store(&key, None, &record()).await.unwrap();
+    let path = state.0.path(&key);
+    let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(document.as_object_mut().unwrap().remove("id").is_some());
+    std::fs::write(&path, document.to_string()).unwrap();
+    let (_, old) = state.load(&key).await.unwrap().unwrap();
+    let next = state.store(&key, Some(&old), &TrustRecord::default()).await.unwrap();
+    assert!(!next.is_of_another_record(&old));
+}
+
 #[tokio::test]
 async fn a_record_that_cannot_be_read_is_unavailable_for_its_repository_alone() {
     let directory = tempfile::tempdir().unwrap();
