@@ -14,6 +14,7 @@ mod metrics;
 mod outages;
 mod past;
 mod refusals;
+mod resets;
 mod revocation;
 mod state;
 mod warm;

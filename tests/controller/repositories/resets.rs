@@ -1,5 +1,7 @@
 //! Deleting a `TrustedRepository` resets the repository on every replica, and is told.
 
+use std::time::Duration;
+
 use tagseal::policy::Reason;
 
 use super::super::api_server::Fault as ApiFault;
@@ -67,6 +69,96 @@ async fn a_deletion_that_the_watch_missed_is_noticed_by_the_next_list() {
     let notice = tokio::time::timeout(LIMIT, replica.events.recv()).await.unwrap().unwrap();
     assert_eq!(notice.reason, "Reset");
     assert!(replica.holds_nothing());
+}
+
+/// Deleted and made anew by another replica, and the watch saw neither.
+#[tokio::test]
+async fn an_object_that_was_made_anew_while_nobody_watched_is_a_reset() {
+    let (cluster, mut repository) = (Cluster::new(), at_seven("one"));
+    cluster.publish(&mut repository);
+    let (mut replica, demand) = (cluster.replica().await, pinned(&repository));
+    replica.leads(true);
+    replica.seals(&demand).await;
+    let mut anew = cluster.object();
+    anew["metadata"]["uid"] = "another".into();
+    for floor in anew["spec"]["floors"].as_array_mut().unwrap() {
+        floor["version"] = "1".into();
+    }
+    cluster.server.served(&format!("WATCH {TREPO}"), 1).await;
+    cluster.server.delete_in_silence(TREPO, "", &cluster.server.names(TREPO)[0]);
+    cluster.server.break_watches();
+    cluster.server.put(TREPO, anew);
+    let notice = tokio::time::timeout(LIMIT, replica.events.recv()).await.unwrap().unwrap();
+    assert_eq!(notice.reason, "Reset");
+    assert!(replica.holds_nothing());
+    for role in ["targets", RELEASES, "snapshot", "timestamp"] {
+        repository.version(role, 2);
+    }
+    cluster.publish(&mut repository);
+    replica.seals(&demand).await;
+    assert_eq!(cluster.floor(RELEASES), "2");
+}
+
+/// One repository's commit is slow, and its disk has to wait for that. Its memory does not, nor does another repository.
+#[tokio::test]
+async fn a_reset_waits_for_no_other() {
+    let cache = tempfile::tempdir().unwrap();
+    let (cluster, mut repository) = (Cluster::new(), web("one"));
+    cluster.publish(&mut repository);
+    let mut replica = cluster.replica_with_cache(cache.path().to_owned()).await;
+    replica.leads(true);
+    let (slow, quick) = (pinned(&repository), first_use());
+    for demand in [&slow, &quick] {
+        replica.seals(demand).await;
+    }
+    let name_of = |anchors: String| {
+        let objects = cluster.server.objects(TREPO);
+        let object = objects.iter().find(|object| object["spec"]["anchors"] == anchors).unwrap();
+        object["metadata"]["name"].as_str().unwrap().to_owned()
+    };
+    let names = [&slow, &quick].map(|demand| name_of(demand.anchors.fingerprint().hex()));
+    repository.sign_target(RELEASES, "1.4", image_digest("two"));
+    cluster.publish(&mut repository);
+    cluster.a_minute_passes();
+    cluster.server.fail(&format!("UPDATE {TREPO} {}", names[0]), ApiFault::Silent);
+    let reset = async {
+        cluster.server.served(&format!("UPDATE {TREPO} {}", names[0]), 1).await;
+        for name in &names {
+            cluster.server.delete(TREPO, "", name);
+        }
+        let notice = tokio::time::timeout(LIMIT, replica.events.recv()).await.unwrap().unwrap();
+        assert_eq!(notice.about.name.as_ref(), Some(&names[1]), "the one whose disk is free");
+        assert!(replica.resolver.status().is_empty(), "memory waits for nothing");
+        assert!(replica.events.try_recv().is_err());
+    };
+    let image = tagseal::image::ImageReference::parse(IMAGE).unwrap();
+    let (deadline, grant) = (tokio::time::Instant::now() + LIMIT, tagseal::trust::Grant::default());
+    let resolver = std::sync::Arc::clone(&replica.resolver);
+    let question =
+        tagseal::trust::Question { demand: &slow, image: &image, grant: &grant, deadline, dry_run: false };
+    let (_, ()) = tokio::join!(resolver.resolve(question), reset);
+}
+
+/// While leadership changes hands, nobody leads.
+#[tokio::test(start_paused = true)]
+async fn a_reset_while_nobody_leads_is_told_by_who_leads_next() {
+    let (cluster, mut repository) = (Cluster::new(), web("one"));
+    cluster.publish(&mut repository);
+    let (mut next, mut other) = (cluster.replica().await, cluster.replica().await);
+    let demand = pinned(&repository);
+    next.seals(&demand).await;
+    other.awaits("told", |other| other.state.known().len() == 1).await;
+    cluster.reset();
+    next.awaits("reset", |next| next.holds_nothing()).await;
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    next.leads(true);
+    let notice = tokio::time::timeout(LIMIT, next.events.recv()).await.unwrap().unwrap();
+    assert_eq!(notice.reason, "Reset");
+    // What somebody else must have told long ago is not told again.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    other.leads(true);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(other.events.try_recv().is_err() && next.events.try_recv().is_err());
 }
 
 /// While the API server cannot be asked, what a list lacks is not known to be gone.
