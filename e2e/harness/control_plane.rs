@@ -29,7 +29,8 @@ pub const STARTS: &str = "api-server-starts";
 
 /// What has to be there for a Deployment to become Pods.
 const CONTROLLERS: &str = "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,\
-    job-controller,cronjob-controller,serviceaccount-controller,namespace-controller,garbage-collector-controller";
+    job-controller,cronjob-controller,serviceaccount-controller,namespace-controller,garbage-collector-controller,\
+    resourcequota-controller";
 
 /// What tagseal asks for is held against its rights when the suite has ended ([`super::rights`]); annotations of its
 /// decisions are read at once.

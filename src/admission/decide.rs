@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::judge::{Circumstances, Denial, Resolve, View};
+use super::judge::{self, Circumstances, Denial, Resolve, View};
 use super::object::Node;
 use super::observer::{Decided, Observer};
 use super::patch::Patch;
@@ -163,7 +162,7 @@ impl Admission {
         let grant = grant(request.namespace(), pod);
         let circumstances = Circumstances { grant: &grant, deadline, dry_run: request.is_dry_run() };
         let judge = |image| view.judge_image(&*self.resolver, image, circumstances);
-        let verdicts = join_all(groups.iter().map(|(image, _)| judge(image))).await;
+        let verdicts = judge::all(groups.iter().map(|(image, _)| judge(image)).collect()).await;
         groups.into_iter().zip(verdicts).map(|((_, sites), verdict)| Judged { sites, verdict }).collect()
     }
 }

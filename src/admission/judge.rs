@@ -8,7 +8,7 @@ use futures::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::verdict::{Denial, Fault, ImageVerdict, Outcome, Passed, Remark};
-pub use self::view::{Judging, View};
+pub use self::view::{Judging, View, all};
 use crate::image::ImageReference;
 use crate::policy::{Demand, Matched, Observed, PolicySet, Reason, Selection, UnmatchedImages};
 use crate::trust::{BoxFuture, Grant, Question, Refusal, Resolved, Resolver, Unavailable};

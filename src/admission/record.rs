@@ -8,6 +8,7 @@ use super::judge::{ImageVerdict, Passed};
 use super::review::Request;
 use super::text::{self, cut, one_line};
 use super::verdict::{Decision, Hook, Verdict};
+use crate::digest::Digest;
 use crate::trust::{Evidence, SignedDigest};
 
 /// The longest value of an audit annotation, in bytes.
@@ -46,7 +47,7 @@ impl<'v> Record<'v> {
             reason: verdict.headline().map(|denial| denial.reason().as_str()),
             images: listed(images(), |text, image| text.push_str(&text::image(&image.image))),
             policies: shown(listed(policies, display)),
-            digests: listed(signed(), |text, signed| display(text, signed.digest())),
+            digests: listed(signed(), |text, signed| digest(text, signed.digest())),
             signers: signers(once(signed().map(SignedDigest::evidence))),
             versions: versions(evidence),
             findings: shown(listed(findings, |text, finding| text.push_str(&finding))),
@@ -91,7 +92,9 @@ impl<'v> Record<'v> {
             ("versions", self.versions),
             ("findings", self.findings.into()),
         ];
-        values.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+        let mut annotations = Vec::with_capacity(values.len());
+        annotations.extend(values.into_iter().filter(|(_, value)| !value.is_empty()));
+        annotations
     }
 }
 
@@ -139,6 +142,12 @@ fn once<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
 fn display(text: &mut String, value: impl Display) {
     // Writing to a string cannot fail.
     let _ = write!(text, "{value}");
+}
+
+/// As it displays itself, without the machinery: most admissions write several.
+fn digest(text: &mut String, digest: Digest) {
+    text.push_str("sha256:");
+    digest.with_hex(|hex| text.push_str(hex));
 }
 
 fn signed(image: &ImageVerdict) -> Option<&SignedDigest> {

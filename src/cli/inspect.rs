@@ -129,5 +129,5 @@ fn anchors(args: &Args) -> anyhow::Result<Anchors> {
         let bundle = CaBundle::from_pem(&read(path)?);
         anchors.push(Anchor::Ca(bundle.with_context(|| format!("--root-ca {}", path.display()))?));
     }
-    Ok(Anchors { anchors, rotation: RootRotation::Follow, first_use: args.first_use })
+    Ok(Anchors::new(anchors, RootRotation::Follow, args.first_use))
 }

@@ -32,9 +32,12 @@ impl PolicyId {
 impl fmt::Display for PolicyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {
-            None => write!(f, "ClusterTrustPolicy {}", self.name),
-            Some(namespace) => write!(f, "TrustPolicy {namespace}/{}", self.name),
+            None => f.write_str("ClusterTrustPolicy ")?,
+            Some(namespace) => {
+                ["TrustPolicy ", namespace, "/"].into_iter().try_for_each(|part| f.write_str(part))?
+            }
         }
+        f.write_str(&self.name)
     }
 }
 

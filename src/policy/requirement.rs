@@ -67,7 +67,7 @@ impl Roots {
             Some(common) => Arc::clone(common),
             None => self.chosen(self.choice(image)),
         };
-        (!anchors.anchors.is_empty() || anchors.first_use).then_some(anchors)
+        (!anchors.anchors().is_empty() || anchors.first_use()).then_some(anchors)
     }
 
     /// Which roots vouch for the image, a bit for each.
@@ -95,7 +95,7 @@ impl Roots {
         let chosen = bits.filter(|(_, bit)| choice & 1 << bit != 0);
         let anchors: Vec<Anchor> = chosen.map(|(root, _)| root.anchor.clone()).collect();
         let first_use = self.first_use && anchors.is_empty();
-        Arc::new(Anchors { anchors, rotation: self.rotation, first_use })
+        Arc::new(Anchors::new(anchors, self.rotation, first_use))
     }
 }
 

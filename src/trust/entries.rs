@@ -24,15 +24,11 @@ const STAY_FULL: Duration = Duration::from_millis(200);
 /// Entries that disk or state knows are added so many at a time; by as many may there be too many for a while.
 const KNOWN_AT_A_TIME: usize = 256;
 
-/// Fingerprints of more sets of anchors than this are not kept.
-const MAX_FINGERPRINTS: usize = 8192;
-
 /// The repositories in memory. Reads take a shard's lock for the look-up alone.
 #[derive(Debug)]
 pub(super) struct Entries {
     shards: [RwLock<Shard>; SHARDS],
     hasher: RandomState,
-    fingerprints: RwLock<Fingerprints>,
     /// How many entries may be added until the next sweep.
     room: AtomicI64,
     /// Held while entries are pushed out.
@@ -54,9 +50,6 @@ struct Swept {
 /// it, and no key is made to look one up.
 type Shard = HashMap<u64, Vec<Arc<Entry>>, BuildHasherDefault<AsHashed>>;
 
-/// The fingerprints of anchors, by the address of those.
-type Fingerprints = HashMap<usize, (Arc<Anchors>, Digest), BuildHasherDefault<AsHashed>>;
-
 /// Takes over what is spread already.
 #[derive(Debug, Default)]
 struct AsHashed(u64);
@@ -68,11 +61,6 @@ impl Hasher for AsHashed {
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
-    }
-
-    /// An address: spread, lest the zeros that it ends with be all that places differ in.
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     fn finish(&self) -> u64 {
@@ -90,7 +78,6 @@ impl Entries {
         Self {
             shards: std::array::from_fn(|_| RwLock::default()),
             hasher: RandomState::new(),
-            fingerprints: RwLock::default(),
             room: AtomicI64::new(i64::try_from(max_unknown.min(max_known)).unwrap_or(i64::MAX)),
             sweeping: Mutex::default(),
             max_known,
@@ -106,7 +93,7 @@ impl Entries {
         anchors: &Arc<Anchors>,
         now: Moment,
     ) -> Result<Arc<Entry>, Full> {
-        let fingerprint = self.fingerprint(anchors);
+        let fingerprint = anchors.fingerprint();
         let hash = self.hash(gun, fingerprint);
         let find = |shard: &Shard| {
             let mut same = shard.get(&hash)?.iter();
@@ -132,7 +119,7 @@ impl Entries {
 
     /// What a repository's entry is kept by.
     pub(super) fn key(&self, server: &Arc<TrustServer>, gun: &Gun, anchors: &Arc<Anchors>) -> EntryKey {
-        EntryKey { server: Arc::clone(server), gun: gun.clone(), anchors: self.fingerprint(anchors) }
+        EntryKey { server: Arc::clone(server), gun: gun.clone(), anchors: anchors.fingerprint() }
     }
 
     /// The entry of a repository that disk or state knows: it takes no room from those that never verified, and none of
@@ -239,24 +226,6 @@ impl Entries {
         // Neither the lowest bits nor the top ones: the place in the shard goes by these.
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
-
-    /// The fingerprint of anchors, computed once for each set that policies hold.
-    fn fingerprint(&self, anchors: &Arc<Anchors>) -> Digest {
-        let address = Arc::as_ptr(anchors).addr();
-        if let Some((_, digest)) =
-            self.fingerprints.read().unwrap_or_else(PoisonError::into_inner).get(&address)
-        {
-            return *digest;
-        }
-        let digest = anchors.fingerprint();
-        let mut fingerprints = self.fingerprints.write().unwrap_or_else(PoisonError::into_inner);
-        if fingerprints.len() >= MAX_FINGERPRINTS {
-            fingerprints.clear();
-        }
-        // The Arc is kept, so that its address stays its own.
-        fingerprints.insert(address, (Arc::clone(anchors), digest));
-        digest
-    }
 }
 
 #[cfg(test)]
@@ -272,7 +241,7 @@ mod tests {
     }
 
     fn anchors(first_use: bool) -> Arc<Anchors> {
-        Arc::new(Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use })
+        Arc::new(Anchors::new(Vec::new(), RootRotation::Follow, first_use))
     }
 
     #[test]

@@ -272,7 +272,7 @@ impl Entry {
 
     /// Whether the root is trusted because it came first.
     pub(super) fn is_first_use(&self) -> bool {
-        self.anchors.anchors.is_empty()
+        self.anchors.anchors().is_empty()
     }
 
     /// Whether first use has pinned a root, as far as is known here.

@@ -91,15 +91,35 @@ pub enum RootRotation {
 /// All pins of one repository. Any one of them suffices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchors {
-    /// The pins. Empty only with `first_use`.
-    pub anchors: Vec<Anchor>,
-    /// Whether rotation is followed.
-    pub rotation: RootRotation,
-    /// Whether the first root seen may become the pin.
-    pub first_use: bool,
+    anchors: Vec<Anchor>,
+    rotation: RootRotation,
+    first_use: bool,
+    /// Of the rest: admissions look repositories up by it.
+    fingerprint: Digest,
 }
 
 impl Anchors {
+    /// A set of pins; an empty one trusts nothing but with `first_use`, by which the first root seen may become the pin.
+    pub fn new(anchors: Vec<Anchor>, rotation: RootRotation, first_use: bool) -> Self {
+        let fingerprint = fingerprint(&anchors, rotation, first_use);
+        Self { anchors, rotation, first_use, fingerprint }
+    }
+
+    /// The pins. Empty only with first use.
+    pub fn anchors(&self) -> &[Anchor] {
+        &self.anchors
+    }
+
+    /// Whether rotation is followed.
+    pub fn rotation(&self) -> RootRotation {
+        self.rotation
+    }
+
+    /// Whether the first root seen may become the pin.
+    pub fn first_use(&self) -> bool {
+        self.first_use
+    }
+
     /// The first pin that `key` carries at `now`.
     pub fn carried_by(&self, key: &PublicKey, now: Timestamp) -> Option<&Anchor> {
         self.anchors.iter().find(|anchor| anchor.check(key, now).is_ok())
@@ -108,20 +128,24 @@ impl Anchors {
     /// A stable fingerprint of the set, for keys of caches and of state: the order of the pins and repetitions do not
     /// matter, everything else does. It names state that outlives a release, so it must not change.
     pub fn fingerprint(&self) -> Digest {
-        let mut pins: Vec<Digest> = self.anchors.iter().map(Anchor::fingerprint).collect();
-        pins.sort_unstable();
-        pins.dedup();
-        let rotation = match self.rotation {
-            RootRotation::Follow => b'f',
-            RootRotation::Deny => b'd',
-        };
-        let mut bytes = b"tagseal anchors v1\0".to_vec();
-        bytes.extend_from_slice(&[rotation, u8::from(self.first_use)]);
-        for pin in pins {
-            bytes.extend_from_slice(pin.as_bytes());
-        }
-        Digest::of(&bytes)
+        self.fingerprint
     }
+}
+
+fn fingerprint(anchors: &[Anchor], rotation: RootRotation, first_use: bool) -> Digest {
+    let mut pins: Vec<Digest> = anchors.iter().map(Anchor::fingerprint).collect();
+    pins.sort_unstable();
+    pins.dedup();
+    let rotation = match rotation {
+        RootRotation::Follow => b'f',
+        RootRotation::Deny => b'd',
+    };
+    let mut bytes = b"tagseal anchors v1\0".to_vec();
+    bytes.extend_from_slice(&[rotation, u8::from(first_use)]);
+    for pin in pins {
+        bytes.extend_from_slice(pin.as_bytes());
+    }
+    Digest::of(&bytes)
 }
 
 #[cfg(test)]
@@ -143,7 +167,7 @@ mod tests {
     }
 
     fn anchors(anchors: Vec<Anchor>) -> Anchors {
-        Anchors { anchors, rotation: RootRotation::Follow, first_use: false }
+        Anchors::new(anchors, RootRotation::Follow, false)
     }
 
     fn now() -> Timestamp {
@@ -208,8 +232,8 @@ mod tests {
         let two = [ca(&["rsa-ca.crt.pem", "p521-ca.crt.pem"]), ca(&["p521-ca.crt.pem", "rsa-ca.crt.pem"])];
         assert_eq!(of(&two[..1]), of(&two[1..]));
 
-        let deny = Anchors { rotation: RootRotation::Deny, ..anchors(vec![Anchor::KeyId(id)]) };
-        let first_use = Anchors { first_use: true, ..anchors(vec![Anchor::KeyId(id)]) };
+        let deny = Anchors::new(vec![Anchor::KeyId(id)], RootRotation::Deny, false);
+        let first_use = Anchors::new(vec![Anchor::KeyId(id)], RootRotation::Follow, true);
         let apart = [
             both,
             of(&[]),

@@ -85,7 +85,7 @@ impl TrustedRoot {
         let mut why_not = RootMismatch::NoPinnedKey { version };
         for key in self.verified.root_keys().public_keys() {
             let signed = self.verified.signers().iter().any(|signer| signer.identity == key.identity());
-            for anchor in &anchors.anchors {
+            for anchor in anchors.anchors() {
                 match matches(anchor, key, gun, now) {
                     Some(Ok(())) if signed => return Ok(()),
                     Some(Err(error)) if signed => why_not = RootMismatch::Certificate(error),

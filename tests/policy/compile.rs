@@ -34,8 +34,8 @@ fn a_policy_of_required_fields_has_the_defaults_of_the_design() {
     assert_eq!(demand.server.url.as_str(), "https://notary.example.com/");
     assert_eq!((demand.server.ca_pem.as_deref(), demand.server.token_realms.len()), (None, 0));
     assert_eq!(demand.gun.as_str(), "registry.example.com/shop/web");
-    assert_eq!(demand.anchors.anchors, [Anchor::KeyId(KeyId::from_hex(KEY).unwrap())]);
-    assert_eq!((demand.anchors.rotation, demand.anchors.first_use), (RootRotation::Follow, false));
+    assert_eq!(demand.anchors.anchors(), [Anchor::KeyId(KeyId::from_hex(KEY).unwrap())]);
+    assert_eq!((demand.anchors.rotation(), demand.anchors.first_use()), (RootRotation::Follow, false));
     assert_eq!(demand.delegations, None);
     assert_eq!(demand.digest_references, DigestReferences::Verify);
     assert_eq!(demand.accept_for, hours(168));
@@ -82,8 +82,8 @@ fn every_field_of_the_design_s_example_reaches_the_demand() {
     assert_eq!(demand.server.ca_pem.as_deref(), Some(pem));
     assert_eq!(demand.server.token_realms, ["auth.example.com", "auth.example.com:5000"]);
     assert_eq!(demand.gun.as_str(), "docker.io/library/nginx");
-    assert!(matches!(demand.anchors.anchors.as_slice(), [Anchor::PublicKey(_)]));
-    assert_eq!(demand.anchors.rotation, RootRotation::Deny);
+    assert!(matches!(demand.anchors.anchors(), [Anchor::PublicKey(_)]));
+    assert_eq!(demand.anchors.rotation(), RootRotation::Deny);
     let delegations = demand.delegations.unwrap();
     let roles: Vec<_> = delegations.roles().iter().map(|r| (r.role.as_str(), r.public_keys.len())).collect();
     assert_eq!(roles, [("targets/releases", 0), ("targets/qa", 1)]);

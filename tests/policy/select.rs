@@ -109,7 +109,7 @@ fn a_root_vouches_for_its_own_images_alone() {
         ("registry.example.com/shop/web:2", vec![key, other.clone()]),
         ("registry.example.com/tools/x", vec![other]),
     ] {
-        assert_eq!(require(&set_of, text)[0].anchors.anchors, expected, "{text}");
+        assert_eq!(require(&set_of, text)[0].anchors.anchors(), expected, "{text}");
     }
     let anchors = |text: &str| Arc::clone(&require(&set_of, text)[0].anchors);
     assert!(Arc::ptr_eq(&anchors("registry.example.com/shop/a"), &anchors("registry.example.com/shop/b:2")));
@@ -128,12 +128,12 @@ fn first_use_is_for_images_that_no_root_vouches_for() {
     let mixed = set(&[cluster("a", json!({"firstUse": "Trust", "roots": roots}))]);
     let of = |text: &str| {
         let anchors = Arc::clone(&require(&mixed, text)[0].anchors);
-        (anchors.anchors.len(), anchors.first_use)
+        (anchors.anchors().len(), anchors.first_use())
     };
     assert_eq!(of("registry.example.com/shop/web"), (1, false));
     assert_eq!(of("registry.example.com/shop/api"), (0, true));
     let alone = set(&[cluster("a", json!({"firstUse": "Trust", "roots": []}))]);
-    assert!(require(&alone, SHOP)[0].anchors.first_use);
+    assert!(require(&alone, SHOP)[0].anchors.first_use());
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl World {
 
     /// The repository as somebody sees it who has never seen it before.
     pub async fn verified(&self) -> Arc<TrustedRepository> {
-        let anchors = Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: true };
+        let anchors = Anchors::new(Vec::new(), RootRotation::Follow, true);
         let mut update = Update::new(UpdateInput::new(self.gun.clone(), Arc::new(anchors), self.now()));
         let remote = self.remote();
         loop {

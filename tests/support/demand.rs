@@ -26,7 +26,9 @@ pub fn demand(repository: &TestRepository) -> DemandBuilder {
 pub struct DemandBuilder {
     demand: Demand,
     server: TrustServer,
-    anchors: Anchors,
+    anchors: Vec<Anchor>,
+    rotation: RootRotation,
+    first_use: bool,
     delegations: Vec<RequiredDelegation>,
     threshold: Option<NonZeroUsize>,
 }
@@ -35,12 +37,11 @@ impl DemandBuilder {
     /// A demand for `gun` with no pin yet.
     pub fn new(gun: &str) -> Self {
         let server = server(SERVER);
-        let anchors = Anchors { anchors: Vec::new(), rotation: RootRotation::default(), first_use: false };
         let demand = Demand {
             policy: Arc::new(PolicyId { namespace: None, name: "production".to_owned() }),
             server: Arc::new(server.clone()),
             gun: Gun::new(gun).expect("a GUN"),
-            anchors: Arc::new(anchors.clone()),
+            anchors: Arc::new(Anchors::new(Vec::new(), RootRotation::default(), false)),
             delegations: None,
             digest_references: DigestReferences::default(),
             accept_for: hours(168),
@@ -49,7 +50,15 @@ impl DemandBuilder {
             credentials: CredentialsSource::default(),
             tag_covered: true,
         };
-        Self { demand, server, anchors, delegations: Vec::new(), threshold: None }
+        Self {
+            demand,
+            server,
+            anchors: Vec::new(),
+            rotation: RootRotation::default(),
+            first_use: false,
+            delegations: Vec::new(),
+            threshold: None,
+        }
     }
 
     /// Another trust server.
@@ -76,38 +85,38 @@ impl DemandBuilder {
 
     /// Pins this root key too, by canonical key ID.
     pub fn pin(mut self, key: &TestKey) -> Self {
-        self.anchors.anchors.push(Anchor::KeyId(KeyId::from_hex(&key.canonical_id()).expect("a key ID")));
+        self.anchors.push(Anchor::KeyId(KeyId::from_hex(&key.canonical_id()).expect("a key ID")));
         self
     }
 
     /// Pins this root key too, as a public key in PEM.
     pub fn pin_public_key(mut self, key: &TestKey) -> Self {
         let key = PublicKey::from_pem(&key.public_pem()).expect("a public key");
-        self.anchors.anchors.push(Anchor::PublicKey(key));
+        self.anchors.push(Anchor::PublicKey(key));
         self
     }
 
     /// Pins this certificate authority too.
     pub fn pin_ca(mut self, ca: &TestCa) -> Self {
-        self.anchors.anchors.push(Anchor::Ca(CaBundle::from_pem(ca.pem()).expect("a certificate")));
+        self.anchors.push(Anchor::Ca(CaBundle::from_pem(ca.pem()).expect("a certificate")));
         self
     }
 
     /// Takes all pins away.
     pub fn without_pins(mut self) -> Self {
-        self.anchors.anchors.clear();
+        self.anchors.clear();
         self
     }
 
     /// Trust on first use.
     pub fn first_use(mut self) -> Self {
-        self.anchors.first_use = true;
+        self.first_use = true;
         self
     }
 
     /// `rootRotation: Deny`.
     pub fn deny_root_rotation(mut self) -> Self {
-        self.anchors.rotation = RootRotation::Deny;
+        self.rotation = RootRotation::Deny;
         self
     }
 
@@ -171,7 +180,7 @@ impl DemandBuilder {
     pub fn build(&self) -> Demand {
         let mut demand = self.demand.clone();
         demand.server = Arc::new(self.server.clone());
-        demand.anchors = Arc::new(self.anchors.clone());
+        demand.anchors = Arc::new(Anchors::new(self.anchors.clone(), self.rotation, self.first_use));
         if !self.delegations.is_empty() {
             let delegations = RequiredDelegations::new(self.delegations.clone(), self.threshold);
             demand.delegations = Some(Arc::new(delegations.expect("distinct delegation roles")));

@@ -78,7 +78,7 @@ pub fn but(files: &ServedFiles, answers: &[(&str, Answer)]) -> impl FnMut(&FileN
 pub fn input(gun: &str, keys: &[&TestKey], now: Timestamp) -> UpdateInput {
     let anchors =
         keys.iter().map(|key| Anchor::KeyId(KeyId::from_hex(&key.canonical_id()).unwrap())).collect();
-    input_with(gun, Anchors { anchors, rotation: RootRotation::Follow, first_use: false }, now)
+    input_with(gun, Anchors::new(anchors, RootRotation::Follow, false), now)
 }
 
 /// An update of `gun` that wants every role.
@@ -88,7 +88,7 @@ pub fn input_with(gun: &str, anchors: Anchors, now: Timestamp) -> UpdateInput {
 
 /// Trust on first use, and nothing pinned.
 pub fn first_use() -> Anchors {
-    Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: true }
+    Anchors::new(Vec::new(), RootRotation::Follow, true)
 }
 
 /// The role of this name.

@@ -52,13 +52,13 @@ fn every_form_of_pin_admits_its_root() {
         Anchor::Ca(CaBundle::from_pem(ca.pem()).unwrap()),
     ];
     for pin in pins {
-        let anchors = Anchors { anchors: vec![pin], rotation: RootRotation::Deny, first_use: false };
+        let anchors = Anchors::new(vec![pin], RootRotation::Deny, false);
         let driven = drive(input_with(GUN, anchors, now()), from(&files));
         assert!(driven.repository().root_carries_pin());
     }
     let other = TestCa::new("Example CA", now());
     let pin = Anchor::Ca(CaBundle::from_pem(other.pem()).unwrap());
-    let anchors = Anchors { anchors: vec![pin], rotation: RootRotation::Follow, first_use: false };
+    let anchors = Anchors::new(vec![pin], RootRotation::Follow, false);
     let error = drive(input_with(GUN, anchors, now()), from(&files)).error().clone();
     assert!(matches!(error, TufError::RootMismatch(RootMismatch::Certificate(_))), "{error:?}");
 }
@@ -194,7 +194,8 @@ fn t15_with_rotation_denied_the_newest_root_must_carry_the_pin() {
     let (mut repository, pinned) = rotated(0);
     let deny = |files: &ServedFiles, known| {
         let mut input = input(GUN, &[&pinned], now());
-        std::sync::Arc::make_mut(&mut input.anchors).rotation = RootRotation::Deny;
+        let anchors = input.anchors.anchors().to_vec();
+        input.anchors = std::sync::Arc::new(Anchors::new(anchors, RootRotation::Deny, false));
         drive(UpdateInput { known, ..input }, from(files))
     };
     let known = deny(repository.files(), None).repository();
@@ -229,7 +230,7 @@ fn t15_the_walk_back_ends_after_64_roots() {
 #[test]
 fn nothing_is_trusted_without_a_pin_or_first_use() {
     let files = repository().publish(now());
-    let anchors = Anchors { first_use: false, ..first_use() };
+    let anchors = Anchors::new(Vec::new(), RootRotation::Follow, false);
     let driven = drive(input_with(GUN, anchors, now()), from(&files));
     assert_eq!((driven.error(), driven.steps.len()), (&TufError::RootNotPinned, 0));
 }

@@ -71,10 +71,7 @@ fn every_sample_verifies_on_first_use() {
 fn the_root_that_was_rotated_twice_is_reached_from_the_first_ones_pin() {
     // The canonical ID of the key of versions 1 and 2; the newest is version 4.
     let pin = KeyId::from_hex(FIRST_KEY).unwrap();
-    verify(
-        "s4-root-rotated-twice",
-        Anchors { anchors: vec![Anchor::KeyId(pin)], rotation: RootRotation::Follow, first_use: false },
-    );
+    verify("s4-root-rotated-twice", Anchors::new(vec![Anchor::KeyId(pin)], RootRotation::Follow, false));
 }
 
 const FIRST_KEY: &str = "222c202b34f75c9f51523ef701adb8763d7cb9843c50b1a8f96012022afb6505";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::future::{Either, Ready, ready};
+use futures::future::{Either, Ready, join_all, ready};
 use tokio::time::{Instant, timeout_at};
 
 use super::verdict::{Denial, ImageVerdict, Outcome, Remark};
@@ -75,6 +75,18 @@ impl View {
 
 /// A verdict, or the wait for one.
 pub type Judging<'a> = Either<Ready<ImageVerdict>, BoxFuture<'a, ImageVerdict>>;
+
+/// All verdicts, in order. Nobody pays for a wait where there is none.
+pub async fn all(judgings: Vec<Judging<'_>>) -> Vec<ImageVerdict> {
+    if judgings.iter().any(|judging| matches!(judging, Either::Right(_))) {
+        return join_all(judgings).await;
+    }
+    let ready = judgings.into_iter().filter_map(|judging| match judging {
+        Either::Left(ready) => Some(ready.into_inner()),
+        Either::Right(_) => None,
+    });
+    ready.collect()
+}
 
 fn done<'a>(verdict: ImageVerdict) -> Judging<'a> {
     Either::Left(ready(verdict))

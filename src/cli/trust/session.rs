@@ -97,7 +97,7 @@ impl<'a> Session<'a> {
     /// that the server shows, as publishing does.
     pub(super) async fn read(&self, repository: &Repository) -> anyhow::Result<Report> {
         let (folder, config) = seeded_by(self.dir.path())?;
-        let anchors = Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: true };
+        let anchors = Anchors::new(Vec::new(), RootRotation::Follow, true);
         let reading = Reading {
             repository: repository.clone(),
             server: self.server(repository)?,

@@ -87,7 +87,7 @@ impl World {
 }
 
 fn verify(files: &BTreeMap<RoleName, Bytes>) -> Arc<TrustedRepository> {
-    let anchors = Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: true };
+    let anchors = Anchors::new(Vec::new(), RootRotation::Follow, true);
     let input = UpdateInput::new(Gun::new(GUN).unwrap(), Arc::new(anchors), now());
     let mut update = Update::new(input);
     loop {

@@ -70,8 +70,7 @@ impl Publisher<'_> {
             matches!(operation, Operation::RotateRoot { .. } | Operation::RotateServerManaged { .. })
         };
         let timestamp_fallback = !operations.is_empty() && operations.iter().all(mends_root);
-        let anchors =
-            Anchors { anchors: Vec::new(), rotation: RootRotation::Follow, first_use: root.is_none() };
+        let anchors = Anchors::new(Vec::new(), RootRotation::Follow, root.is_none());
         UpdateInput {
             pinned_root: root,
             local: local.iter().cloned().collect(),

@@ -85,13 +85,13 @@ impl Update {
         if self.roots.base.is_some() {
             return Ok(());
         }
-        if self.input.anchors.anchors.is_empty() {
+        if self.input.anchors.anchors().is_empty() {
             if let Some(bytes) = self.input.pinned_root.clone() {
                 let pinned = self.candidate(&bytes).map_err(|error| TufError::DamagedPin(Box::new(error)))?;
                 self.trust(&pinned);
                 return Ok(());
             }
-            if !self.input.anchors.first_use {
+            if !self.input.anchors.first_use() {
                 return Err(TufError::RootNotPinned.into());
             }
         } else if self.adopt_local_root() {
@@ -130,7 +130,7 @@ impl Update {
 
     pub(super) fn carries_pin(&self, root: &TrustedRoot) -> bool {
         let anchors = &self.input.anchors;
-        match anchors.anchors.is_empty() {
+        match anchors.anchors().is_empty() {
             true => self.roots.first_use == Some(root.sha256),
             false => root.carries(anchors, &self.input.gun, self.input.now).is_ok(),
         }
@@ -138,7 +138,7 @@ impl Update {
 
     fn follows(&self) -> bool {
         let anchors = &self.input.anchors;
-        anchors.rotation == RootRotation::Follow || anchors.anchors.is_empty()
+        anchors.rotation() == RootRotation::Follow || anchors.anchors().is_empty()
     }
 
     /// Whether the root on disk is trusted, without asking the server for anything.
@@ -169,7 +169,7 @@ impl Update {
     }
 
     fn trust(&mut self, candidate: &RootCandidate) {
-        if self.input.anchors.anchors.is_empty() && self.roots.base.is_none() {
+        if self.input.anchors.anchors().is_empty() && self.roots.base.is_none() {
             self.roots.first_use = Some(candidate.sha256());
         }
         self.roots.base = Some(candidate.trust());
@@ -178,7 +178,7 @@ impl Update {
     /// Trusts a root as the newest, or says why not: directly, else by the chain of rotations.
     fn adopt(&mut self, newest: &Arc<RootCandidate>) -> Result<(), Halt> {
         let anchors = Arc::clone(&self.input.anchors);
-        let carries = match anchors.anchors.is_empty() {
+        let carries = match anchors.anchors().is_empty() {
             true => None,
             false => Some(newest.carries(&anchors, &self.input.gun, self.input.now)),
         };

@@ -25,8 +25,7 @@ fn pin(uploader: &Uploader) -> KeyId {
 
 fn verified_by(world: &World, pin: KeyId) -> Arc<TrustedRepository> {
     use tagseal::clock::Clock as _;
-    let anchors =
-        Anchors { anchors: vec![Anchor::KeyId(pin)], rotation: RootRotation::Follow, first_use: false };
+    let anchors = Anchors::new(vec![Anchor::KeyId(pin)], RootRotation::Follow, false);
     let input = UpdateInput::new(Gun::new(GUN).unwrap(), Arc::new(anchors), world.clock.now());
     let mut update = Update::new(input);
     loop {

@@ -160,11 +160,11 @@ fn a_repository_with_every_key_type_is_judged_as_notary_judges_it() {
 
 /// Drives an update of a repository that nothing is known about but a root key.
 fn update(files: &ServedFiles, root: &TestKey) -> Arc<TrustedRepository> {
-    let anchors = Anchors {
-        anchors: vec![Anchor::KeyId(KeyId::from_hex(&root.canonical_id()).unwrap())],
-        rotation: RootRotation::Follow,
-        first_use: false,
-    };
+    let anchors = Anchors::new(
+        vec![Anchor::KeyId(KeyId::from_hex(&root.canonical_id()).unwrap())],
+        RootRotation::Follow,
+        false,
+    );
     let input = UpdateInput::new(Gun::new(GUN).unwrap(), Arc::new(anchors), now() + days(1));
     let mut update = Update::new(input);
     loop {
