@@ -42,6 +42,20 @@ impl Opinion {
         Self { reason: Reason::UnsupportedObject, ..Self::refused(vec![error], Vec::new()) }
     }
 
+    /// There was no time to judge it. It is not refused for that: what is wrong with it will stand in its status.
+    pub fn late() -> Self {
+        Self::passed(vec![
+            "there was no time to judge this policy; its status will say whether it can be used".to_owned(),
+        ])
+    }
+
+    /// Judging it panicked. Refused, because the watch of policies would fail on it too, and that ends every replica.
+    pub fn failed() -> Self {
+        let message = "tagseal fails on this policy, which is a defect; its log says more";
+        let error = PolicyError { field: "spec".to_owned(), message: message.to_owned() };
+        Self::refused(vec![error], Vec::new())
+    }
+
     /// It is no policy: whose rules ask about it is at fault, not whoever applies it.
     pub fn stranger(kind: &str) -> Self {
         Self::passed(vec![format!("{kind} is no policy; remove it from the rules of policies.tagseal.dev")])
