@@ -25,10 +25,10 @@ struct Writer {
 impl Writer {
     fn start() -> Self {
         let (server, clock) = (ApiServer::new(), ManualClock::at(now()));
-        let (events, notices) = Events::channel();
+        let (events, mut notices) = Events::channel();
         let shared = Arc::new(clock.clone());
         let writer = EventWriter::new(server.client(), "tagseal-5f7-x1", shared, Metrics::default());
-        let task = tokio::spawn(writer.run(notices));
+        let task = tokio::spawn(async move { writer.run(&mut notices).await });
         Self { server, events, clock, task }
     }
 
