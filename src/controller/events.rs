@@ -5,6 +5,7 @@
 
 mod ledger;
 mod post;
+mod shares;
 
 use std::time::Duration;
 
