@@ -29,7 +29,7 @@ use super::decide::AnswerError;
 use super::response::Answered;
 use crate::policy::{
     CompileContext, CompiledPolicy, LiveObjects, NamespaceLabels, PolicyError, PolicySet, PolicySnapshot,
-    ReferencedObjects, Running, RunningImages, UnknownFields, compile,
+    ReferencedObjects, Running, RunningImages, Selector, UnknownFields, compile,
 };
 
 /// How long a policy is not refused for what another one that was applied just before it would mend: until the watch has
@@ -51,6 +51,8 @@ pub struct Surroundings {
     pub running: Arc<dyn RunningImages>,
     /// Which namespaces a selector means.
     pub namespaces: Arc<dyn NamespaceLabels>,
+    /// Those that the webhooks ask about: their `namespaceSelector`.
+    pub covered: Arc<Selector>,
 }
 
 /// Answers AdmissionReviews of policies.
@@ -237,11 +239,10 @@ impl PolicyReview {
         }
         // Read now and not before: what was applied just before has had this time to arrive.
         let PolicySnapshot::Synced(set) = self.policies.borrow().clone() else { return Ok(Vec::new()) };
-        let (labels, system_namespace) =
-            (Arc::clone(&surroundings.namespaces), Arc::clone(&self.system_namespace));
+        let (labels, covered) = (Arc::clone(&surroundings.namespaces), Arc::clone(&surroundings.covered));
         let is_all = trouble.is_none() && !running.is_cut();
         let compare = move || {
-            let uncovered = Uncovered::of(&running, &old, &change(&set), &*labels, &system_namespace);
+            let uncovered = Uncovered::of(&running, &old, &change(&set), &*labels, &covered);
             if uncovered.count() > 0 {
                 let images = uncovered.count();
                 tracing::info!(policy = %old.id(), images, "a change leaves running images uncovered");

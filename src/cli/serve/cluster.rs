@@ -128,6 +128,7 @@ pub(super) async fn in_cluster(
         objects: Arc::new(ClusterObjects::new(client.clone())),
         running: Arc::new(ClusterPods::new(client.clone())),
         namespaces: Arc::new(namespaces.clone()),
+        covered: Arc::new(args.covered()),
     };
     let policies = policies.led_by(leadership.clone(), events.clone());
     let certificate = certificate(args, &client, &leadership, process);

@@ -65,6 +65,7 @@ async fn a_panic_while_it_is_looked_what_a_change_means_is_a_warning_beside_the_
             objects: Arc::new(defect),
             running: Arc::new(defect),
             namespaces: Arc::new(defect),
+            covered: Arc::default(),
         };
         let policies = world.policies.subscribe();
         let review = PolicyReview::new(policies, "tagseal-system".to_owned(), Some(surroundings));
