@@ -41,5 +41,6 @@ pub use namespaces::Namespaces;
 pub use policies::{PolicyWatch, PolicyWatchOptions};
 pub use pull_secrets::ClusterCredentials;
 pub use repositories::{ClusterState, Inventory, Known};
+pub use status::PolicyStatuses;
 pub use trust_data::TrustData;
 pub use warm_up::WarmUp;

@@ -27,6 +27,7 @@ pub use load::{LoadError, LoadedFile, PolicyDocument, load};
 pub use namespace::{Labels, LabelsError, LabelsFuture, NamespaceLabels, NamespaceView};
 pub use objects::{FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReferencedObjects};
 pub use reason::Reason;
+pub use selector::Selector;
 pub use set::{
     Matched, Objection, Observed, PolicySet, PolicySnapshot, Selection, SetOptions, UnmatchedImages,
 };

@@ -91,8 +91,8 @@ fn a_finding_that_repeats_is_counted_in_its_first_event() {
     s.has_policy(&s.policy().trusts(&web).with("validationActions", json!(["Warn"])));
     let (one, other) = (s.image("web:1.5"), s.image("web:1.6"));
     assert!(s.cluster.creates(&pod("web", &one)).passed);
-    // An Event is brought up to date once a minute.
-    let (each, limit) = (Duration::from_secs(15), Duration::from_secs(150));
+    // The first repetition is told within some ten seconds.
+    let (each, limit) = (Duration::from_secs(2), Duration::from_secs(60));
     eventually_each(each, "the first Event is counted up", limit, || {
         for image in [&other, &one] {
             s.cluster.does(&["set", "image", "pod/web", &format!("web={image}")]);

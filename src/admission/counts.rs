@@ -1,9 +1,11 @@
 //! [`DecisionCounts`]: decisions by reason and policy. Every admission comes by, so one that nothing stands against costs a few
 //! look-ups and additions: no lock, no allocation.
 
+mod known;
+
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use self::known::Known;
 
 use super::judge::ImageVerdict;
 use super::observer::{Decided, Observer};
@@ -15,26 +17,13 @@ use crate::telemetry::{Counter, Endpoint, Metrics, PolicyCounts, PolicyVerdict};
 const PASSING: [Decision; 4] =
     [Decision::Sealed, Decision::Admitted, Decision::Unmatched, Decision::Unchanged];
 
-/// More policies than this are not remembered: then it begins anew.
-const MAX_KNOWN: usize = 4_096;
-
 /// The counters of decisions.
 #[derive(Debug)]
 pub struct DecisionCounts {
     metrics: Metrics,
     mutate: [Counter; PASSING.len()],
     validate: [Counter; PASSING.len()],
-    known: ArcSwap<Known>,
-}
-
-/// The counts of the policies that came by. A compiled policy hands out one `Arc` of its ID, so its address tells it apart;
-/// the `Arc` is kept, so that the address stays its own.
-#[derive(Debug, Default)]
-struct Known {
-    /// [`Metrics::generation`] when they were found.
-    generation: u64,
-    /// Sorted by address.
-    policies: Vec<(Arc<PolicyId>, Arc<PolicyCounts>)>,
+    known: Known,
 }
 
 impl DecisionCounts {
@@ -42,7 +31,7 @@ impl DecisionCounts {
     pub fn new(metrics: Metrics) -> Self {
         let of = |endpoint| PASSING.map(|decision| metrics.passed(endpoint, decision.as_str()));
         let (mutate, validate) = (of(Endpoint::Mutate), of(Endpoint::Validate));
-        Self { metrics, mutate, validate, known: ArcSwap::default() }
+        Self { metrics, mutate, validate, known: Known::default() }
     }
 
     fn refusal(&self, endpoint: Endpoint, decided: &Decided<'_>) {
@@ -73,19 +62,13 @@ impl DecisionCounts {
     }
 
     fn passed(&self, endpoint: Endpoint, policy: &Arc<PolicyId>) {
-        let known = self.known.load();
-        match known.find(policy).filter(|_| known.generation == self.metrics.generation()) {
-            Some(counts) => counts.passed(endpoint, 1),
-            None => self.learn(policy).passed(endpoint, 1),
-        }
-    }
-
-    /// Looks a policy up, and remembers it.
-    fn learn(&self, policy: &Arc<PolicyId>) -> Arc<PolicyCounts> {
         let generation = self.metrics.generation();
-        let counts = self.of(policy);
-        self.known.rcu(|known| known.with(generation, policy, &counts));
-        counts
+        let is_known = self.known.with(policy, generation, |counts| counts.passed(endpoint, 1));
+        if !is_known {
+            let counts = self.of(policy);
+            counts.passed(endpoint, 1);
+            self.known.learn(policy, generation, counts);
+        }
     }
 
     fn of(&self, policy: &PolicyId) -> Arc<PolicyCounts> {
@@ -124,23 +107,5 @@ fn endpoint(hook: Hook) -> Endpoint {
     match hook {
         Hook::Mutate => Endpoint::Mutate,
         Hook::Validate => Endpoint::Validate,
-    }
-}
-
-impl Known {
-    fn find(&self, policy: &Arc<PolicyId>) -> Option<&PolicyCounts> {
-        let by_address = |(known, _): &(Arc<PolicyId>, _)| Arc::as_ptr(known);
-        let place = self.policies.binary_search_by_key(&Arc::as_ptr(policy), by_address).ok()?;
-        self.policies.get(place).map(|(_, counts)| &**counts)
-    }
-
-    fn with(&self, generation: u64, policy: &Arc<PolicyId>, counts: &Arc<PolicyCounts>) -> Self {
-        let is_new = generation != self.generation || self.policies.len() >= MAX_KNOWN;
-        let mut policies = if is_new { Vec::new() } else { self.policies.clone() };
-        let place = policies.partition_point(|(known, _)| Arc::as_ptr(known) < Arc::as_ptr(policy));
-        if policies.get(place).is_none_or(|(known, _)| !Arc::ptr_eq(known, policy)) {
-            policies.insert(place, (Arc::clone(policy), Arc::clone(counts)));
-        }
-        Self { generation, policies }
     }
 }

@@ -13,7 +13,7 @@ use super::observer::{Decided, Observer};
 use super::patch::Patch;
 use super::record::Record;
 use super::response::{Answered, Response, Status};
-use super::review::{Operation, Request, Unreadable};
+use super::review::{About, Operation, Request, Unreadable};
 use super::sites::{Site, WorkloadKind, changed_sites, sites};
 use super::text;
 use super::verdict::{Decision, Hook, Judged, Verdict};
@@ -69,13 +69,18 @@ impl Admission {
     pub async fn answer(&self, hook: Hook, body: &[u8], deadline: Instant) -> Result<Answered, AnswerError> {
         let request = match Request::read(body) {
             Ok(request) => request,
-            Err(Unreadable::Object { uid, kind, message }) => {
+            Err(Unreadable::Object { about, message }) => {
+                let About { uid, kind, namespace, name, subresource, dry_run } = *about;
                 tracing::info!(
                     id = uid,
                     hook = hook.as_str(),
-                    decision = "Denied",
+                    decision = Decision::Denied.as_str(),
                     reason = Reason::UnsupportedObject.as_str(),
                     kind,
+                    namespace,
+                    name,
+                    subresource,
+                    dry_run,
                     error = message,
                     "unreadable object"
                 );
@@ -109,9 +114,13 @@ impl Admission {
                 tracing::info!(
                     id = uid,
                     hook = hook.as_str(),
-                    decision = "Denied",
+                    decision = Decision::Denied.as_str(),
                     reason = Reason::UnsupportedObject.as_str(),
                     kind = request.kind_name(),
+                    namespace = request.namespace(),
+                    name = request.object_name(),
+                    subresource = request.subresource(),
+                    dry_run = request.is_dry_run(),
                     message
                 );
                 return self.unsupported(hook, uid, &message);

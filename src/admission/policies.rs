@@ -4,14 +4,15 @@
 //! InvalidPolicy in its status and denies what it could match. So it may be strict about the policy itself, and refuses
 //! nothing for what may still come: an object that is not there yet is a warning. A deletion it never refuses.
 
+mod among;
 mod answer;
+mod apart;
 mod coverage;
 mod objects;
 mod request;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::answer::Opinion;
+use self::apart::{Unfinished, apart, caught};
 use self::coverage::Uncovered;
 use self::objects::{Promised, Shown};
 use self::request::{Change, Object, Request};
@@ -27,7 +29,7 @@ use super::decide::AnswerError;
 use super::response::Answered;
 use crate::policy::{
     CompileContext, CompiledPolicy, LiveObjects, NamespaceLabels, PolicyError, PolicySet, PolicySnapshot,
-    ReferencedObjects, Running, RunningImages, UnknownFields, compile,
+    ReferencedObjects, Running, RunningImages, Selector, UnknownFields, compile,
 };
 
 /// How long a policy is not refused for what another one that was applied just before it would mend: until the watch has
@@ -49,12 +51,14 @@ pub struct Surroundings {
     pub running: Arc<dyn RunningImages>,
     /// Which namespaces a selector means.
     pub namespaces: Arc<dyn NamespaceLabels>,
+    /// Those that the webhooks ask about: their `namespaceSelector`.
+    pub covered: Arc<Selector>,
 }
 
 /// Answers AdmissionReviews of policies.
 pub struct PolicyReview {
     policies: watch::Receiver<PolicySnapshot>,
-    system_namespace: String,
+    system_namespace: Arc<str>,
     surroundings: Option<Surroundings>,
 }
 
@@ -72,7 +76,7 @@ impl PolicyReview {
         system_namespace: String,
         surroundings: Option<Surroundings>,
     ) -> Self {
-        Self { policies, system_namespace, surroundings }
+        Self { policies, system_namespace: system_namespace.into(), surroundings }
     }
 
     /// Answers one review by `deadline` at the latest.
@@ -85,71 +89,111 @@ impl PolicyReview {
             Change::Nothing => Opinion::unasked(),
             Change::Unreadable(error) => Opinion::unreadable(&error),
             Change::Stranger(kind) => Opinion::stranger(&kind),
-            Change::Written { new, old } => self.written(&new, old.as_ref(), deadline).await,
-            Change::Removed(old) => self.removed(old.as_ref(), deadline).await,
+            Change::Written { new, old } => self.written(new, old, deadline).await,
+            Change::Removed(old) => self.removed(old, deadline).await,
         };
         Ok(opinion.answer(&request)?)
     }
 
-    async fn written(&self, new: &Object, old: Option<&Object>, deadline: Instant) -> Opinion {
-        let policy = Arc::new(self.compile(new, &Promised));
+    async fn written(&self, new: Object, old: Option<Object>, deadline: Instant) -> Opinion {
+        let new = Arc::new(new);
+        let (policy, errors) = match self.judged(&new, deadline).await {
+            Ok(judged) => judged,
+            Err(Unfinished::Late) => return Opinion::late(),
+            Err(Unfinished::Panicked(panic)) => {
+                tracing::error!(panic, "judging a policy panicked");
+                return Opinion::failed();
+            }
+        };
         let mut warnings = policy.warnings().to_vec();
-        let errors = self.errors(&policy, deadline).await;
         if !errors.is_empty() {
             return Opinion::refused(errors, warnings);
         }
-        let old = old.map(|old| Arc::new(self.compile(old, &Promised)));
-        // A policy that could not be used verified nothing: to mend it uncovers nothing.
-        let narrowed = old.filter(|old| old.errors().is_empty() && !policy.has_scope_of(old));
-        let (unmet, uncovered) = tokio::join!(
-            self.unmet(new, &policy, deadline),
-            self.uncovered(narrowed.as_ref(), |set| set.with(Arc::clone(&policy)), deadline)
+        let change = {
+            let policy = Arc::clone(&policy);
+            move |set: &PolicySet| set.with(Arc::clone(&policy))
+        };
+        let uncovered = async {
+            let Some(old) = old else { return Ok(Vec::new()) };
+            let old = self.compiled(Arc::new(old), Promised, deadline).await?;
+            // A policy that could not be used verified nothing: to mend it uncovers nothing.
+            if !old.errors().is_empty() || policy.has_scope_of(&old) {
+                return Ok(Vec::new());
+            }
+            self.uncovered(old, change.clone(), deadline).await
+        };
+        let (unmet, broken, uncovered) = tokio::join!(
+            told(self.unmet(&new, &policy, deadline)),
+            told(self.broken(change.clone(), deadline)),
+            told(uncovered),
         );
-        warnings.extend(unmet);
-        warnings.extend(self.broken(|set| set.with(Arc::clone(&policy))));
-        warnings.extend(uncovered);
+        warnings.extend([unmet, broken, uncovered].into_iter().flatten());
         Opinion::passed(warnings)
     }
 
-    async fn removed(&self, old: Option<&Object>, deadline: Instant) -> Opinion {
-        let Some(old) = old.map(|old| Arc::new(self.compile(old, &Promised))) else {
-            return Opinion::passed(Vec::new());
+    async fn removed(&self, old: Option<Object>, deadline: Instant) -> Opinion {
+        let warnings = async {
+            let Some(old) = old else { return Ok(Vec::new()) };
+            let old = self.compiled(Arc::new(old), Promised, deadline).await?;
+            let id = Arc::clone(old.id());
+            let change = move |set: &PolicySet| set.without(&id);
+            let (broken, uncovered) = tokio::join!(
+                told(self.broken(change.clone(), deadline)),
+                told(self.uncovered(old, change, deadline)),
+            );
+            Ok([broken, uncovered].concat())
         };
-        let uncovered = self.uncovered(Some(&old), |set| set.without(old.id()), deadline).await;
-        let mut warnings = self.broken(|set| set.without(old.id()));
-        warnings.extend(uncovered);
-        Opinion::passed(warnings)
+        Opinion::passed(told(warnings).await)
     }
 
-    fn compile(&self, object: &Object, objects: &dyn ReferencedObjects) -> CompiledPolicy {
-        let context = CompileContext {
-            system_namespace: &self.system_namespace,
-            objects,
-            // The API server has pruned what its definition does not know: a field that is left is a newer one's.
-            unknown_fields: UnknownFields::Warn,
+    /// The policy, and what is wrong with it by itself and among the others. What only the others could mend is waited for.
+    async fn judged(
+        &self,
+        new: &Arc<Object>,
+        deadline: Instant,
+    ) -> Result<(Arc<CompiledPolicy>, Vec<PolicyError>), Unfinished> {
+        let policy = self.compiled(Arc::clone(new), Promised, deadline).await?;
+        let judge = {
+            let policy = Arc::clone(&policy);
+            move |snapshot: &PolicySnapshot| errors_in(snapshot, &policy)
         };
-        compile(object.kind, &object.raw, &context)
+        let patience = if policy.errors().is_empty() { CATCH_UP } else { Duration::ZERO };
+        let errors = among::errors(self.policies.clone(), judge, patience, deadline).await?;
+        Ok((policy, errors))
     }
 
-    /// What is wrong with the policy, by itself and among the others. What only the others could mend is waited for: they
-    /// may have been applied a moment ago, and be on their way here.
-    async fn errors(&self, policy: &Arc<CompiledPolicy>, deadline: Instant) -> Vec<PolicyError> {
-        let mut policies = self.policies.clone();
-        let found = errors_in(&policies.borrow_and_update(), policy);
-        if found.is_empty() || !policy.errors().is_empty() {
-            return found;
-        }
-        let mended = policies.wait_for(|snapshot| errors_in(snapshot, policy).is_empty());
-        match within(CATCH_UP, deadline, mended).await {
-            Some(Ok(_)) => Vec::new(),
-            _ => found,
-        }
+    /// Compiles a policy: thousands of patterns and keys are not an admission's to wait for.
+    async fn compiled(
+        &self,
+        object: Arc<Object>,
+        objects: impl ReferencedObjects + Send + 'static,
+        deadline: Instant,
+    ) -> Result<Arc<CompiledPolicy>, Unfinished> {
+        let system_namespace = Arc::clone(&self.system_namespace);
+        let work = move || {
+            let context = CompileContext {
+                system_namespace: &system_namespace,
+                objects: &objects,
+                // The API server has pruned what its definition does not know: a field that is left is a newer one's.
+                unknown_fields: UnknownFields::Warn,
+            };
+            Arc::new(compile(object.kind, &object.raw, &context))
+        };
+        apart(deadline, work).await
     }
 
     /// What is wrong with the objects that the policy refers to: it denies until that is mended, which may be in the same
     /// breath.
-    async fn unmet(&self, new: &Object, policy: &CompiledPolicy, deadline: Instant) -> Vec<String> {
-        let Some(surroundings) = &self.surroundings else { return Vec::new() };
+    async fn unmet(
+        &self,
+        new: &Arc<Object>,
+        policy: &CompiledPolicy,
+        deadline: Instant,
+    ) -> Result<Vec<String>, Unfinished> {
+        let Some(surroundings) = &self.surroundings else { return Ok(Vec::new()) };
+        if policy.references().is_empty() {
+            return Ok(Vec::new());
+        }
         let reads = policy.references().iter().map(|object| async move {
             let read = within(READ, deadline, surroundings.objects.read(object)).await;
             Some((object.clone(), read?))
@@ -159,42 +203,29 @@ impl PolicyReview {
             true => "until that is mended, the policy denies what it matches (InvalidPolicy)",
             false => "until that is mended, the policy finds InvalidPolicy in what it matches",
         };
-        let compiled = self.compile(new, &shown);
-        compiled.errors().iter().map(|error| format!("{error}; {until}")).collect()
+        let compiled = self.compiled(Arc::clone(new), shown, deadline).await?;
+        Ok(compiled.errors().iter().map(|error| format!("{error}; {until}")).collect())
     }
 
     /// Other policies that would work no more after the change: those that name a server which none else names.
-    fn broken(&self, change: impl Fn(&PolicySet) -> PolicySet) -> Vec<String> {
-        let PolicySnapshot::Synced(before) = self.policies.borrow().clone() else { return Vec::new() };
-        let after = change(&before);
-        let works =
-            |(policy, errors): (&Arc<CompiledPolicy>, Vec<_>)| errors.is_empty().then(|| policy.id().clone());
-        let worked: BTreeSet<_> = before.policies().filter_map(works).collect();
-        let broken =
-            after.policies().filter(|(policy, errors)| worked.contains(policy.id()) && !errors.is_empty());
-        let mut told: Vec<_> = broken
-            .map(|(policy, errors)| {
-                let errors = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                format!("{} becomes InvalidPolicy: {errors}", policy.id())
-            })
-            .collect();
-        if told.len() > NAMED {
-            let more = told.len() - NAMED;
-            told.truncate(NAMED);
-            told.push(format!("{more} more policies become InvalidPolicy"));
-        }
-        told
+    async fn broken(
+        &self,
+        change: impl Fn(&PolicySet) -> PolicySet + Send + 'static,
+        deadline: Instant,
+    ) -> Result<Vec<String>, Unfinished> {
+        let PolicySnapshot::Synced(before) = self.policies.borrow().clone() else { return Ok(Vec::new()) };
+        apart(deadline, move || broken_by(&before, &change(&before))).await
     }
 
     /// What runs that `old` covered and nothing covers after the change.
     async fn uncovered(
         &self,
-        old: Option<&Arc<CompiledPolicy>>,
-        change: impl Fn(&PolicySet) -> PolicySet,
+        old: Arc<CompiledPolicy>,
+        change: impl Fn(&PolicySet) -> PolicySet + Send + 'static,
         deadline: Instant,
-    ) -> Vec<String> {
-        let old = old.filter(|old| old.actions().deny);
-        let (Some(old), Some(surroundings)) = (old, &self.surroundings) else { return Vec::new() };
+    ) -> Result<Vec<String>, Unfinished> {
+        let surroundings = self.surroundings.as_ref().filter(|_| old.actions().deny);
+        let Some(surroundings) = surroundings else { return Ok(Vec::new()) };
         let mut running = Running::default();
         let namespace = old.id().namespace.as_deref();
         let listed = within(LIST, deadline, surroundings.running.list(namespace, &mut running)).await;
@@ -207,29 +238,53 @@ impl PolicyReview {
             tracing::warn!(policy = %old.id(), error, "not all running images could be listed, to warn of those that a change leaves uncovered");
         }
         // Read now and not before: what was applied just before has had this time to arrive.
-        let PolicySnapshot::Synced(set) = self.policies.borrow().clone() else { return Vec::new() };
-        let (old, after) = (Arc::clone(old), change(&set));
-        let (labels, system_namespace) =
-            (Arc::clone(&surroundings.namespaces), self.system_namespace.clone());
+        let PolicySnapshot::Synced(set) = self.policies.borrow().clone() else { return Ok(Vec::new()) };
+        let (labels, covered) = (Arc::clone(&surroundings.namespaces), Arc::clone(&surroundings.covered));
         let is_all = trouble.is_none() && !running.is_cut();
-        // On a thread of its own: thousands of images take milliseconds, which admissions are not to wait for.
-        let compared = tokio::task::spawn_blocking(move || {
-            let uncovered = Uncovered::of(&running, &old, &after, &*labels, &system_namespace);
+        let compare = move || {
+            let uncovered = Uncovered::of(&running, &old, &change(&set), &*labels, &covered);
             if uncovered.count() > 0 {
                 let images = uncovered.count();
                 tracing::info!(policy = %old.id(), images, "a change leaves running images uncovered");
             }
             uncovered.warnings(is_all)
-        });
-        match compared.await {
-            Ok(warnings) => warnings,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime shuts down.
-                Err(_) => Vec::new(),
-            },
+        };
+        apart(deadline, compare).await
+    }
+}
+
+/// What is to be said beside the decision, which does not depend on it: it stays unsaid where there is no time, and where
+/// saying it fails.
+async fn told(words: impl Future<Output = Result<Vec<String>, Unfinished>>) -> Vec<String> {
+    match caught(words).await.unwrap_or_else(Err) {
+        Ok(words) => words,
+        Err(Unfinished::Late) => Vec::new(),
+        Err(Unfinished::Panicked(panic)) => {
+            tracing::error!(panic, "looking at what a policy's change means panicked");
+            vec!["what this change means was not found out: that failed, which is a defect, and tagseal's log says more".to_owned()]
         }
     }
+}
+
+/// What becomes of policies that worked in `before` and work no more in `after`.
+fn broken_by(before: &PolicySet, after: &PolicySet) -> Vec<String> {
+    let works =
+        |(policy, errors): (&Arc<CompiledPolicy>, Vec<_>)| errors.is_empty().then(|| policy.id().clone());
+    let worked: BTreeSet<_> = before.policies().filter_map(works).collect();
+    let broken =
+        after.policies().filter(|(policy, errors)| worked.contains(policy.id()) && !errors.is_empty());
+    let mut told: Vec<_> = broken
+        .map(|(policy, errors)| {
+            let errors = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            format!("{} becomes InvalidPolicy: {errors}", policy.id())
+        })
+        .collect();
+    if told.len() > NAMED {
+        let more = told.len() - NAMED;
+        told.truncate(NAMED);
+        told.push(format!("{more} more policies become InvalidPolicy"));
+    }
+    told
 }
 
 /// What is wrong with the policy among those of a snapshot; before there is one, by itself.

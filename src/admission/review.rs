@@ -4,6 +4,7 @@
 //! and old object included; these structs name the same fields and skip the rest.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::object::{Node, Text};
 use super::sites::WorkloadKind;
@@ -22,13 +23,28 @@ pub enum Unreadable {
     /// It is one, but its object cannot be read: denied with `UnsupportedObject`.
     #[error("the object cannot be read: {message}")]
     Object {
-        /// The request's uid, to answer under.
-        uid: String,
-        /// Its kind, as far as it says.
-        kind: String,
+        /// What the request says beside its object.
+        about: Box<About>,
         /// What is wrong.
         message: String,
     },
+}
+
+/// What is known of a request whose object cannot be read, each as far as it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The request's uid, to answer under.
+    pub uid: String,
+    /// The object's kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its subresource.
+    pub subresource: String,
+    /// Whether nothing would be stored.
+    pub dry_run: bool,
 }
 
 /// What the request does.
@@ -43,6 +59,18 @@ pub enum Operation {
     Delete,
     /// Connects to one (exec, port-forward).
     Connect,
+}
+
+impl Operation {
+    /// As the API server writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,13 +128,28 @@ struct UserInfo<'a> {
     groups: Option<Vec<Text<'a>>>,
 }
 
-/// What is still read of a review whose object cannot be: enough to answer under its uid.
+/// What is still read of a review whose object cannot be: enough to answer under its uid; and for the log, each as far as it
+/// can be read by itself.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Stub<'a> {
     #[serde(borrow)]
     uid: Text<'a>,
     #[serde(borrow, default)]
     kind: Kind<'a>,
+    #[serde(borrow, default)]
+    namespace: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    sub_resource: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    dry_run: Option<&'a RawValue>,
+}
+
+/// The field as `T`; its default where it is none.
+fn lenient<'a, T: Default + Deserialize<'a>>(field: Option<&'a RawValue>) -> T {
+    field.and_then(|field| serde_json::from_str(field.get()).ok()).unwrap_or_default()
 }
 
 impl<'a> Request<'a> {
@@ -239,11 +282,17 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> Unreadable {
         Ok(stub) if stub.uid.as_str().is_empty() => {
             Unreadable::NotAReview("the request has no uid".to_owned())
         }
-        Ok(stub) => Unreadable::Object {
-            uid: stub.uid.as_str().to_owned(),
-            kind: stub.kind.name(),
-            message: error.to_string(),
-        },
+        Ok(stub) => {
+            let about = About {
+                uid: stub.uid.as_str().to_owned(),
+                kind: stub.kind.name(),
+                namespace: lenient(stub.namespace),
+                name: lenient(stub.name),
+                subresource: lenient(stub.sub_resource),
+                dry_run: lenient(stub.dry_run),
+            };
+            Unreadable::Object { about: Box::new(about), message: error.to_string() }
+        }
     }
 }
 

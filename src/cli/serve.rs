@@ -48,6 +48,16 @@ struct Process {
     parts: Parts,
 }
 
+impl Process {
+    /// As [`Parts::keep`].
+    fn keep<F>(&mut self, name: &'static str, part: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.parts.keep(name, self.metrics.clone(), part);
+    }
+}
+
 /// What differs between a cluster and a folder of policies.
 struct Surroundings {
     credentials: Arc<dyn Credentials>,
@@ -123,8 +133,9 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
     }
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
     if let Some(watch) = surroundings.policies {
-        let trust = Arc::clone(&resolver) as Arc<dyn TrustData>;
-        process.parts.start("the watch of policies", watch.run(trust));
+        let statuses = watch.statuses(Arc::clone(&resolver) as Arc<dyn TrustData>);
+        process.keep("the writer of policy statuses", move || statuses.clone().run());
+        process.parts.start("the watch of policies", watch.run());
     }
 
     serve_metrics(args.metrics_listen, &mut process, &policies, &resolver).await?;
@@ -173,8 +184,9 @@ async fn serve_metrics(
     tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving metrics");
     let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
     let figures = PolicyFiguresWatch::new(metrics.clone(), policies.clone(), Arc::clone(resolver), clock);
-    process.parts.start("the look at policies for metrics", figures.run());
-    process.parts.start("the metrics port", webhook::serve_metrics(listener, metrics_router(metrics)));
+    process.keep("the look at policies for metrics", move || figures.clone().run());
+    let (listener, router) = (Arc::new(listener), metrics_router(metrics));
+    process.keep("the metrics port", move || webhook::serve_metrics(Arc::clone(&listener), router.clone()));
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 
 mod ledger;
 mod post;
+mod shares;
 
 use std::time::Duration;
 
@@ -95,8 +96,9 @@ impl EventWriter {
         }
     }
 
-    /// Posts for as long as anybody can queue a notice. What cannot be posted is let go: nothing depends on it.
-    pub async fn run(mut self, mut notices: mpsc::Receiver<Notice>) {
+    /// Posts for as long as anybody can queue a notice. What cannot be posted is let go: nothing depends on it. Another writer
+    /// can go on with `notices` where this one ends.
+    pub async fn run(mut self, notices: &mut mpsc::Receiver<Notice>) {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

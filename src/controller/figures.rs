@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 const APART: Duration = Duration::from_secs(1);
 
 /// Keeps the figures of policies and repositories.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PolicyFiguresWatch {
     metrics: Metrics,
     policies: watch::Receiver<PolicySnapshot>,
@@ -57,8 +57,11 @@ impl PolicyFiguresWatch {
                     metrics.policies(set.policies().map(|(policy, _)| policy.id().label().into_owned()));
                     metrics.figures(figures(&set, resolver.survey(), now));
                 });
-                if looked.await.is_err() {
-                    return;
+                match looked.await.map_err(tokio::task::JoinError::try_into_panic) {
+                    Ok(()) => {}
+                    Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                    // The runtime shuts down.
+                    Err(Err(_)) => return,
                 }
                 tokio::time::sleep(APART).await;
             }

@@ -59,6 +59,7 @@ impl Namespaces {
         };
         let mut events = std::pin::pin!(follow(api, watcher::Config::default(), subject, self.clock.clone()));
         let mut mirror = Mirror::default();
+        let mut opted_out = 0_usize;
         while let Some(event) = events.next().await {
             let Ok(event) = event else { continue };
             let one = match &event {
@@ -68,30 +69,33 @@ impl Namespaces {
             if !mirror.take(event, labels_of) {
                 continue;
             }
-            match one {
+            // What is counted, and what is let go, is no reader's to wait for: under the lock stands one change alone.
+            let (before, now) = match one {
                 Some(key) => {
                     let labels = mirror.objects().get(&key).cloned();
-                    self.change(|all| match labels {
+                    let now = count(labels.as_deref());
+                    let before = self.change(|all| match labels {
                         Some(labels) => all.insert(key.1, labels),
                         None => all.remove(&key.1),
                     });
+                    (count(before.as_deref()), now)
                 }
                 None => {
                     let listed = mirror.objects().iter();
-                    let listed =
+                    let listed: BTreeMap<_, _> =
                         listed.map(|((_, name), labels)| (name.clone(), Arc::clone(labels))).collect();
-                    self.change(|all| *all = listed);
+                    let now = count(listed.values().map(|labels| &**labels));
+                    drop(self.change(|all| std::mem::replace(all, listed)));
+                    (opted_out, now)
                 }
-            }
+            };
+            opted_out = (opted_out + now).saturating_sub(before);
+            self.metrics.namespaces_opted_out(opted_out);
         }
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<String, Arc<Labels>>) -> T) {
-        let mut labels = self.labels.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut labels);
-        let opted_out = labels.values().filter(|labels| has_opted_out(labels)).count();
-        drop(labels);
-        self.metrics.namespaces_opted_out(opted_out);
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<String, Arc<Labels>>) -> T) -> T {
+        change(&mut self.labels.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -117,6 +121,11 @@ impl NamespaceLabels for Namespaces {
 /// Whether the webhooks' selectors leave the namespace out by its own label (design §3).
 fn has_opted_out(labels: &Labels) -> bool {
     labels.get("tagseal.dev/admission").is_some_and(|value| value == "ignore")
+}
+
+/// How many of these have.
+fn count<'a>(labels: impl IntoIterator<Item = &'a Labels>) -> usize {
+    labels.into_iter().filter(|labels| has_opted_out(labels)).count()
 }
 
 fn labels_of(namespace: PartialObjectMeta<Namespace>) -> Arc<Labels> {

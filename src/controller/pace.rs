@@ -20,7 +20,12 @@ impl Pace {
 
     /// Whether one more is let through now.
     pub(super) fn lets(&self, at: Instant) -> bool {
-        self.missing(at) + self.every <= self.every * self.burst
+        self.lets_beyond(0, at)
+    }
+
+    /// The same, where so many must be left after it.
+    pub(super) fn lets_beyond(&self, left: u32, at: Instant) -> bool {
+        self.missing(at) + self.every * left.saturating_add(1) <= self.every * self.burst
     }
 
     /// One was.

@@ -23,7 +23,7 @@ use super::leader::Leadership;
 use super::mirror::{self, Mirror};
 use super::references::References;
 use super::report::Report;
-use super::status::StatusWriter;
+use super::status::{PolicyStatuses, StatusWriter};
 use super::trouble::{Failure, Subject};
 use super::trust_data::TrustData;
 use super::watched::Watched;
@@ -53,7 +53,7 @@ pub(super) struct Published {
     pub(super) objects: Vec<Arc<Watched>>,
 }
 
-/// The watches of both policy kinds and of what they refer to, and the statuses that say what came of them.
+/// The watches of both policy kinds and of what they refer to.
 ///
 /// Once a set was published there is always one: when the API server goes away, the last one stays.
 pub struct PolicyWatch {
@@ -108,14 +108,13 @@ impl PolicyWatch {
         self
     }
 
-    /// Follows the cluster; never returns. `trust` is what the statuses say of trust data.
-    pub async fn run(mut self, trust: Arc<dyn TrustData>) {
-        let writer = self.writer.clone();
-        let statuses = writer.run(self.published.subscribe(), trust);
-        tokio::join!(self.follow(), statuses);
+    /// What writes the statuses of what this publishes. `trust` is what they say of trust data.
+    pub fn statuses(&self, trust: Arc<dyn TrustData>) -> PolicyStatuses {
+        PolicyStatuses { writer: self.writer.clone(), published: self.published.subscribe(), trust }
     }
 
-    async fn follow(&mut self) {
+    /// Follows the cluster; never returns.
+    pub async fn run(mut self) {
         let mut due = None;
         let mut patience = None;
         let mut statuses = None;

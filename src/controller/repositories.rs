@@ -98,18 +98,17 @@ impl ClusterState {
         Self(Arc::new(Inner { requests, metrics, clock, view, loaded: watch::channel(false).0 }))
     }
 
-    /// Follows the objects and writes their statuses; never returns. What is deleted is forgotten by `inventory`; the
-    /// leader tells it in an Event.
+    /// Follows the objects; never returns. What is deleted is forgotten by `inventory`; the leader tells it in an Event.
     pub async fn watch(self, inventory: Arc<dyn Inventory>, leadership: Leadership, events: Events) {
-        let resets = Resets {
-            inventory: Arc::clone(&inventory),
-            leadership: leadership.clone(),
-            events,
-            metrics: self.0.metrics.clone(),
-        };
-        let statuses = StatusWriter::new(self.clone(), inventory, leadership);
+        let resets = Resets { inventory, leadership, events, metrics: self.0.metrics.clone() };
         let (gone, to_reset) = mpsc::unbounded_channel();
-        tokio::join!(self.follow(&gone), resets.run(to_reset), statuses.run());
+        tokio::join!(self.follow(&gone), resets.run(to_reset));
+    }
+
+    /// Writes the statuses of what `inventory` holds, while this replica leads; never returns. No decision depends on it: it
+    /// may end, and begin anew.
+    pub async fn statuses(self, inventory: Arc<dyn Inventory>, leadership: Leadership) {
+        StatusWriter::new(self, inventory, leadership).run().await;
     }
 
     /// Waits until all of it was read once.

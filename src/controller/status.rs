@@ -8,6 +8,7 @@
 //! data it says what it holds itself; of what it was never asked for it leaves what stands.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,29 @@ pub(super) struct StatusWriter {
     pub(super) clock: SharedClock,
     pub(super) leadership: Leadership,
     pub(super) events: Events,
+}
+
+/// Writes the status of what a [`PolicyWatch`](super::PolicyWatch) publishes. No decision depends on it: it may end, and a
+/// clone begin anew.
+#[derive(Clone)]
+pub struct PolicyStatuses {
+    pub(super) writer: StatusWriter,
+    /// Nothing is ever read from this one, so that a clone begins with what was published last.
+    pub(super) published: watch::Receiver<Option<Published>>,
+    pub(super) trust: Arc<dyn TrustData>,
+}
+
+impl fmt::Debug for PolicyStatuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PolicyStatuses")
+    }
+}
+
+impl PolicyStatuses {
+    /// Writes until nothing is published any more.
+    pub async fn run(self) {
+        self.writer.run(self.published, self.trust).await;
+    }
 }
 
 /// What a policy's status should say.

@@ -22,6 +22,7 @@ const BOUND: Duration = Duration::from_secs(15);
 const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Warms a resolver up.
+#[derive(Clone)]
 pub struct WarmUp {
     state: ClusterState,
     resolver: Arc<Resolver>,

@@ -1,8 +1,10 @@
 //! [`Selector`]: a label selector, compiled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::Labels;
 use super::compile::PolicyError;
@@ -57,6 +59,36 @@ impl Selector {
         if errors.is_empty() { Ok(Self(requirements)) } else { Err(errors) }
     }
 
+    /// Reads a selector as JSON, `{"matchLabels": …, "matchExpressions": …}`.
+    ///
+    /// # Errors
+    /// What is wrong with it. What Kubernetes would prune is an error here: an empty selector selects everything.
+    pub fn from_json(json: &str) -> Result<Self, String> {
+        let fields: BTreeMap<String, Value> =
+            serde_json::from_str(json).map_err(|error| error.to_string())?;
+        if let Some(field) =
+            fields.keys().find(|field| !["matchLabels", "matchExpressions"].contains(&field.as_str()))
+        {
+            return Err(format!("{field:?} is neither matchLabels nor matchExpressions"));
+        }
+        let selector = Value::Object(fields.into_iter().collect());
+        let selector = LabelSelector::deserialize(selector).map_err(|error| error.to_string())?;
+        Self::compile(selector, "selector")
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    }
+
+    /// That of the webhooks where nothing else is said (design §3): every namespace but `kube-system`, tagseal's own and those
+    /// that opted out.
+    pub fn of_webhooks(system_namespace: &str) -> Self {
+        let but = |key: &str, values: &[&str]| {
+            Requirement::NotIn(key.to_owned(), values.iter().map(|value| (*value).to_owned()).collect())
+        };
+        Self(vec![
+            but("kubernetes.io/metadata.name", &["kube-system", system_namespace]),
+            but("tagseal.dev/admission", &["ignore"]),
+        ])
+    }
+
     /// Whether the selector selects an object with these labels.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0.iter().all(|requirement| match requirement {
@@ -106,6 +138,29 @@ mod tests {
             let read = selector(given.clone()).unwrap();
             let found = [&labelled("a"), &labelled("b"), &none].map(|labels| read.matches(labels));
             assert_eq!(found, expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_selector_as_json_is_read_to_its_end_or_not_at_all() {
+        let excluded = r#"{"matchExpressions":[{"key":"env","operator":"NotIn","values":["a"]}]}"#;
+        let read = Selector::from_json(excluded).unwrap();
+        assert_eq!(read, selector(expression("NotIn", &["a"])).unwrap());
+        for (wrong, why) in [
+            (
+                r#"{"namespaceSelector":{}}"#,
+                "\"namespaceSelector\" is neither matchLabels nor matchExpressions",
+            ),
+            (
+                r#"{"matchExpressions":[{"key":"a","operator":"Is"}]}"#,
+                "selector.matchExpressions[0].operator: ",
+            ),
+            ("a=b", "expected value"),
+            ("7", "invalid type"),
+            (r#"{"matchLabels":7}"#, "invalid type"),
+        ] {
+            let error = Selector::from_json(wrong).unwrap_err();
+            assert!(error.starts_with(why), "{wrong}: {error}");
         }
     }
 

@@ -59,6 +59,8 @@ struct Inner {
     resets: AtomicU64,
     state_writes: Words<3>,
     events: Words<3>,
+    /// By part.
+    restarts: Mutex<BTreeMap<&'static str, u64>>,
     figures: Mutex<Figures>,
     serving_expires: Gauge,
     authority_expires: Gauge,
@@ -82,6 +84,7 @@ impl Default for Inner {
             resets: AtomicU64::new(0),
             state_writes: Words::new(["written", "conflict", "failed"]),
             events: Words::new(["posted", "suppressed", "failed"]),
+            restarts: Mutex::default(),
             figures: Mutex::default(),
             serving_expires: Gauge::default(),
             authority_expires: Gauge::default(),
@@ -202,6 +205,16 @@ impl Metrics {
     /// A Kubernetes Event: `posted`, `suppressed` (rate limit) or `failed`.
     pub fn event(&self, result: &'static str) {
         self.0.events.count(result);
+    }
+
+    /// A part that is started anew when it ends: from now on 0 is shown of it.
+    pub fn keeps(&self, part: &'static str) {
+        lock(&self.0.restarts).entry(part).or_default();
+    }
+
+    /// It ended, and is started anew.
+    pub fn restarted(&self, part: &'static str) {
+        *lock(&self.0.restarts).entry(part).or_default() += 1;
     }
 
     /// All of it, in the text format of OpenMetrics.

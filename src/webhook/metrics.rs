@@ -41,7 +41,7 @@ pub fn metrics_router(metrics: Metrics) -> Router {
 }
 
 /// Serves it, for ever.
-pub async fn serve_metrics(listener: TcpListener, router: Router) {
+pub async fn serve_metrics(listener: Arc<TcpListener>, router: Router) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };

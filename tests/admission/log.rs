@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tagseal::policy::UnmatchedImages;
 
 use super::review::{Review, containers};
@@ -32,4 +32,41 @@ async fn a_decision_is_one_line_with_everything_to_find_it_by() {
     let logged = log.take();
     assert_eq!(logged.len(), 1);
     assert_eq!((&logged[0]["decision"], &logged[0]["dry_run"]), (&json!("Unmatched"), &json!(true)));
+}
+
+#[tokio::test]
+async fn the_line_of_what_cannot_be_judged_says_what_the_review_itself_does() {
+    let log = Log::json();
+    let world = World::new(Arc::new(Nothing));
+    let review = Review::pod(json!({"containers": 7})).with("dryRun", json!(true));
+    let unreadable = world.validate(&review).await;
+    assert!(unreadable.denial().starts_with("UnsupportedObject: the v1 Pod cannot be read: "));
+    let line = log.take().remove(0);
+    let told = |line: &Value| {
+        ["decision", "reason", "kind", "namespace", "name", "subresource", "dry_run"]
+            .map(|field| line[field].clone())
+    };
+    let about = |kind| {
+        [
+            json!("Denied"),
+            json!("UnsupportedObject"),
+            json!(kind),
+            json!("shop"),
+            json!("web"),
+            json!(""),
+            json!(true),
+        ]
+    };
+    assert_eq!(told(&line), about("v1 Pod"));
+
+    let stranger = Review::create("example.com", "v1", "Pod", json!({}));
+    let stranger =
+        stranger.with("dryRun", json!(true)).with("name", json!("web")).with("namespace", json!("shop"));
+    world.validate(&stranger).await;
+    assert_eq!(told(&log.take().remove(0)), about("example.com/v1 Pod"));
+
+    // A field that cannot be read is left out, and takes none of the others with it.
+    world.validate(&review.with("name", json!(7))).await;
+    let line = log.take().remove(0);
+    assert_eq!((&line["name"], &line["namespace"]), (&json!(""), &json!("shop")));
 }

@@ -162,7 +162,7 @@ async fn the_metrics_port_answers_scrapes_and_nothing_else() {
     let metrics = Metrics::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(serve_metrics(listener, metrics_router(metrics.clone())));
+    let server = tokio::spawn(serve_metrics(Arc::new(listener), metrics_router(metrics.clone())));
     // Whoever connects and says nothing keeps nobody out.
     let _silent = TcpStream::connect(address).await.unwrap();
     metrics.leads(true);

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod coverage;
+mod defects;
 mod references;
 mod refusals;
 mod world;

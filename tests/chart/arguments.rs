@@ -7,7 +7,8 @@ use super::file;
 /// The lines of the first list below `key:` that are deeper than it.
 fn list_below(text: &str, key: &str) -> Vec<String> {
     let lines = text.lines().skip_while(|line| line.trim() != key).skip(1);
-    let items = lines.map_while(|line| line.trim().strip_prefix("- ").map(str::to_owned));
+    let items = lines.map_while(|line| line.trim().strip_prefix("- "));
+    let items = items.map(|item| item.trim_matches('\'').to_owned());
     items.collect()
 }
 

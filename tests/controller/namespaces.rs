@@ -72,6 +72,20 @@ async fn namespaces_that_opted_out_are_counted() {
     server.put("namespaces", opting("new", "ignore"));
     shows(&namespaces, "new", Some("x")).await;
     assert_eq!(opted_out(), "2");
+    // Another label, and then the one that counts; and namespaces that go while nobody is told.
+    let relabelled = |value: &str, env: &str| json!({"metadata": {"name": "new", "labels": {"env": env, "tagseal.dev/admission": value}}});
+    for (value, env, counted) in [("ignore", "y", "2"), ("enforce", "z", "1"), ("ignore", "x", "2")] {
+        server.put("namespaces", relabelled(value, env));
+        shows(&namespaces, "new", Some(env)).await;
+        assert_eq!(opted_out(), counted);
+    }
+    server.put("namespaces", opting("brief", "ignore"));
+    shows(&namespaces, "brief", Some("x")).await;
+    assert_eq!(opted_out(), "3");
+    server.delete_in_silence("namespaces", "", "brief");
+    server.break_watches();
+    shows(&namespaces, "brief", None).await;
+    assert_eq!(opted_out(), "2");
     for name in ["new", "out"] {
         server.delete("namespaces", "", name);
         shows(&namespaces, name, None).await;

@@ -1,10 +1,17 @@
 //! What the status of a policy says, and how often it is written.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
-use tagseal::clock::Clock as _;
+use tagseal::clock::{Clock as _, ManualClock};
+use tagseal::controller::{PolicyWatch, PolicyWatchOptions, TrustData};
+use tagseal::policy::{PolicySnapshot, SetOptions};
+use tagseal::trust::RepositoryHealth;
+use tokio::sync::watch;
 
 use super::api_server::{ApiServer, Fault};
-use super::world::{World, cluster_policy, now, policy, with};
+use super::world::{LIMIT, World, cluster_policy, now, policy, with};
 
 fn ready(server: &ApiServer, name: &str) -> Value {
     let object = server.object("clustertrustpolicies", "", name);
@@ -42,6 +49,42 @@ async fn a_status_is_written_once_and_says_which_generation_it_is_about() {
     server.put("clustertrustpolicies", cluster_policy("c", "registry.example.com/shop/**"));
     server.served("APPLY clustertrustpolicies c/status", 1).await;
     assert_eq!(server.count("APPLY"), 3, "{:#?}", server.requests());
+}
+
+/// Trust data at which a look fails once.
+struct Frail(AtomicBool);
+
+impl TrustData for Frail {
+    fn health(&self) -> Vec<RepositoryHealth> {
+        assert!(self.0.swap(true, Ordering::Relaxed), "a defect");
+        Vec::new()
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_fails_leaves_the_watch_alone_and_another_one_goes_on() {
+    let server = ApiServer::new();
+    server.put("clustertrustpolicies", cluster_policy("a", "registry.example.com/shop/**"));
+    let (sender, mut snapshots) = watch::channel(PolicySnapshot::default());
+    let options = PolicyWatchOptions {
+        system_namespace: "tagseal-system".to_owned(),
+        set: SetOptions::default(),
+        patience: LIMIT,
+    };
+    let policies = PolicyWatch::new(server.client(), options, sender, Arc::new(ManualClock::at(now())));
+    let statuses = policies.statuses(Arc::new(Frail(AtomicBool::new(false))));
+    let watched = tokio::spawn(policies.run());
+    let failed = tokio::spawn(statuses.clone().run()).await.unwrap_err();
+    assert_eq!(failed.into_panic().downcast_ref::<&str>(), Some(&"a defect"));
+    assert_eq!(server.count("APPLY"), 0);
+    server.put("clustertrustpolicies", cluster_policy("b", "registry.example.com/shop/**"));
+    let both = |snapshot: &PolicySnapshot| matches!(snapshot, PolicySnapshot::Synced(set) if set.policies().count() == 2);
+    tokio::time::timeout(LIMIT, snapshots.wait_for(both)).await.unwrap().unwrap();
+    let another = tokio::spawn(statuses.run());
+    server.served("APPLY clustertrustpolicies a/status", 1).await;
+    server.served("APPLY clustertrustpolicies b/status", 1).await;
+    another.abort();
+    watched.abort();
 }
 
 #[tokio::test]

@@ -80,7 +80,10 @@ impl World {
             patience,
         };
         let watch = led(PolicyWatch::new(client, options, sender, Arc::new(clock.clone())));
-        let task = tokio::spawn(watch.run(trust));
+        let statuses = watch.statuses(trust);
+        let task = tokio::spawn(async move {
+            tokio::join!(watch.run(), statuses.run());
+        });
         Self { server: server.clone(), snapshots, clock, repositories, task }
     }
 

@@ -6,6 +6,7 @@
 - --cache-dir=/var/cache/tagseal
 - --clock-skew={{ .Values.clockSkew }}
 - --log-format={{ .Values.logFormat }}
+- {{ printf "--webhook-namespaces=%s" ((include "tagseal.namespaceSelector" . | fromYaml).namespaceSelector | toJson) | squote }}
 - --unmatched-images={{ .Values.unmatchedImages }}
 {{- range .Values.trustServers }}
 - {{ printf "--trust-servers=%s" . | quote }}

@@ -42,30 +42,34 @@ impl Opinion {
         Self { reason: Reason::UnsupportedObject, ..Self::refused(vec![error], Vec::new()) }
     }
 
+    /// There was no time to judge it. It is not refused for that: what is wrong with it will stand in its status.
+    pub fn late() -> Self {
+        Self::passed(vec![
+            "there was no time to judge this policy; its status will say whether it can be used".to_owned(),
+        ])
+    }
+
+    /// Judging it panicked. Refused, because the watch of policies would fail on it too, and that ends every replica.
+    pub fn failed() -> Self {
+        let message = "tagseal fails on this policy, which is a defect; its log says more";
+        let error = PolicyError { field: "spec".to_owned(), message: message.to_owned() };
+        Self::refused(vec![error], Vec::new())
+    }
+
     /// It is no policy: whose rules ask about it is at fault, not whoever applies it.
     pub fn stranger(kind: &str) -> Self {
         Self::passed(vec![format!("{kind} is no policy; remove it from the rules of policies.tagseal.dev")])
     }
 
-    /// Says it, to the caller and, where it is a refusal, in the log.
+    /// Says it, to the caller and in the log.
     pub fn answer(self, request: &Request<'_>) -> Result<Answered, serde_json::Error> {
         let decision = self.decision;
         let mut response = if decision == Decision::Denied {
             let message = self.message();
-            tracing::info!(
-                id = request.uid(),
-                hook = "policies",
-                decision = decision.as_str(),
-                reason = self.reason.as_str(),
-                kind = request.kind(),
-                namespace = request.namespace(),
-                name = request.name(),
-                dry_run = request.is_dry_run(),
-                errors = self.errors.len(),
-                message,
-            );
+            self.log(request, &message);
             Response::deny(request.uid(), Status::denied(message, self.causes()))
         } else {
+            self.log(request, "policy judged");
             Response::allow(request.uid())
         };
         let reason = (decision == Decision::Denied).then_some(self.reason);
@@ -76,6 +80,25 @@ impl Opinion {
         let warnings = self.warnings.into_iter().map(|warning| format!("tagseal: {warning}"));
         response.warnings = bounded_warnings(warnings.collect());
         Ok(Answered { bytes: response.into_bytes()?, decision, reason })
+    }
+
+    /// One line for each decision, as those about workloads have.
+    fn log(&self, request: &Request<'_>, message: &str) {
+        let is_denied = self.decision == Decision::Denied;
+        tracing::info!(
+            id = request.uid(),
+            hook = "policies",
+            decision = self.decision.as_str(),
+            reason = is_denied.then_some(self.reason.as_str()),
+            operation = request.operation().as_str(),
+            kind = request.kind(),
+            namespace = request.namespace(),
+            name = request.name(),
+            dry_run = request.is_dry_run(),
+            errors = self.errors.len(),
+            warnings = self.warnings.len(),
+            message,
+        );
     }
 
     /// One error stands on the first line, several on lines of their own.

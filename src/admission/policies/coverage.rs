@@ -2,35 +2,35 @@
 //! of the new set does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::image::ImageReference;
-use crate::policy::{CompiledPolicy, NamespaceLabels, NamespaceView, PolicySet, Running};
+use crate::policy::{CompiledPolicy, Labels, NamespaceLabels, NamespaceView, PolicySet, Running, Selector};
 
 /// So many images, and so many namespaces of each, are named.
 const NAMED: usize = 3;
 
-/// Whom the webhooks never ask tagseal about (design §3), beside tagseal's own namespace.
-const NEVER_COVERED: &str = "kube-system";
-const ADMISSION: &str = "tagseal.dev/admission";
+/// The label by which a namespace is selected by its name.
+const NAME: &str = "kubernetes.io/metadata.name";
 
 /// Images that a change leaves uncovered, and where they run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Uncovered<'r>(BTreeMap<&'r str, BTreeSet<&'r str>>);
 
 impl<'r> Uncovered<'r> {
-    /// Of what runs, what `old` covered and `after` does not. A namespace of which nothing is known is left out.
+    /// Of what runs, what `old` covered and `after` does not. Left out are namespaces of which nothing is known, and those that
+    /// the webhooks, by their `namespaceSelector`, never ask tagseal about: there, nothing was covered before.
     pub fn of(
         running: &'r Running,
         old: &CompiledPolicy,
         after: &PolicySet,
         labels: &dyn NamespaceLabels,
-        system_namespace: &str,
+        webhooks: &Selector,
     ) -> Self {
         let mut uncovered: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (namespace, images) in running.namespaces() {
             let Some(labels) = labels.cached(namespace) else { continue };
-            let ignored = labels.get(ADMISSION).is_some_and(|value| value == "ignore");
-            if ignored || namespace == NEVER_COVERED || namespace == system_namespace {
+            if !selects(webhooks, namespace, &labels) {
                 continue;
             }
             let view = NamespaceView::new(namespace, labels);
@@ -67,6 +67,16 @@ impl<'r> Uncovered<'r> {
             named.map(|(image, namespaces)| format!("no longer covered: {image} in {}", listed(namespaces)));
         std::iter::once(first).chain(named).collect()
     }
+}
+
+/// Whether the webhooks ask about a namespace. The API server keeps its name among its labels.
+fn selects(webhooks: &Selector, namespace: &str, labels: &Arc<Labels>) -> bool {
+    if labels.contains_key(NAME) {
+        return webhooks.matches(labels);
+    }
+    let mut labels = Labels::clone(labels);
+    labels.insert(NAME.to_owned(), namespace.to_owned());
+    webhooks.matches(&labels)
 }
 
 fn listed(namespaces: &BTreeSet<&str>) -> String {

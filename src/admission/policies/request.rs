@@ -93,6 +93,11 @@ impl<'a> Request<'a> {
         self.namespace.as_str()
     }
 
+    /// What is done.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
     /// Whether nothing will be stored.
     pub fn is_dry_run(&self) -> bool {
         self.dry_run.unwrap_or(false)

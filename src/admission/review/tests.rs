@@ -60,10 +60,10 @@ fn a14_what_is_no_v1_review_says_why() {
 #[test]
 fn a13_an_object_of_another_shape_is_answered_under_its_uid() {
     let body = with("/request/object/spec", json!("rows"));
-    let Err(Unreadable::Object { uid, kind, message }) = Request::read(body.as_bytes()) else {
+    let Err(Unreadable::Object { about, message }) = Request::read(body.as_bytes()) else {
         panic!("read as a pod");
     };
-    assert_eq!((uid.as_str(), kind.as_str()), ("u1", "v1 Pod"));
+    assert_eq!((about.uid.as_str(), about.kind.as_str()), ("u1", "v1 Pod"));
     assert!(message.starts_with(r#"invalid type: string "rows", expected an object"#), "{message}");
 }
 

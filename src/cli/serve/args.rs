@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use crate::cli::settings::{Policies, SYSTEM_NAMESPACE, Storage};
 use crate::controller::{CertificateOptions, Lifetimes};
+use crate::policy::Selector;
 use crate::telemetry::LogFormat;
 
 /// Arguments of `tagseal serve`.
@@ -37,6 +38,10 @@ pub struct Args {
     /// tagseal's own namespace, where cluster policies' config maps and secrets are looked up.
     #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     pub(super) namespace: String,
+    /// namespaceSelector of the webhook configurations, as JSON: what runs elsewhere is not said to be left uncovered by a change of a
+    /// policy. Default: every namespace but kube-system, tagseal's own and those labelled tagseal.dev/admission: ignore.
+    #[arg(long, value_name = "SELECTOR", value_parser = Selector::from_json, conflicts_with = "policies")]
+    pub(super) webhook_namespaces: Option<Selector>,
     #[command(flatten)]
     pub(super) policy: Policies,
     #[command(flatten)]
@@ -63,6 +68,11 @@ impl MetricsListen {
 }
 
 impl Args {
+    /// The namespaces that the webhooks ask about.
+    pub(super) fn covered(&self) -> Selector {
+        self.webhook_namespaces.clone().unwrap_or_else(|| Selector::of_webhooks(&self.namespace))
+    }
+
     /// As the controller takes them.
     pub(super) fn certificates(&self) -> CertificateOptions {
         let args = &self.certificates;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::args::Args;
 use super::{Process, Surroundings};
@@ -17,7 +17,7 @@ use crate::controller::{
 };
 use crate::policy::PolicySnapshot;
 use crate::trust::Resolver;
-use crate::webhook::{HandedCertificate, Readiness};
+use crate::webhook::{Gate, HandedCertificate, Readiness};
 
 /// How long policies wait for a config map or secret that one of them names. A hundred times what reading it takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,13 +49,21 @@ impl Repositories {
         let warm = readiness.gate("known repositories are being looked at");
         let (state, clock) = (self.state.clone(), process.clock.clone());
         let warm_up = WarmUp::new(state, Arc::clone(resolver), policies.clone(), clock);
-        process.parts.start("the warm-up", async move {
-            warm_up.run(|| warm.open()).await;
-            std::future::pending().await
+        process.keep("the warm-up", move || {
+            let (warm_up, warm) = (warm_up.clone(), OpensAtTheEnd(warm.clone()));
+            async move {
+                warm_up.run(|| warm.0.open()).await;
+                std::future::pending().await
+            }
         });
         let gate = readiness.gate("trust state is not loaded");
         let inventory = Arc::clone(resolver) as Arc<dyn Inventory>;
         let Self { state, leadership, events } = self;
+        let statuses = (state.clone(), Arc::clone(&inventory), leadership.clone());
+        process.keep("the writer of repository statuses", move || {
+            let (state, inventory, leadership) = statuses.clone();
+            state.statuses(inventory, leadership)
+        });
         let watch = state.clone().watch(inventory, leadership, events);
         process.parts.start("the watch of trusted repositories", async move {
             let loaded = async {
@@ -64,6 +72,15 @@ impl Repositories {
             };
             tokio::join!(watch, loaded);
         });
+    }
+}
+
+/// A panic of what holds up readiness does not hold it up any longer.
+struct OpensAtTheEnd(Gate);
+
+impl Drop for OpensAtTheEnd {
+    fn drop(&mut self) {
+        self.0.open();
     }
 }
 
@@ -81,21 +98,26 @@ pub(super) async fn in_cluster(
         "--state-dir is for serving without a cluster (--policies): in a cluster, trust state lives in TrustedRepository objects"
     );
     let client = client(args).await?;
-    let (clock, metrics, parts) = (process.clock.clone(), process.metrics.clone(), &mut process.parts);
+    let (clock, metrics) = (process.clock.clone(), process.metrics.clone());
     let identity = identity();
     let namespaces = Namespaces::new(client.clone(), clock.clone()).with_metrics(metrics.clone());
-    parts.start("the watch of namespaces", namespaces.clone().watch());
+    process.parts.start("the watch of namespaces", namespaces.clone().watch());
     let election = ElectionOptions {
         namespace: args.namespace.clone(),
         lease: LEASE.to_owned(),
         identity: identity.clone(),
     };
     let (election, leadership) = Election::new(client.clone(), election, clock.clone(), metrics.clone());
-    parts.start("the election of a leader", election.run());
+    process.parts.start("the election of a leader", election.run());
     let (events, notices) = Events::channel();
     let events = events.counted_by(metrics.clone());
-    let writer = EventWriter::new(client.clone(), &identity, clock.clone(), metrics);
-    parts.start("the writer of Events", writer.run(notices));
+    let (of, notices) = ((client.clone(), clock.clone()), Arc::new(Mutex::new(notices)));
+    process.keep("the writer of Events", move || {
+        let writer = EventWriter::new(of.0.clone(), &identity, of.1.clone(), metrics.clone());
+        let notices = Arc::clone(&notices);
+        // One writer at a time.
+        async move { writer.run(&mut *notices.lock().await).await }
+    });
     let options = PolicyWatchOptions {
         system_namespace: args.namespace.clone(),
         set: args.policy.set_options(),
@@ -106,6 +128,7 @@ pub(super) async fn in_cluster(
         objects: Arc::new(ClusterObjects::new(client.clone())),
         running: Arc::new(ClusterPods::new(client.clone())),
         namespaces: Arc::new(namespaces.clone()),
+        covered: Arc::new(args.covered()),
     };
     let policies = policies.led_by(leadership.clone(), events.clone());
     let certificate = certificate(args, &client, &leadership, process);
@@ -174,4 +197,23 @@ async fn client(args: &Args) -> anyhow::Result<kube::Client> {
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     kube::Client::try_from(config).context("cannot make a client for the API server")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_warm_up_that_panics_holds_up_readiness_no_longer() {
+        let readiness = Readiness::default();
+        readiness.certificate_loaded();
+        let warm = OpensAtTheEnd(readiness.gate("warming up"));
+        assert_eq!(readiness.missing(true), ["warming up"]);
+        let task = tokio::spawn(async move {
+            let _warm = &warm;
+            panic!("a defect")
+        });
+        assert!(task.await.is_err_and(|error| error.is_panic()));
+        assert!(readiness.missing(true).is_empty());
+    }
 }

@@ -7,17 +7,17 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Notice;
+use super::shares::{ALL, Shares, namespace};
 use crate::controller::pace::Pace;
 
 /// A notice repeats an Event that was last seen so long ago.
 const REPEATS_WITHIN: Duration = Duration::from_secs(600);
-/// How often an Event that is repeated is brought up to date.
+/// How often an Event that is repeated is brought up to date; that it is repeated at all is said sooner.
 const UPDATE_EVERY: Duration = Duration::from_secs(60);
+const FIRST_UPDATE: Duration = Duration::from_secs(5);
 /// So many Events are remembered.
 const REMEMBERED: usize = 1024;
 
-/// For all findings together: so many at once, then one in such a time.
-const ALL: Pace = Pace::new(50, Duration::from_secs(1));
 /// For findings about one object for one reason, in other words each time.
 const ONE: Pace = Pace::new(5, Duration::from_secs(60));
 
@@ -26,7 +26,7 @@ const ONE: Pace = Pace::new(5, Duration::from_secs(60));
 pub(super) struct Ledger {
     told: HashMap<Key, Told>,
     kinds: HashMap<Kind, Pace>,
-    findings: Pace,
+    findings: Shares,
     /// What tagseal's own objects say does not suffer from how much there is to say of pods.
     own: Pace,
     number: u64,
@@ -57,6 +57,8 @@ struct Told {
     /// When it was last sent.
     sent: Instant,
     is_repeated: bool,
+    /// Whether it says by now that it is.
+    is_updated: bool,
 }
 
 /// One Event to be written.
@@ -84,7 +86,7 @@ pub(super) enum Taken {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { told: HashMap::new(), kinds: HashMap::new(), findings: ALL, own: ALL, number: 0 }
+        Self { told: HashMap::new(), kinds: HashMap::new(), findings: Shares::default(), own: ALL, number: 0 }
     }
 }
 
@@ -99,30 +101,44 @@ impl Ledger {
             return Taken::Known;
         }
         self.make_room(at);
-        let all = if is_own(&notice) { &mut self.own } else { &mut self.findings };
-        let one = self.kinds.entry(key.kind.clone()).or_insert(ONE);
-        if !(all.lets(at) && one.lets(at)) {
+        let mut one = self.kinds.get(&key.kind).copied().unwrap_or(ONE);
+        if !(self.lets(&notice, at) && one.lets(at)) {
             return Taken::TooMany;
         }
-        all.takes(at);
+        self.takes(&notice, at);
         one.takes(at);
+        self.kinds.insert(key.kind.clone(), one);
         self.number = self.number.wrapping_add(1);
         let errand = Errand { notice, number: self.number, first: now, last: now, count: 1 };
-        self.told.insert(key, Told { errand: errand.clone(), seen: at, sent: at, is_repeated: false });
+        self.told.insert(
+            key,
+            Told { errand: errand.clone(), seen: at, sent: at, is_repeated: false, is_updated: false },
+        );
         Taken::New(Box::new(errand))
     }
 
     /// An Event that was repeated and does not say so yet, if it is time to.
     pub(super) fn repeated(&mut self, at: Instant) -> Option<Errand> {
-        let due = |told: &&mut Told| told.is_repeated && at - told.sent >= UPDATE_EVERY;
-        let told = self.told.values_mut().find(due)?;
-        let all = if is_own(&told.errand.notice) { &mut self.own } else { &mut self.findings };
-        if !all.lets(at) {
-            return None;
-        }
-        all.takes(at);
-        (told.sent, told.is_repeated) = (at, false);
-        Some(told.errand.clone())
+        let due = |(_, told): &(&Key, &Told)| {
+            let pause = if told.is_updated { UPDATE_EVERY } else { FIRST_UPDATE };
+            told.is_repeated && at - told.sent >= pause && self.lets(&told.errand.notice, at)
+        };
+        // Whoever waits longest, so that all have their turn.
+        let first = self.told.iter().filter(due).min_by_key(|(_, told)| told.sent);
+        let key = first.map(|(key, _)| key.clone())?;
+        let told = self.told.get_mut(&key)?;
+        (told.sent, told.is_repeated, told.is_updated) = (at, false, true);
+        let errand = told.errand.clone();
+        self.takes(&errand.notice, at);
+        Some(errand)
+    }
+
+    fn lets(&self, notice: &Notice, at: Instant) -> bool {
+        if is_own(notice) { self.own.lets(at) } else { self.findings.lets(notice, at) }
+    }
+
+    fn takes(&mut self, notice: &Notice, at: Instant) {
+        if is_own(notice) { self.own.takes(at) } else { self.findings.takes(notice, at) }
     }
 
     /// It is not there: it was never posted, or is there no more.
@@ -135,14 +151,28 @@ impl Ledger {
             self.told.retain(|_, told| at - told.seen < REPEATS_WITHIN);
         }
         if self.told.len() >= REMEMBERED
-            && let Some(oldest) =
-                self.told.iter().min_by_key(|(_, told)| told.seen).map(|(key, _)| key.clone())
+            && let Some(key) = self.one_too_many()
         {
-            self.told.remove(&oldest);
+            self.told.remove(&key);
         }
         if self.kinds.len() >= REMEMBERED {
             self.kinds.retain(|_, pace| !pace.is_rested(at));
         }
+    }
+}
+
+impl Ledger {
+    /// The oldest of the namespace of which most is remembered.
+    fn one_too_many(&self) -> Option<Key> {
+        let of =
+            |told: &Told| (is_own(&told.errand.notice), namespace(&told.errand.notice).map(str::to_owned));
+        let mut held: HashMap<_, usize> = HashMap::new();
+        for told in self.told.values() {
+            *held.entry(of(told)).or_default() += 1;
+        }
+        let (most, _) = held.into_iter().max_by(|(a, x), (b, y)| x.cmp(y).then_with(|| a.cmp(b)))?;
+        let its = self.told.iter().filter(|(_, told)| of(told) == most);
+        its.min_by_key(|(_, told)| told.seen).map(|(key, _)| key.clone())
     }
 }
 

@@ -122,6 +122,10 @@ impl Inner {
         page.family(&c::REPOSITORY_RESETS)?.counter(&[], load(&self.resets))?;
         page.words(&c::STATE_WRITES, self.state_writes.values())?;
         page.words(&c::EVENTS, self.events.values())?;
+        let mut restarts = page.family(&c::PART_RESTARTS)?;
+        for (part, count) in lock(&self.restarts).iter() {
+            restarts.counter(&[part], *count)?;
+        }
         let mut expiries = page.family(&c::CERTIFICATE_EXPIRY)?;
         for (certificate, expires) in
             [("serving", &self.serving_expires), ("authority", &self.authority_expires)]

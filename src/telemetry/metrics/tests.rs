@@ -54,6 +54,7 @@ fn full() -> Metrics {
     metrics.repository_reset();
     metrics.state_write("conflict");
     metrics.event("suppressed");
+    metrics.restarted("the metrics port");
     metrics
 }
 

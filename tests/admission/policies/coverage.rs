@@ -1,7 +1,7 @@
 //! Running images that a change leaves uncovered.
 
 use serde_json::{Value, json};
-use tagseal::policy::UnmatchedImages;
+use tagseal::policy::{Selector, UnmatchedImages};
 
 use super::super::world::{Namespaces, labels};
 use super::world::*;
@@ -10,13 +10,19 @@ const WEB: &str = "registry.example.com/shop/web:1.4";
 const MEANS: &str = "covered by no Deny policy any more";
 
 fn world() -> World {
+    world_of(Selector::of_webhooks("tagseal-system"))
+}
+
+fn world_of(covered: Selector) -> World {
     let mut namespaces = Namespaces::default();
     for name in ["payments", "a", "b", "c", "kube-system", "tagseal-system"] {
         namespaces.cached.insert(name.to_owned(), labels(&[("env", "test")]));
     }
     let ignored = labels(&[("env", "test"), ("tagseal.dev/admission", "ignore")]);
     namespaces.cached.insert("ignored".to_owned(), ignored);
-    let world = World::unsynced(namespaces);
+    let enforced = labels(&[("env", "test"), ("tagseal.dev/admission", "enforce")]);
+    namespaces.cached.insert("enforced".to_owned(), enforced);
+    let world = World::covering(covered, namespaces);
     world.in_force(&[production()]);
     world
 }
@@ -118,6 +124,33 @@ async fn namespaces_that_tagseal_never_covers_do_not_count() {
         world.running.runs(namespace, WEB);
     }
     assert_eq!(world.delete(&production()).await.warnings(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn namespaces_that_this_clusters_webhooks_leave_out_do_not_count() {
+    let named = |values: &str| {
+        format!(r#"{{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":[{values}]}}"#)
+    };
+    let excluding = named(r#""kube-system","tagseal-system","a""#);
+    let (out, enforce) = (
+        r#"{"key":"tagseal.dev/admission","operator":"NotIn","values":["ignore"]}"#,
+        r#"{"key":"tagseal.dev/admission","operator":"In","values":["enforce"]}"#,
+    );
+    let told = [
+        // excludeNamespaces of the chart
+        (format!("{excluding},{out}"), "b, enforced"),
+        // optIn
+        (format!("{excluding},{out},{enforce}"), "enforced"),
+    ];
+    for (expressions, namespaces) in told {
+        let selector = Selector::from_json(&format!(r#"{{"matchExpressions":[{expressions}]}}"#)).unwrap();
+        let world = world_of(selector);
+        for namespace in ["kube-system", "tagseal-system", "ignored", "a", "b", "enforced"] {
+            world.running.runs(namespace, WEB);
+        }
+        let warnings = world.delete(&production()).await.warnings();
+        assert_eq!(warnings[1], format!("tagseal: no longer covered: {WEB} in {namespaces}"));
+    }
 }
 
 #[tokio::test]

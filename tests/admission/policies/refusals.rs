@@ -272,19 +272,37 @@ async fn a_name_that_is_still_to_be_made_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_one_line_of_the_log_with_everything_to_find_it_by() {
+async fn each_decision_is_one_line_of_the_log_with_everything_to_find_it_by() {
     let log = Log::json();
     let world = World::new();
-    let review = creating(&namespaced("shop", "strict", json!({"roots": []}))).with("dryRun", json!(true));
-    world.review(&review).await;
-    world.create(&cluster("a", json!({}))).await;
+    let refused = creating(&namespaced("shop", "strict", json!({"roots": []}))).with("dryRun", json!(true));
+    world.review(&refused).await;
     assert_eq!(
         log.take(),
         [json!({
-            "level": "INFO", "id": review.uid(), "hook": "policies", "decision": "Denied", "reason": "InvalidPolicy",
-            "kind": "TrustPolicy", "namespace": "shop", "name": "strict", "dry_run": true, "errors": 1,
+            "level": "INFO", "id": refused.uid(), "hook": "policies", "decision": "Denied", "reason": "InvalidPolicy",
+            "operation": "CREATE", "kind": "TrustPolicy", "namespace": "shop", "name": "strict", "dry_run": true,
+            "errors": 1, "warnings": 0,
             "message": "InvalidPolicy: spec.roots: name at least one root, or set spec.firstUse of a \
                         ClusterTrustPolicy to Trust"
         })]
     );
+
+    let passes = cluster("a", json!({"newField": true}));
+    for (review, decision, warnings) in [
+        (creating(&passes).updating(cluster("a", json!({}))), "Admitted", 1),
+        (creating(&passes).updating(passes.clone()), "Unchanged", 0),
+        (deleting(&passes), "Admitted", 0),
+    ] {
+        world.review(&review).await;
+        let operation = if decision == "Admitted" && warnings == 0 { "DELETE" } else { "UPDATE" };
+        assert_eq!(
+            log.take(),
+            [json!({
+                "level": "INFO", "id": review.uid(), "hook": "policies", "decision": decision, "operation": operation,
+                "kind": "ClusterTrustPolicy", "namespace": "", "name": "a", "dry_run": false, "errors": 0,
+                "warnings": warnings, "message": "policy judged"
+            })]
+        );
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tagseal::admission::{PolicyReview, Surroundings};
 use tagseal::policy::{
     CompileContext, Entries, EntriesFuture, ListFuture, LiveError, LiveObjects, NoObjects, ObjectRef,
-    PolicyKind, PolicySet, PolicySnapshot, Running, RunningImages, SetOptions, UnknownFields,
+    PolicyKind, PolicySet, PolicySnapshot, Running, RunningImages, Selector, SetOptions, UnknownFields,
     UnmatchedImages, compile,
 };
 use tagseal::telemetry::Metrics;
@@ -42,12 +42,18 @@ impl World {
     }
 
     pub fn unsynced(namespaces: Namespaces) -> Self {
+        Self::covering(Selector::of_webhooks("tagseal-system"), namespaces)
+    }
+
+    /// Where the webhooks ask about these namespaces alone.
+    pub fn covering(covered: Selector, namespaces: Namespaces) -> Self {
         let (policies, watched) = watch::channel(PolicySnapshot::NotSynced);
         let (objects, running) = (Arc::<Objects>::default(), Arc::<Pods>::default());
         let surroundings = Surroundings {
             objects: Arc::clone(&objects) as Arc<dyn LiveObjects>,
             running: Arc::clone(&running) as Arc<dyn RunningImages>,
             namespaces: Arc::new(namespaces),
+            covered: Arc::new(covered),
         };
         let review = PolicyReview::new(watched, "tagseal-system".to_owned(), Some(surroundings));
         let metrics = Metrics::default();

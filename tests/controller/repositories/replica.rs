@@ -102,8 +102,13 @@ impl Cluster {
         let (leads, leadership) = watch::channel(false);
         let (sender, events) = Events::channel();
         let inventory = Arc::clone(&resolver) as Arc<dyn Inventory>;
-        let watch = state.clone().watch(inventory, Leadership::new(leadership), sender);
-        Replica { state, resolver, events, leads, task: tokio::spawn(watch) }
+        let leadership = Leadership::new(leadership);
+        let statuses = state.clone().statuses(Arc::clone(&inventory), leadership.clone());
+        let watch = state.clone().watch(inventory, leadership, sender);
+        let task = tokio::spawn(async move {
+            tokio::join!(watch, statuses);
+        });
+        Replica { state, resolver, events, leads, task }
     }
 
     /// The only object.
