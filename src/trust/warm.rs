@@ -1,34 +1,31 @@
 //! Warm-up: what is known from before is had in memory before anybody asks (design §4 "Cache"). It is no admission: it pins
 //! nothing, and what it cannot have is fetched when somebody asks, as ever.
 
+mod round;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{OnceCell, watch};
+use tokio::time::sleep;
 
-use super::core::{Core, Waited};
-use super::entry::{Entry, Vouched};
-use super::error::Refusal;
-use super::flight::{FlightKey, Ticket};
+use self::round::Servers;
+use super::core::Core;
+use super::entry::Entry;
 use super::grant::{Accessor, Eyes};
 use super::moment::Moment;
 use super::resolution::roles_of;
 use super::source::Grant;
 use crate::image::ImageReference;
-use crate::policy::{CredentialsSource, Demand, Reason};
+use crate::policy::{CredentialsSource, Demand};
 
 /// So many are looked for on disk at once.
 const RECALLS: usize = 16;
-
-/// So many are revalidated at once on one trust server: a few of its connections, so that who asks has the others. After as
-/// many failures in a row the server counts as down.
-const AT_ONCE: usize = 8;
 
 /// What a server that was down has left over is tried again after these pauses, in seconds: for twenty minutes.
 const PAUSES: [u64; 8] = [10, 20, 40, 80, 160, 300, 300, 300];
@@ -70,7 +67,9 @@ struct Cold {
     /// Whose eyes read it: those that need no pod.
     accessors: Vec<Accessor>,
     last_used: Timestamp,
-    has_failed: bool,
+    /// Disk and state were looked at, by whoever came first: the look at all of them, or its turn at its server.
+    looked: OnceCell<()>,
+    has_failed: AtomicBool,
 }
 
 /// A warm-up under way.
@@ -83,8 +82,10 @@ struct Warming<'a> {
 impl Core {
     pub(super) async fn warm(self: &Arc<Self>, remembered: Vec<Remembered>, told: &watch::Sender<Warmth>) {
         let warming = Warming { core: self, started: self.moment(), told };
-        let mut servers = warming.recall_all(remembered).await;
-        warming.round(&mut servers).await;
+        let all = warming.all(remembered);
+        let mut servers = by_server(&all);
+        // A server is asked while the disk is read: neither waits for all of the other.
+        tokio::join!(warming.recall_all(all), warming.round(&mut servers));
         told.send_modify(|warmth| warmth.once = true);
         for pause in PAUSES {
             if servers.is_empty() {
@@ -96,34 +97,46 @@ impl Core {
     }
 }
 
+/// By trust server, in the same order.
+fn by_server(all: &[Arc<Cold>]) -> Servers {
+    let mut servers = Servers::new();
+    for cold in all {
+        servers.entry(cold.entry.state_key.server.clone()).or_default().push_back(Arc::clone(cold));
+    }
+    servers
+}
+
 impl Warming<'_> {
-    /// Loads what the disk has. What is left to do, by trust server, the most recently used first.
-    async fn recall_all(&self, mut remembered: Vec<Remembered>) -> BTreeMap<String, VecDeque<Cold>> {
+    /// What is to be warmed, the most recently used first.
+    fn all(&self, mut remembered: Vec<Remembered>) -> Vec<Arc<Cold>> {
         remembered.sort_by_key(|one| Reverse(one.last_used));
         remembered.truncate(self.core.config.max_repositories);
-        let (queue, all) = (Mutex::new(VecDeque::from(remembered)), Mutex::new(Vec::new()));
+        let mut all: Vec<Cold> = remembered.iter().flat_map(|one| self.entries(one)).collect();
+        all.sort_by_key(|cold| Reverse(cold.last_used));
+        self.told.send_modify(|warmth| warmth.repositories += all.len());
+        all.into_iter().map(Arc::new).collect()
+    }
+
+    /// Loads what the disk has, whether its server is slow or down.
+    async fn recall_all(&self, all: Vec<Arc<Cold>>) {
+        let queue = Mutex::new(VecDeque::from(all));
         let recall = || async {
-            while let Some(one) = next(&queue) {
-                for cold in self.entries(&one) {
-                    // What fails here is tried again in its turn.
-                    let _ = self.core.recall_behind(&cold.entry).await;
-                    let loaded = usize::from(cold.entry.served().is_some());
-                    self.told.send_modify(|warmth| {
-                        warmth.repositories += 1;
-                        warmth.loaded += loaded;
-                    });
-                    all.lock().unwrap_or_else(PoisonError::into_inner).push(cold);
-                }
+            while let Some(cold) = next(&queue) {
+                self.look(&cold).await;
             }
         };
         join_all((0..RECALLS).map(|_| recall())).await;
-        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        all.sort_by_key(|cold| Reverse(cold.last_used));
-        let mut servers: BTreeMap<String, VecDeque<Cold>> = BTreeMap::new();
-        for cold in all {
-            servers.entry(cold.entry.state_key.server.clone()).or_default().push_back(cold);
-        }
-        servers
+    }
+
+    /// Looks at disk and state of one, once.
+    async fn look(&self, cold: &Cold) {
+        let look = async || {
+            // What fails here is tried again in its turn.
+            let _ = self.core.recall_behind(&cold.entry).await;
+            let loaded = usize::from(cold.entry.served().is_some());
+            self.told.send_modify(|warmth| warmth.loaded += loaded);
+        };
+        cold.looked.get_or_init(look).await;
     }
 
     /// The entries of a repository: one, or one for each set of authorities that policies know its server by.
@@ -141,7 +154,8 @@ impl Warming<'_> {
             let place = cold.iter().position(|cold| Arc::ptr_eq(&cold.entry, &entry));
             let place = place.unwrap_or_else(|| {
                 let (accessors, last_used) = (Vec::new(), one.last_used);
-                cold.push(Cold { entry, accessors, last_used, has_failed: false });
+                let (looked, has_failed) = (OnceCell::new(), AtomicBool::new(false));
+                cold.push(Cold { entry, accessors, last_used, looked, has_failed });
                 cold.len() - 1
             });
             if let (Some(accessor), Some(cold)) = (without_pod(demand, &one.image), cold.get_mut(place))
@@ -151,106 +165,6 @@ impl Warming<'_> {
             }
         }
         cold
-    }
-
-    /// Tries what is left once, each server's apart: one that is down or slow takes no turn from the others.
-    async fn round(&self, servers: &mut BTreeMap<String, VecDeque<Cold>>) {
-        let rounds = std::mem::take(servers).into_iter().map(|(server, cold)| async {
-            let left = self.round_of_one(cold).await;
-            (server, left)
-        });
-        let left = join_all(rounds).await;
-        servers.extend(left.into_iter().filter(|(_, left)| !left.is_empty()));
-    }
-
-    /// What is to be tried again.
-    async fn round_of_one(&self, cold: VecDeque<Cold>) -> VecDeque<Cold> {
-        let (queue, failed) = (Mutex::new(cold), Mutex::new(Vec::new()));
-        let (in_a_row, has_answered) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let revalidate = || async {
-            while in_a_row.load(Ordering::Relaxed) < AT_ONCE
-                && let Some(mut cold) = next(&queue)
-            {
-                let tried = self.revalidate(&cold).await;
-                self.count(&tried, cold.has_failed);
-                match tried {
-                    Err(refusal) if passes(refusal.reason()) => {
-                        in_a_row.fetch_add(1, Ordering::Relaxed);
-                        cold.has_failed = true;
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(cold);
-                        if !has_answered.load(Ordering::Relaxed) {
-                            // One timeout is enough to wait for a server that says nothing at all.
-                            return;
-                        }
-                    }
-                    // Nobody asked it.
-                    Ok(false) => {}
-                    Ok(true) | Err(_) => {
-                        has_answered.store(true, Ordering::Relaxed);
-                        in_a_row.store(0, Ordering::Relaxed);
-                    }
-                }
-            }
-        };
-        join_all((0..AT_ONCE).map(|_| revalidate())).await;
-        let mut left = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
-        left.extend(failed.into_inner().unwrap_or_else(PoisonError::into_inner));
-        left
-    }
-
-    /// `false`: it is left to who asks.
-    async fn revalidate(&self, cold: &Cold) -> Result<bool, Refusal> {
-        let (core, entry) = (self.core, &cold.entry);
-        core.recall_behind(entry).await?;
-        let mut accessors = cold.accessors.clone();
-        if accessors.is_empty() {
-            // As `maintain` does: whoever was let in last, says the disk.
-            accessors.extend(entry.grants.latest());
-        }
-        if !is_trusted(entry) || accessors.is_empty() {
-            return Ok(false);
-        }
-        for accessor in accessors {
-            if self.is_warm(entry, &accessor) {
-                continue;
-            }
-            let _place = core.background.place(&entry.state_key.server).await;
-            // Whatever becomes of the record meanwhile, no first use is made here.
-            let key = FlightKey { accessor, pin: !entry.is_first_use() };
-            // Nobody's roles: each is done without if it fails.
-            let ticket = Ticket { key, roles: Vec::new(), not_before: None };
-            // A refresh ends by itself before that.
-            let deadline = Instant::now() + core.config.refresh_timeout.saturating_mul(2);
-            match core.refresh(entry, &ticket, deadline, None).await {
-                Ok(()) => {}
-                Err(Waited::Failed(refusal)) => return Err(refusal),
-                Err(Waited::TooLong) => {
-                    let (gun, server) = (&entry.state_key.gun, &entry.state_key.server);
-                    let message = format!("{gun} at {server}: no answer");
-                    return Err(Refusal::unavailable(Reason::TrustServerUnreachable, message));
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether somebody refreshed it meanwhile.
-    fn is_warm(&self, entry: &Entry, accessor: &Accessor) -> bool {
-        let served = entry.served().filter(|served| served.pinned);
-        let vouched = served.and_then(|served| served.vouched);
-        matches!(vouched, Some(Vouched::Here(sent)) if sent.order > self.started.order)
-            && entry.grants.at(&accessor.eyes()).is_some()
-    }
-
-    fn count(&self, tried: &Result<bool, Refusal>, had_failed: bool) {
-        self.told.send_modify(|warmth| {
-            warmth.failed -= usize::from(had_failed);
-            match tried {
-                Ok(true) => warmth.revalidated += 1,
-                Ok(false) => warmth.left += 1,
-                Err(_) => warmth.failed += 1,
-            }
-        });
     }
 }
 
@@ -266,11 +180,6 @@ fn without_pod(demand: &Demand, image: &ImageReference) -> Option<Accessor> {
     let needs_a_pod = demand.credentials == CredentialsSource::ImagePullSecrets;
     let (realms, nobody) = (&demand.server.token_realms, Grant::default());
     (!needs_a_pod).then(|| Eyes::new(&demand.credentials, &nobody, image.registry(), realms).into())
-}
-
-/// Whether trying again may help soon.
-fn passes(reason: Reason) -> bool {
-    matches!(reason, Reason::TrustServerUnreachable | Reason::StateUnavailable)
 }
 
 fn next<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {

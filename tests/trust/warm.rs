@@ -144,6 +144,25 @@ async fn one_repository_that_cannot_be_had_holds_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn servers_are_asked_while_what_is_remembered_is_still_being_read() {
+    let mut world = World::new();
+    let known = many(&world, SERVER, "shop", 40).await;
+    world.restart();
+    let gate = Gate::new();
+    world.state.delay_in("registry.example.com/shop/17", gate.clone());
+    let (told, mut hears) = watch::channel(Warmth::default());
+    let resolver = world.resolver.clone();
+    let began = Instant::now();
+    tokio::spawn(async move { resolver.warm(known, &told).await });
+    let warmth = *hears.wait_for(|warmth| warmth.revalidated == 39).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(!warmth.once, "one has not had its turn");
+    gate.open();
+    let warmth = *hears.wait_for(|warmth| warmth.once).await.unwrap();
+    assert_eq!((warmth.repositories, warmth.revalidated), (40, 40));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_most_recently_used_come_first_and_few_at_once() {
     let mut world = World::new();
     let mut known = many(&world, SERVER, "shop", 40).await;
