@@ -27,6 +27,8 @@ pub(super) type Servers = BTreeMap<String, VecDeque<Arc<Cold>>>;
 enum Failure {
     /// There was no answer of the trust server.
     NoAnswer,
+    /// There was none of the state: that says nothing about the trust server, which may not even have been asked.
+    NoState,
     /// It cannot be had. To try again soon would not help.
     Final,
 }
@@ -53,7 +55,7 @@ impl Warming<'_> {
                 let tried = self.revalidate(&cold).await;
                 self.count(&tried, &cold);
                 let failure = tried.as_ref().err().map(Failure::of);
-                if failure == Some(Failure::NoAnswer) {
+                if matches!(failure, Some(Failure::NoAnswer | Failure::NoState)) {
                     failed.lock().unwrap_or_else(PoisonError::into_inner).push(cold);
                 }
                 match (failure, tried) {
@@ -65,7 +67,7 @@ impl Warming<'_> {
                         }
                     }
                     // Nobody asked it.
-                    (None, Ok(false)) => {}
+                    (Some(Failure::NoState), _) | (None, Ok(false)) => {}
                     (Some(Failure::Final) | None, _) => {
                         has_answered.store(true, Ordering::Relaxed);
                         in_a_row.store(0, Ordering::Relaxed);
@@ -140,7 +142,8 @@ impl Warming<'_> {
 impl Failure {
     fn of(refusal: &Refusal) -> Self {
         match refusal.reason() {
-            Reason::TrustServerUnreachable | Reason::StateUnavailable => Self::NoAnswer,
+            Reason::TrustServerUnreachable => Self::NoAnswer,
+            Reason::StateUnavailable => Self::NoState,
             _ => Self::Final,
         }
     }
