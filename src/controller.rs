@@ -23,6 +23,7 @@ mod policies;
 mod pull_secrets;
 mod quiet;
 mod references;
+mod remembered;
 mod report;
 mod repositories;
 mod status;

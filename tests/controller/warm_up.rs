@@ -80,9 +80,6 @@ async fn a_rewritten_name_is_found_by_the_image_that_the_leader_wrote_down() {
     let leader = cluster.replica().await;
     let asks = leader.resolve(&demand, image);
     asks.await.unwrap();
-    let early = cluster.replica().await;
-    ready(&cluster, &early, synced(&set)).await;
-    assert!(early.holds_nothing(), "no policy asks for it by its own name");
 
     leader.leads(true);
     cluster.passes(seconds(30)).await;
@@ -93,6 +90,37 @@ async fn a_rewritten_name_is_found_by_the_image_that_the_leader_wrote_down() {
     let later = cluster.replica().await;
     ready(&cluster, &later, synced(&set)).await;
     assert!(later.holds_nothing(), "nobody used it for 30 days");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rewritten_name_that_no_status_speaks_of_is_found_by_the_rule_that_leads_to_it() {
+    let (cluster, mirror) = (Cluster::new(), "mirror.example.com/shop/web:1.4");
+    let repository = web(&cluster);
+    let rule = json!({"from": "mirror.example.com/**", "to": "registry.example.com/**"});
+    let rewrites = set("mirror.example.com/**", &repository, json!([rule])).await;
+    cluster.replica().await.resolve(&demand(&rewrites, mirror), mirror).await.unwrap();
+    let replica = cluster.replica().await;
+    assert_eq!(replica.state.known()[0].image, None);
+    ready(&cluster, &replica, synced(&rewrites)).await;
+    assert_eq!(replica.resolver.status().len(), 1);
+    assert_eq!(replica.resolver.status()[0].image, None, "nobody asked for what was guessed");
+
+    // Where a rule before it takes that image elsewhere, none leads there.
+    let before = json!({"from": "mirror.example.com/shop/web", "to": "registry.example.com/blog/web"});
+    let elsewhere = set("mirror.example.com/**", &repository, json!([before, rule])).await;
+    let replica = cluster.replica().await;
+    ready(&cluster, &replica, synced(&elsewhere)).await;
+    assert!(replica.holds_nothing());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_for_some_tags_alone_asks_for_a_repository_that_no_status_speaks_of() {
+    let cluster = Cluster::new();
+    let set = set("registry.example.com/shop/**:1.*", &web(&cluster), json!([])).await;
+    cluster.replica().await.seals(&demand(&set, &format!("{GUN}:1.4"))).await;
+    let replica = cluster.replica().await;
+    ready(&cluster, &replica, synced(&set)).await;
+    assert_eq!(replica.resolver.status().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
