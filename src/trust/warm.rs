@@ -4,7 +4,7 @@
 mod round;
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,11 +16,12 @@ use tokio::time::sleep;
 
 use self::round::Servers;
 use super::core::Core;
-use super::entry::Entry;
+use super::entry::{Entry, EntryKey};
 use super::grant::{Accessor, Eyes};
 use super::moment::Moment;
 use super::resolution::roles_of;
 use super::source::Grant;
+use super::state::RepositoryKey;
 use crate::image::ImageReference;
 use crate::policy::{CredentialsSource, Demand};
 
@@ -41,6 +42,15 @@ pub struct Remembered {
     pub was_asked: bool,
     /// When it was last used.
     pub last_used: Timestamp,
+}
+
+/// What is in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The repositories that verified.
+    pub keys: HashSet<RepositoryKey>,
+    /// How many known ones may be fetched besides, so that memory stays bounded and nobody's is pushed out.
+    pub room: usize,
 }
 
 /// How far a warm-up is.
@@ -97,6 +107,58 @@ impl Core {
     }
 }
 
+/// Known repositories beyond this part of the most that memory holds are not fetched by rounds: the rest is for who asks, and
+/// nobody's is pushed out for them.
+const ROUNDS_FILL: (usize, usize) = (9, 10);
+
+impl Core {
+    /// One round alone. Which servers gave no answer.
+    pub(super) async fn warm_once(self: &Arc<Self>, remembered: Vec<Remembered>) -> BTreeSet<String> {
+        let (told, _) = watch::channel(Warmth::default());
+        let warming = Warming { core: self, started: self.moment(), told: &told };
+        let mut servers = by_server(&warming.all(remembered));
+        warming.round(&mut servers).await
+    }
+
+    /// What verified and is in memory.
+    pub(super) fn held(&self) -> Held {
+        let all = self.entries.all();
+        let (numerator, denominator) = ROUNDS_FILL;
+        let most = self.config.max_repositories / denominator * numerator;
+        let known = all.iter().filter(|entry| entry.is_known()).count();
+        let verified = all.iter().filter(|entry| entry.served().is_some_and(|served| served.pinned));
+        let keys = verified.map(|entry| entry.state_key.clone()).collect();
+        Held { keys, room: most.saturating_sub(known) }
+    }
+
+    /// Notes what is remembered of repositories in memory: who asks for them, and when somebody did.
+    pub(super) fn remind(&self, remembered: &[Remembered]) {
+        let mut by_key: HashMap<EntryKey, Vec<(&Demand, &Remembered)>> = HashMap::new();
+        for one in remembered {
+            for demand in &one.demands {
+                let key = self.entries.key(&demand.server, &demand.gun, &demand.anchors);
+                by_key.entry(key).or_default().push((demand, one));
+            }
+        }
+        for entry in self.entries.all() {
+            for (demand, one) in by_key.get(&entry.key).into_iter().flatten() {
+                one.note_in(&entry, demand);
+            }
+        }
+    }
+}
+
+impl Remembered {
+    fn note_in(&self, entry: &Entry, demand: &Demand) {
+        entry.was_used(self.last_used);
+        entry.keep_fresh(&demand.freshness);
+        entry.want(&roles_of(demand).cloned().collect::<Vec<_>>());
+        if self.was_asked {
+            entry.note_asked(&demand.policy, &self.image);
+        }
+    }
+}
+
 /// By trust server, in the same order.
 fn by_server(all: &[Arc<Cold>]) -> Servers {
     let mut servers = Servers::new();
@@ -146,11 +208,7 @@ impl Warming<'_> {
             let entries = &self.core.entries;
             let key = entries.key(&demand.server, &demand.gun, &demand.anchors);
             let Ok(entry) = entries.entry_of_known(key, &demand.anchors, one.last_used) else { continue };
-            entry.keep_fresh(&demand.freshness);
-            entry.want(&roles_of(demand).cloned().collect::<Vec<_>>());
-            if one.was_asked {
-                entry.note_asked(&demand.policy, &one.image);
-            }
+            one.note_in(&entry, demand);
             let place = cold.iter().position(|cold| Arc::ptr_eq(&cold.entry, &entry));
             let place = place.unwrap_or_else(|| {
                 let (accessors, last_used) = (Vec::new(), one.last_used);

@@ -16,7 +16,7 @@ use super::world::{World, cluster_policy, with};
 use crate::support::{Fault, Gate, TestRepository, days, image_digest, seconds};
 
 /// A published repository; its floors are pinned by the policies of [`set`].
-fn web(cluster: &Cluster) -> TestRepository {
+pub fn web(cluster: &Cluster) -> TestRepository {
     let mut repository = TestRepository::new(GUN, cluster.now());
     repository.sign_target("targets", "1.4", image_digest("one"));
     cluster.publish(&mut repository);
@@ -24,7 +24,7 @@ fn web(cluster: &Cluster) -> TestRepository {
 }
 
 /// The set with one policy for `images` that pins the root of `repository`, and rewrites names by `rewrite`.
-async fn set(images: &str, repository: &TestRepository, rewrite: Value) -> Arc<PolicySet> {
+pub async fn set(images: &str, repository: &TestRepository, rewrite: Value) -> Arc<PolicySet> {
     let server = ApiServer::new();
     let root = json!(repository.root_key().canonical_id());
     let policy = with(cluster_policy("a", images), "/spec/roots/0/keyID", root);
@@ -32,7 +32,7 @@ async fn set(images: &str, repository: &TestRepository, rewrite: Value) -> Arc<P
     World::start(&server).policies(&[("ClusterTrustPolicy a", true)]).await
 }
 
-fn demand(set: &PolicySet, image: &str) -> Demand {
+pub fn demand(set: &PolicySet, image: &str) -> Demand {
     match set.select(&NamespaceView::unlabelled("shop"), &ImageReference::parse(image).unwrap()) {
         Selection::Require { mut deny, .. } => deny.remove(0),
         other => panic!("{other:?}"),
@@ -50,7 +50,7 @@ async fn ready(cluster: &Cluster, replica: &Replica, policies: watch::Receiver<P
     began.elapsed()
 }
 
-fn synced(set: &Arc<PolicySet>) -> watch::Receiver<PolicySnapshot> {
+pub fn synced(set: &Arc<PolicySet>) -> watch::Receiver<PolicySnapshot> {
     watch::channel(PolicySnapshot::Synced(Arc::clone(set))).1
 }
 

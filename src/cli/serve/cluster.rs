@@ -13,7 +13,7 @@ use super::{Process, Surroundings};
 use crate::admission;
 use crate::controller::{
     Certificates, ClusterCredentials, ClusterObjects, ClusterPods, ClusterState, Election, ElectionOptions,
-    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions, WarmUp,
+    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions, Rounds, WarmUp,
 };
 use crate::policy::PolicySnapshot;
 use crate::trust::Resolver;
@@ -51,6 +51,12 @@ impl Repositories {
         let warm_up = WarmUp::new(state, Arc::clone(resolver), policies.clone(), clock);
         process.parts.start("the warm-up", async move {
             warm_up.run(|| warm.open()).await;
+            std::future::pending().await
+        });
+        let (state, clock, leadership) = (self.state.clone(), process.clock.clone(), self.leadership.clone());
+        let rounds = Rounds::new(state, Arc::clone(resolver), policies.clone(), leadership, clock);
+        process.parts.start("the leader's rounds", async move {
+            rounds.run().await;
             std::future::pending().await
         });
         let gate = readiness.gate("trust state is not loaded");

@@ -1,6 +1,6 @@
 //! One round of a warm-up: each repository has its turn at its trust server, and a server that is down is found out soon.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,20 +34,30 @@ enum Failure {
 }
 
 impl Warming<'_> {
-    /// Tries what is left once, each server's apart: one that is down or slow takes no turn from the others.
-    pub(super) async fn round(&self, servers: &mut Servers) {
+    /// Tries what is left once, each server's apart: one that is down or slow takes no turn from the others. Which servers
+    /// gave no answer.
+    pub(super) async fn round(&self, servers: &mut Servers) -> BTreeSet<String> {
         let rounds = std::mem::take(servers).into_iter().map(|(server, cold)| async {
-            let left = self.round_of_one(cold).await;
-            (server, left)
+            let (left, has_answered) = self.round_of_one(cold).await;
+            (server, left, has_answered)
         });
-        let left = join_all(rounds).await;
-        servers.extend(left.into_iter().filter(|(_, left)| !left.is_empty()));
+        let mut silent = BTreeSet::new();
+        for (server, left, has_answered) in join_all(rounds).await {
+            if !has_answered {
+                silent.insert(server.clone());
+            }
+            if !left.is_empty() {
+                servers.insert(server, left);
+            }
+        }
+        silent
     }
 
-    /// What is to be tried again.
-    async fn round_of_one(&self, cold: VecDeque<Arc<Cold>>) -> VecDeque<Arc<Cold>> {
+    /// What is to be tried again, and whether the server is not silent: it said something, or was asked nothing.
+    async fn round_of_one(&self, cold: VecDeque<Arc<Cold>>) -> (VecDeque<Arc<Cold>>, bool) {
         let (queue, failed) = (Mutex::new(cold), Mutex::new(Vec::new()));
         let (in_a_row, has_answered) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let has_failed = AtomicBool::new(false);
         let revalidate = || async {
             while in_a_row.load(Ordering::Relaxed) < AT_ONCE
                 && let Some(cold) = next(&queue)
@@ -61,6 +71,7 @@ impl Warming<'_> {
                 match (failure, tried) {
                     (Some(Failure::NoAnswer), _) => {
                         in_a_row.fetch_add(1, Ordering::Relaxed);
+                        has_failed.store(true, Ordering::Relaxed);
                         if !has_answered.load(Ordering::Relaxed) {
                             // One timeout is enough to wait for a server that says nothing at all.
                             return;
@@ -78,7 +89,7 @@ impl Warming<'_> {
         join_all((0..AT_ONCE).map(|_| revalidate())).await;
         let mut left = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
         left.extend(failed.into_inner().unwrap_or_else(PoisonError::into_inner));
-        left
+        (left, has_answered.into_inner() || !has_failed.into_inner())
     }
 
     /// `false`: it is left to who asks.
