@@ -70,6 +70,24 @@ async fn a_repository_that_no_status_speaks_of_is_found_by_its_own_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_repository_whose_use_no_status_speaks_of_was_used_when_its_record_was_made() {
+    let cluster = Cluster::new();
+    let set = set("registry.example.com/shop/**", &web(&cluster), json!([])).await;
+    cluster.replica().await.seals(&demand(&set, &format!("{GUN}:1.4"))).await;
+    let made = cluster.now() - days(20);
+    let object = with(cluster.object(), "/metadata/creationTimestamp", json!(made.to_string()));
+    cluster.server.put("trustedrepositories", object);
+    let replica = cluster.replica().await;
+    assert_eq!(replica.state.known()[0].last_used, Some(made));
+    ready(&cluster, &replica, synced(&set)).await;
+    assert_eq!(replica.resolver.status()[0].last_used, made, "nobody used it today");
+    cluster.clock.advance(days(11));
+    let replica = cluster.replica().await;
+    ready(&cluster, &replica, synced(&set)).await;
+    assert!(replica.holds_nothing());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rewritten_name_is_found_by_the_image_that_the_leader_wrote_down() {
     let cluster = Cluster::new();
     let rewrite = json!([{"from": "mirror.example.com/**", "to": "registry.example.com/**"}]);
