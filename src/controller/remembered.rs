@@ -13,13 +13,13 @@ const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// What the policies of `set` ask of the repositories in use.
 pub(super) fn remembered(set: &PolicySet, known: Vec<Known>, now: Timestamp) -> Vec<Remembered> {
-    let in_use = known.into_iter().filter(|known| is_in_use(known, now));
+    let in_use = known.into_iter().filter(|known| is_in_use(known.last_used, now));
     in_use.filter_map(|known| remember(set, &known, now)).collect()
 }
 
 /// Whether anybody asked for it within 30 days. Where nothing says when, its record is new.
-pub(super) fn is_in_use(known: &Known, now: Timestamp) -> bool {
-    known.last_used.is_none_or(|used| now.duration_since(used) <= IN_USE)
+pub(super) fn is_in_use(last_used: Option<Timestamp>, now: Timestamp) -> bool {
+    last_used.is_none_or(|used| now.duration_since(used) <= IN_USE)
 }
 
 /// What the policies of `set` ask of one repository, by the first image that leads them to it: one that was asked for; else

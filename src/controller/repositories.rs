@@ -120,10 +120,19 @@ impl ClusterState {
 
     /// All repositories that the cluster remembers.
     pub fn known(&self) -> Vec<Known> {
+        self.known_where(|_, _| true)
+    }
+
+    /// Those of them for which `takes` holds, by what they are and when they were last asked for.
+    pub(super) fn known_where(
+        &self,
+        mut takes: impl FnMut(&RepositoryKey, Option<Timestamp>) -> bool,
+    ) -> Vec<Known> {
         let all = self.view().all();
         let known = all.iter().filter_map(|held| {
             let (image, last_used) = (held.standing.image.as_deref(), held.standing.last_used.or(held.made));
-            Some(Known { key: held.key()?.clone(), image: image.map(str::to_owned), last_used })
+            let key = held.key().filter(|key| takes(key, last_used))?;
+            Some(Known { key: key.clone(), image: image.map(str::to_owned), last_used })
         });
         known.collect()
     }

@@ -8,6 +8,7 @@
 mod pauses;
 
 use std::cmp::Reverse;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +48,7 @@ type Missing = (RepositoryKey, Remembered);
 #[derive(Debug, Default)]
 struct Progress {
     pauses: Pauses,
-    /// How many of what is held were looked at in this turn.
-    reminded: usize,
+    turns: Turn,
     is_full: bool,
 }
 
@@ -77,7 +77,7 @@ impl Rounds {
                 continue;
             }
             let PolicySnapshot::Synced(set) = self.policies.borrow().clone() else { continue };
-            progress.pauses.are_under(&set);
+            progress.pauses.are_under(&set, Instant::now());
             let Some((after, missing)) = self.look(set, progress).await else { return };
             progress = after;
             self.fetch(missing, &mut progress.pauses).await;
@@ -91,13 +91,17 @@ impl Rounds {
         let at = Instant::now();
         let looked = tokio::task::spawn_blocking(move || {
             let held = resolver.held();
-            let known = state.known().into_iter().filter(|known| is_in_use(known, now));
-            let (present, mut missing): (Vec<_>, Vec<_>) =
-                known.partition(|known| held.keys.contains(&known.key));
-            missing.sort_by_key(|known| Reverse(known.last_used.unwrap_or(now)));
             let asked = |known: &Known| remember(&set, known, now);
-            resolver.remind(&progress.reminders(present, asked));
-            let missing = progress.missing(held.room, &missing, at, asked);
+            let turn = progress.turn();
+            let present = state.known_where(|key, _| turn.takes(key) && held.has(key));
+            progress.took(present.len());
+            resolver.remind(&present.iter().filter_map(asked).collect::<Vec<_>>());
+            let is_due = |key: &RepositoryKey, last_used| {
+                is_in_use(last_used, now) && !held.has(key) && !progress.pauses.covers(key, at)
+            };
+            let mut missing = state.known_where(is_due);
+            missing.sort_by_key(|known| Reverse(known.last_used.unwrap_or(now)));
+            let missing = progress.missing(held.room, &missing, asked);
             (progress, missing)
         });
         match looked.await {
@@ -115,9 +119,9 @@ impl Rounds {
         }
         let (tried, remembered): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
         let silent = timeout(ROUND, self.resolver.warm_once(remembered)).await;
-        let (held, now) = (self.resolver.held().keys, Instant::now());
+        let (held, now) = (self.resolver.held(), Instant::now());
         for key in tried {
-            if held.contains(&key) {
+            if held.has(&key) {
                 pauses.server_answers(&key.server);
             } else if silent.as_ref().is_ok_and(|silent| !silent.contains(&key.server)) {
                 pauses.failed(key, now);
@@ -129,20 +133,17 @@ impl Rounds {
 }
 
 impl Progress {
-    /// The next few of what is held, in turn, each with what policies ask of it: others may have been asked for it under
-    /// policies that this replica was not.
-    fn reminders(
-        &mut self,
-        mut present: Vec<Known>,
-        remember: impl Fn(&Known) -> Option<Remembered>,
-    ) -> Vec<Remembered> {
-        present.sort_by(|a, b| a.key.cmp(&b.key));
-        if self.reminded >= present.len() {
-            self.reminded = 0;
-        }
-        let next: Vec<_> = present.iter().skip(self.reminded).take(LOOKED_AT).collect();
-        self.reminded += next.len();
-        next.into_iter().filter_map(remember).collect()
+    /// What is held and looked at this time. All of it is in the end: others may have been asked for it under policies that
+    /// this replica was not.
+    fn turn(&mut self) -> Turn {
+        self.turns.turn = (self.turns.turn + 1) % self.turns.of;
+        self.turns
+    }
+
+    /// A turn came to so many: the next ones are about as large as they may be.
+    fn took(&mut self, count: usize) {
+        let held = u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(self.turns.of);
+        self.turns.of = held.div_ceil(LOOKED_AT as u64).max(1);
     }
 
     /// What is fetched next: the most recently used of what policies ask for, as far as there is room.
@@ -150,20 +151,16 @@ impl Progress {
         &mut self,
         room: usize,
         missing: &[Known],
-        now: Instant,
         remember: impl Fn(&Known) -> Option<Remembered>,
     ) -> Vec<Missing> {
-        self.pauses.retain(missing);
-        let is_due = |known: &&Known| !self.pauses.covers(&known.key, now);
-        let due: Vec<_> = missing.iter().filter(is_due).take(LOOKED_AT).collect();
         let mut next = Vec::new();
-        for known in due {
+        for known in missing.iter().take(LOOKED_AT) {
             if next.len() >= AT_A_TIME.min(room) {
                 break;
             }
             match remember(known) {
                 Some(remembered) => next.push((known.key.clone(), remembered)),
-                None => self.pauses.nobody_asks(known.key.clone()),
+                None => self.pauses.nobody_asks(&known.key),
             }
         }
         let is_full = room == 0 && !missing.is_empty();
@@ -177,4 +174,31 @@ impl Progress {
         self.is_full = is_full;
         next
     }
+}
+
+/// A part of what is held.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    turn: u64,
+    of: u64,
+}
+
+impl Turn {
+    fn takes(self, key: &RepositoryKey) -> bool {
+        hash(key) % self.of == self.turn % self.of
+    }
+}
+
+impl Default for Turn {
+    /// Nobody knows yet how much is held.
+    fn default() -> Self {
+        Self { turn: 0, of: 128 }
+    }
+}
+
+/// The same for as long as the process lives.
+fn hash(key: &RepositoryKey) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }

@@ -3,8 +3,10 @@
 
 mod round;
 
+use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,13 +47,43 @@ pub struct Remembered {
 }
 
 /// What is in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Held {
-    /// The repositories that verified.
-    pub keys: HashSet<RepositoryKey>,
+    verified: HashSet<ByKey>,
     /// How many known ones may be fetched besides, so that memory stays bounded and nobody's is pushed out.
     pub room: usize,
 }
+
+impl Held {
+    /// Whether the repository verified.
+    pub fn has(&self, key: &RepositoryKey) -> bool {
+        self.verified.contains(key)
+    }
+}
+
+/// An entry that is looked up by its repository: of ten thousand keys none is copied.
+#[derive(Debug)]
+struct ByKey(Arc<Entry>);
+
+impl Borrow<RepositoryKey> for ByKey {
+    fn borrow(&self) -> &RepositoryKey {
+        &self.0.state_key
+    }
+}
+
+impl Hash for ByKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.state_key.hash(state);
+    }
+}
+
+impl PartialEq for ByKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.state_key == other.0.state_key
+    }
+}
+
+impl Eq for ByKey {}
 
 /// How far a warm-up is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -126,9 +158,8 @@ impl Core {
         let (numerator, denominator) = ROUNDS_FILL;
         let most = self.config.max_repositories / denominator * numerator;
         let known = all.iter().filter(|entry| entry.is_known()).count();
-        let verified = all.iter().filter(|entry| entry.served().is_some_and(|served| served.pinned));
-        let keys = verified.map(|entry| entry.state_key.clone()).collect();
-        Held { keys, room: most.saturating_sub(known) }
+        let verified = all.into_iter().filter(|entry| entry.served().is_some_and(|served| served.pinned));
+        Held { verified: verified.map(ByKey).collect(), room: most.saturating_sub(known) }
     }
 
     /// Notes what is remembered of repositories in memory: who asks for them, and when somebody did.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::repositories::Known;
+use super::hash;
 use crate::policy::PolicySet;
 use crate::trust::RepositoryKey;
 
@@ -20,8 +20,8 @@ const SERVER: (Duration, Duration) = (Duration::from_secs(30), Duration::from_se
 pub(super) struct Pauses {
     repositories: HashMap<RepositoryKey, Pause>,
     servers: HashMap<String, Pause>,
-    /// What no policy of `under` asks for.
-    idle: HashSet<RepositoryKey>,
+    /// What no policy of `under` asks for, by its hash: there may be thousands.
+    idle: HashSet<u64>,
     under: Option<Arc<PolicySet>>,
 }
 
@@ -32,8 +32,11 @@ struct Pause {
 }
 
 impl Pauses {
-    /// Other policies may ask for something else.
-    pub(super) fn are_under(&mut self, set: &Arc<PolicySet>) {
+    /// Other policies may ask for something else. Forgets what has been over for long.
+    pub(super) fn are_under(&mut self, set: &Arc<PolicySet>, now: Instant) {
+        let is_recent = |pause: &Pause| now < pause.until + pause.length;
+        self.repositories.retain(|_, pause| is_recent(pause));
+        self.servers.retain(|_, pause| is_recent(pause));
         if !self.under.as_ref().is_some_and(|before| Arc::ptr_eq(before, set)) {
             self.under = Some(Arc::clone(set));
             self.idle.clear();
@@ -43,11 +46,13 @@ impl Pauses {
     /// Whether it is not to be tried now.
     pub(super) fn covers(&self, key: &RepositoryKey, now: Instant) -> bool {
         let lasts = |pause: Option<&Pause>| pause.is_some_and(|pause| now < pause.until);
-        self.idle.contains(key) || lasts(self.repositories.get(key)) || lasts(self.servers.get(&key.server))
+        self.idle.contains(&hash(key))
+            || lasts(self.repositories.get(key))
+            || lasts(self.servers.get(&key.server))
     }
 
-    pub(super) fn nobody_asks(&mut self, key: RepositoryKey) {
-        self.idle.insert(key);
+    pub(super) fn nobody_asks(&mut self, key: &RepositoryKey) {
+        self.idle.insert(hash(key));
     }
 
     pub(super) fn failed(&mut self, key: RepositoryKey, now: Instant) {
@@ -63,15 +68,6 @@ impl Pauses {
 
     pub(super) fn server_answers(&mut self, server: &str) {
         self.servers.remove(server);
-    }
-
-    /// Forgets what is not `missing` any more.
-    pub(super) fn retain(&mut self, missing: &[Known]) {
-        let keys: HashSet<_> = missing.iter().map(|known| &known.key).collect();
-        self.repositories.retain(|key, _| keys.contains(key));
-        self.idle.retain(|key| keys.contains(key));
-        let servers: HashSet<_> = keys.iter().map(|key| key.server.as_str()).collect();
-        self.servers.retain(|server, _| servers.contains(server.as_str()));
     }
 }
 
