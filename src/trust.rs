@@ -63,4 +63,4 @@ pub use state::{
     TrustState,
 };
 pub use status::RepositoryStatus;
-pub use warm::{Remembered, Warmth};
+pub use warm::{Held, Remembered, Warmth};

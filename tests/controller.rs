@@ -15,6 +15,7 @@ mod policies;
 mod pull_secrets;
 mod references;
 mod repositories;
+mod rounds;
 mod status;
 mod trust_data;
 mod warm_up;

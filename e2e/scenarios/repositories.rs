@@ -74,6 +74,50 @@ fn kubectl_get_trepo_is_the_inventory_of_what_is_trusted() {
     assert_ne!(again["metadata"]["uid"], object["metadata"]["uid"]);
 }
 
+/// The API server may call one replica alone for a long time, and need not call the leader.
+#[test]
+fn what_only_a_replica_that_does_not_lead_was_asked_for_is_in_the_inventory_all_the_same() {
+    let fleet = Fleet::start("repositories-follower", Route::Together);
+    let s = fleet.scenario("repositories-others");
+    let (web, _) = s.released_repository("web");
+    let (image, digest) = (s.image("web:1.4"), digest_of("web 1.4"));
+    web.signs(&["targets/releases"], "1.4", &digest);
+    let policy = s.policy().trusts(&web);
+    s.changes_policy(&policy);
+    let (leader, other) = match fleet.leader() {
+        0 => (&fleet.replicas[0], &fleet.replicas[1]),
+        _ => (&fleet.replicas[1], &fleet.replicas[0]),
+    };
+    // Past the API server, which chooses whom it calls.
+    eventually("the policy is in force", SAID, || match other.seals("repositories-others", &image) {
+        Ok(found) if found == sealed(&image, &digest) => Ok(()),
+        found => Err(format!("{found:?}")),
+    });
+
+    let object = eventually("the status is written", SAID, || {
+        let object = object_of(&s, &s.image("web")).ok_or("no object")?;
+        if object["status"]["expires"].is_string() { Ok(object) } else { Err(object.to_string()) }
+    });
+    let status = &object["status"];
+    let roles: Vec<_> =
+        status["signers"].as_array().expect("signers").iter().map(|signer| &signer["role"]).collect();
+    assert_eq!(roles, ["targets", "targets/releases"]);
+    assert!(status["lastUsed"].is_string() && status["lastVerified"].is_string(), "{status}");
+    assert_eq!(status["image"], image.as_str());
+    let shown = s.cluster.does(&["get", "trepo", object["metadata"]["name"].as_str().expect("a name")]);
+    let line = shown.lines().nth(1).expect("a line");
+    for part in [status["signedBy"].as_str(), status["expires"].as_str(), Some("True")] {
+        assert!(line.contains(part.expect("a column")), "{shown}");
+    }
+
+    // The leader, whom nobody asked, fetched it too: what it says of the policy is true.
+    let said = s.soon_says(&policy, "TrustDataFresh", "True", "Fresh");
+    assert_eq!(said["repositories"], 1, "{said}");
+    let metrics = leader.metrics();
+    let mut verdicts = metrics.lines().filter(|line| line.starts_with("tagseal_policy_verdicts_total{"));
+    assert!(!verdicts.any(|line| line.contains(policy.name())), "the leader was asked: {metrics}");
+}
+
 /// A repository at `version`, signed by the same root each time.
 fn publishes(server: &StaticServer, repository: &mut TestRepository, version: u64, name: &str) -> String {
     repository.sign_target("targets", "1.4", image_digest(name));

@@ -195,7 +195,7 @@ pub struct TrustedRepositoryStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified: Option<Time>,
 
-    /// The day on which a pod last asked for one of its images, as far as the replica that writes this knows.
+    /// The day on which a pod last asked for one of its images, whichever replica was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<Time>,
 

@@ -69,7 +69,7 @@ pub struct Known {
     pub key: RepositoryKey,
     /// One of the images that were asked for, where a status says so: by it, the policies that ask for it are found.
     pub image: Option<String>,
-    /// The day on which it was last asked for, where a status says so.
+    /// The day on which it was last asked for, where a status says so; else when its record was made.
     pub last_used: Option<Timestamp>,
 }
 
@@ -119,10 +119,19 @@ impl ClusterState {
 
     /// All repositories that the cluster remembers.
     pub fn known(&self) -> Vec<Known> {
+        self.known_where(|_, _| true)
+    }
+
+    /// Those of them for which `takes` holds, by what they are and when they were last asked for.
+    pub(super) fn known_where(
+        &self,
+        mut takes: impl FnMut(&RepositoryKey, Option<Timestamp>) -> bool,
+    ) -> Vec<Known> {
         let all = self.view().all();
         let known = all.iter().filter_map(|held| {
-            let (image, last_used) = (held.standing.image.as_deref(), held.standing.last_used);
-            Some(Known { key: held.key()?.clone(), image: image.map(str::to_owned), last_used })
+            let (image, last_used) = (held.standing.image.as_deref(), held.standing.last_used.or(held.made));
+            let key = held.key().filter(|key| takes(key, last_used))?;
+            Some(Known { key: key.clone(), image: image.map(str::to_owned), last_used })
         });
         known.collect()
     }

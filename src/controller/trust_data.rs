@@ -125,7 +125,7 @@ impl Holdings {
                 says("False", worst.reason.as_str(), message).with_detail(&worst.detail)
             }
             (None, 0) => {
-                let message = "the replica that leads was asked for no repository under this policy yet, or for none in the \
+                let message = "the replica that leads knows of no repository that was asked for under this policy in the \
                                last 30 days";
                 says("Unknown", "NotAskedYet", message.to_owned())
             }

@@ -1,25 +1,20 @@
 //! [`WarmUp`]: after a start, the repositories that the cluster knows are had in memory before this replica is ready, within
 //! a bound (design §4 "Cache").
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::repositories::{ClusterState, Known};
+use super::remembered::remembered;
+use super::repositories::ClusterState;
 use crate::clock::SharedClock;
-use crate::image::ImageReference;
-use crate::policy::{Demand, PolicySet, PolicySnapshot};
-use crate::trust::{Remembered, RepositoryKey, Resolver, Warmth};
+use crate::policy::PolicySnapshot;
+use crate::trust::{Resolver, Warmth};
 
 /// So long at most it holds up readiness. What is not warm by then becomes so behind everybody's back.
 const BOUND: Duration = Duration::from_secs(15);
-
-/// Repositories that nobody asked for in this time are left alone.
-const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Warms a resolver up.
 #[derive(Clone)]
@@ -89,33 +84,4 @@ fn report(known: usize, warmth: Warmth, took: Duration, in_time: bool) {
         took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         "known repositories were looked at{goes_on}"
     );
-}
-
-/// What the policies of `set` ask of the repositories in use, the most recently used first. Where no status says when one
-/// was used, its record is new.
-fn remembered(set: &PolicySet, mut known: Vec<Known>, now: Timestamp) -> Vec<Remembered> {
-    known.retain(|known| known.last_used.is_none_or(|used| now.duration_since(used) <= IN_USE));
-    known.sort_by_key(|known| Reverse(known.last_used.unwrap_or(now)));
-    known.into_iter().filter_map(|known| remember(set, &known, now)).collect()
-}
-
-fn remember(set: &PolicySet, known: &Known, now: Timestamp) -> Option<Remembered> {
-    let asked = known.image.as_deref().map(|image| (image.to_owned(), true));
-    // Only the leader writes an image, of what it was asked for itself; without, the repository's own name is one, unless policies rewrite names.
-    let own_name = (format!("{}:latest", known.key.gun), false);
-    asked.into_iter().chain([own_name]).find_map(|(image, was_asked)| {
-        let image = ImageReference::parse(&image).ok()?;
-        let asks = |demand: &Demand| leads_to(demand, &known.key);
-        let demands =
-            set.policies().filter_map(|(policy, _)| set.demand_of(policy.id(), &image).filter(asks));
-        let demands: Vec<Demand> = demands.collect();
-        let last_used = known.last_used.unwrap_or(now);
-        (!demands.is_empty()).then_some(Remembered { demands, image, was_asked, last_used })
-    })
-}
-
-fn leads_to(demand: &Demand, key: &RepositoryKey) -> bool {
-    demand.gun == key.gun
-        && demand.server.url.as_str() == key.server
-        && demand.anchors.fingerprint() == key.anchors
 }

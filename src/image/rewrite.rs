@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::glob::Glob;
 use super::pattern::{ImagePattern, PatternError, Segment};
 use super::reference::{ImageReference, ReferenceError, check_repository};
 use super::registry::{self, DOCKER_HUB};
@@ -91,18 +92,36 @@ impl Rewrite {
     pub fn apply(&self, image: &ImageReference) -> Option<Result<String, RewriteError>> {
         let name: Vec<&str> = image.segments().collect();
         let taken = captures(self.from.segments(), &name)?;
-        let mut taken = taken.iter();
-        let mut rewritten = String::new();
-        for segment in self.to.split('/') {
-            let filled = fill(segment, &mut taken);
-            if !filled.is_empty() {
-                let slash = if rewritten.is_empty() { "" } else { "/" };
-                rewritten.push_str(slash);
-                rewritten.push_str(&filled);
-            }
-        }
-        Some(finish(image.name(), rewritten))
+        Some(finish(image.name(), filled(&self.to, &taken)))
     }
+
+    /// A name that may become `rewritten` by this rule: each star of `from` takes what its twin in `to` took. `None` where it
+    /// cannot be told. It is a guess, because outcomes are normalised: whoever makes it applies the rules to it.
+    pub fn origin(&self, rewritten: &str) -> Option<String> {
+        let segment = |segment: &str| match segment {
+            "**" => Segment::Any,
+            glob if glob.contains('*') => Segment::Glob(Glob::new(glob)),
+            literal => Segment::Literal(literal.to_owned()),
+        };
+        let to: Vec<Segment> = self.to.split('/').map(segment).collect();
+        let taken = captures(&to, &rewritten.split('/').collect::<Vec<_>>())?;
+        Some(filled(self.from.as_str(), &taken))
+    }
+}
+
+/// The name that a pattern becomes when its stars are `taken`.
+fn filled(pattern: &str, taken: &[String]) -> String {
+    let mut taken = taken.iter();
+    let mut name = String::new();
+    for segment in pattern.split('/') {
+        let filled = fill(segment, &mut taken);
+        if !filled.is_empty() {
+            let slash = if name.is_empty() { "" } else { "/" };
+            name.push_str(slash);
+            name.push_str(&filled);
+        }
+    }
+    name
 }
 
 /// The stars of a pattern, in order.

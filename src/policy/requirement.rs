@@ -136,6 +136,11 @@ impl Requirement {
         })
     }
 
+    /// Names of images that may have been signed under `gun` because a rule rewrites them.
+    pub fn origins<'a>(&'a self, gun: &'a Gun) -> impl Iterator<Item = String> + 'a {
+        self.rewrite.iter().filter_map(|rule| rule.origin(gun.as_str()))
+    }
+
     /// The name that the image was signed under: by the first rule that matches, else its own (design §11).
     fn gun(&self, image: &ImageReference, own: &Result<Gun, NameError>) -> Result<Gun, String> {
         let rewritten =

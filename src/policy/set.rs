@@ -178,6 +178,14 @@ impl PolicySet {
         covers.then(|| member.demand(image, &Gun::new(image.name()), true).ok()).flatten()
     }
 
+    /// Names of images that the policies which use the trust server at `server` may rewrite to `gun`. A guess: whoever makes it
+    /// asks [`Self::demand_of`] where they really lead.
+    pub fn origins_of<'a>(&'a self, server: &'a str, gun: &'a Gun) -> impl Iterator<Item = String> + 'a {
+        let requirements = self.members.iter().filter_map(|member| member.policy.requirement.as_ref());
+        let of_server = requirements.filter(move |requirement| requirement.server.url.as_str() == server);
+        of_server.flat_map(|requirement| requirement.origins(gun))
+    }
+
     fn member(&self, number: PolicyNumber) -> Option<&Member> {
         self.members.get(usize::try_from(number).ok()?)
     }

@@ -224,6 +224,11 @@ impl Entry {
         self.keep_fresh(freshness);
     }
 
+    /// Notes that it was used then, here or by another replica.
+    pub(super) fn was_used(&self, at: Timestamp) {
+        self.used.fetch_max(at.as_second(), Ordering::Relaxed);
+    }
+
     /// Notes how fresh its strictest policy wants it.
     pub(super) fn keep_fresh(&self, freshness: &Freshness) {
         let seconds = |duration: SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);

@@ -1,5 +1,6 @@
 //! [`Resolver`]: the one way from a demand and an image to a [`SignedDigest`].
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::resolution::{self, SignedDigest};
 use super::source::{BoxFuture, Credentials, Grant, MetadataSource};
 use super::state::{RepositoryKey, TrustState};
 use super::status::RepositoryStatus;
-use super::warm::{Remembered, Warmth};
+use super::warm::{Held, Remembered, Warmth};
 use crate::clock::SharedClock;
 use crate::image::ImageReference;
 use crate::policy::Demand;
@@ -168,6 +169,21 @@ impl Resolver {
     /// revalidated, the most recently used first. `told` hears how far it is. Ends when nothing is left to try.
     pub async fn warm(&self, remembered: Vec<Remembered>, told: &watch::Sender<Warmth>) {
         self.0.warm(remembered, told).await;
+    }
+
+    /// As [`Self::warm`], each tried once. Which trust servers gave no answer.
+    pub async fn warm_once(&self, remembered: Vec<Remembered>) -> BTreeSet<String> {
+        self.0.warm_once(remembered).await
+    }
+
+    /// What is in memory, and for how many known repositories more there is room.
+    pub fn held(&self) -> Held {
+        self.0.held()
+    }
+
+    /// Notes who asks for repositories in memory, and when others used them. Of what is not there nothing is noted.
+    pub fn remind(&self, remembered: &[Remembered]) {
+        self.0.remind(remembered);
     }
 
     /// What is known of every repository in memory that verified.

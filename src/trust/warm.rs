@@ -1,34 +1,34 @@
 //! Warm-up: what is known from before is had in memory before anybody asks (design §4 "Cache"). It is no admission: it pins
 //! nothing, and what it cannot have is fetched when somebody asks, as ever.
 
+mod round;
+
+use std::borrow::Borrow;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{OnceCell, watch};
+use tokio::time::sleep;
 
-use super::core::{Core, Waited};
-use super::entry::{Entry, Vouched};
-use super::error::Refusal;
-use super::flight::{FlightKey, Ticket};
+use self::round::Servers;
+use super::core::Core;
+use super::entry::{Entry, EntryKey};
 use super::grant::{Accessor, Eyes};
 use super::moment::Moment;
 use super::resolution::roles_of;
 use super::source::Grant;
+use super::state::RepositoryKey;
 use crate::image::ImageReference;
-use crate::policy::{CredentialsSource, Demand, Reason};
+use crate::policy::{CredentialsSource, Demand};
 
 /// So many are looked for on disk at once.
 const RECALLS: usize = 16;
-
-/// So many are revalidated at once on one trust server: a few of its connections, so that who asks has the others. After as
-/// many failures in a row the server counts as down.
-const AT_ONCE: usize = 8;
 
 /// What a server that was down has left over is tried again after these pauses, in seconds: for twenty minutes.
 const PAUSES: [u64; 8] = [10, 20, 40, 80, 160, 300, 300, 300];
@@ -45,6 +45,45 @@ pub struct Remembered {
     /// When it was last used.
     pub last_used: Timestamp,
 }
+
+/// What is in memory.
+#[derive(Debug)]
+pub struct Held {
+    verified: HashSet<ByKey>,
+    /// How many known ones may be fetched besides, so that memory stays bounded and nobody's is pushed out.
+    pub room: usize,
+}
+
+impl Held {
+    /// Whether the repository verified.
+    pub fn has(&self, key: &RepositoryKey) -> bool {
+        self.verified.contains(key)
+    }
+}
+
+/// An entry that is looked up by its repository: of ten thousand keys none is copied.
+#[derive(Debug)]
+struct ByKey(Arc<Entry>);
+
+impl Borrow<RepositoryKey> for ByKey {
+    fn borrow(&self) -> &RepositoryKey {
+        &self.0.state_key
+    }
+}
+
+impl Hash for ByKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.state_key.hash(state);
+    }
+}
+
+impl PartialEq for ByKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.state_key == other.0.state_key
+    }
+}
+
+impl Eq for ByKey {}
 
 /// How far a warm-up is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,7 +109,9 @@ struct Cold {
     /// Whose eyes read it: those that need no pod.
     accessors: Vec<Accessor>,
     last_used: Timestamp,
-    has_failed: bool,
+    /// Disk and state were looked at, by whoever came first: the look at all of them, or its turn at its server.
+    looked: OnceCell<()>,
+    has_failed: AtomicBool,
 }
 
 /// A warm-up under way.
@@ -83,8 +124,10 @@ struct Warming<'a> {
 impl Core {
     pub(super) async fn warm(self: &Arc<Self>, remembered: Vec<Remembered>, told: &watch::Sender<Warmth>) {
         let warming = Warming { core: self, started: self.moment(), told };
-        let mut servers = warming.recall_all(remembered).await;
-        warming.round(&mut servers).await;
+        let all = warming.all(remembered);
+        let mut servers = by_server(&all);
+        // A server is asked while the disk is read: neither waits for all of the other.
+        tokio::join!(warming.recall_all(all), warming.round(&mut servers));
         told.send_modify(|warmth| warmth.once = true);
         for pause in PAUSES {
             if servers.is_empty() {
@@ -96,34 +139,97 @@ impl Core {
     }
 }
 
+/// Known repositories beyond this part of the most that memory holds are not fetched by rounds: the rest is for who asks, and
+/// nobody's is pushed out for them.
+const ROUNDS_FILL: (usize, usize) = (9, 10);
+
+impl Core {
+    /// One round alone. Which servers gave no answer.
+    pub(super) async fn warm_once(self: &Arc<Self>, remembered: Vec<Remembered>) -> BTreeSet<String> {
+        let (told, _) = watch::channel(Warmth::default());
+        let warming = Warming { core: self, started: self.moment(), told: &told };
+        let mut servers = by_server(&warming.all(remembered));
+        warming.round(&mut servers).await
+    }
+
+    /// What verified and is in memory.
+    pub(super) fn held(&self) -> Held {
+        let all = self.entries.all();
+        let (numerator, denominator) = ROUNDS_FILL;
+        let most = self.config.max_repositories / denominator * numerator;
+        let known = all.iter().filter(|entry| entry.is_known()).count();
+        let verified = all.into_iter().filter(|entry| entry.served().is_some_and(|served| served.pinned));
+        Held { verified: verified.map(ByKey).collect(), room: most.saturating_sub(known) }
+    }
+
+    /// Notes what is remembered of repositories in memory: who asks for them, and when somebody did.
+    pub(super) fn remind(&self, remembered: &[Remembered]) {
+        let mut by_key: HashMap<EntryKey, Vec<(&Demand, &Remembered)>> = HashMap::new();
+        for one in remembered {
+            for demand in &one.demands {
+                let key = self.entries.key(&demand.server, &demand.gun, &demand.anchors);
+                by_key.entry(key).or_default().push((demand, one));
+            }
+        }
+        for entry in self.entries.all() {
+            for (demand, one) in by_key.get(&entry.key).into_iter().flatten() {
+                one.note_in(&entry, demand);
+            }
+        }
+    }
+}
+
+impl Remembered {
+    fn note_in(&self, entry: &Entry, demand: &Demand) {
+        entry.was_used(self.last_used);
+        entry.keep_fresh(&demand.freshness);
+        entry.want(&roles_of(demand).cloned().collect::<Vec<_>>());
+        if self.was_asked {
+            entry.note_asked(&demand.policy, &self.image);
+        }
+    }
+}
+
+/// By trust server, in the same order.
+fn by_server(all: &[Arc<Cold>]) -> Servers {
+    let mut servers = Servers::new();
+    for cold in all {
+        servers.entry(cold.entry.state_key.server.clone()).or_default().push_back(Arc::clone(cold));
+    }
+    servers
+}
+
 impl Warming<'_> {
-    /// Loads what the disk has. What is left to do, by trust server, the most recently used first.
-    async fn recall_all(&self, mut remembered: Vec<Remembered>) -> BTreeMap<String, VecDeque<Cold>> {
+    /// What is to be warmed, the most recently used first.
+    fn all(&self, mut remembered: Vec<Remembered>) -> Vec<Arc<Cold>> {
         remembered.sort_by_key(|one| Reverse(one.last_used));
         remembered.truncate(self.core.config.max_repositories);
-        let (queue, all) = (Mutex::new(VecDeque::from(remembered)), Mutex::new(Vec::new()));
+        let mut all: Vec<Cold> = remembered.iter().flat_map(|one| self.entries(one)).collect();
+        all.sort_by_key(|cold| Reverse(cold.last_used));
+        self.told.send_modify(|warmth| warmth.repositories += all.len());
+        all.into_iter().map(Arc::new).collect()
+    }
+
+    /// Loads what the disk has, whether its server is slow or down.
+    async fn recall_all(&self, all: Vec<Arc<Cold>>) {
+        let queue = Mutex::new(VecDeque::from(all));
         let recall = || async {
-            while let Some(one) = next(&queue) {
-                for cold in self.entries(&one) {
-                    // What fails here is tried again in its turn.
-                    let _ = self.core.recall_behind(&cold.entry).await;
-                    let loaded = usize::from(cold.entry.served().is_some());
-                    self.told.send_modify(|warmth| {
-                        warmth.repositories += 1;
-                        warmth.loaded += loaded;
-                    });
-                    all.lock().unwrap_or_else(PoisonError::into_inner).push(cold);
-                }
+            while let Some(cold) = next(&queue) {
+                self.look(&cold).await;
             }
         };
         join_all((0..RECALLS).map(|_| recall())).await;
-        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        all.sort_by_key(|cold| Reverse(cold.last_used));
-        let mut servers: BTreeMap<String, VecDeque<Cold>> = BTreeMap::new();
-        for cold in all {
-            servers.entry(cold.entry.state_key.server.clone()).or_default().push_back(cold);
-        }
-        servers
+    }
+
+    /// Looks at disk and state of one, once.
+    async fn look(&self, cold: &Cold) {
+        let look = async || {
+            // What fails here is tried again in its turn.
+            let _ = self.core.recall_behind(&cold.entry).await;
+            let loaded = usize::from(cold.entry.served().is_some());
+            self.told.send_modify(|warmth| warmth.loaded += loaded);
+        };
+        cold.looked.get_or_init(look).await;
     }
 
     /// The entries of a repository: one, or one for each set of authorities that policies know its server by.
@@ -133,15 +239,12 @@ impl Warming<'_> {
             let entries = &self.core.entries;
             let key = entries.key(&demand.server, &demand.gun, &demand.anchors);
             let Ok(entry) = entries.entry_of_known(key, &demand.anchors, one.last_used) else { continue };
-            entry.keep_fresh(&demand.freshness);
-            entry.want(&roles_of(demand).cloned().collect::<Vec<_>>());
-            if one.was_asked {
-                entry.note_asked(&demand.policy, &one.image);
-            }
+            one.note_in(&entry, demand);
             let place = cold.iter().position(|cold| Arc::ptr_eq(&cold.entry, &entry));
             let place = place.unwrap_or_else(|| {
                 let (accessors, last_used) = (Vec::new(), one.last_used);
-                cold.push(Cold { entry, accessors, last_used, has_failed: false });
+                let (looked, has_failed) = (OnceCell::new(), AtomicBool::new(false));
+                cold.push(Cold { entry, accessors, last_used, looked, has_failed });
                 cold.len() - 1
             });
             if let (Some(accessor), Some(cold)) = (without_pod(demand, &one.image), cold.get_mut(place))
@@ -151,106 +254,6 @@ impl Warming<'_> {
             }
         }
         cold
-    }
-
-    /// Tries what is left once, each server's apart: one that is down or slow takes no turn from the others.
-    async fn round(&self, servers: &mut BTreeMap<String, VecDeque<Cold>>) {
-        let rounds = std::mem::take(servers).into_iter().map(|(server, cold)| async {
-            let left = self.round_of_one(cold).await;
-            (server, left)
-        });
-        let left = join_all(rounds).await;
-        servers.extend(left.into_iter().filter(|(_, left)| !left.is_empty()));
-    }
-
-    /// What is to be tried again.
-    async fn round_of_one(&self, cold: VecDeque<Cold>) -> VecDeque<Cold> {
-        let (queue, failed) = (Mutex::new(cold), Mutex::new(Vec::new()));
-        let (in_a_row, has_answered) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let revalidate = || async {
-            while in_a_row.load(Ordering::Relaxed) < AT_ONCE
-                && let Some(mut cold) = next(&queue)
-            {
-                let tried = self.revalidate(&cold).await;
-                self.count(&tried, cold.has_failed);
-                match tried {
-                    Err(refusal) if passes(refusal.reason()) => {
-                        in_a_row.fetch_add(1, Ordering::Relaxed);
-                        cold.has_failed = true;
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(cold);
-                        if !has_answered.load(Ordering::Relaxed) {
-                            // One timeout is enough to wait for a server that says nothing at all.
-                            return;
-                        }
-                    }
-                    // Nobody asked it.
-                    Ok(false) => {}
-                    Ok(true) | Err(_) => {
-                        has_answered.store(true, Ordering::Relaxed);
-                        in_a_row.store(0, Ordering::Relaxed);
-                    }
-                }
-            }
-        };
-        join_all((0..AT_ONCE).map(|_| revalidate())).await;
-        let mut left = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
-        left.extend(failed.into_inner().unwrap_or_else(PoisonError::into_inner));
-        left
-    }
-
-    /// `false`: it is left to who asks.
-    async fn revalidate(&self, cold: &Cold) -> Result<bool, Refusal> {
-        let (core, entry) = (self.core, &cold.entry);
-        core.recall_behind(entry).await?;
-        let mut accessors = cold.accessors.clone();
-        if accessors.is_empty() {
-            // As `maintain` does: whoever was let in last, says the disk.
-            accessors.extend(entry.grants.latest());
-        }
-        if !is_trusted(entry) || accessors.is_empty() {
-            return Ok(false);
-        }
-        for accessor in accessors {
-            if self.is_warm(entry, &accessor) {
-                continue;
-            }
-            let _place = core.background.place(&entry.state_key.server).await;
-            // Whatever becomes of the record meanwhile, no first use is made here.
-            let key = FlightKey { accessor, pin: !entry.is_first_use() };
-            // Nobody's roles: each is done without if it fails.
-            let ticket = Ticket { key, roles: Vec::new(), not_before: None };
-            // A refresh ends by itself before that.
-            let deadline = Instant::now() + core.config.refresh_timeout.saturating_mul(2);
-            match core.refresh(entry, &ticket, deadline, None).await {
-                Ok(()) => {}
-                Err(Waited::Failed(refusal)) => return Err(refusal),
-                Err(Waited::TooLong) => {
-                    let (gun, server) = (&entry.state_key.gun, &entry.state_key.server);
-                    let message = format!("{gun} at {server}: no answer");
-                    return Err(Refusal::unavailable(Reason::TrustServerUnreachable, message));
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether somebody refreshed it meanwhile.
-    fn is_warm(&self, entry: &Entry, accessor: &Accessor) -> bool {
-        let served = entry.served().filter(|served| served.pinned);
-        let vouched = served.and_then(|served| served.vouched);
-        matches!(vouched, Some(Vouched::Here(sent)) if sent.order > self.started.order)
-            && entry.grants.at(&accessor.eyes()).is_some()
-    }
-
-    fn count(&self, tried: &Result<bool, Refusal>, had_failed: bool) {
-        self.told.send_modify(|warmth| {
-            warmth.failed -= usize::from(had_failed);
-            match tried {
-                Ok(true) => warmth.revalidated += 1,
-                Ok(false) => warmth.left += 1,
-                Err(_) => warmth.failed += 1,
-            }
-        });
     }
 }
 
@@ -266,11 +269,6 @@ fn without_pod(demand: &Demand, image: &ImageReference) -> Option<Accessor> {
     let needs_a_pod = demand.credentials == CredentialsSource::ImagePullSecrets;
     let (realms, nobody) = (&demand.server.token_realms, Grant::default());
     (!needs_a_pod).then(|| Eyes::new(&demand.credentials, &nobody, image.registry(), realms).into())
-}
-
-/// Whether trying again may help soon.
-fn passes(reason: Reason) -> bool {
-    matches!(reason, Reason::TrustServerUnreachable | Reason::StateUnavailable)
 }
 
 fn next<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {

@@ -37,7 +37,7 @@ async fn a_status_is_written_once_and_says_which_generation_it_is_about() {
                 "lastTransitionTime": "2026-03-01T12:00:00Z", "observedGeneration": 1
             }, {
                 "type": "TrustDataFresh", "status": "Unknown", "reason": "NotAskedYet",
-                "message": "the replica that leads was asked for no repository under this policy yet, or for none in the last 30 days",
+                "message": "the replica that leads knows of no repository that was asked for under this policy in the last 30 days",
                 "lastTransitionTime": "2026-03-01T12:00:00Z", "observedGeneration": 1
             }],
             "observedGeneration": 1,

@@ -16,7 +16,7 @@ use super::world::{World, cluster_policy, with};
 use crate::support::{Fault, Gate, TestRepository, days, image_digest, seconds};
 
 /// A published repository; its floors are pinned by the policies of [`set`].
-fn web(cluster: &Cluster) -> TestRepository {
+pub fn web(cluster: &Cluster) -> TestRepository {
     let mut repository = TestRepository::new(GUN, cluster.now());
     repository.sign_target("targets", "1.4", image_digest("one"));
     cluster.publish(&mut repository);
@@ -24,7 +24,7 @@ fn web(cluster: &Cluster) -> TestRepository {
 }
 
 /// The set with one policy for `images` that pins the root of `repository`, and rewrites names by `rewrite`.
-async fn set(images: &str, repository: &TestRepository, rewrite: Value) -> Arc<PolicySet> {
+pub async fn set(images: &str, repository: &TestRepository, rewrite: Value) -> Arc<PolicySet> {
     let server = ApiServer::new();
     let root = json!(repository.root_key().canonical_id());
     let policy = with(cluster_policy("a", images), "/spec/roots/0/keyID", root);
@@ -32,7 +32,7 @@ async fn set(images: &str, repository: &TestRepository, rewrite: Value) -> Arc<P
     World::start(&server).policies(&[("ClusterTrustPolicy a", true)]).await
 }
 
-fn demand(set: &PolicySet, image: &str) -> Demand {
+pub fn demand(set: &PolicySet, image: &str) -> Demand {
     match set.select(&NamespaceView::unlabelled("shop"), &ImageReference::parse(image).unwrap()) {
         Selection::Require { mut deny, .. } => deny.remove(0),
         other => panic!("{other:?}"),
@@ -50,7 +50,7 @@ async fn ready(cluster: &Cluster, replica: &Replica, policies: watch::Receiver<P
     began.elapsed()
 }
 
-fn synced(set: &Arc<PolicySet>) -> watch::Receiver<PolicySnapshot> {
+pub fn synced(set: &Arc<PolicySet>) -> watch::Receiver<PolicySnapshot> {
     watch::channel(PolicySnapshot::Synced(Arc::clone(set))).1
 }
 
@@ -70,6 +70,24 @@ async fn a_repository_that_no_status_speaks_of_is_found_by_its_own_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_repository_whose_use_no_status_speaks_of_was_used_when_its_record_was_made() {
+    let cluster = Cluster::new();
+    let set = set("registry.example.com/shop/**", &web(&cluster), json!([])).await;
+    cluster.replica().await.seals(&demand(&set, &format!("{GUN}:1.4"))).await;
+    let made = cluster.now() - days(20);
+    let object = with(cluster.object(), "/metadata/creationTimestamp", json!(made.to_string()));
+    cluster.server.put("trustedrepositories", object);
+    let replica = cluster.replica().await;
+    assert_eq!(replica.state.known()[0].last_used, Some(made));
+    ready(&cluster, &replica, synced(&set)).await;
+    assert_eq!(replica.resolver.status()[0].last_used, made, "nobody used it today");
+    cluster.clock.advance(days(11));
+    let replica = cluster.replica().await;
+    ready(&cluster, &replica, synced(&set)).await;
+    assert!(replica.holds_nothing());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rewritten_name_is_found_by_the_image_that_the_leader_wrote_down() {
     let cluster = Cluster::new();
     let rewrite = json!([{"from": "mirror.example.com/**", "to": "registry.example.com/**"}]);
@@ -80,9 +98,6 @@ async fn a_rewritten_name_is_found_by_the_image_that_the_leader_wrote_down() {
     let leader = cluster.replica().await;
     let asks = leader.resolve(&demand, image);
     asks.await.unwrap();
-    let early = cluster.replica().await;
-    ready(&cluster, &early, synced(&set)).await;
-    assert!(early.holds_nothing(), "no policy asks for it by its own name");
 
     leader.leads(true);
     cluster.passes(seconds(30)).await;
@@ -93,6 +108,37 @@ async fn a_rewritten_name_is_found_by_the_image_that_the_leader_wrote_down() {
     let later = cluster.replica().await;
     ready(&cluster, &later, synced(&set)).await;
     assert!(later.holds_nothing(), "nobody used it for 30 days");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rewritten_name_that_no_status_speaks_of_is_found_by_the_rule_that_leads_to_it() {
+    let (cluster, mirror) = (Cluster::new(), "mirror.example.com/shop/web:1.4");
+    let repository = web(&cluster);
+    let rule = json!({"from": "mirror.example.com/**", "to": "registry.example.com/**"});
+    let rewrites = set("mirror.example.com/**", &repository, json!([rule])).await;
+    cluster.replica().await.resolve(&demand(&rewrites, mirror), mirror).await.unwrap();
+    let replica = cluster.replica().await;
+    assert_eq!(replica.state.known()[0].image, None);
+    ready(&cluster, &replica, synced(&rewrites)).await;
+    assert_eq!(replica.resolver.status().len(), 1);
+    assert_eq!(replica.resolver.status()[0].image, None, "nobody asked for what was guessed");
+
+    // Where a rule before it takes that image elsewhere, none leads there.
+    let before = json!({"from": "mirror.example.com/shop/web", "to": "registry.example.com/blog/web"});
+    let elsewhere = set("mirror.example.com/**", &repository, json!([before, rule])).await;
+    let replica = cluster.replica().await;
+    ready(&cluster, &replica, synced(&elsewhere)).await;
+    assert!(replica.holds_nothing());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_for_some_tags_alone_asks_for_a_repository_that_no_status_speaks_of() {
+    let cluster = Cluster::new();
+    let set = set("registry.example.com/shop/**:1.*", &web(&cluster), json!([])).await;
+    cluster.replica().await.seals(&demand(&set, &format!("{GUN}:1.4"))).await;
+    let replica = cluster.replica().await;
+    ready(&cluster, &replica, synced(&set)).await;
+    assert_eq!(replica.resolver.status().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

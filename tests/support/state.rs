@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::Gate;
 use tagseal::trust::{BoxFuture, RepositoryKey, Revision, StateError, TrustRecord, TrustState};
 
 /// Trust state in memory. Clones share everything: two resolvers with clones are two replicas, and a new resolver with
@@ -15,6 +16,10 @@ struct State {
     records: BTreeMap<RepositoryKey, (TrustRecord, Revision)>,
     broken: Option<&'static str>,
     broken_stores: Option<&'static str>,
+    /// Repositories that cannot be read, by their names, and why.
+    unreadable: BTreeMap<String, &'static str>,
+    /// Where reads of a repository wait.
+    gates: BTreeMap<String, Gate>,
     next_stores: VecDeque<StateError>,
     loads: usize,
     stores: usize,
@@ -40,6 +45,16 @@ impl FakeState {
         self.state().broken = Some(message);
     }
 
+    /// The record of `gun` cannot be read from now on; others can.
+    pub fn fail_in(&self, gun: &str, message: &'static str) {
+        self.state().unreadable.insert(gun.to_owned(), message);
+    }
+
+    /// Whoever reads the record of `gun` waits at `gate` from now on.
+    pub fn delay_in(&self, gun: &str, gate: Gate) {
+        self.state().gates.insert(gun.to_owned(), gate);
+    }
+
     /// Nothing can be written from now on.
     pub fn fail_stores(&self, message: &'static str) {
         self.state().broken_stores = Some(message);
@@ -54,6 +69,7 @@ impl FakeState {
     pub fn heal(&self) {
         let mut state = self.state();
         (state.broken, state.broken_stores) = (None, None);
+        state.unreadable.clear();
         state.next_stores.clear();
     }
 
@@ -100,7 +116,7 @@ impl FakeState {
 impl State {
     fn load(&mut self, key: &RepositoryKey) -> Result<Option<(TrustRecord, Revision)>, StateError> {
         self.loads += 1;
-        if let Some(message) = self.broken {
+        if let Some(message) = self.broken.or(self.unreadable.get(key.gun.as_str()).copied()) {
             return Err(StateError::Unavailable(message.to_owned()));
         }
         Ok(self.records.get(key).cloned())
@@ -144,7 +160,13 @@ impl TrustState for FakeState {
         &'a self,
         key: &'a RepositoryKey,
     ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>> {
-        Box::pin(async move { self.state().load(key) })
+        Box::pin(async move {
+            let gate = self.state().gates.get(key.gun.as_str()).cloned();
+            if let Some(gate) = gate {
+                gate.pass().await;
+            }
+            self.state().load(key)
+        })
     }
 
     fn store<'a>(

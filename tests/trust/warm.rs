@@ -143,6 +143,48 @@ async fn one_repository_that_cannot_be_had_holds_up_no_other() {
     assert_eq!((warmth.revalidated, warmth.failed), (36, 4));
 }
 
+/// Their server is well, and was not even asked for them.
+#[tokio::test(start_paused = true)]
+async fn records_that_cannot_be_read_hold_up_no_other_repository_of_their_server() {
+    let mut world = World::new();
+    let known = many(&world, SERVER, "shop", 40).await;
+    world.restart();
+    world.source.forget();
+    for number in 0..12 {
+        world.state.fail_in(&format!("registry.example.com/shop/{number}"), "the object is not believed");
+    }
+    let warmth = warms(&world, known).await;
+    assert_eq!((warmth.revalidated, warmth.failed), (28, 12));
+    assert!(world.source.requests().iter().all(|request| number(&request.gun) >= 12));
+
+    world.state.heal();
+    let warm = async {
+        while world.resolver.status().len() < 40 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), warm).await.expect("the next try is after ten seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_are_asked_while_what_is_remembered_is_still_being_read() {
+    let mut world = World::new();
+    let known = many(&world, SERVER, "shop", 40).await;
+    world.restart();
+    let gate = Gate::new();
+    world.state.delay_in("registry.example.com/shop/17", gate.clone());
+    let (told, mut hears) = watch::channel(Warmth::default());
+    let resolver = world.resolver.clone();
+    let began = Instant::now();
+    tokio::spawn(async move { resolver.warm(known, &told).await });
+    let warmth = *hears.wait_for(|warmth| warmth.revalidated == 39).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(!warmth.once, "one has not had its turn");
+    gate.open();
+    let warmth = *hears.wait_for(|warmth| warmth.once).await.unwrap();
+    assert_eq!((warmth.repositories, warmth.revalidated), (40, 40));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_most_recently_used_come_first_and_few_at_once() {
     let mut world = World::new();

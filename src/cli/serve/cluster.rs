@@ -13,7 +13,7 @@ use super::{Process, Surroundings};
 use crate::admission;
 use crate::controller::{
     Certificates, ClusterCredentials, ClusterObjects, ClusterPods, ClusterState, Election, ElectionOptions,
-    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions, WarmUp,
+    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions, Rounds, WarmUp,
 };
 use crate::policy::PolicySnapshot;
 use crate::trust::Resolver;
@@ -53,6 +53,15 @@ impl Repositories {
             let (warm_up, warm) = (warm_up.clone(), OpensAtTheEnd(warm.clone()));
             async move {
                 warm_up.run(|| warm.0.open()).await;
+                std::future::pending().await
+            }
+        });
+        let (state, clock, leadership) = (self.state.clone(), process.clock.clone(), self.leadership.clone());
+        let rounds = Rounds::new(state, Arc::clone(resolver), policies.clone(), leadership, clock);
+        process.keep("the leader's rounds", move || {
+            let rounds = rounds.clone();
+            async move {
+                rounds.run().await;
                 std::future::pending().await
             }
         });

@@ -19,6 +19,8 @@ pub(super) struct Held {
     pub(super) uid: Option<Box<str>>,
     /// Its resource version.
     pub(super) version: Box<str>,
+    /// When it was made: a pod asked for it then.
+    pub(super) made: Option<Timestamp>,
     /// What it is about and what it holds; else why it is not believed.
     content: Result<Content, Box<str>>,
     pub(super) standing: Standing,
@@ -54,6 +56,7 @@ impl Held {
         Self {
             uid: object.metadata.uid.as_deref().map(Into::into),
             version: object.metadata.resource_version.as_deref().unwrap_or_default().into(),
+            made: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
             content: Content::read(&name, spec).map_err(|error| error.to_string().into_boxed_str()),
             standing: status.as_ref().map(Standing::of).unwrap_or_default(),
             others: others(object.metadata),

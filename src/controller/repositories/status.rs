@@ -1,7 +1,9 @@
-//! [`StatusWriter`]: says in each `TrustedRepository`'s status what is held of it now. The leader alone writes.
+//! [`StatusWriter`]: says in each `TrustedRepository`'s status what is held of it now.
 //!
 //! The leader writes of what it holds itself, and leaves alone what another replica knew better. Facts are written soon
-//! after they change, times seldom and spread out; where nothing changed, nothing is written.
+//! after they change, times seldom and spread out; where nothing changed, nothing is written. Every other replica says once a
+//! day of a repository that it was asked for it, because nobody else knows, and all that it holds of one of which the leader
+//! says nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use super::super::leader::Leadership;
 use super::held::{Held, Standing};
 use super::name::object_name;
 use super::requests::Failed;
-use super::wanted::Wanted;
+use super::wanted::{News, Wanted};
 use super::{ClusterState, Inventory};
 use crate::api::TrustedRepositoryStatus;
 use crate::trust::RepositoryStatus;
@@ -23,12 +25,12 @@ use crate::trust::RepositoryStatus;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// A status is written no sooner than this after the write before: a server that comes and goes makes a write a while.
 const SETTLE: SignedDuration = SignedDuration::from_secs(20);
-/// Times alone are written at most this often for one repository.
-const AGES: SignedDuration = SignedDuration::from_hours(1);
 /// So many statuses are written at once, at most, because facts changed: 10 a second.
 const MAX_CHANGED: usize = 100;
-/// So many are written at once, at most, because of times alone: 60 a minute, however many repositories there are.
-const MAX_AGED: usize = 10;
+/// So many are written at once, at most, because pods asked for their repositories: 60 a minute, each once a day.
+const MAX_USED: usize = 10;
+/// So many are written at once, at most, because of times alone: six a minute, however many repositories there are.
+const MAX_AGED: usize = 1;
 
 /// Writes the status of repositories.
 pub(super) struct StatusWriter {
@@ -50,8 +52,9 @@ struct Written {
 struct Due {
     held: Arc<Held>,
     status: TrustedRepositoryStatus,
-    /// When the server last vouched for what stands there; `None`: facts changed.
-    aged: Option<Option<Timestamp>>,
+    news: News,
+    /// When the server last vouched for what stands there.
+    stands_since: Option<Timestamp>,
 }
 
 impl StatusWriter {
@@ -59,27 +62,24 @@ impl StatusWriter {
         Self { state, inventory, leadership, written: HashMap::new() }
     }
 
-    /// Writes for ever, while this replica leads.
+    /// Writes for ever.
     pub(super) async fn run(mut self) {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if !self.leadership.is_leader() {
-                self.written.clear();
-                continue;
-            }
-            let Some((writer, due)) = self.look().await else { return };
+            let leads = self.leadership.is_leader();
+            let Some((writer, due)) = self.look(leads).await else { return };
             self = writer;
-            self.write(due).await;
+            self.write(due, leads).await;
         }
     }
 
     /// Looks what is to be written. On a thread of its own: with thousands of repositories it takes a tenth of a second,
     /// which admissions are not to wait for. `None`: the runtime shuts down.
-    async fn look(mut self) -> Option<(Self, Vec<Due>)> {
+    async fn look(mut self, leads: bool) -> Option<(Self, Vec<Due>)> {
         let looked = tokio::task::spawn_blocking(move || {
-            let due = self.due(&self.inventory.status());
+            let due = self.due(&self.inventory.status(), leads);
             (self, due)
         });
         match looked.await {
@@ -92,7 +92,7 @@ impl StatusWriter {
     }
 
     /// What does not stand there yet: all that changed, and of what merely aged the oldest.
-    fn due(&mut self, statuses: &[RepositoryStatus]) -> Vec<Due> {
+    fn due(&mut self, statuses: &[RepositoryStatus], leads: bool) -> Vec<Due> {
         let now = self.state.0.clock.now();
         // One repository may be held more than once, under several authorities of its server.
         let mut newest: HashMap<String, &RepositoryStatus> = HashMap::new();
@@ -106,19 +106,38 @@ impl StatusWriter {
         for held in self.state.view().all() {
             known.insert(held.name.clone(), held);
         }
-        self.written.retain(|name, _| known.contains_key(name));
+        self.written.retain(|name, written| {
+            let stands =
+                |held: &Arc<Held>| written.over == held.version || settles(now.duration_since(written.at));
+            known.get(name).is_some_and(stands)
+        });
         let due = newest.iter().filter_map(|(name, status)| {
             let held = known.get(name.as_str()).filter(|held| held.key() == Some(&status.key))?;
-            self.due_for(held, status, now)
+            self.due_for(held, status, now, leads)
         });
-        let (mut changed, mut aged): (Vec<_>, Vec<_>) = due.partition(|due| due.aged.is_none());
-        changed.truncate(MAX_CHANGED);
-        aged.sort_by_key(|due| due.aged);
-        aged.truncate(MAX_AGED);
-        changed.into_iter().chain(aged).collect()
+        let mut due: Vec<_> = due.collect();
+        due.sort_by_key(|due| (due.news, due.stands_since));
+        let (mut changed, mut used, mut aged) = (MAX_CHANGED, MAX_USED, MAX_AGED);
+        due.retain(|due| {
+            let left = match due.news {
+                News::Facts => &mut changed,
+                News::Use => &mut used,
+                News::Age => &mut aged,
+            };
+            let fits = *left > 0;
+            *left = left.saturating_sub(1);
+            fits
+        });
+        due
     }
 
-    fn due_for(&self, held: &Arc<Held>, status: &RepositoryStatus, now: Timestamp) -> Option<Due> {
+    fn due_for(
+        &self,
+        held: &Arc<Held>,
+        status: &RepositoryStatus,
+        now: Timestamp,
+        leads: bool,
+    ) -> Option<Due> {
         let written = self.written.get(&held.name);
         if written.is_some_and(|written| settles(now.duration_since(written.at))) {
             return None;
@@ -127,22 +146,20 @@ impl StatusWriter {
             Some(written) if written.over == held.version => &written.standing,
             _ => &held.standing,
         };
-        let wanted = Wanted::of(held, standing, status, now)?;
-        let due = |aged| Due { held: Arc::clone(held), status: wanted.status(now), aged };
-        if standing.facts != Some(wanted.facts()) {
-            return Some(due(None));
-        }
-        let verified = status.last_verified.is_some_and(|verified| {
-            standing.last_verified.is_none_or(|before| verified.duration_since(before) >= AGES)
-        });
-        (verified || wanted.last_used() > standing.last_used).then(|| due(Some(standing.last_verified)))
+        let wanted = match leads {
+            true => Wanted::of(held, standing, status, now),
+            false => Wanted::of_another(held, standing, status),
+        };
+        let (news, stands_since) = (wanted.news()?, standing.last_verified);
+        Some(Due { held: Arc::clone(held), status: wanted.status(now), news, stands_since })
     }
 
-    async fn write(&mut self, due: Vec<Due>) {
+    async fn write(&mut self, due: Vec<Due>, led: bool) {
         let mut first = None;
         let mut unwritten = 0_usize;
         for Due { held, status, .. } in due {
-            if !self.leadership.is_leader() {
+            // What a leader says, nobody else may.
+            if self.leadership.is_leader() != led {
                 return;
             }
             let asked = self.state.view().asks(&held.name);

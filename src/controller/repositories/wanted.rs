@@ -12,6 +12,11 @@ use crate::tuf::{KeyId, RoleName};
 
 /// A repository whose data serves is in trouble when it could not be refreshed for this long: one lost answer is no news.
 const LASTS: SignedDuration = SignedDuration::from_secs(20);
+/// Times alone are written at most this often for one repository.
+const AGES: SignedDuration = SignedDuration::from_hours(1);
+/// What the leader says of a repository that it holds is never older than this. Where it is, a replica that knows better says
+/// so: only a pod's pull secrets open the repository, and the leader has none, or it has no room for it.
+const LEFT: SignedDuration = SignedDuration::from_hours(36);
 /// A day, in seconds.
 const DAY: i64 = 24 * 60 * 60;
 
@@ -20,20 +25,38 @@ pub(super) struct Wanted<'a> {
     held: &'a Held,
     standing: &'a Standing,
     here: &'a RepositoryStatus,
-    verified: Says,
-    /// Whether what verified here is at least as new as what the status speaks of. If not, another replica knew better, and
-    /// only the trouble is news.
-    is_newest: bool,
+    says: Scope,
+}
+
+/// What is to be written, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum News {
+    /// Facts changed.
+    Facts,
+    /// It was asked for, on another day than stands there.
+    Use,
+    /// It verified since.
+    Age,
+}
+
+/// What of it is said.
+enum Scope {
+    /// All of it: what verified here is at least as new as what the status speaks of.
+    All(Says),
+    /// That it is in trouble: another replica knew better otherwise.
+    Trouble(Says),
+    /// That it was asked for.
+    Use,
 }
 
 impl<'a> Wanted<'a> {
-    /// `None`: nothing is known here that is news.
+    /// What the leader says.
     pub(super) fn of(
         held: &'a Held,
         standing: &'a Standing,
         here: &'a RepositoryStatus,
         now: Timestamp,
-    ) -> Option<Self> {
+    ) -> Self {
         let trouble = here.trouble.as_ref().filter(|(_, since)| {
             let lasted = now.duration_since(*since);
             lasted.is_negative() || lasted >= LASTS
@@ -41,27 +64,51 @@ impl<'a> Wanted<'a> {
         // The status holds whole seconds.
         let whole = |time: Timestamp| time.as_second();
         let is_newest = here.last_verified.map(whole) >= standing.last_verified.map(whole);
-        let says = |status, reason: &str, message| {
-            Says::new(TrustedRepositoryStatus::VERIFIED, status, reason, message)
+        let verified = trouble.map(|(refusal, since)| {
+            let since = Timestamp::from_second(since.as_second()).unwrap_or(*since);
+            says("False", refusal.reason().as_str(), format!("since {since}: {}", refusal.message()))
+        });
+        let says = match (verified, is_newest) {
+            (Some(trouble), true) => Scope::All(trouble),
+            (Some(trouble), false) => Scope::Trouble(trouble),
+            (None, true) => Scope::All(verifies()),
+            (None, false) => Scope::Use,
         };
-        let verified = match trouble {
-            Some((refusal, since)) => {
-                let since = Timestamp::from_second(since.as_second()).unwrap_or(*since);
-                says("False", refusal.reason().as_str(), format!("since {since}: {}", refusal.message()))
-            }
-            None if is_newest => {
-                let message = "the trust server answers, and what it answers verifies";
-                says("True", "Verified", message.to_owned())
-            }
-            None => return None,
-        };
-        Some(Self { held, standing, here, verified, is_newest })
+        Self { held, standing, here, says }
+    }
+
+    /// What another replica says: of what the leader evidently does not hold, what it holds itself, and of all else that it
+    /// was asked for. Trouble may be its own alone.
+    pub(super) fn of_another(held: &'a Held, standing: &'a Standing, here: &'a RepositoryStatus) -> Self {
+        let is_left = here.trouble.is_none()
+            && here.last_verified.is_some_and(|verified| {
+                standing.last_verified.is_none_or(|before| verified.duration_since(before) >= LEFT)
+            });
+        let says = if is_left { Scope::All(verifies()) } else { Scope::Use };
+        Self { held, standing, here, says }
+    }
+
+    /// What of it does not stand there yet.
+    pub(super) fn news(&self) -> Option<News> {
+        let (standing, here) = (self.standing, self.here);
+        let has_facts = matches!(self.says, Scope::All(_) | Scope::Trouble(_));
+        if has_facts && standing.facts != Some(self.facts()) {
+            return Some(News::Facts);
+        }
+        if self.last_used() > standing.last_used || (standing.image.is_none() && here.image.is_some()) {
+            return Some(News::Use);
+        }
+        let is_older = here.last_verified.is_some_and(|verified| {
+            standing.last_verified.is_none_or(|before| verified.duration_since(before) >= AGES)
+        });
+        (matches!(self.says, Scope::All(_)) && is_older).then_some(News::Age)
     }
 
     /// What the status would say but for times and words. Of ten thousand, few have changed: what stands is not unpacked to
     /// see that.
     pub(super) fn facts(&self) -> Digest {
-        let before = if self.is_newest { TrustedRepositoryStatus::default() } else { self.standing.status() };
+        let is_all = matches!(self.says, Scope::All(_));
+        let before = if is_all { TrustedRepositoryStatus::default() } else { self.standing.status() };
         facts(&self.over(before, Timestamp::UNIX_EPOCH))
     }
 
@@ -77,19 +124,27 @@ impl<'a> Wanted<'a> {
     }
 
     fn over(&self, before: TrustedRepositoryStatus, now: Timestamp) -> TrustedRepositoryStatus {
-        let verified = self.verified.condition(&before.conditions, None, now);
-        if !self.is_newest {
-            let mut status = before;
-            status.conditions.retain(|condition| condition.type_ != verified.type_);
-            status.conditions.insert(0, verified);
-            return status;
-        }
+        let image = self.here.image.as_ref().map(ToString::to_string);
+        // One image is as good as another: what stands there stays.
+        let image = self.standing.image.as_deref().map(str::to_owned).or(image);
+        let verified = match &self.says {
+            Scope::All(verified) => verified.condition(&before.conditions, None, now),
+            Scope::Trouble(trouble) => {
+                let trouble = trouble.condition(&before.conditions, None, now);
+                let mut status = before;
+                status.conditions.retain(|condition| condition.type_ != trouble.type_);
+                status.conditions.insert(0, trouble);
+                return status;
+            }
+            Scope::Use => {
+                return TrustedRepositoryStatus { last_used: self.last_used().map(Time), image, ..before };
+            }
+        };
         let pin = self.pin().condition(&before.conditions, None, now);
         let (first, expires) = &self.here.earliest_expiry;
         let lists_tags = |role: &RoleName| role.is_delegation() || *role == RoleName::targets();
         let signers: Vec<_> = self.here.signers.iter().filter(|(role, _)| lists_tags(role)).collect();
         let signed_by = (!signers.is_empty()).then(|| in_short(&signers));
-        let image = self.here.image.as_ref().map(ToString::to_string);
         TrustedRepositoryStatus {
             conditions: vec![verified, pin],
             root: Some(CurrentRoot {
@@ -105,8 +160,7 @@ impl<'a> Wanted<'a> {
             expires_first: Some(first.to_string()),
             last_verified: self.here.last_verified.map(Time),
             last_used: self.last_used().map(Time),
-            // One image is as good as another: what stands there stays.
-            image: self.standing.image.as_deref().map(str::to_owned).or(image),
+            image,
         }
     }
 
@@ -131,6 +185,14 @@ impl<'a> Wanted<'a> {
         );
         says("False", "RootRotated", message)
     }
+}
+
+fn says(status: &str, reason: &str, message: String) -> Says {
+    Says::new(TrustedRepositoryStatus::VERIFIED, status, reason, message)
+}
+
+fn verifies() -> Says {
+    says("True", "Verified", "the trust server answers, and what it answers verifies".to_owned())
 }
 
 /// So many roles, and keys of each, are named in short.

@@ -26,6 +26,29 @@ fn stars_take_what_their_twins_took() {
 }
 
 #[test]
+fn the_name_before_is_told_from_the_name_after() {
+    for (from, to, rewritten, expected) in [
+        ("mirror.io/hub/**", "docker.io/**", "docker.io/library/nginx", Some("mirror.io/hub/library/nginx")),
+        ("mirror.io/**", "**", "ghcr.io/shop/web", Some("mirror.io/ghcr.io/shop/web")),
+        ("**", "mirror.io/**", "mirror.io/docker.io/library/nginx", Some("docker.io/library/nginx")),
+        ("m.io/*/x-*/web", "r.io/*/*/w", "r.io/a/b/w", Some("m.io/a/x-b/web")),
+        ("m.io/a/**/web", "r.io/b/**/api", "r.io/b/api", Some("m.io/a/web")),
+        ("r.io/**", "r.io:443/**", "r.io:443/shop/web", Some("r.io/shop/web")),
+        ("m.io/a", "r.io/b", "r.io/b", Some("m.io/a")),
+        ("m.io/a", "r.io/b", "r.io/c", None),
+        ("m.io/*/*", "r.io/*-*", "r.io/a-b-c", None),
+        ("m.io/**", "r.io/x/**", "r.io/y/web", None),
+    ] {
+        let rule = Rewrite::parse(from, to).unwrap();
+        let origin = rule.origin(rewritten);
+        assert_eq!(origin.as_deref(), expected, "{from} {to} {rewritten}");
+        if let Some(origin) = origin {
+            assert_eq!(apply(from, to, &origin), Some(Ok(rewritten.to_owned())), "{from} {to} {origin}");
+        }
+    }
+}
+
+#[test]
 fn a_rule_is_about_nothing_else() {
     for image in ["mirror.io/hub-evil/x", "mirror.io/x", "nginx", "mirror.io/x/hub/y"] {
         assert_eq!(apply("mirror.io/hub/**", "docker.io/**", image), None, "{image}");

@@ -85,7 +85,7 @@ catalogue! {
         "`kind`: `ClusterTrustPolicy`, `TrustPolicy`. `state`: `ready`, `invalid` (it denies what it could match).";
     REPOSITORIES = Gauge "repositories" ["state"]
         "Repositories in memory";
-        "`state`: `verified`, `unverified` (asked for, and never verified: invented names, mostly).";
+        "`state`: `verified` (on the leader also what only other replicas were asked for), `unverified` (asked for, and never verified: invented names, mostly).";
     REPOSITORY_RESETS = Counter "repository_resets" []
         "Deleted TrustedRepositories, each of which reset a repository's pin and floors";
         "";

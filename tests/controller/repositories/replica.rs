@@ -41,6 +41,7 @@ pub struct Replica {
     pub state: ClusterState,
     pub resolver: Arc<Resolver>,
     pub events: mpsc::Receiver<Notice>,
+    pub leadership: Leadership,
     leads: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -87,11 +88,22 @@ impl Cluster {
         replica
     }
 
+    /// The same that keeps at most so many repositories in memory.
+    pub async fn small_replica(&self, max_repositories: usize) -> Replica {
+        let config = ResolverConfig { max_repositories, ..ResolverConfig::default() };
+        let replica = self.starts_with(config, &self.source);
+        tokio::time::timeout(LIMIT, replica.state.loaded()).await.unwrap();
+        replica
+    }
+
     /// A replica that sees other trust servers. It may not have read anything yet.
     pub fn starts(&self, cache_dir: Option<PathBuf>, source: &FakeSource) -> Replica {
+        self.starts_with(ResolverConfig { cache_dir, ..ResolverConfig::default() }, source)
+    }
+
+    fn starts_with(&self, config: ResolverConfig, source: &FakeSource) -> Replica {
         let clock = Arc::new(self.clock.clone());
         let state = ClusterState::new(self.server.client(), Metrics::default(), clock.clone());
-        let config = ResolverConfig { cache_dir, ..ResolverConfig::default() };
         let resolver = Arc::new(Resolver::new(
             config,
             Arc::new(source.clone()),
@@ -104,11 +116,11 @@ impl Cluster {
         let inventory = Arc::clone(&resolver) as Arc<dyn Inventory>;
         let leadership = Leadership::new(leadership);
         let statuses = state.clone().statuses(Arc::clone(&inventory), leadership.clone());
-        let watch = state.clone().watch(inventory, leadership, sender);
+        let watch = state.clone().watch(inventory, leadership.clone(), sender);
         let task = tokio::spawn(async move {
             tokio::join!(watch, statuses);
         });
-        Replica { state, resolver, events, leads, task }
+        Replica { state, resolver, events, leadership, leads, task }
     }
 
     /// The only object.

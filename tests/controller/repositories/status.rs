@@ -22,16 +22,13 @@ fn says(status: &str, reason: &str) -> (String, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_leader_says_what_it_holds_once_and_others_say_nothing() {
+async fn the_leader_says_what_it_holds_once() {
     let (cluster, mut repository) = (Cluster::new(), web("one"));
     cluster.publish(&mut repository);
     let (leader, other, demand) = (cluster.replica().await, cluster.replica().await, pinned(&repository));
-    other.seals(&demand).await;
-    cluster.passes(seconds(30)).await;
-    assert_eq!(cluster.server.count(APPLY), 0, "nobody leads");
     leader.leads(true);
     cluster.passes(seconds(30)).await;
-    assert_eq!(cluster.server.count(APPLY), 0, "the leader holds nothing of it");
+    assert_eq!(cluster.server.count(APPLY), 0, "there is nothing to say");
     assert_eq!(leader.seals(&demand).await, image_digest("one"));
     cluster.passes(seconds(30)).await;
     assert_eq!(cluster.server.count(APPLY), 1);
@@ -94,13 +91,90 @@ async fn writes_that_only_tell_the_time_are_spread() {
     uses().await;
     let mut before = 40;
     for _ in 0..4 {
-        cluster.passes(seconds(10)).await;
+        cluster.passes(seconds(60)).await;
         let count = cluster.server.count(APPLY);
-        assert_eq!(count - before, 10);
+        assert_eq!(count - before, 6);
         before = count;
     }
-    cluster.passes(seconds(60)).await;
+    cluster.passes(minutes(10)).await;
     assert_eq!(cluster.server.count(APPLY), 80);
+}
+
+/// The API server may call one replica alone for a long time.
+#[tokio::test(start_paused = true)]
+async fn what_the_leader_does_not_hold_is_said_by_who_was_asked_and_its_use_once_a_day() {
+    let (cluster, mut repository) = (Cluster::new(), web("one"));
+    cluster.publish(&mut repository);
+    let (leader, other, demand) = (cluster.replica().await, cluster.replica().await, pinned(&repository));
+    leader.leads(true);
+    other.seals(&demand).await;
+    cluster.passes(seconds(30)).await;
+    assert!(leader.holds_nothing());
+    assert_eq!(cluster.server.count(APPLY), 1);
+    let status = cluster.object()["status"].clone();
+    assert_eq!(condition(&cluster.object(), "Verified"), says("True", "Verified"));
+    assert_eq!(status["signers"][1]["role"], RELEASES);
+    assert!(status["expires"].is_string() && status["lastVerified"].is_string());
+    assert_eq!((&status["lastUsed"], &status["image"]), (&json!("2026-03-01T00:00:00Z"), &json!(IMAGE)));
+    for _ in 0..60 {
+        other.seals(&demand).await;
+        cluster.passes(minutes(1)).await;
+    }
+    assert_eq!(cluster.server.count(APPLY), 1, "{:#?}", cluster.server.requests());
+
+    cluster.clock.advance(hours(23));
+    other.seals(&demand).await;
+    cluster.passes(minutes(1)).await;
+    assert_eq!(cluster.server.count(APPLY), 2);
+    let next = cluster.object()["status"].clone();
+    assert_eq!(next["lastUsed"], "2026-03-02T00:00:00Z");
+    assert_eq!(next["lastVerified"], status["lastVerified"], "the leader may yet say more");
+    cluster.clock.advance(hours(13));
+    other.seals(&demand).await;
+    cluster.passes(minutes(1)).await;
+    assert_ne!(cluster.object()["status"]["lastVerified"], status["lastVerified"], "it does not hold it");
+}
+
+/// They were asked under policies that name other roles, so that they hold other roles.
+#[tokio::test(start_paused = true)]
+async fn replicas_that_hold_different_roles_do_not_contradict_each_other() {
+    let (cluster, mut repository) = (Cluster::new(), web("one"));
+    repository.delegate("targets/qa", &[&TestKey::ecdsa()]).sign_target(
+        "targets/qa",
+        "1.4",
+        image_digest("one"),
+    );
+    cluster.publish(&mut repository);
+    let (leader, other) = (cluster.replica().await, cluster.replica().await);
+    leader.leads(true);
+    let qa = crate::support::demand(&repository).requires("targets/qa").build();
+    leader.seals(&pinned(&repository)).await;
+    cluster.passes(seconds(30)).await;
+    other.seals(&qa).await;
+    for _ in 0..30 {
+        cluster.passes(minutes(1)).await;
+        leader.seals(&pinned(&repository)).await;
+        other.seals(&qa).await;
+    }
+    assert_eq!(cluster.server.count(APPLY), 1);
+    assert_eq!(cluster.object()["status"]["signers"][1]["role"], RELEASES);
+}
+
+/// It may be cut off from the trust server alone.
+#[tokio::test(start_paused = true)]
+async fn the_trouble_of_a_replica_that_does_not_lead_is_its_own() {
+    let (cluster, mut repository) = (Cluster::new(), web("one"));
+    cluster.publish(&mut repository);
+    let (other, demand) = (cluster.replica().await, pinned(&repository));
+    other.seals(&demand).await;
+    cluster.passes(seconds(30)).await;
+    cluster.source.fault("*", Fault::Unreachable("connection refused"));
+    for _ in 0..20 {
+        cluster.passes(seconds(30)).await;
+        other.seals(&demand).await;
+    }
+    assert_eq!(condition(&cluster.object(), "Verified"), says("True", "Verified"));
+    assert_eq!(cluster.server.count(APPLY), 1);
 }
 
 #[tokio::test(start_paused = true)]
