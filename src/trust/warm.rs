@@ -184,7 +184,9 @@ impl Remembered {
         entry.was_used(self.last_used);
         entry.keep_fresh(&demand.freshness);
         entry.want(&roles_of(demand).cloned().collect::<Vec<_>>());
-        if self.was_asked {
+        // Not for a namespaced policy: who was asked for in which namespace is not remembered, and its status is for its
+        // namespace to read.
+        if self.was_asked && demand.policy.namespace.is_none() {
             entry.note_asked(&demand.policy, &self.image);
         }
     }

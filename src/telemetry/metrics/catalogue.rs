@@ -97,7 +97,7 @@ catalogue! {
         "`result`: `posted`, `suppressed` (rate limit), `failed`.";
     PART_RESTARTS = Counter "part_restarts" ["part"]
         "Parts of the process that panicked, and were started anew because no decision depends on them";
-        "Each one is a defect; the log has its message. `part`: `the writer of Events`, `the look at policies for metrics`, `the metrics port`, `the writer of policy statuses`, `the writer of repository statuses`, `the warm-up`.";
+        "Each one is a defect; the log has its message. `part`: `the writer of Events`, `the look at policies for metrics`, `the metrics port`, `the writer of policy statuses`, `the writer of repository statuses`, `the warm-up`, `the leader's rounds`.";
     CERTIFICATE_EXPIRY = Gauge "certificate_expiry_timestamp" in seconds ["certificate"]
         "When a certificate expires, in Unix time";
         "`certificate`: `serving` (what this replica shows), `authority` (the newest one that signs it, where tagseal made it).";
