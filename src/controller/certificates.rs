@@ -21,19 +21,22 @@
 //!        │        │  ▲                                              │ caBundle of every configuration is [B, A], and
 //!     Forget      └──┘ Leaf: a third of the leaf's time is left     │ was so for 30 s on end
 //!        │                                                       Leaf by B
-//!        └── A has expired ◄── OVERLAP [B, A]; leaf by B; key of B ◄┘
+//!        └── A is long over ◄─ OVERLAP [B, A]; leaf by B; key of B ◄┘
 //! ```
 //!
 //! - `caBundle` is at all times to be what `ca.crt` holds; whoever overwrites it is corrected, which starts the 30 s anew. While the
 //!   newest authority is not in every configuration (the right to write them is missing, say), the one before it goes on issuing.
-//! - **An authority leaves the bundle when it has expired, and no leaf outlives its authority.** So when it goes nothing that it issued
-//!   is valid: a replica that still served such a leaf, because it could not read the Secret for all of the overlap (a third of the
+//! - **An authority leaves the bundle a day after it has expired, and no leaf outlives its authority.** So when it goes nothing that it
+//!   issued is valid: a replica that still served such a leaf, because it could not read the Secret for all of the overlap (a third of the
 //!   authority's time, more than a whole leaf's), would be refused for the leaf's own age. That is "until all replicas serve the new leaf"
 //!   without asking them.
+//! - **The order does not hang on the leader's clock.** Which authority issued the leaf is told without one. A leaf or an authority that
+//!   is not valid by the leader's clock is replaced, but in the same order: the leaf stays until every configuration had the new
+//!   authority for 30 s. Only a leaf that has been over for a day (or for its own life, if that is less) is replaced at once.
 //! - An older bundle never replaces a newer one: a configuration is read before the Secret whose bundle is written to it, and written on
 //!   condition that it is still the one that was read.
-//! - **Restore**: a Secret that is gone, or holds nothing that would be accepted, gets back what the leader's memory holds while
-//!   that is valid. A leader that knows nothing starts anew. Where nothing valid serves there is no order to keep: a new leaf comes at once.
+//! - **Restore**: a Secret that is gone, or holds no leaf or one that is over, gets back what the leader's memory holds while
+//!   that is not over. A leader that knows nothing starts anew. Where there is no leaf there is no order to keep: a new one comes at once.
 //! - A Secret that is not empty and not labelled as tagseal's is somebody else's, and is left alone.
 
 mod bundle;
