@@ -36,7 +36,7 @@
 //! - An older bundle never replaces a newer one: a configuration is read before the Secret whose bundle is written to it, and written on
 //!   condition that it is still the one that was read.
 //! - **Restore**: a Secret that is gone, or holds no leaf or one that is over, gets back what the leader's memory holds while
-//!   that is not over. A leader that knows nothing starts anew. Where there is no leaf there is no order to keep: a new one comes at once.
+//!   that is not over; authorities that can still be read of it stay. A leader that knows nothing starts anew. Where there is no leaf there is no order to keep: a new one comes at once.
 //! - A Secret that is not empty and not labelled as tagseal's is somebody else's, and is left alone.
 
 mod bundle;

@@ -222,6 +222,23 @@ impl Material {
         let leaf = self.leaf.as_ref().filter(|leaf| now <= leaf.certificate.until);
         leaf.is_some() && self.signer(now).is_some()
     }
+
+    /// This, and the authorities of `other` that it lacks, each where it was among those that both have. Those have the keys
+    /// of either.
+    pub(super) fn with_authorities_of(self, other: &Self) -> Self {
+        let mut others = other.authorities.iter().peekable();
+        let mut authorities: Vec<Authority> = Vec::new();
+        for mut own in self.authorities {
+            let same = |it: &&Authority| it.certificate.der == own.certificate.der;
+            if let Some(place) = others.clone().position(|it| same(&it)) {
+                authorities.extend(others.by_ref().take(place).cloned());
+                own.key = own.key.take().or(others.next().and_then(|it| it.key.clone()));
+            }
+            authorities.push(own);
+        }
+        authorities.extend(others.cloned());
+        Self { authorities, leaf: self.leaf }
+    }
 }
 
 fn certificates(entry: &str, pem: &[u8], damage: &mut Vec<String>) -> Vec<Certificate> {

@@ -39,7 +39,7 @@ pub(super) enum Sight {
 pub(super) enum Step {
     /// The first authority and its first leaf.
     Create,
-    /// What was last read of the Secret takes its place again.
+    /// What last served takes its place again; authorities that can still be read of it stay.
     Restore,
     /// A new authority, in front of the others. The leaf stays.
     Authority,
@@ -240,7 +240,8 @@ pub(super) fn perform(
 ) -> Result<Material, IssueError> {
     let (Wanted { names, lifetimes }, mut material) = (wanted, held.cloned().unwrap_or_default());
     match step {
-        Step::Restore => material = memory.cloned().unwrap_or_default(),
+        // What can still be read of the Secret may be newer than memory, and some replica may go by it.
+        Step::Restore => material = memory.cloned().unwrap_or_default().with_authorities_of(&material),
         Step::Create | Step::Authority => {
             material.authorities.insert(0, issue::authority(now, *lifetimes)?);
         }

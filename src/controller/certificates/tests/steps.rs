@@ -215,6 +215,29 @@ fn a_lost_leaf_is_taken_from_memory_and_else_issued_anew_at_once() {
 }
 
 #[test]
+fn what_can_still_be_read_of_a_damaged_secret_stays_when_memory_takes_its_place() {
+    let mut bench = Bench::new();
+    let memory = bench.material.clone();
+    bench.rotation_asked = true;
+    bench.does(Step::Authority);
+    let announced = bench.material.authorities.clone();
+    // The leaf is damaged before the leader's watch has shown the new authority.
+    bench.material.leaf = None;
+    bench.memory = Some(memory.clone());
+    bench.does(Step::Restore);
+    assert_eq!((&bench.material.authorities, &bench.material.leaf), (&announced, &memory.leaf));
+    assert_eq!(bench.issuer(), Some(1));
+
+    // Or half of the authorities are, and the keys.
+    bench.memory = Some(bench.material.clone());
+    bench.material.leaf = None;
+    bench.material.authorities.remove(0);
+    bench.material.authorities[0].key = None;
+    bench.does(Step::Restore);
+    assert_eq!(bench.material.authorities, announced);
+}
+
+#[test]
 fn a_lost_leaf_during_a_rotation_is_issued_by_the_authority_that_api_servers_know() {
     let mut bench = Bench::new();
     bench.rotation_asked = true;
