@@ -6,7 +6,8 @@
 //! `tls.key`), the two webhook configurations, and the memory of API servers and replicas, which lags behind both.
 //!
 //! **Every replica** ([`serving`]) watches the Secret and serves its leaf from the moment that it sees it; connections that are
-//! open go on. What an API server would not accept never replaces what it accepts.
+//! open go on. What an API server would not accept never replaces what it accepts, and what may not be accepted yet waits while there
+//! is a better one.
 //!
 //! **The leader** ([`keeper`]) takes one [`plan`]ned step after the other. Each is one write of the Secret, on condition that it is
 //! still as it was read, so a second leader, or one that died between two steps, makes no difference: whoever comes next reads
@@ -85,6 +86,7 @@ pub struct CertificateOptions {
 pub struct Certificates {
     secret: String,
     served: watch::Receiver<Option<Arc<CertifiedKey>>>,
+    remark: watch::Receiver<Option<String>>,
     serving: Serving,
     keeper: Keeper,
 }
@@ -107,6 +109,7 @@ impl Certificates {
         let store = Store::new(client.clone(), &options.namespace, &options.secret);
         let names = names(&options.service, &options.namespace);
         let (sender, served) = watch::channel(None);
+        let (remarks, remark) = watch::channel(None);
         let (shown, seen) = watch::channel(Shown::default());
         let serving = Serving {
             store: store.clone(),
@@ -114,6 +117,7 @@ impl Certificates {
             clock: clock.clone(),
             metrics,
             served: sender,
+            remark: remarks,
             shown,
         };
         let keeper = Keeper {
@@ -126,12 +130,17 @@ impl Certificates {
             in_force: InForce::default(),
             pace: Default::default(),
         };
-        Self { secret: options.secret.clone(), served, serving, keeper }
+        Self { secret: options.secret.clone(), served, remark, serving, keeper }
     }
 
     /// What this replica is to serve; `None` until there is something.
     pub fn served(&self) -> watch::Receiver<Option<Arc<CertifiedKey>>> {
         self.served.clone()
+    }
+
+    /// What is wrong with it, or why there is none; `None` when all is well.
+    pub fn remark(&self) -> watch::Receiver<Option<String>> {
+        self.remark.clone()
     }
 
     /// Follows the Secret and, as the leader, keeps it; never returns.
@@ -140,7 +149,7 @@ impl Certificates {
     }
 }
 
-/// The names by which API servers and people's tools call a Service.
+/// The names by which API servers (the first) and people's tools call a Service.
 fn names(service: &str, namespace: &str) -> Vec<String> {
     ["svc", "svc.cluster.local"]
         .map(|domain| format!("{service}.{namespace}.{domain}"))

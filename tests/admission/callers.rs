@@ -198,7 +198,8 @@ async fn a_file_without_authorities_is_refused_at_start() {
 #[tokio::test]
 async fn a_replica_is_ready_with_the_first_certificate_that_is_handed_over() {
     let (sender, receiver) = watch::channel(None);
-    let handed = HandedCertificate::new(receiver);
+    let (remarks, remark) = watch::channel(Some("its clock is slow".to_owned()));
+    let handed = HandedCertificate::new(receiver).with_remark(remark);
     let readiness = Readiness::default();
     tokio::spawn(handed.clone().await_first(readiness.clone()));
     let tls = Tls::open(Arc::new(handed), provider()).unwrap();
@@ -212,7 +213,17 @@ async fn a_replica_is_ready_with_the_first_certificate_that_is_handed_over() {
     while !readiness.missing(true).is_empty() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(client.get(&ready).send().await.unwrap().status(), StatusCode::OK);
+    let says = async || {
+        let response = client.get(&ready).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    };
+    assert_eq!(says().await, (StatusCode::OK, "ok\nits clock is slow".to_owned()));
+    remarks.send_replace(None);
+    assert_eq!(says().await, (StatusCode::OK, "ok".to_owned()));
+    remarks.send_replace(Some("its clock is slow".to_owned()));
+    readiness.drain();
+    let expected = "shutting down\nits clock is slow\n".to_owned();
+    assert_eq!(says().await, (StatusCode::SERVICE_UNAVAILABLE, expected));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! The serving certificate in its Secret, and `caBundle`.
 
 mod bench;
+mod clocks;
 
 use std::time::Duration;
 

@@ -1,0 +1,135 @@
+//! Clocks that are wrong.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use x509_cert::der::Decode as _;
+
+use super::bench::{Replica, Told, secret, shop};
+use crate::controller::api_server::ApiServer;
+use crate::support::Log;
+
+fn minutes(minutes: i64) -> SignedDuration {
+    SignedDuration::from_mins(minutes)
+}
+
+fn certificate(der: &[u8]) -> x509_cert::Certificate {
+    x509_cert::Certificate::from_der(der).unwrap()
+}
+
+fn begins(leaf: &[u8]) -> Timestamp {
+    let from = certificate(leaf).tbs_certificate().validity().not_before.to_unix_duration().as_secs();
+    Timestamp::from_second(from.try_into().unwrap()).unwrap()
+}
+
+/// Has the leader make another authority and a leaf of it.
+async fn rotates(server: &ApiServer, leader: &mut Replica) {
+    let mut asking = secret(server);
+    asking["metadata"]["annotations"] = json!({"tagseal.dev/rotate": "now"});
+    let (written, served) = (server.count("UPDATE secrets"), leader.serves().await);
+    server.put("secrets", asking);
+    server.served("UPDATE secrets", written + 1).await;
+    leader.is_known_everywhere().await;
+    leader.passes(31).await;
+    leader.serves_another(&served).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_of_a_fast_clock_waits_for_its_time_while_the_one_before_it_is_good() {
+    let server = shop();
+    let mut leader = Replica::start(&server, Told { fast: minutes(12), ..Told::default() });
+    let mut follower = Replica::start(&server, Told { leads: false, ..Told::default() });
+    // At first there is no other, and API servers have clocks of their own.
+    let first = leader.serves().await;
+    assert_eq!(follower.serves().await, first);
+    leader.is_known_everywhere().await;
+    follower.clock.advance(minutes(7));
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(follower.remark(), None, "its time has come");
+
+    rotates(&server, &mut leader).await;
+    let second = leader.serves().await;
+    assert_eq!(leader.remark(), None);
+    assert_eq!(follower.serves().await, first, "the one that is valid by its own clock goes on");
+    let from = begins(&second);
+    let told = format!(
+        "the certificate in Secret tagseal-system/tagseal-tls is valid from {from}, and now is {} by this replica's clock, 31s \
+         earlier: its clock is slow, or that of the replica that issued it is fast; the one before it goes on",
+        follower.now()
+    );
+    assert_eq!(follower.remark(), Some(told));
+
+    // No event tells that its time has come.
+    follower.clock.set(from - SignedDuration::from_secs(1));
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(follower.serves().await, first);
+    follower.clock.set(from);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!((follower.serves().await, follower.remark()), (second, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_is_not_valid_yet_does_not_wait_for_one_whose_authority_was_taken_out() {
+    let server = shop();
+    let mut leader = Replica::start(&server, Told { fast: minutes(4), ..Told::default() });
+    let mut follower = Replica::start(&server, Told { leads: false, ..Told::default() });
+    let first = follower.serves().await;
+    leader.is_known_everywhere().await;
+    leader.clock.advance(minutes(8));
+    rotates(&server, &mut leader).await;
+    assert_eq!(follower.serves().await, first);
+    let mut without = secret(&server);
+    let newest = super::bench::authorities(&server)[0].clone();
+    without["data"]["ca.crt"] = json!(super::bench::pem(&newest));
+    server.put("secrets", without);
+    assert_ne!(follower.serves_another(&first).await, first, "no API server knows its authority any more");
+}
+
+#[tokio::test]
+async fn a_replica_that_has_nothing_else_serves_what_is_not_valid_yet_by_its_clock_and_says_so() {
+    let log = Log::text();
+    let server = shop();
+    let mut leader = Replica::start(&server, Told::default());
+    let served = leader.serves().await;
+    let mut slow = Replica::start(&server, Told { leads: false, fast: minutes(-12), ..Told::default() });
+    assert_eq!(slow.serves().await, served);
+    let told = format!(
+        "the certificate in Secret tagseal-system/tagseal-tls is valid from {}, and now is {} by this replica's clock, 7m \
+         earlier: its clock is slow, or that of the replica that issued it is fast",
+        begins(&served),
+        slow.now()
+    );
+    log.told(&told);
+    let all_the_same =
+        "; it serves all the same: there is no other, and API servers go by their own clocks and names";
+    assert_eq!(slow.remark(), Some(format!("{told}{all_the_same}")));
+}
+
+#[tokio::test]
+async fn a_replica_says_what_it_waits_for() {
+    let server = shop();
+    let follower = Replica::start(&server, Told { leads: false, ..Told::default() });
+    let says = async |told: &str| {
+        let mut remark = follower.remarks();
+        let said = remark.wait_for(|remark| remark.as_deref() == Some(told));
+        let said = tokio::time::timeout(crate::controller::world::LIMIT, said).await.map(|_| ());
+        said.unwrap_or_else(|_| panic!("{:?}", follower.remark()));
+    };
+    says("Secret tagseal-system/tagseal-tls is not there, and the leader makes it; there is none to serve")
+        .await;
+    server.put("secrets", super::bench::secret_of(json!({"tls.crt": "eA=="})));
+    says("Secret tagseal-system/tagseal-tls was not made by tagseal, which leaves it alone; there is none to serve").await;
+    server.delete("secrets", "tagseal-system", "tagseal-tls");
+    let mut leader = Replica::start(&server, Told { fast: minutes(-60 * 24 * 120), ..Told::default() });
+    let leaf = leader.serves().await;
+    let until = begins(&leaf) + minutes(5 + 60 * 24 * 90);
+    says(&format!(
+        "Secret tagseal-system/tagseal-tls holds no certificate that can be served: it is valid from {} to {until}, and now is {} \
+         by this replica's clock, 720h later; there is none to serve",
+        begins(&leaf),
+        follower.now()
+    ))
+    .await;
+    assert!(!follower.serves_now());
+}
