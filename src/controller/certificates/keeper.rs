@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use self::pace::Pace;
-use super::bundle::{Configurations, Kind, Read, is_everywhere};
+use super::bundle::{Configurations, Kind, Read, called, is_everywhere};
 use super::call::Failed;
 use super::material::Material;
 use super::plan::{InForce, Next, Sight, Step, Wanted, decide, perform};
@@ -131,8 +131,9 @@ impl Keeper {
         }
         let since = bundle.as_ref().and_then(|bundle| self.in_force.since(bundle));
         let memory = self.shown.borrow().memory.clone();
-        let (until, mut errors) = match decide(&seen, memory.as_deref(), since, &self.wanted, now) {
-            Some(Next::Write(step)) => match self.write(step, &seen, secret, memory, now).await {
+        let wanted = self.wanted.and_for(called(&configurations));
+        let (until, mut errors) = match decide(&seen, memory.as_deref(), since, &wanted, now) {
+            Some(Next::Write(step)) => match self.write(step, &wanted, &seen, secret, memory, now).await {
                 Ok(()) | Err(Failed::Conflict | Failed::Gone) => return Round::Again,
                 Err(error) => (now, vec![self.told(&error)]),
             },
@@ -153,6 +154,7 @@ impl Keeper {
     async fn write(
         &self,
         step: Step,
+        wanted: &Wanted,
         seen: &Sight,
         secret: Option<Secret>,
         memory: Option<Arc<Material>>,
@@ -162,7 +164,7 @@ impl Keeper {
             Sight::Held { material, damage, .. } => (Some(material), damage.as_slice()),
             _ => (None, Default::default()),
         };
-        let material = perform(step, held, memory.as_deref(), &self.wanted, now)
+        let material = perform(step, held, memory.as_deref(), wanted, now)
             .map_err(|error| Failed::Other(error.to_string()))?;
         if !self.leadership.is_leader() {
             return Ok(());

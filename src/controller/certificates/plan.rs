@@ -17,6 +17,19 @@ pub(super) struct Wanted {
     pub(super) lifetimes: Lifetimes,
 }
 
+impl Wanted {
+    /// The same, and for `names` too.
+    pub(super) fn and_for(&self, names: impl IntoIterator<Item = String>) -> Self {
+        let mut wanted = self.clone();
+        for name in names {
+            if !wanted.names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+                wanted.names.push(name);
+            }
+        }
+        wanted
+    }
+}
+
 /// The Secret as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Sight {

@@ -1,10 +1,12 @@
-//! Clocks that are wrong.
+//! Clocks that are wrong, and names that change.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 use super::bench::{Replica, Told, secret, shop};
 use crate::controller::api_server::ApiServer;
@@ -21,6 +23,15 @@ fn certificate(der: &[u8]) -> x509_cert::Certificate {
 fn begins(leaf: &[u8]) -> Timestamp {
     let from = certificate(leaf).tbs_certificate().validity().not_before.to_unix_duration().as_secs();
     Timestamp::from_second(from.try_into().unwrap()).unwrap()
+}
+
+fn names(leaf: &[u8]) -> Vec<String> {
+    let (_, SubjectAltName(names)) = certificate(leaf).tbs_certificate().get_extension().unwrap().unwrap();
+    let name = |name| match name {
+        GeneralName::DnsName(name) => String::from(name.as_str()),
+        other => panic!("{other:?}"),
+    };
+    names.into_iter().map(name).collect()
 }
 
 /// Has the leader make another authority and a leaf of it.
@@ -104,6 +115,40 @@ async fn a_replica_that_has_nothing_else_serves_what_is_not_valid_yet_by_its_clo
     let all_the_same =
         "; it serves all the same: there is no other, and API servers go by their own clocks and names";
     assert_eq!(slow.remark(), Some(format!("{told}{all_the_same}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_goes_by_another_name_serves_what_there_is_and_issues_its_own_once_it_leads() {
+    let server = shop();
+    let mut old = Replica::start(&server, Told::default());
+    let served = old.serves().await;
+    old.is_known_everywhere().await;
+    let mut new = Replica::start(&server, Told { leads: false, service: "sealer", ..Told::default() });
+    // Were it not ready, a rollout would wait for it, and keep the old leader for ever.
+    assert_eq!(new.serves().await, served);
+    assert_eq!(
+        new.remark().unwrap(),
+        "the certificate in Secret tagseal-system/tagseal-tls is for tagseal.tagseal-system.svc, \
+         tagseal.tagseal-system.svc.cluster.local, tagseal.tagseal-system, not for sealer.tagseal-system.svc: the leader \
+         issues another, unless it was told other names; it serves all the same: there is no other, and API servers go by \
+         their own clocks and names"
+    );
+    let authorities = super::bench::authorities(&server);
+    drop(old);
+    new.gains_leadership();
+    let issued = new.serves_another(&served).await;
+    assert_eq!(new.remark(), None);
+    // The webhook configurations still call by the old name.
+    assert_eq!(
+        names(&issued),
+        [
+            "sealer.tagseal-system.svc",
+            "sealer.tagseal-system.svc.cluster.local",
+            "sealer.tagseal-system",
+            "tagseal.tagseal-system.svc"
+        ]
+    );
+    assert_eq!(super::bench::authorities(&server), authorities);
 }
 
 #[tokio::test]
