@@ -1,4 +1,4 @@
-//! Clocks that are wrong, and names that change.
+//! Clocks that are wrong, names that change, and terms that lapse on the wall clock alone.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use super::bench::{Replica, Told, secret, shop};
+use super::bench::{Replica, SECRET, Told, hook, secret, shop};
 use crate::controller::api_server::ApiServer;
 use crate::support::Log;
 
@@ -177,4 +177,38 @@ async fn a_replica_says_what_it_waits_for() {
     ))
     .await;
     assert!(!follower.serves_now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_is_noticed_within_seconds() {
+    let server = shop();
+    let mut replica = Replica::start(&server, Told::default());
+    let first = replica.serves().await;
+    replica.is_known_everywhere().await;
+    replica.passes(60).await;
+    // As after a long sleep of the machine, in which its timers stood still.
+    replica.clock.advance(minutes(60 * 24 * 61));
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let second = replica.serves_another(&first).await;
+    // And back again: what is not valid yet is issued anew.
+    replica.clock.advance(minutes(-60));
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(begins(&replica.serves_another(&second).await) <= replica.now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_that_is_over_on_the_wall_clock_alone_is_taken_up_again_within_seconds() {
+    let server = shop();
+    let mut replica = Replica::is_elected(&server);
+    replica.serves().await;
+    replica.is_known_everywhere().await;
+    replica.passes(60).await;
+    // The election renews its lease at the next turn, and nobody sees a change of leadership.
+    let read = server.count(SECRET);
+    replica.clock.advance(SignedDuration::from_secs(11));
+    server.put("mutatingwebhookconfigurations", hook("Mutating", "b3RoZXI="));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.count(SECRET), read, "its term is over");
+    replica.is_known_everywhere().await;
+    assert_eq!(server.count("CREATE leases"), 1, "it led all the time");
 }
