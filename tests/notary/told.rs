@@ -19,9 +19,10 @@ fn messages(path: &str) -> Vec<String> {
         let mut parts = text[..end].split(['{', '}']);
         // Every second part is what stands in braces.
         let first = parts.next().unwrap().to_owned();
-        parts.collect::<Vec<_>>().chunks(2).fold(first, |text, parts| {
-            format!("{text}{BLANK}{}", parts.get(1).copied().unwrap_or_default())
-        })
+        parts
+            .collect::<Vec<_>>()
+            .chunks(2)
+            .fold(first, |text, parts| format!("{text}{BLANK}{}", parts.get(1).copied().unwrap_or_default()))
     });
     texts.filter(|text| *text != BLANK.to_string()).collect()
 }
@@ -30,7 +31,8 @@ fn messages(path: &str) -> Vec<String> {
 fn rows() -> Vec<String> {
     let text = file("docs/operations.md");
     let table = text.lines().skip_while(|line| !line.starts_with("| the message says that |")).skip(2);
-    let cells = table.map_while(|line| line.strip_prefix('|')).map(|line| line.split('|').next().unwrap().trim());
+    let cells =
+        table.map_while(|line| line.strip_prefix('|')).map(|line| line.split('|').next().unwrap().trim());
     let is_blank = |word: &str| matches!(word.trim_end_matches(','), "X" | "A" | "B" | "C");
     cells
         .map(|cell| {
@@ -59,8 +61,9 @@ fn tells_of(row: &str, message: &str) -> bool {
 #[test]
 fn every_tls_message_has_one_row_of_the_runbook_and_every_row_a_message() {
     let rows = rows();
-    let is_of_tls =
-        |message: &String| ["TLS", "CA bundle", "roots to believe", "not plain http"].iter().any(|word| message.contains(word));
+    let is_of_tls = |message: &String| {
+        ["TLS", "CA bundle", "roots to believe", "not plain http"].iter().any(|word| message.contains(word))
+    };
     let mut told = messages("src/notary/peer.rs");
     assert!(told.len() >= 12, "{told:#?}");
     told.extend(messages("src/notary/fault.rs").into_iter().filter(is_of_tls));

@@ -191,7 +191,7 @@ impl Keeper {
         now: Timestamp,
     ) -> Result<(), Failed> {
         let (held, damage) = match seen {
-            Sight::Held { material, damage, .. } => (Some(material), damage.as_slice()),
+            Sight::Held { material, damage, .. } => (Some(&**material), damage.as_slice()),
             _ => (None, Default::default()),
         };
         let material = perform(step, held, memory.as_deref(), wanted, now)

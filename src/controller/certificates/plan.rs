@@ -39,7 +39,7 @@ pub(super) enum Sight {
     Foreign,
     /// It is tagseal's.
     Held {
-        material: Material,
+        material: Box<Material>,
         /// What cannot be read of it.
         damage: Vec<String>,
         /// Whether somebody wants a new authority.

@@ -104,7 +104,7 @@ impl Serving {
                 (memory, None)
             }
             Sight::Held { material, damage, .. } => match self.serve(&material, now) {
-                Ok(weighed) => self.remembers(memory, material, weighed),
+                Ok(weighed) => self.remembers(memory, *material, weighed),
                 Err(why) => {
                     tracing::warn!(
                         meanwhile,

@@ -136,7 +136,7 @@ impl Cluster {
         let everywhere = configurations.iter().all(|(has, _)| *has == bundle);
         leader.in_force.note(&text, everywhere, now);
         let sight = Sight::Held {
-            material: material.clone(),
+            material: Box::new(material.clone()),
             damage: Vec::new(),
             rotation_asked: self.rotation_asked,
         };
