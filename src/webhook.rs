@@ -1,6 +1,7 @@
 //! The webhook server: router, TLS with reload, health; and the port for metrics.
 
 mod caller;
+mod connection;
 mod health;
 mod metrics;
 mod router;
@@ -13,5 +14,6 @@ pub use metrics::{metrics_router, serve_metrics};
 pub use router::{MAX_BODY, metered_router, policies_router, router};
 pub use server::{Limits, serve};
 pub use tls::{
-    CertificateError, CertificateFiles, ClientAuthority, HandedCertificate, Reload, ServingCertificate, Tls,
+    CertificateError, CertificateFiles, ClientAuthority, ClientNames, HandedCertificate, Reload,
+    ServingCertificate, Tls,
 };

@@ -13,6 +13,7 @@ mod reading;
 mod registry;
 pub mod server;
 mod tls;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;

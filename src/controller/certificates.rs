@@ -6,7 +6,8 @@
 //! `tls.key`), the two webhook configurations, and the memory of API servers and replicas, which lags behind both.
 //!
 //! **Every replica** ([`serving`]) watches the Secret and serves its leaf from the moment that it sees it; connections that are
-//! open go on. What an API server would not accept never replaces what it accepts.
+//! open go on. What an API server would not accept never replaces what it accepts, and what may not be accepted yet waits while there
+//! is a better one.
 //!
 //! **The leader** ([`keeper`]) takes one [`plan`]ned step after the other. Each is one write of the Secret, on condition that it is
 //! still as it was read, so a second leader, or one that died between two steps, makes no difference: whoever comes next reads
@@ -21,19 +22,22 @@
 //!        │        │  ▲                                              │ caBundle of every configuration is [B, A], and
 //!     Forget      └──┘ Leaf: a third of the leaf's time is left     │ was so for 30 s on end
 //!        │                                                       Leaf by B
-//!        └── A has expired ◄── OVERLAP [B, A]; leaf by B; key of B ◄┘
+//!        └── A is long over ◄─ OVERLAP [B, A]; leaf by B; key of B ◄┘
 //! ```
 //!
 //! - `caBundle` is at all times to be what `ca.crt` holds; whoever overwrites it is corrected, which starts the 30 s anew. While the
 //!   newest authority is not in every configuration (the right to write them is missing, say), the one before it goes on issuing.
-//! - **An authority leaves the bundle when it has expired, and no leaf outlives its authority.** So when it goes nothing that it issued
-//!   is valid: a replica that still served such a leaf, because it could not read the Secret for all of the overlap (a third of the
+//! - **An authority leaves the bundle a day after it has expired, and no leaf outlives its authority.** So when it goes nothing that it
+//!   issued is valid: a replica that still served such a leaf, because it could not read the Secret for all of the overlap (a third of the
 //!   authority's time, more than a whole leaf's), would be refused for the leaf's own age. That is "until all replicas serve the new leaf"
 //!   without asking them.
+//! - **The order does not hang on the leader's clock.** Which authority issued the leaf is told without one. A leaf or an authority that
+//!   is not valid by the leader's clock is replaced, but in the same order: the leaf stays until every configuration had the new
+//!   authority for 30 s. Only a leaf that has been over for a day (or for its own life, if that is less) is replaced at once.
 //! - An older bundle never replaces a newer one: a configuration is read before the Secret whose bundle is written to it, and written on
 //!   condition that it is still the one that was read.
-//! - **Restore**: a Secret that is gone, or holds nothing that would be accepted, gets back what the leader's memory holds while
-//!   that is valid. A leader that knows nothing starts anew. Where nothing valid serves there is no order to keep: a new leaf comes at once.
+//! - **Restore**: a Secret that is gone, or holds no leaf or one that is over, gets back what the leader's memory holds while
+//!   that is not over; authorities that can still be read of it stay. A leader that knows nothing starts anew. Where there is no leaf there is no order to keep: a new one comes at once.
 //! - A Secret that is not empty and not labelled as tagseal's is somebody else's, and is left alone.
 
 mod bundle;
@@ -82,6 +86,7 @@ pub struct CertificateOptions {
 pub struct Certificates {
     secret: String,
     served: watch::Receiver<Option<Arc<CertifiedKey>>>,
+    remark: watch::Receiver<Option<String>>,
     serving: Serving,
     keeper: Keeper,
 }
@@ -104,6 +109,7 @@ impl Certificates {
         let store = Store::new(client.clone(), &options.namespace, &options.secret);
         let names = names(&options.service, &options.namespace);
         let (sender, served) = watch::channel(None);
+        let (remarks, remark) = watch::channel(None);
         let (shown, seen) = watch::channel(Shown::default());
         let serving = Serving {
             store: store.clone(),
@@ -111,6 +117,7 @@ impl Certificates {
             clock: clock.clone(),
             metrics,
             served: sender,
+            remark: remarks,
             shown,
         };
         let keeper = Keeper {
@@ -123,12 +130,17 @@ impl Certificates {
             in_force: InForce::default(),
             pace: Default::default(),
         };
-        Self { secret: options.secret.clone(), served, serving, keeper }
+        Self { secret: options.secret.clone(), served, remark, serving, keeper }
     }
 
     /// What this replica is to serve; `None` until there is something.
     pub fn served(&self) -> watch::Receiver<Option<Arc<CertifiedKey>>> {
         self.served.clone()
+    }
+
+    /// What is wrong with it, or why there is none; `None` when all is well.
+    pub fn remark(&self) -> watch::Receiver<Option<String>> {
+        self.remark.clone()
     }
 
     /// Follows the Secret and, as the leader, keeps it; never returns.
@@ -137,7 +149,7 @@ impl Certificates {
     }
 }
 
-/// The names by which API servers and people's tools call a Service.
+/// The names by which API servers (the first) and people's tools call a Service.
 fn names(service: &str, namespace: &str) -> Vec<String> {
     ["svc", "svc.cluster.local"]
         .map(|domain| format!("{service}.{namespace}.{domain}"))

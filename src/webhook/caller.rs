@@ -21,32 +21,58 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 pub(super) enum Caller {
     /// Nobody is asked for a certificate.
     Unasked,
-    /// Presented a certificate of the client authorities.
+    /// Presented a certificate of the client authorities, with a name that is asked for.
     Verified,
     /// Was asked for one, and presented none.
     Anonymous,
+    /// Presented a certificate of the client authorities, of somebody else.
+    Misnamed,
 }
 
 impl Caller {
     pub(super) fn of(tls: &Tls, connection: &ServerConnection) -> Self {
-        match (tls.asks_clients(), connection.peer_certificates()) {
-            (false, _) => Self::Unasked,
-            // rustls shows only what its verifier has passed.
-            (true, Some(chain)) if !chain.is_empty() => Self::Verified,
-            (true, _) => Self::Anonymous,
+        let Some(names) = tls.clients() else { return Self::Unasked };
+        // rustls shows only what its verifier has passed.
+        let Some(certificate) = connection.peer_certificates().and_then(<[_]>::first) else {
+            return Self::Anonymous;
+        };
+        match names.admit(certificate) {
+            Ok(()) => Self::Verified,
+            Err(borne) => {
+                let borne = borne.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+                tell(|| tracing::warn!(borne, "a client certificate bears no name of --client-name"));
+                Self::Misnamed
+            }
         }
+    }
+
+    /// Whether it may ask for what everybody may, and for nothing else.
+    pub(super) fn is_stranger(self) -> bool {
+        matches!(self, Self::Anonymous | Self::Misnamed)
     }
 
     /// The answer to those who may not ask for `path`. Every path but a few is guarded, so that none can be forgotten.
     pub(super) fn refuses(self, path: &str) -> Option<Response> {
-        if self != Self::Anonymous || OPEN.contains(&path) {
-            return None;
-        }
-        tell(|| tracing::warn!(path, "refused a caller without a client certificate (--client-ca)"));
-        let message = "tagseal answers only callers with a client certificate (--client-ca), and this one presented none; \
-                       an API server presents one when its AdmissionConfiguration names a kubeconfig with it\n";
+        let message = match self {
+            Self::Unasked | Self::Verified => return None,
+            _ if OPEN.contains(&path) => return None,
+            Self::Anonymous => {
+                "tagseal answers only callers with a client certificate (--client-ca), and this one presented none; \
+                 an API server presents one when its AdmissionConfiguration names a kubeconfig with it\n"
+            }
+            Self::Misnamed => {
+                "tagseal answers only callers whose client certificate bears a name that it was told (--client-name), as its \
+                 common name or a DNS name, and this one's bears none of them\n"
+            }
+        };
+        tell(|| tracing::warn!(path, caller = ?self, "refused a caller (--client-ca, --client-name)"));
         Some((StatusCode::FORBIDDEN, message).into_response())
     }
+}
+
+/// A peer's text, fit for a log line.
+fn clean(name: &str) -> String {
+    name.chars().take(100).filter(|c| !c.is_control()).collect()
 }
 
 /// Says that a handshake failed. Scanners and probes do that all day; a client certificate that is not believed is told, because

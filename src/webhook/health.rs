@@ -1,7 +1,9 @@
 //! Readiness: policies synced, certificate loaded, gates open, not draining.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::watch;
 
 /// Whether this replica should get requests. Clones share one state.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +12,7 @@ pub struct Readiness(Arc<Flags>);
 #[derive(Debug, Default)]
 struct Flags {
     certificate: AtomicBool,
+    remark: OnceLock<watch::Receiver<Option<String>>>,
     draining: AtomicBool,
     gates: Mutex<Vec<Gate>>,
 }
@@ -32,6 +35,16 @@ impl Readiness {
     /// The serving certificate is there.
     pub fn certificate_loaded(&self) {
         self.0.certificate.store(true, Ordering::Release);
+    }
+
+    /// What there is to say of the serving certificate, whether or not there is one.
+    pub fn certificate_remark(&self, remark: watch::Receiver<Option<String>>) {
+        let _ = self.0.remark.set(remark);
+    }
+
+    /// What to look at, ready or not: a clock that is wrong, say.
+    pub fn remark(&self) -> Option<String> {
+        self.0.remark.get().and_then(|remark| remark.borrow().clone())
     }
 
     /// Not ready before the gate is open; until then `missing` says why.

@@ -183,10 +183,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 async fn ready(State(webhook): State<Webhook>) -> Response {
     let missing = webhook.readiness.missing(webhook.admission.is_synced());
+    let remark = webhook.readiness.remark().map(|remark| format!("\n{remark}")).unwrap_or_default();
     if missing.is_empty() {
-        return "ok".into_response();
+        return format!("ok{remark}").into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", missing.join("; "))).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{}{remark}\n", missing.join("; "))).into_response()
 }
 
 /// A panic is a defect, but one request's: it is logged, answered with 500 and the server goes on. With

@@ -12,8 +12,9 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, ResolvesServerCert};
+use tokio::sync::watch;
 
-pub use self::clients::ClientAuthority;
+pub use self::clients::{ClientAuthority, ClientNames};
 pub use self::files::{CertificateError, CertificateFiles, Reload, ServingCertificate};
 pub use self::handed::HandedCertificate;
 
@@ -21,12 +22,15 @@ pub use self::handed::HandedCertificate;
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ArcSwap<ServerConfig>>,
-    asks_clients: bool,
+    /// Changes with the client authorities.
+    generation: Arc<watch::Sender<()>>,
+    /// `None`: callers are asked for no certificate.
+    clients: Option<Arc<ClientNames>>,
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("asks_clients", &self.asks_clients).finish_non_exhaustive()
+        f.debug_struct("Tls").field("clients", &self.clients).finish_non_exhaustive()
     }
 }
 
@@ -42,21 +46,53 @@ impl Tls {
         Ok(Arc::new(server_config(certificate, provider, Arc::new(NoClientAuth))?).into())
     }
 
-    /// What is offered now.
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
-        self.config.load_full()
+    /// Offers `config`, and to callers whose certificates bear one of `clients`.
+    fn asking(config: ServerConfig, clients: ClientNames) -> Self {
+        Self { clients: Some(Arc::new(clients)), ..Arc::new(config).into() }
     }
 
-    /// Whether callers have to present a certificate.
-    pub(super) fn asks_clients(&self) -> bool {
-        self.asks_clients
+    /// What is offered now, and what changes when that does not hold any more.
+    pub(super) fn current(&self) -> (Arc<ServerConfig>, Generation) {
+        // In this order: one that is exchanged in between is taken for older than it is, and not for newer.
+        let generation = Generation(self.generation.subscribe());
+        (self.config.load_full(), generation)
+    }
+
+    /// Offers another from now on; connections that began under the one before learn that they are old.
+    fn exchange(&self, config: ServerConfig) {
+        self.config.store(Arc::new(config));
+        self.generation.send_replace(());
+    }
+
+    /// Which clients may call; `None`: they are not asked who they are.
+    pub(super) fn clients(&self) -> Option<&ClientNames> {
+        self.clients.as_deref()
+    }
+}
+
+/// Under which client authorities a connection began.
+#[derive(Debug, Clone)]
+pub(super) struct Generation(watch::Receiver<()>);
+
+impl Generation {
+    /// Whether they have been exchanged since: one comparison.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.has_changed().unwrap_or(false)
+    }
+
+    /// Waits until they are.
+    pub(super) async fn over(mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 
 impl From<Arc<ServerConfig>> for Tls {
     /// For everybody who asks, whatever the configuration asks of clients.
     fn from(config: Arc<ServerConfig>) -> Self {
-        Self { config: Arc::new(ArcSwap::new(config)), asks_clients: false }
+        let config = Arc::new(ArcSwap::new(config));
+        Self { config, generation: Arc::new(watch::Sender::new(())), clients: None }
     }
 }
 

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair,
+};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, StatusCode};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::PrivateKeyDer;
@@ -16,11 +19,15 @@ use rustls::sign::CertifiedKey;
 use tagseal::admission::Admission;
 use tagseal::policy::{PolicySet, PolicySnapshot};
 use tagseal::webhook::{
-    CertificateError, ClientAuthority, HandedCertificate, Limits, Readiness, Reload, Tls, router, serve,
+    CertificateError, ClientAuthority, ClientNames, HandedCertificate, Limits, Readiness, Reload, Tls,
+    router, serve,
 };
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::certificate::{Pair, now, pair_valid, provider};
 use super::review::{Answer, Review, containers};
@@ -45,14 +52,24 @@ impl Authority {
 
     /// A client with a certificate of this authority, and no connections to keep: each request is a handshake.
     fn client(&self, usage: ExtendedKeyUsagePurpose, server: &[&Pair]) -> Client {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+        let identity = self.identity(usage, "kube-apiserver", &[]);
+        builder(server).identity(identity).pool_max_idle_per_host(0).build().unwrap()
+    }
+
+    fn identity(&self, usage: ExtendedKeyUsagePurpose, common_name: &str, names: &[&str]) -> Identity {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
-        let identity =
-            Identity::from_pem(format!("{certificate}{}", key.serialize_pem()).as_bytes()).unwrap();
-        builder(server).identity(identity).pool_max_idle_per_host(0).build().unwrap()
+        Identity::from_pem(format!("{certificate}{}", key.serialize_pem()).as_bytes()).unwrap()
+    }
+
+    /// A client with these names and connections that it keeps.
+    fn kept(&self, common_name: &str, names: &[&str], server: &Pair) -> ClientBuilder {
+        builder(&[server]).identity(self.identity(ExtendedKeyUsagePurpose::ClientAuth, common_name, names))
     }
 }
 
@@ -74,12 +91,20 @@ fn certified(pair: &Pair) -> Arc<CertifiedKey> {
 
 /// A webhook without policies, which admits everything.
 async fn start(tls: Tls, readiness: Readiness) -> (SocketAddr, watch::Sender<PolicySnapshot>) {
+    start_within(Limits::default(), tls, readiness).await
+}
+
+async fn start_within(
+    limits: Limits,
+    tls: Tls,
+    readiness: Readiness,
+) -> (SocketAddr, watch::Sender<PolicySnapshot>) {
     let (policies, watched) = watch::channel(PolicySnapshot::Synced(Arc::new(PolicySet::default())));
     let admission = Arc::new(Admission::new(Arc::new(Nothing), watched, None));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = router(admission, readiness.clone());
-    tokio::spawn(serve(listener, tls, app, readiness, Limits::default(), std::future::pending()));
+    tokio::spawn(serve(listener, tls, app, readiness, limits, std::future::pending()));
     (address, policies)
 }
 
@@ -93,15 +118,20 @@ struct Guarded {
 }
 
 async fn guarded(authority: &Authority) -> Guarded {
+    guarded_within(Limits::default(), authority, &[]).await
+}
+
+async fn guarded_within(limits: Limits, authority: &Authority, names: &[&str]) -> Guarded {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("client-ca.crt");
     fs::write(&file, &authority.pem).unwrap();
     let server = localhost();
     let handed = HandedCertificate::new(watch::channel(Some(certified(&server))).1);
-    let clients = ClientAuthority::load(file.clone(), Arc::new(handed), provider()).unwrap();
+    let names = ClientNames::new(names.iter().map(|name| (*name).to_owned()).collect());
+    let clients = ClientAuthority::load(file.clone(), Arc::new(handed), provider(), names).unwrap();
     let readiness = Readiness::default();
     readiness.certificate_loaded();
-    let (address, policies) = start(clients.tls(), readiness).await;
+    let (address, policies) = start_within(limits, clients.tls(), readiness).await;
     Guarded { server, address, file, clients, _folder: folder, _policies: policies }
 }
 
@@ -158,6 +188,189 @@ async fn a_client_certificate_of_the_authority_and_for_clients_is_let_in_and_no_
 }
 
 #[tokio::test]
+async fn a_client_certificate_has_to_bear_a_name_that_was_told() {
+    let authority = Authority::new("clients");
+    let names = ["kube-apiserver", "api.example.com"];
+    let guarded = guarded_within(Limits::default(), &authority, &names).await;
+    let answers = async |common_name: &str, names: &[&str]| {
+        let client = authority.kept(common_name, names, &guarded.server).build().unwrap();
+        let response = validate(&client, &guarded.url("/validate")).await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    };
+    for (common_name, names) in [
+        ("kube-apiserver", &[][..]),
+        ("kube-apiserver", &["elsewhere.example.com"]),
+        ("anybody", &["elsewhere.example.com", "api.example.com"]),
+        ("anybody", &["API.example.com"]),
+    ] {
+        assert_eq!(answers(common_name, names).await.0, StatusCode::OK, "{common_name} {names:?}");
+    }
+    for (common_name, names) in [
+        ("anybody", &[][..]),
+        ("Kube-APIServer", &[]),
+        ("kube-apiserver.example.com", &["example.com"]),
+        ("anybody", &["*.example.com"]),
+        ("", &[]),
+    ] {
+        let (status, message) = answers(common_name, names).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{common_name} {names:?}");
+        let expected = "tagseal answers only callers whose client certificate bears a name that it was told (--client-name)";
+        assert!(message.starts_with(expected), "{message}");
+    }
+    let anybody = authority.kept("anybody", &[], &guarded.server).build().unwrap();
+    assert_eq!(anybody.get(guarded.url("/healthz")).send().await.unwrap().status(), StatusCode::OK);
+}
+
+/// A connection without a client certificate, with TLS, that speaks `protocol`.
+async fn connects(guarded: &Guarded, protocol: &str) -> TlsStream<TcpStream> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(guarded.server.der.clone().into()).unwrap();
+    let config =
+        rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let mut config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let stream = TcpStream::connect(guarded.address).await.unwrap();
+    TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await.unwrap()
+}
+
+/// What comes until the connection ends, which it does soon.
+async fn until_closed(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {
+    let mut read = Vec::new();
+    let end = stream.read_to_end(&mut read);
+    let end = tokio::time::timeout(Duration::from_secs(5), end).await;
+    // Whether it is closed politely is not the question.
+    let _ = end.expect("the connection is closed");
+    read
+}
+
+const HTTP_1: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+/// The preface, SETTINGS, and `GET https://localhost/healthz` on stream 1.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
+    \0\0\x17\x01\x05\0\0\0\x01\x82\x87\x44\x08/healthz\x41\x09localhost";
+const GOAWAY: u8 = 7;
+
+#[tokio::test]
+async fn a_caller_without_a_certificate_has_one_answer_of_a_connection() {
+    let guarded = guarded(&Authority::new("clients")).await;
+    let mut stream = connects(&guarded, "http/1.1").await;
+    stream.write_all(HTTP_1).await.unwrap();
+    let answer = String::from_utf8(until_closed(&mut stream).await).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("connection: close\r\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_caller_without_a_certificate_that_does_not_go_is_cut_off() {
+    let limits = Limits { handshake: Duration::from_millis(300), ..Limits::default() };
+    let guarded = guarded_within(limits, &Authority::new("clients"), &[]).await;
+    let mut stream = connects(&guarded, "h2").await;
+    // It never answers the ping that GOAWAY comes with.
+    stream.write_all(HTTP_2).await.unwrap();
+    let frames = until_closed(&mut stream).await;
+    let (mut rest, mut kinds) = (&frames[..], Vec::new());
+    while let [a, b, c, kind, ..] = rest {
+        kinds.push(*kind);
+        let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+        rest = rest.get(9 + length..).unwrap_or_default();
+    }
+    assert!(kinds.contains(&GOAWAY) && kinds.contains(&1), "an answer, and GOAWAY: {kinds:?}");
+}
+
+#[tokio::test]
+async fn callers_without_a_certificate_leave_room_for_those_who_have_one() {
+    let authority = Authority::new("clients");
+    let limits = Limits { connections: 4, ..Limits::default() };
+    let guarded = guarded_within(limits, &authority, &[]).await;
+    let mut strangers = Vec::new();
+    for _ in 0..2 {
+        strangers.push(connects(&guarded, "http/1.1").await);
+    }
+    for _ in 0..3 {
+        let mut stream = connects(&guarded, "http/1.1").await;
+        assert_eq!(until_closed(&mut stream).await, b"", "there are enough of them");
+    }
+    let ours = authority.client(ExtendedKeyUsagePurpose::ClientAuth, &[&guarded.server]);
+    let answer = tokio::time::timeout(Duration::from_secs(5), guarded.validates(&ours)).await;
+    assert_eq!(answer.expect("there is room").unwrap(), StatusCode::OK);
+    // And those who are there are answered.
+    for mut stream in strangers {
+        stream.write_all(HTTP_1).await.unwrap();
+        assert!(until_closed(&mut stream).await.starts_with(b"HTTP/1.1 200 OK"));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_began_under_other_client_authorities_ends_with_its_next_answer() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let guarded = guarded(&old).await;
+    let url = guarded.url("/validate");
+    let http1 = old.kept("kube-apiserver", &[], &guarded.server).http1_only().build().unwrap();
+    let http2 = old.kept("kube-apiserver", &[], &guarded.server).build().unwrap();
+    for client in [&http1, &http2, &http1, &http2] {
+        let answer = validate(client, &url).await.unwrap();
+        assert_eq!((answer.status(), answer.headers().get("connection")), (StatusCode::OK, None));
+        answer.bytes().await.unwrap();
+    }
+    fs::write(&guarded.file, &new.pem).unwrap();
+    assert_eq!(guarded.clients.reload(), Reload::Replaced);
+
+    let last = validate(&http1, &url).await.unwrap();
+    let says = last.headers().get("connection").map(|value| value.to_str().unwrap().to_owned());
+    assert_eq!((last.status(), says), (StatusCode::OK, Some("close".to_owned())));
+    last.bytes().await.unwrap();
+    assert!(validate(&http1, &url).await.is_err(), "another connection is refused");
+    // In HTTP/2 it need not ask first.
+    let gone = async {
+        while validate(&http2, &url).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the old connection goes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn client_authorities_are_exchanged_under_load_without_a_failed_request() {
+    let (authority, other) = (Authority::new("clients"), Authority::new("others"));
+    let guarded = guarded(&authority).await;
+    let url = guarded.url("/validate");
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let kept = || authority.kept("kube-apiserver", &[], &guarded.server);
+    let clients = [kept().build(), kept().build(), kept().http1_only().build(), kept().http1_only().build()];
+    let callers = clients.map(|client| {
+        let (client, url) = (client.unwrap(), url.clone());
+        let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+        tokio::spawn(async move {
+            let mut last = None;
+            while !stop.load(Ordering::Relaxed) {
+                let response = validate(&client, &url).await;
+                let response = response.unwrap_or_else(|error| panic!("{error:?} after {:?}", last));
+                last = Some((response.version(), response.headers().get("connection").cloned()));
+                assert!(Answer::read(&response.bytes().await.unwrap()).is_allowed());
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    });
+    for turn in 0..20 {
+        let more = if turn % 2 == 0 { other.pem.as_str() } else { "" };
+        fs::write(&guarded.file, format!("{}{more}", authority.pem)).unwrap();
+        assert_eq!(guarded.clients.reload(), Reload::Replaced);
+        let enough = answered.load(Ordering::Relaxed) + 12;
+        let served = async {
+            while answered.load(Ordering::Relaxed) < enough {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), served).await.expect("requests go on");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.expect("no request failed");
+    }
+}
+
+#[tokio::test]
 async fn new_client_authorities_hold_for_new_connections_and_broken_ones_are_refused() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     let guarded = guarded(&old).await;
@@ -188,7 +401,7 @@ async fn a_file_without_authorities_is_refused_at_start() {
     let file = folder.path().join("client-ca.crt");
     let load = || {
         let handed = HandedCertificate::new(watch::channel(None).1);
-        ClientAuthority::load(file.clone(), Arc::new(handed), provider()).unwrap_err()
+        ClientAuthority::load(file.clone(), Arc::new(handed), provider(), ClientNames::default()).unwrap_err()
     };
     assert_eq!(load().to_string(), format!("cannot read {}: no such file", file.display()));
     fs::write(&file, "").unwrap();
@@ -198,7 +411,8 @@ async fn a_file_without_authorities_is_refused_at_start() {
 #[tokio::test]
 async fn a_replica_is_ready_with_the_first_certificate_that_is_handed_over() {
     let (sender, receiver) = watch::channel(None);
-    let handed = HandedCertificate::new(receiver);
+    let (remarks, remark) = watch::channel(Some("its clock is slow".to_owned()));
+    let handed = HandedCertificate::new(receiver).with_remark(remark);
     let readiness = Readiness::default();
     tokio::spawn(handed.clone().await_first(readiness.clone()));
     let tls = Tls::open(Arc::new(handed), provider()).unwrap();
@@ -212,7 +426,17 @@ async fn a_replica_is_ready_with_the_first_certificate_that_is_handed_over() {
     while !readiness.missing(true).is_empty() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(client.get(&ready).send().await.unwrap().status(), StatusCode::OK);
+    let says = async || {
+        let response = client.get(&ready).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    };
+    assert_eq!(says().await, (StatusCode::OK, "ok\nits clock is slow".to_owned()));
+    remarks.send_replace(None);
+    assert_eq!(says().await, (StatusCode::OK, "ok".to_owned()));
+    remarks.send_replace(Some("its clock is slow".to_owned()));
+    readiness.drain();
+    let expected = "shutting down\nits clock is slow\n".to_owned();
+    assert_eq!(says().await, (StatusCode::SERVICE_UNAVAILABLE, expected));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::fs;
 use tagseal::webhook::{CertificateError, Reload, ServingCertificate};
 
 use super::certificate::{Pair, Volume, now, pair, pair_valid, provider};
-use crate::support::days;
+use crate::support::{days, seconds};
 
 const NAME: &str = "tagseal.tagseal-system.svc";
 
@@ -59,6 +59,33 @@ fn files_that_vanish_keep_the_old_pair_and_are_picked_up_when_they_are_back() {
     volume.swap(&new);
     assert_eq!(certificate.reload(now()), Reload::Replaced);
     assert_eq!(leaf(&certificate), new.der);
+}
+
+#[test]
+fn a_pair_that_is_not_valid_yet_is_taken_when_its_time_comes_without_a_change_of_files() {
+    let old = pair(NAME);
+    let (from, until) = (now() + days(1), now() + days(9));
+    let early = pair_valid(&[NAME], from, until);
+    let mut volume = Volume::new(&old);
+    let certificate = volume.load().unwrap();
+    volume.swap(&early);
+
+    let path = volume.files().certificate;
+    let refused = CertificateError::OutsideValidity { path, from, until, now: now() };
+    assert_eq!(certificate.reload(now()), Reload::Refused(refused));
+    assert_eq!(certificate.reload(from - seconds(1)), Reload::Unchanged, "told once");
+    assert_eq!(leaf(&certificate), old.der);
+
+    assert_eq!(certificate.reload(from), Reload::Replaced);
+    assert_eq!(leaf(&certificate), early.der);
+    assert_eq!(certificate.reload(from), Reload::Unchanged);
+}
+
+#[test]
+fn a_pair_that_is_not_valid_yet_serves_at_start_where_there_is_no_other() {
+    let early = pair_valid(&[NAME], now() + days(1), now() + days(9));
+    let certificate = Volume::new(&early).load().unwrap();
+    assert_eq!(leaf(&certificate), early.der);
 }
 
 #[test]

@@ -26,8 +26,13 @@ fn serve_takes_what_the_deployment_says() {
     assert!(passed, "{errors}");
     let mut more = arguments;
     more.extend(
-        ["--cert-dir=/etc/tagseal/tls", "--client-ca=/x/ca.crt", "--trust-servers=https://a.test"]
-            .map(str::to_owned),
+        [
+            "--cert-dir=/etc/tagseal/tls",
+            "--client-ca=/x/ca.crt",
+            "--client-name=x",
+            "--trust-servers=https://a.test",
+        ]
+        .map(str::to_owned),
     );
     let (passed, errors) = answers(&more);
     assert!(passed, "{errors}");

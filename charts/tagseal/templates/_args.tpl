@@ -16,6 +16,9 @@
 {{- end }}
 {{- if .Values.webhook.clientCA.configMap }}
 - --client-ca=/etc/tagseal/client-ca/{{ .Values.webhook.clientCA.key }}
+{{- range .Values.webhook.clientCA.names }}
+- {{ printf "--client-name=%s" . | quote }}
+{{- end }}
 {{- end }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}

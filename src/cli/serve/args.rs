@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use jiff::SignedDuration;
 
 use crate::cli::settings::{Policies, SYSTEM_NAMESPACE, Storage};
@@ -27,6 +28,10 @@ pub struct Args {
     /// are answered, but for probes.
     #[arg(long, value_name = "FILE")]
     pub(super) client_ca: Option<PathBuf>,
+    /// Of the callers with a certificate of --client-ca, answer only those whose certificate bears this name, as its subject's common name
+    /// or as a DNS name (repeatable). Default: any certificate of these authorities.
+    #[arg(long = "client-name", value_name = "NAME", requires = "client_ca", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) client_names: Vec<String>,
     #[command(flatten)]
     pub(super) certificates: SelfManaged,
     /// Kubeconfig file; default: the pod's own ServiceAccount, else `KUBECONFIG` and `~/.kube/config`.

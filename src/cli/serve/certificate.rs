@@ -8,7 +8,7 @@ use rustls::server::ResolvesServerCert;
 use super::args::Args;
 use super::{LOOK_EVERY, Process};
 use crate::webhook::{
-    CertificateFiles, ClientAuthority, HandedCertificate, Readiness, ServingCertificate, Tls,
+    CertificateFiles, ClientAuthority, ClientNames, HandedCertificate, Readiness, ServingCertificate, Tls,
 };
 
 /// What connections are offered, and the parts that keep it up to date.
@@ -41,8 +41,13 @@ pub(super) fn tls(
         (None, None) => anyhow::bail!("without a cluster there is no certificate but in --cert-dir"),
     };
     let Some(file) = &args.client_ca else { return Ok(Tls::open(certificate, provider)?) };
-    let clients = ClientAuthority::load(file.clone(), certificate, provider)
-        .with_context(|| format!("cannot use --client-ca {}", file.display()))?;
+    let clients = ClientAuthority::load(
+        file.clone(),
+        certificate,
+        provider,
+        ClientNames::new(args.client_names.clone()),
+    )
+    .with_context(|| format!("cannot use --client-ca {}", file.display()))?;
     let tls = clients.tls();
     process.parts.start("the watch of client authorities", clients.watch(LOOK_EVERY));
     Ok(tls)

@@ -165,7 +165,7 @@ fn certificate(
     let options = args.cert_dir.is_none().then(|| args.certificates())?;
     let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
     let certificates = Certificates::new(client.clone(), &options, leadership.clone(), metrics, clock);
-    let served = HandedCertificate::new(certificates.served());
+    let served = HandedCertificate::new(certificates.served()).with_remark(certificates.remark());
     process.parts.start("the upkeep of certificates", certificates.run());
     Some(served)
 }

@@ -6,6 +6,7 @@ use futures::future::join;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
+use rustls::pki_types::DnsName;
 use serde_json::{Value, json};
 
 use super::call::{Failed, call};
@@ -32,6 +33,8 @@ pub(super) struct Configuration {
     version: Option<String>,
     /// Name and `caBundle`, base64, of its webhooks.
     hooks: Vec<(String, Option<String>)>,
+    /// The names by which API servers call them.
+    called: Vec<String>,
     /// Who wrote a `caBundle` last.
     writers: Vec<String>,
 }
@@ -115,8 +118,16 @@ impl Kind {
 impl Configuration {
     fn of(object: &DynamicObject) -> Self {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let hooks = object.data.get("webhooks").and_then(Value::as_array).into_iter().flatten();
-        let hooks = hooks.filter_map(|hook| {
+        let hooks = || object.data.get("webhooks").and_then(Value::as_array).into_iter().flatten();
+        let services = hooks().filter_map(|hook| hook.get("clientConfig")?.get("service"));
+        let called = services.filter_map(|service| {
+            let name =
+                format!("{}.{}.svc", service.get("name")?.as_str()?, service.get("namespace")?.as_str()?);
+            // What is no name would be in no certificate.
+            DnsName::try_from(name.as_str()).is_ok().then_some(name)
+        });
+        let called = called.collect();
+        let hooks = hooks().filter_map(|hook| {
             let name = text(hook.get("name")?)?;
             let bundle = hook.get("clientConfig").and_then(|config| config.get("caBundle")).and_then(text);
             Some((name, bundle))
@@ -129,6 +140,7 @@ impl Configuration {
         Self {
             version: object.metadata.resource_version.clone(),
             hooks: hooks.collect(),
+            called,
             writers: writers.collect(),
         }
     }
@@ -145,6 +157,13 @@ impl Configuration {
         let mut others = self.hooks.iter().filter_map(|(_, has)| has.as_ref());
         others.any(|has| !has.is_empty() && *has != encoded).then(|| self.writers.join(", "))
     }
+}
+
+/// The names by which API servers call, as far as configurations could be read. One that goes by another name than this version
+/// was told is served all the same.
+pub(super) fn called(read: &Read) -> Vec<String> {
+    let read = read.iter().filter_map(|configuration| configuration.as_ref().ok()?.as_ref());
+    read.flat_map(|configuration| configuration.called.iter().cloned()).collect()
 }
 
 /// Whether every configuration that is there has the bundle. One that cannot be read may not have it.

@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::watcher::{self, Event};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use self::pace::Pace;
-use super::bundle::{Configurations, Kind, Read, is_everywhere};
+use super::bundle::{Configurations, Kind, Read, called, is_everywhere};
 use super::call::Failed;
 use super::material::Material;
 use super::plan::{InForce, Next, Sight, Step, Wanted, decide, perform};
@@ -27,6 +27,9 @@ use crate::controller::trouble::Subject;
 
 /// How often all is looked at, even if nothing seems to have changed: the clock may have been set.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
+/// How often the clock and the leadership are looked at, which costs nothing. Timers stand still while a machine sleeps, and a term
+/// that is over by the wall clock alone, and is renewed before the election notices, is no change of leadership.
+const GLANCE_EVERY: Duration = Duration::from_secs(5);
 /// So many rounds are made at once. A rotation takes three; more is somebody else's writing.
 const ROUNDS: usize = 12;
 
@@ -40,6 +43,28 @@ pub(super) struct Keeper {
     pub(super) shown: watch::Receiver<Shown>,
     pub(super) in_force: InForce,
     pub(super) pace: Pace,
+}
+
+/// How long there is nothing to do.
+struct Pause {
+    at_most: Duration,
+    /// By the wall clock.
+    until: Timestamp,
+}
+
+impl Pause {
+    /// Waits until it is over, `goes_on` is no more, or the clock was set back: what was valid may not be then.
+    async fn passes(self, clock: &SharedClock, goes_on: impl Fn() -> bool) {
+        let (begins, over) = (clock.now(), Instant::now() + self.at_most);
+        let is_set_back = |now: Timestamp| begins.duration_since(now) > SignedDuration::from_secs(1);
+        loop {
+            let (now, left) = (clock.now(), over.saturating_duration_since(Instant::now()));
+            if left.is_zero() || now >= self.until || is_set_back(now) || !goes_on() {
+                return;
+            }
+            sleep(left.min(GLANCE_EVERY)).await;
+        }
+    }
 }
 
 /// What became of a round.
@@ -60,20 +85,21 @@ impl Keeper {
         loop {
             let leads = self.leadership.is_leader();
             let pause = if leads { self.tend().await } else { self.rests() };
+            let (leadership, clock) = (self.leadership.clone(), self.clock.clone());
             tokio::select! {
                 Some(()) = changes.next() => {}
                 Ok(()) = self.shown.changed() => {}
                 () = self.leadership.changed() => {}
-                () = sleep(pause) => {}
+                () = pause.passes(&clock, || leadership.is_leader() == leads) => {}
             }
         }
     }
 
     /// What another leader does meanwhile is not seen by this one.
-    fn rests(&mut self) -> Duration {
+    fn rests(&mut self) -> Pause {
         self.in_force.forget();
         self.pace = Pace::default();
-        LOOK_EVERY
+        Pause { at_most: LOOK_EVERY, until: Timestamp::MAX }
     }
 
     fn changes(&self, kind: &Kind) -> impl Stream<Item = ()> + Send + use<> {
@@ -90,7 +116,8 @@ impl Keeper {
     }
 
     /// Does what is to do; answers how long there is nothing more.
-    async fn tend(&mut self) -> Duration {
+    async fn tend(&mut self) -> Pause {
+        let for_as_long = |at_most| Pause { at_most, until: Timestamp::MAX };
         for _ in 0..ROUNDS {
             match self.round().await {
                 Round::Again => {}
@@ -99,12 +126,15 @@ impl Keeper {
                     let left = until.duration_since(self.clock.now()).max(SignedDuration::ZERO);
                     // A hundredth late rather than a hundredth early, and once more.
                     let left = left.saturating_add(SignedDuration::from_millis(10));
-                    return Duration::try_from(left).unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+                    let at_most = Duration::try_from(left).unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+                    return Pause { at_most, until };
                 }
-                Round::Failed(errors) => return self.pace.fails(&errors.join("; "), self.clock.now()),
+                Round::Failed(errors) => {
+                    return for_as_long(self.pace.fails(&errors.join("; "), self.clock.now()));
+                }
             }
         }
-        self.pace.fails("somebody else keeps writing what tagseal writes", self.clock.now())
+        for_as_long(self.pace.fails("somebody else keeps writing what tagseal writes", self.clock.now()))
     }
 
     /// One round: read the configurations, then the Secret, then write one thing.
@@ -131,8 +161,9 @@ impl Keeper {
         }
         let since = bundle.as_ref().and_then(|bundle| self.in_force.since(bundle));
         let memory = self.shown.borrow().memory.clone();
-        let (until, mut errors) = match decide(&seen, memory.as_deref(), since, &self.wanted, now) {
-            Some(Next::Write(step)) => match self.write(step, &seen, secret, memory, now).await {
+        let wanted = self.wanted.and_for(called(&configurations));
+        let (until, mut errors) = match decide(&seen, memory.as_deref(), since, &wanted, now) {
+            Some(Next::Write(step)) => match self.write(step, &wanted, &seen, secret, memory, now).await {
                 Ok(()) | Err(Failed::Conflict | Failed::Gone) => return Round::Again,
                 Err(error) => (now, vec![self.told(&error)]),
             },
@@ -153,16 +184,17 @@ impl Keeper {
     async fn write(
         &self,
         step: Step,
+        wanted: &Wanted,
         seen: &Sight,
         secret: Option<Secret>,
         memory: Option<Arc<Material>>,
         now: Timestamp,
     ) -> Result<(), Failed> {
         let (held, damage) = match seen {
-            Sight::Held { material, damage, .. } => (Some(material), damage.as_slice()),
+            Sight::Held { material, damage, .. } => (Some(&**material), damage.as_slice()),
             _ => (None, Default::default()),
         };
-        let material = perform(step, held, memory.as_deref(), &self.wanted, now)
+        let material = perform(step, held, memory.as_deref(), wanted, now)
             .map_err(|error| Failed::Other(error.to_string()))?;
         if !self.leadership.is_leader() {
             return Ok(());

@@ -13,6 +13,8 @@ use rustls::pki_types::pem::PemObject as _;
 use x509_cert::der::asn1::Utf8StringRef;
 use x509_cert::der::pem::LineEnding;
 use x509_cert::der::{self, Decode as _};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 use zeroize::Zeroizing;
 
 use super::issue::BACKDATED;
@@ -32,6 +34,8 @@ pub(super) struct Certificate {
     pub(super) until: Timestamp,
     /// The subject, where it is a common name alone and written as tagseal writes it.
     pub(super) common_name: Option<String>,
+    /// The DNS names that it is for.
+    pub(super) names: Vec<String>,
     public_key: Vec<u8>,
 }
 
@@ -81,7 +85,16 @@ impl Certificate {
         let (from, until) = (timestamp(validity.not_before)?, timestamp(validity.not_after)?);
         let public_key = certificate.subject_public_key_info().subject_public_key.raw_bytes().to_vec();
         let common_name = common_name(certificate.subject());
-        Ok(Self { from, until, common_name, public_key, der })
+        let names = match certificate.get_extension::<SubjectAltName>().map_err(failed)? {
+            Some((_, SubjectAltName(names))) => names.iter().filter_map(dns_name).collect(),
+            None => Vec::new(),
+        };
+        Ok(Self { from, until, common_name, names, public_key, der })
+    }
+
+    /// Whether it is for all of `names`.
+    pub(super) fn is_for(&self, names: &[String]) -> bool {
+        names.iter().all(|name| self.names.iter().any(|own| own.eq_ignore_ascii_case(name)))
     }
 
     pub(super) fn is_valid(&self, now: Timestamp) -> bool {
@@ -97,6 +110,13 @@ impl Certificate {
     fn pem(&self) -> Result<String, Unreadable> {
         der::pem::encode_string("CERTIFICATE", LineEnding::LF, &self.der)
             .map_err(|error| Unreadable(error.to_string()))
+    }
+}
+
+fn dns_name(name: &GeneralName) -> Option<String> {
+    match name {
+        GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
+        _ => None,
     }
 }
 
@@ -184,6 +204,40 @@ impl Material {
     pub(super) fn issuer(&self, names: &[String], now: Timestamp) -> Option<usize> {
         let leaf = &self.leaf.as_ref()?.certificate;
         self.authorities.iter().position(|authority| is_issued_by(leaf, &authority.certificate, names, now))
+    }
+
+    /// The authority, by its place, that issued the leaf, whatever the time is and whatever the leaf is for: what a reader whose
+    /// clock is wrong knows too.
+    pub(super) fn signer(&self, now: Timestamp) -> Option<usize> {
+        let leaf = &self.leaf.as_ref()?.certificate;
+        self.authorities.iter().position(|Authority { certificate, .. }| {
+            let both_are_valid =
+                now.max(leaf.from.max(certificate.from)).min(leaf.until.min(certificate.until));
+            is_issued_by(leaf, certificate, &leaf.names, both_are_valid)
+        })
+    }
+
+    /// Whether the leaf is one that some API server accepts, or will: it is issued by an authority that is here, and not over.
+    pub(super) fn stands(&self, now: Timestamp) -> bool {
+        let leaf = self.leaf.as_ref().filter(|leaf| now <= leaf.certificate.until);
+        leaf.is_some() && self.signer(now).is_some()
+    }
+
+    /// This, and the authorities of `other` that it lacks, each where it was among those that both have. Those have the keys
+    /// of either.
+    pub(super) fn with_authorities_of(self, other: &Self) -> Self {
+        let mut others = other.authorities.iter().peekable();
+        let mut authorities: Vec<Authority> = Vec::new();
+        for mut own in self.authorities {
+            let same = |it: &&Authority| it.certificate.der == own.certificate.der;
+            if let Some(place) = others.clone().position(|it| same(&it)) {
+                authorities.extend(others.by_ref().take(place).cloned());
+                own.key = own.key.take().or(others.next().and_then(|it| it.key.clone()));
+            }
+            authorities.push(own);
+        }
+        authorities.extend(others.cloned());
+        Self { authorities, leaf: self.leaf }
     }
 }
 

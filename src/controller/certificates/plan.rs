@@ -3,7 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::issue::{self, IssueError, Lifetimes};
-use super::material::{Authority, Material};
+use super::material::{Authority, Certificate, Material};
+
+/// The most that a leader's clock may be fast for the order of steps to be kept all the same: what a machine that takes local
+/// time for UTC is wrong by, and some. One whose clock is slow keeps it however slow that is.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is to be kept right.
 #[derive(Debug, Clone)]
@@ -11,6 +15,19 @@ pub(super) struct Wanted {
     /// The names by which API servers call tagseal.
     pub(super) names: Vec<String>,
     pub(super) lifetimes: Lifetimes,
+}
+
+impl Wanted {
+    /// The same, and for `names` too.
+    pub(super) fn and_for(&self, names: impl IntoIterator<Item = String>) -> Self {
+        let mut wanted = self.clone();
+        for name in names {
+            if !wanted.names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+                wanted.names.push(name);
+            }
+        }
+        wanted
+    }
 }
 
 /// The Secret as it was read.
@@ -22,7 +39,7 @@ pub(super) enum Sight {
     Foreign,
     /// It is tagseal's.
     Held {
-        material: Material,
+        material: Box<Material>,
         /// What cannot be read of it.
         damage: Vec<String>,
         /// Whether somebody wants a new authority.
@@ -35,7 +52,7 @@ pub(super) enum Sight {
 pub(super) enum Step {
     /// The first authority and its first leaf.
     Create,
-    /// What was last read of the Secret takes its place again.
+    /// What last served takes its place again; authorities that can still be read of it stay.
     Restore,
     /// A new authority, in front of the others. The leaf stays.
     Authority,
@@ -88,12 +105,12 @@ pub(super) fn decide(
     wanted: &Wanted,
     now: Timestamp,
 ) -> Option<Next> {
-    let remembered = || memory.is_some_and(|memory| memory.issuer(&wanted.names, now).is_some());
+    let remembered = || memory.is_some_and(|memory| memory.stands(now));
     match sight {
         Sight::Foreign => None,
         Sight::Absent if remembered() => Some(Next::Write(Step::Restore)),
         Sight::Absent => Some(Next::Write(Step::Create)),
-        Sight::Held { material, .. } if material.issuer(&wanted.names, now).is_none() && remembered() => {
+        Sight::Held { material, .. } if !material.stands(now) && remembered() => {
             Some(Next::Write(Step::Restore))
         }
         Sight::Held { material, rotation_asked, .. } => {
@@ -110,11 +127,11 @@ fn next(
     now: Timestamp,
 ) -> Next {
     let Some(newest) = material.authorities.first() else { return Next::Write(Step::Create) };
-    let issuer = material.issuer(&wanted.names, now);
-    let is_under_way = issuer.is_some_and(|issuer| issuer > 0);
+    let signer = material.signer(now);
+    let is_under_way = signer.is_some_and(|signer| signer > 0);
     let settled_at = in_force.and_then(|since| since.checked_add(wanted.lifetimes.settle()).ok());
     // First of all the leaf: it has the least time left, and what waits for it can wait.
-    if let Some(by) = issues_now(material, issuer, settled_at.is_some_and(|at| at <= now), wanted, now) {
+    if let Some(by) = issues_now(material, signer, settled_at.is_some_and(|at| at <= now), wanted, now) {
         return Next::Write(Step::Leaf(by));
     }
     if !newest.issues(now)
@@ -123,7 +140,7 @@ fn next(
     {
         return Next::Write(Step::Authority);
     }
-    if material.authorities.iter().skip(1).any(|authority| is_over(authority, now)) {
+    if !forgettable(material, wanted.lifetimes, now).is_empty() {
         return Next::Write(Step::Forget);
     }
     if rotation_asked {
@@ -131,10 +148,12 @@ fn next(
     }
     let leaf = material.leaf.as_ref().map(|leaf| &leaf.certificate);
     let ends = material.authorities.iter().map(|authority| authority.certificate.until);
-    let ends = ends.chain(leaf.map(|leaf| leaf.until));
-    let just_after = ends.map(|end| end.saturating_add(SignedDuration::from_secs(1)).unwrap_or(end));
-    let dates = just_after
+    let ends = ends.chain(leaf.map(|leaf| leaf.until)).map(|end| after(end, SignedDuration::from_secs(1)));
+    let older = material.authorities.iter().skip(1);
+    let dates = ends
+        .chain(older.map(|authority| forgotten_at(authority, newest, wanted.lifetimes)))
         .chain(leaf.map(|leaf| leaf.due()))
+        .chain(leaf.map(|leaf| given_up(leaf, wanted.lifetimes)))
         .chain([authority_due(newest, wanted.lifetimes)])
         .chain(settled_at.filter(|_| is_under_way));
     Next::Wait(dates.filter(|date| *date > now).min().unwrap_or(Timestamp::MAX))
@@ -143,28 +162,51 @@ fn next(
 /// The authority that is to issue a leaf now, if one is to and can.
 fn issues_now(
     material: &Material,
-    issuer: Option<usize>,
+    signer: Option<usize>,
     is_settled: bool,
     wanted: &Wanted,
     now: Timestamp,
 ) -> Option<usize> {
     let issues = |place: &usize| material.authorities.get(*place).is_some_and(|it| it.issues(now));
-    let older = || (1..material.authorities.len()).find(issues);
-    let Some((issuer, leaf)) = issuer.zip(material.leaf.as_ref()) else {
-        // Nothing that is accepted serves, so there is no order to keep, but for what API servers know already.
+    let Some((signer, leaf)) = signer.zip(material.leaf.as_ref().map(|leaf| &leaf.certificate)) else {
+        // There is nothing that anybody accepts, so there is no order to keep, but for what API servers know already.
+        let older = || (1..material.authorities.len()).rfind(issues);
         let by = if is_settled { 0 } else { older().unwrap_or(0) };
         return Some(by).filter(issues);
     };
-    if issuer > 0 && is_settled {
+    if signer > 0 && is_settled {
         return Some(0).filter(issues);
     }
-    if leaf.certificate.due() > now {
+    let is_right = leaf.is_valid(now) && leaf.is_for(&wanted.names);
+    if is_right && leaf.due() > now {
         return None;
     }
-    // The newest one is not everywhere yet. Until it is, the one before it goes on, as long as that gains time.
-    let by = if issuer == 0 { Some(0).filter(issues)? } else { older()? };
-    let authority = material.authorities.get(by)?;
-    (issue::leaf_until(authority, now, wanted.lifetimes) > leaf.certificate.until).then_some(by)
+    // The newest one is not everywhere yet. Until it is, the one that issued the leaf goes on, or one that is older still; not
+    // one in between, which may never have been everywhere.
+    let by = match signer {
+        0 => Some(0).filter(issues),
+        _ => (signer..material.authorities.len()).find(issues),
+    };
+    let gains = |authority: &Authority| issue::leaf_until(authority, now, wanted.lifetimes) > leaf.until;
+    match by {
+        Some(by) => (!is_right || material.authorities.get(by).is_some_and(gains)).then_some(by),
+        // By this clock no authority that API servers know can issue, nor may the leaf be valid: but a clock may be wrong, and they
+        // go by theirs. So the leaf stays until they know the newest authority, or it is over by any sensible clock.
+        None => Some(0).filter(|_| given_up(leaf, wanted.lifetimes) <= now).filter(issues),
+    }
+}
+
+/// When a leaf is over by any sensible clock, so that there is no order to keep any more.
+fn given_up(leaf: &Certificate, lifetimes: Lifetimes) -> Timestamp {
+    after(leaf.until, tolerance(lifetimes))
+}
+
+fn tolerance(lifetimes: Lifetimes) -> SignedDuration {
+    CLOCKS_DIFFER.min(lifetimes.leaf())
+}
+
+fn after(time: Timestamp, span: SignedDuration) -> Timestamp {
+    time.saturating_add(span).unwrap_or(time)
 }
 
 /// When an authority is to be replaced: when a third of its time is left, and while its leaves still live their whole time.
@@ -174,9 +216,18 @@ fn authority_due(authority: &Authority, lifetimes: Lifetimes) -> Timestamp {
     certificate.due().min(whole)
 }
 
-/// Whether nothing that the authority issued is valid any more: no leaf outlives it.
-fn is_over(authority: &Authority, now: Timestamp) -> bool {
-    authority.certificate.until < now
+/// The authorities, by their places, that may go.
+fn forgettable(material: &Material, lifetimes: Lifetimes, now: Timestamp) -> Vec<usize> {
+    let Some((newest, older)) = material.authorities.split_first() else { return Vec::new() };
+    let is_over = |authority: &Authority| forgotten_at(authority, newest, lifetimes) <= now;
+    (1..).zip(older).filter(|(_, authority)| is_over(authority)).map(|(place, _)| place).collect()
+}
+
+/// When nothing that `authority` issued is valid any more (no leaf outlives it) by any sensible clock, and those who follow `newest`
+/// have done so for a whole leaf's life: as they have anyway, unless it was this very clock that made it too late.
+fn forgotten_at(authority: &Authority, newest: &Authority, lifetimes: Lifetimes) -> Timestamp {
+    let over = after(authority.certificate.until, tolerance(lifetimes));
+    over.max(after(newest.certificate.from, lifetimes.leaf()))
 }
 
 impl Step {
@@ -202,16 +253,15 @@ pub(super) fn perform(
 ) -> Result<Material, IssueError> {
     let (Wanted { names, lifetimes }, mut material) = (wanted, held.cloned().unwrap_or_default());
     match step {
-        Step::Restore => material = memory.cloned().unwrap_or_default(),
+        // What can still be read of the Secret may be newer than memory, and some replica may go by it.
+        Step::Restore => material = memory.cloned().unwrap_or_default().with_authorities_of(&material),
         Step::Create | Step::Authority => {
             material.authorities.insert(0, issue::authority(now, *lifetimes)?);
         }
         Step::Forget => {
-            let mut place = 0;
-            material.authorities.retain(|authority| {
-                place += 1;
-                place == 1 || !is_over(authority, now)
-            });
+            let gone = forgettable(&material, *lifetimes, now);
+            let mut place = 0..;
+            material.authorities.retain(|_| !place.next().is_some_and(|place| gone.contains(&place)));
         }
         Step::Leaf(_) | Step::Heed => {}
     }

@@ -105,5 +105,5 @@ pub(super) fn sight(secret: Option<&Secret>) -> Sight {
     }
     let rotation_asked = secret.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(ROTATE));
     let (material, damage) = Material::read(data);
-    Sight::Held { material, damage, rotation_asked }
+    Sight::Held { material: Box::new(material), damage, rotation_asked }
 }

@@ -1,6 +1,16 @@
 //! [`Serving`]: what every replica does: follow the Secret, serve what is in it, remember what served last.
+//!
+//! API servers judge what is served by their own clocks and by the name that they call, not by what this replica takes for right. So a
+//! leaf that is not valid yet by this replica's clock, or is not for the name that it was told, has to wait only for as long as there
+//! is a better one, which it replaces when its time comes. With no other it serves all the same, and this replica is ready:
+//! where this clock is slow nothing is lost, and where the leader's is fast, or the leader is of a version that knows other names,
+//! no other replica has anything else to serve either, but a rollout that waited for this one would keep that leader for ever.
+//! One that is over is another matter: who renews it needs no replica to be ready.
+
+mod flaws;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::ready;
@@ -11,8 +21,10 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
-use super::material::{Leaf, Material};
+use self::flaws::{Weighed, between, weigh};
+use super::material::{Certificate, Leaf, Material};
 use super::plan::Sight;
 use super::secret::{Store, sight};
 use crate::clock::SharedClock;
@@ -20,6 +32,9 @@ use crate::controller::follow::follow;
 use crate::controller::references::seen;
 use crate::controller::trouble::Subject;
 use crate::telemetry::Metrics;
+
+/// How often a certificate that waits for its time is looked at: the clock may be set meanwhile.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What the watch of the Secret has shown.
 #[derive(Debug, Clone, Default)]
@@ -31,10 +46,13 @@ pub(super) struct Shown {
 /// The certificate that this replica serves.
 pub(super) struct Serving {
     pub(super) store: Store,
+    /// The name by which API servers call tagseal comes first.
     pub(super) names: Vec<String>,
     pub(super) clock: SharedClock,
     pub(super) metrics: Metrics,
     pub(super) served: watch::Sender<Option<Arc<CertifiedKey>>>,
+    /// What is wrong with it, or with what does not serve.
+    pub(super) remark: watch::Sender<Option<String>>,
     /// Changes whenever the Secret does.
     pub(super) shown: watch::Sender<Shown>,
 }
@@ -50,57 +68,130 @@ impl Serving {
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let sights = follow(self.store.api(), config, subject, self.clock.clone());
         let mut sights = std::pin::pin!(sights.scan(false, seen).filter_map(ready));
-        while let Some(secret) = sights.next().await {
-            // A watch that stumbles says nothing of the Secret.
-            if let Ok(secret) = secret {
-                self.take(secret.as_ref(), self.clock.now());
+        let mut waits: Option<Waiting> = None;
+        loop {
+            tokio::select! {
+                secret = sights.next() => match secret {
+                    Some(Ok(secret)) => waits = self.take(secret.as_ref(), self.clock.now()),
+                    // A watch that stumbles says nothing of the Secret.
+                    Some(Err(_)) => {}
+                    None => return,
+                },
+                () = sleep(LOOK_EVERY), if waits.is_some() => {
+                    waits = waits.and_then(|waiting| self.looks_again(waiting, self.clock.now()));
+                }
             }
         }
     }
 
-    fn take(&self, secret: Option<&Secret>, now: Timestamp) {
+    /// Takes what the Secret holds; answers what waits for its time.
+    fn take(&self, secret: Option<&Secret>, now: Timestamp) -> Option<Waiting> {
         let what = self.store.what();
         let memory = self.shown.borrow().memory.clone();
         let meanwhile = match memory {
             Some(_) => "the certificate in memory goes on",
             None => "there is none to serve",
         };
-        let memory = match sight(secret) {
+        let (memory, waiting) = match sight(secret) {
             Sight::Absent => {
                 tracing::info!(meanwhile, "{what} is not there; the leader makes it");
-                memory
+                self.remarks(format!("{what} is not there, and the leader makes it; {meanwhile}"));
+                (memory, None)
             }
             Sight::Foreign => {
                 tracing::error!(meanwhile, "{what} was not made by tagseal, which leaves it alone");
-                memory
+                self.remarks(format!("{what} was not made by tagseal, which leaves it alone; {meanwhile}"));
+                (memory, None)
             }
             Sight::Held { material, damage, .. } => match self.serve(&material, now) {
-                Ok(()) => Some(Arc::new(material)),
+                Ok(weighed) => self.remembers(memory, *material, weighed),
                 Err(why) => {
                     tracing::warn!(
                         meanwhile,
                         ?damage,
                         "{what} holds no certificate that can be served: {why}"
                     );
-                    memory
+                    self.remarks(format!(
+                        "{what} holds no certificate that can be served: {why}; {meanwhile}"
+                    ));
+                    (memory, None)
                 }
             },
         };
         self.shown.send_replace(Shown { memory });
+        waiting
     }
 
-    /// Serves what `material` holds from now on, if API servers accept it.
-    fn serve(&self, material: &Material, now: Timestamp) -> Result<(), String> {
+    fn remembers(
+        &self,
+        memory: Option<Arc<Material>>,
+        material: Material,
+        weighed: Weighed,
+    ) -> (Option<Arc<Material>>, Option<Waiting>) {
+        let material = Arc::new(material);
+        let memory = if weighed.serves { Some(Arc::clone(&material)) } else { memory };
+        (memory, (!weighed.flaws.is_empty()).then_some(Waiting { material, weighed }))
+    }
+
+    /// Whether the time has come of what waits for it.
+    fn looks_again(&self, waiting: Waiting, now: Timestamp) -> Option<Waiting> {
+        let memory = self.shown.borrow().memory.clone();
+        if weigh(&waiting.material, memory.as_deref(), self.names.first(), now) == waiting.weighed {
+            return Some(waiting);
+        }
+        // What ran out while it waited is told when the Secret changes.
+        let weighed = self.serve(&waiting.material, now).ok()?;
+        let (memory, waiting) = self.remembers(memory, Material::clone(&waiting.material), weighed);
+        self.shown.send_replace(Shown { memory });
+        waiting
+    }
+
+    /// Serves what `material` holds from now on, unless what serves is better.
+    fn serve(&self, material: &Material, now: Timestamp) -> Result<Weighed, String> {
         let leaf = material.leaf.as_ref().ok_or("it is damaged")?;
-        // Whether it is valid yet is for the clocks of API servers to say, not for this replica's.
-        if material.issuer(&self.names, now.max(leaf.certificate.from)).is_none() {
-            let names = self.names.join(", ");
-            let (from, until) = (leaf.certificate.from, leaf.certificate.until);
+        let Certificate { from, until, .. } = &leaf.certificate;
+        if *until < now {
+            let late = between(*until, now);
             return Err(format!(
-                "it is valid from {from} to {until}, and has to be one for {names}, issued by an authority in ca.crt"
+                "it is valid from {from} to {until}, and now is {now} by this replica's clock, {late} later"
             ));
         }
+        if material.signer(now).is_none() {
+            return Err("it is not issued by an authority in ca.crt, or is for no name".to_owned());
+        }
+        let memory = self.shown.borrow().memory.clone();
+        let weighed = weigh(material, memory.as_deref(), self.names.first(), now);
         let key = certified(leaf)?;
+        if weighed.flaws.is_empty() {
+            self.remark.send_if_modified(|remark| remark.take().is_some());
+        } else {
+            self.tells(&weighed, &leaf.certificate, now);
+        }
+        if weighed.serves {
+            self.hand_over(key, material, leaf);
+        }
+        Ok(weighed)
+    }
+
+    fn tells(&self, weighed: &Weighed, leaf: &Certificate, now: Timestamp) {
+        let meanwhile = match weighed.serves {
+            true => {
+                "it serves all the same: there is no other, and API servers go by their own clocks and names"
+            }
+            false => "the one before it goes on",
+        };
+        let told: Vec<_> =
+            weighed.flaws.iter().map(|flaw| flaw.told(leaf, self.names.first(), now)).collect();
+        let told = format!("the certificate in {} {}", self.store.what(), told.join("; and it "));
+        tracing::warn!(meanwhile, "{told}");
+        self.remarks(format!("{told}; {meanwhile}"));
+    }
+
+    fn remarks(&self, remark: String) {
+        self.remark.send_replace(Some(remark));
+    }
+
+    fn hand_over(&self, key: CertifiedKey, material: &Material, leaf: &Leaf) {
         let newest = material.authorities.first().map(|authority| authority.certificate.until);
         self.metrics.serving_certificate_expires(leaf.certificate.until.as_second());
         self.metrics.authority_expires(newest.unwrap_or_default().as_second());
@@ -115,8 +206,13 @@ impl Serving {
             let until = leaf.certificate.until;
             tracing::info!(secret = self.store.what(), %until, "serving the certificate in the Secret");
         }
-        Ok(())
     }
+}
+
+/// A leaf that is not as it should be, which serves or does not.
+struct Waiting {
+    material: Arc<Material>,
+    weighed: Weighed,
 }
 
 fn certified(leaf: &Leaf) -> Result<CertifiedKey, String> {

@@ -47,7 +47,7 @@ impl Bench {
 
     pub(super) fn sight(&self) -> Sight {
         Sight::Held {
-            material: self.material.clone(),
+            material: Box::new(self.material.clone()),
             damage: Vec::new(),
             rotation_asked: self.rotation_asked,
         }

@@ -116,7 +116,14 @@ pub struct ServingCertificate {
     files: CertificateFiles,
     provider: Arc<CryptoProvider>,
     current: ArcSwap<Pair>,
-    seen: Mutex<Fingerprint>,
+    seen: Mutex<Seen>,
+}
+
+/// What was last read.
+struct Seen {
+    fingerprint: Fingerprint,
+    /// When it is valid, where that is all that is wrong with it.
+    refused_outside: Option<(Timestamp, Timestamp)>,
 }
 
 /// What serves.
@@ -138,35 +145,48 @@ impl ServingCertificate {
     /// Reads the pair for the first time.
     ///
     /// # Errors
-    /// [`CertificateError`] that says which file is wrong and how.
+    /// [`CertificateError`] that says which file is wrong and how. A pair that is not valid yet is none: it serves, and is told.
     pub fn load(
         files: CertificateFiles,
         provider: Arc<CryptoProvider>,
         now: Timestamp,
     ) -> Result<Self, CertificateError> {
         let content = Content::read(&files);
-        let seen = content.fingerprint();
-        let current = content.pair(&files, &provider, now)?;
-        Ok(Self { files, provider, current: ArcSwap::from_pointee(current), seen: Mutex::new(seen) })
+        let seen = Seen { fingerprint: content.fingerprint(), refused_outside: None };
+        let pair = content.pair(&files, &provider, now).or_else(|error| match error {
+            // There is no other, and API servers go by their own clocks.
+            CertificateError::OutsideValidity { from, until, .. } if now < from && from <= until => {
+                let certificate = files.certificate.display();
+                tracing::warn!(%certificate, %error, "served all the same: there is no other");
+                content.pair(&files, &provider, from)
+            }
+            error => Err(error),
+        })?;
+        Ok(Self { files, provider, current: ArcSwap::from_pointee(pair), seen: Mutex::new(seen) })
     }
 
-    /// Looks at the files again. A pair that cannot serve never replaces one that does.
+    /// Looks at the files again. A pair that cannot serve never replaces one that does; one that was not valid yet is looked at again
+    /// when its time has come.
     pub fn reload(&self, now: Timestamp) -> Reload {
         let content = Content::read(&self.files);
         let fingerprint = content.fingerprint();
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == fingerprint {
-                return Reload::Unchanged;
-            }
-            *seen = fingerprint;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_come = seen.refused_outside.is_some_and(|(from, until)| from <= now && now <= until);
+        if seen.fingerprint == fingerprint && !has_come {
+            return Reload::Unchanged;
         }
+        *seen = Seen { fingerprint, refused_outside: None };
         match content.pair(&self.files, &self.provider, now) {
             Ok(pair) => {
                 self.current.store(Arc::new(pair));
                 Reload::Replaced
             }
-            Err(error) => Reload::Refused(error),
+            Err(error) => {
+                if let CertificateError::OutsideValidity { from, until, .. } = error {
+                    seen.refused_outside = Some((from, until));
+                }
+                Reload::Refused(error)
+            }
         }
     }
 
@@ -235,13 +255,13 @@ impl Content {
     }
 
     fn pair(
-        self,
+        &self,
         files: &CertificateFiles,
         provider: &CryptoProvider,
         now: Timestamp,
     ) -> Result<Pair, CertificateError> {
-        let chain = chain(&files.certificate, &self.certificate?)?;
-        let key = private_key(&files.key, &self.key?)?;
+        let chain = chain(&files.certificate, self.certificate.as_ref().map_err(Clone::clone)?)?;
+        let key = private_key(&files.key, self.key.as_ref().map_err(Clone::clone)?)?;
         let until = judge_leaf(&files.certificate, &chain, now)?;
         let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => CertificateError::KeyMismatch {

@@ -14,7 +14,9 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use serde_json::{Value, json};
 use tagseal::clock::{Clock as _, ManualClock};
-use tagseal::controller::{CertificateOptions, Certificates, Leadership, Lifetimes};
+use tagseal::controller::{
+    CertificateOptions, Certificates, Election, ElectionOptions, Leadership, Lifetimes,
+};
 use tagseal::telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -81,48 +83,102 @@ pub fn authorities(server: &ApiServer) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(&pem).map(Result::unwrap).collect()
 }
 
+/// A certificate as an entry of the Secret.
+pub fn pem(certificate: &CertificateDer<'_>) -> String {
+    let body = STANDARD.encode(certificate);
+    let lines: Vec<_> = body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    STANDARD.encode(format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n")))
+}
+
 pub struct Replica {
     pub clock: ManualClock,
     server: ApiServer,
     served: watch::Receiver<Option<Arc<CertifiedKey>>>,
+    remark: watch::Receiver<Option<String>>,
     leads: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What a replica is told, and how its clock goes.
+pub struct Told {
+    pub leads: bool,
+    pub lifetime: SignedDuration,
+    pub service: &'static str,
+    pub fast: SignedDuration,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        let lifetime = SignedDuration::from_hours(90 * 24);
+        Self { leads: true, lifetime, service: "tagseal", fast: SignedDuration::ZERO }
+    }
+}
+
+impl Told {
+    fn of_a_minute(self) -> Self {
+        Self { lifetime: SignedDuration::from_secs(60), ..self }
+    }
 }
 
 impl Replica {
     /// Leaves live for a minute.
     pub fn leads(server: &ApiServer) -> Self {
-        Self::start(server, true, SignedDuration::from_secs(60))
+        Self::start(server, Told::default().of_a_minute())
     }
 
     pub fn leads_at_leisure(server: &ApiServer) -> Self {
-        Self::start(server, true, SignedDuration::from_hours(90 * 24))
+        Self::start(server, Told::default())
     }
 
     pub fn follows(server: &ApiServer) -> Self {
-        Self::start(server, false, SignedDuration::from_secs(60))
+        Self::start(server, Told { leads: false, ..Told::default().of_a_minute() })
     }
 
-    fn start(server: &ApiServer, leads: bool, lifetime: SignedDuration) -> Self {
+    pub fn start(server: &ApiServer, told: Told) -> Self {
+        let (sender, receiver) = watch::channel(told.leads);
+        Self::led_by(server, told, sender, Leadership::new(receiver), ManualClock::at(now()))
+    }
+
+    /// Which takes part in an election, alone.
+    pub fn is_elected(server: &ApiServer) -> Self {
         let clock = ManualClock::at(now());
+        let options = ElectionOptions {
+            namespace: "tagseal-system".to_owned(),
+            lease: "tagseal".to_owned(),
+            identity: "one".to_owned(),
+        };
+        let shared = Arc::new(clock.clone());
+        let (election, leadership) = Election::new(server.client(), options, shared, Metrics::default());
+        let mut replica = Self::led_by(server, Told::default(), watch::channel(false).0, leadership, clock);
+        replica.tasks.push(tokio::spawn(election.run()));
+        replica
+    }
+
+    fn led_by(
+        server: &ApiServer,
+        told: Told,
+        leads: watch::Sender<bool>,
+        leadership: Leadership,
+        clock: ManualClock,
+    ) -> Self {
+        clock.advance(told.fast);
         let options = CertificateOptions {
             namespace: "tagseal-system".to_owned(),
             secret: "tagseal-tls".to_owned(),
-            service: "tagseal".to_owned(),
+            service: told.service.to_owned(),
             webhook_configuration: "tagseal".to_owned(),
-            lifetimes: Lifetimes::of_leaf(lifetime),
+            lifetimes: Lifetimes::of_leaf(told.lifetime),
         };
-        let (sender, receiver) = watch::channel(leads);
         let certificates = Certificates::new(
             server.client(),
             &options,
-            Leadership::new(receiver),
+            leadership,
             Metrics::default(),
             Arc::new(clock.clone()),
         );
-        let served = certificates.served();
-        let task = tokio::spawn(certificates.run());
-        Self { clock, server: server.clone(), served, leads: sender, task }
+        let (served, remark) = (certificates.served(), certificates.remark());
+        let tasks = vec![tokio::spawn(certificates.run())];
+        Self { clock, server: server.clone(), served, remark, leads, tasks }
     }
 
     pub fn gains_leadership(&self) {
@@ -152,8 +208,27 @@ impl Replica {
         self.served.borrow().is_some()
     }
 
+    /// What it says of its certificate.
+    pub fn remark(&self) -> Option<String> {
+        self.remark.borrow().clone()
+    }
+
+    pub fn remarks(&self) -> watch::Receiver<Option<String>> {
+        self.remark.clone()
+    }
+
+    /// Waits until it serves another leaf than this; answers which.
+    pub async fn serves_another(&mut self, than: &CertificateDer<'static>) -> CertificateDer<'static> {
+        let is_another = |served: &Option<Arc<CertifiedKey>>| {
+            served.as_ref().is_some_and(|served| served.cert[0] != *than)
+        };
+        let served = tokio::time::timeout(LIMIT, self.served.wait_for(is_another)).await;
+        let served = served.unwrap_or_else(|_| panic!("the same is served; {:#?}", self.server.requests()));
+        served.unwrap().as_ref().unwrap().cert[0].clone()
+    }
+
     pub fn runs(&self) -> bool {
-        !self.task.is_finished()
+        self.tasks.iter().all(|task| !task.is_finished())
     }
 
     /// Whether an API server with this bundle accepts what is served, by the replica's clock.
@@ -193,7 +268,7 @@ impl Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
         if !std::thread::panicking() {
             assert_eq!(self.server.unexpected(), Vec::<String>::new());
         }

@@ -1,4 +1,5 @@
-//! Two leaders at once, who read, write and die between any two steps; API servers that learn late.
+//! Two leaders at once, who read, write and die between any two steps; API servers that learn late. The second one's clock may be
+//! wrong: slow by any time, or fast by less than what a leaf is good for after its end (24 hours, or a leaf's life if that is less).
 //!
 //! What must hold at every moment: a leaf that is valid, and that any replica may serve, because it once stood in the Secret, is covered by
 //! every bundle that an API server may still have.
@@ -54,6 +55,8 @@ struct Leader {
     in_force: InForce,
     round: Round,
     stands: bool,
+    /// By how many seconds its clock is fast.
+    fast: i64,
 }
 
 #[derive(Default)]
@@ -89,7 +92,10 @@ impl Cluster {
             Event::Goes(leader) if self.leaders[leader].stands => {}
             Event::Goes(leader) => self.goes(leader),
             Event::Stands => self.leaders[1].stands ^= true,
-            Event::Dies(leader) => self.leaders[leader] = Leader::default(),
+            Event::Dies(leader) => {
+                let fast = self.leaders[leader].fast;
+                self.leaders[leader] = Leader { fast, ..Leader::default() };
+            }
             Event::Passes(time) => self.now += seconds(time),
             Event::Asks => self.rotation_asked = self.secret.is_some(),
         }
@@ -116,21 +122,26 @@ impl Cluster {
         };
     }
 
+    fn clock_of(&self, index: usize) -> Timestamp {
+        self.now + seconds(self.leaders[index].fast)
+    }
+
     fn decides(&mut self, index: usize, configurations: [Versioned<Bundle>; 2]) -> Round {
+        let now = self.clock_of(index);
         let leader = &mut self.leaders[index];
         let Some((material, version)) = &self.secret else { return Round::Writes(None, Step::Create, None) };
         leader.memory = Some(material.clone());
         let bundle = bundle(material);
         let text = material.bundle().unwrap();
         let everywhere = configurations.iter().all(|(has, _)| *has == bundle);
-        leader.in_force.note(&text, everywhere, self.now);
+        leader.in_force.note(&text, everywhere, now);
         let sight = Sight::Held {
-            material: material.clone(),
+            material: Box::new(material.clone()),
             damage: Vec::new(),
             rotation_asked: self.rotation_asked,
         };
         let since = leader.in_force.since(&text);
-        match decide(&sight, leader.memory.as_ref(), since, &self.wanted, self.now) {
+        match decide(&sight, leader.memory.as_ref(), since, &self.wanted, now) {
             Some(Next::Write(step)) => Round::Writes(Some(*version), step, Some(material.clone())),
             _ => Round::Spreads(0, configurations, bundle),
         }
@@ -141,14 +152,15 @@ impl Cluster {
             return;
         }
         let memory = self.leaders[index].memory.clone();
+        let now = self.clock_of(index);
         // It was made when it was read, and now it arrives.
-        let Ok(material) = perform(step, held.as_ref(), memory.as_ref(), &self.wanted, self.now) else {
+        let Ok(material) = perform(step, held.as_ref(), memory.as_ref(), &self.wanted, now) else {
             return;
         };
         self.starved |= self.secret.is_some() && self.leaves.iter().all(|(leaf, _)| leaf.until < self.now);
         self.rotation_asked &= !step.heeds();
         self.rotations += u32::from(step == Step::Authority);
-        if let Some(place) = material.issuer(&self.wanted.names, self.now) {
+        if let Some(place) = material.signer(self.now) {
             let leaf = material.leaf.as_ref().unwrap().certificate.clone();
             self.leaves.push((leaf, material.authorities[place].certificate.clone()));
         }
@@ -196,8 +208,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_valid_leaf_is_covered_at_every_moment_whoever_leads_or_dies(events in prop::collection::vec(event(), 900)) {
+    fn a_valid_leaf_is_covered_at_every_moment_whoever_leads_or_dies_and_whatever_their_clocks_say(
+        events in prop::collection::vec(event(), 900),
+        fast in prop_oneof![1 => Just(0), 1 => -1000..0_i64, 1 => 0..LEAF - LAG],
+    ) {
         let mut cluster = Cluster::new();
+        cluster.leaders[1].fast = fast;
         for event in events {
             cluster.happens(event);
             if cluster.starved {
