@@ -8,7 +8,6 @@ use super::judge::{ImageVerdict, Passed};
 use super::review::Request;
 use super::text::{self, cut, one_line};
 use super::verdict::{Decision, Hook, Verdict};
-use crate::digest::Digest;
 use crate::trust::{Evidence, SignedDigest};
 
 /// The longest value of an audit annotation, in bytes.
@@ -47,7 +46,7 @@ impl<'v> Record<'v> {
             reason: verdict.headline().map(|denial| denial.reason().as_str()),
             images: listed(images(), |text, image| text.push_str(&text::image(&image.image))),
             policies: shown(listed(policies, display)),
-            digests: listed(signed(), |text, signed| digest(text, signed.digest())),
+            digests: listed(signed(), digest),
             signers: signers(once(signed().map(SignedDigest::evidence))),
             versions: versions(evidence),
             findings: shown(listed(findings, |text, finding| text.push_str(&finding))),
@@ -145,9 +144,9 @@ fn display(text: &mut String, value: impl Display) {
 }
 
 /// As it displays itself, without the machinery: most admissions write several.
-fn digest(text: &mut String, digest: Digest) {
+fn digest(text: &mut String, signed: &SignedDigest) {
     text.push_str("sha256:");
-    digest.with_hex(|hex| text.push_str(hex));
+    signed.digest().with_hex(|hex| text.push_str(hex));
 }
 
 fn signed(image: &ImageVerdict) -> Option<&SignedDigest> {
