@@ -7,6 +7,7 @@ mod metrics;
 mod router;
 mod server;
 mod stopwatch;
+mod strangers;
 mod tls;
 
 pub use health::{Gate, Readiness};

@@ -40,7 +40,8 @@ impl Caller {
             Ok(()) => Self::Verified,
             Err(borne) => {
                 let borne = borne.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
-                tell(|| tracing::warn!(borne, "a client certificate bears no name of --client-name"));
+                static TOLD: Told = Told::never();
+                TOLD.tell(|| tracing::warn!(borne, "a client certificate bears no name of --client-name"));
                 Self::Misnamed
             }
         }
@@ -53,19 +54,23 @@ impl Caller {
 
     /// The answer to those who may not ask for `path`. Every path but a few is guarded, so that none can be forgotten.
     pub(super) fn refuses(self, path: &str) -> Option<Response> {
-        let message = match self {
+        static ANONYMOUS: Told = Told::never();
+        static MISNAMED: Told = Told::never();
+        let (told, message) = match self {
             Self::Unasked | Self::Verified => return None,
             _ if OPEN.contains(&path) => return None,
-            Self::Anonymous => {
+            Self::Anonymous => (
+                &ANONYMOUS,
                 "tagseal answers only callers with a client certificate (--client-ca), and this one presented none; \
-                 an API server presents one when its AdmissionConfiguration names a kubeconfig with it\n"
-            }
-            Self::Misnamed => {
+                 an API server presents one when its AdmissionConfiguration names a kubeconfig with it\n",
+            ),
+            Self::Misnamed => (
+                &MISNAMED,
                 "tagseal answers only callers whose client certificate bears a name that it was told (--client-name), as its \
-                 common name or a DNS name, and this one's bears none of them\n"
-            }
+                 common name or a DNS name, and this one's bears none of them\n",
+            ),
         };
-        tell(|| tracing::warn!(path, caller = ?self, "refused a caller (--client-ca, --client-name)"));
+        told.tell(|| tracing::warn!(path, caller = ?self, "refused a caller (--client-ca, --client-name)"));
         Some((StatusCode::FORBIDDEN, message).into_response())
     }
 }
@@ -80,7 +85,8 @@ fn clean(name: &str) -> String {
 pub(super) fn handshake_failed(error: &io::Error) {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     if let Some(rustls::Error::InvalidCertificate(cause)) = cause {
-        tell(|| {
+        static TOLD: Told = Told::never();
+        TOLD.tell(|| {
             tracing::warn!(?cause, "refused a caller whose client certificate is not one of --client-ca")
         });
     } else {
@@ -88,11 +94,19 @@ pub(super) fn handshake_failed(error: &io::Error) {
     }
 }
 
-fn tell(say: impl FnOnce()) {
-    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
-    let Ok(mut told) = TOLD.lock() else { return };
-    if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-        *told = Some(Instant::now());
-        say();
+/// When a message was last told. Each has one of its own: what anybody can provoke must not hide what an operator has to read.
+struct Told(Mutex<Option<Instant>>);
+
+impl Told {
+    const fn never() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn tell(&self, say: impl FnOnce()) {
+        let Ok(mut told) = self.0.lock() else { return };
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            *told = Some(Instant::now());
+            say();
+        }
     }
 }

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, Version, header};
-use axum::response::Response;
+use axum::http::{HeaderValue, Request, StatusCode, Version, header};
+use axum::response::{IntoResponse as _, Response};
 use futures::future::Either;
 use hyper::body::Incoming;
 use hyper::service::{Service as HyperService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -26,6 +26,7 @@ use tower::Service;
 use super::caller::Caller;
 use super::health::Readiness;
 use super::server::Limits;
+use super::strangers::{Share, Strangers};
 use super::tls::{Generation, Tls};
 
 /// How long a connection that was told to close has for what it asked before: the longest that an API server waits for an answer.
@@ -39,8 +40,8 @@ pub(super) struct Connection {
     pub(super) readiness: Readiness,
     /// Turns true when the server ends; it waits until nobody listens any more.
     pub(super) ends: watch::Receiver<bool>,
-    /// Of strangers: whoever is not verified has one of these too.
-    pub(super) strangers: Arc<Semaphore>,
+    /// Whoever is not verified has a place here too.
+    pub(super) strangers: Arc<Strangers>,
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
@@ -54,21 +55,28 @@ impl Connection {
             Err(_) => return tracing::debug!("TLS handshake timed out"),
         };
         let caller = Caller::of(&self.tls, stream.get_ref().1);
-        let _share = match caller.is_stranger().then(|| Arc::clone(&self.strangers).try_acquire_owned()) {
-            Some(Err(_)) => return tracing::debug!("too many connections of callers without a name"),
-            share => share,
+        let stranger = match caller.is_stranger().then(|| self.strangers.enter()) {
+            Some(None) => return tracing::debug!("too many connections of callers without a name"),
+            share => share.flatten(),
         };
-        self.serve(stream, caller, generation).await;
+        self.serve(stream, caller, stranger, generation).await;
     }
 
     /// Serves until one of many things ends it. Who is told to close is told by the protocol: in HTTP/2 by GOAWAY, after which a
     /// client asks on another connection, also for what crossed it; in HTTP/1.1 by a header of the answer. So nobody's
     /// request meets a closed connection.
-    async fn serve(mut self, stream: TlsStream<TcpStream>, caller: Caller, generation: Generation) {
+    async fn serve(
+        mut self,
+        stream: TlsStream<TcpStream>,
+        caller: Caller,
+        stranger: Option<Share>,
+        generation: Generation,
+    ) {
         let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let handling = Arc::new(Handling {
             router: self.router,
             caller,
+            stranger,
             readiness: self.readiness,
             generation: generation.clone(),
             used: AtomicBool::new(false),
@@ -77,8 +85,13 @@ impl Connection {
         let builder = builder(self.limits);
         let service = answering(Arc::clone(&handling));
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+        // Clients dial ahead and ask later: what is not used yet is kept for as long as what is idle. Nobody waits for strangers.
+        let (first, patience) = match caller.is_stranger() {
+            true => (self.limits.stranger, self.limits.stranger),
+            false => (self.limits.header, LAST_ANSWERS),
+        };
         let mut unused = pin!(async {
-            sleep(self.limits.handshake).await;
+            sleep(first).await;
             if handling.used.load(Ordering::Acquire) {
                 std::future::pending::<()>().await;
             }
@@ -91,9 +104,11 @@ impl Connection {
                 std::future::pending::<()>().await;
             }
         });
-        let patience = if caller.is_stranger() { self.limits.handshake } else { LAST_ANSWERS };
+        // The connection first: a request that is there already wins against everything that would close it.
         let closes_within = tokio::select! {
+            biased;
             result = &mut connection => return told(result),
+            () = handling.is_displaced() => return tracing::debug!("a caller without a name had to make room"),
             () = &mut unused => return tracing::debug!("no request came in time"),
             _ = self.ends.wait_for(|ends| *ends) => None,
             () = handling.last.notified() => Some(patience),
@@ -133,6 +148,8 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
 struct Handling {
     router: Router,
     caller: Caller,
+    /// The place that it has, if it is a stranger.
+    stranger: Option<Share>,
     readiness: Readiness,
     generation: Generation,
     /// One that says nothing after its handshake is closed.
@@ -142,6 +159,23 @@ struct Handling {
 }
 
 impl Handling {
+    /// Why a request is not answered as asked.
+    fn refuses(&self, request: &Request<Incoming>) -> Option<Response> {
+        // In HTTP/2 it may ask on until it takes notice of GOAWAY.
+        if self.stranger.as_ref().is_some_and(|share| !share.asks()) {
+            let message = "tagseal answers callers that it does not know once on a connection\n";
+            return Some((StatusCode::TOO_MANY_REQUESTS, message).into_response());
+        }
+        self.caller.refuses(request.uri().path())
+    }
+
+    async fn is_displaced(&self) {
+        match &self.stranger {
+            Some(share) => share.is_lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Whether the connection closes after this request: a stranger has one, and who was verified under authorities that were exchanged
     /// since has to present a certificate of the new ones. That request itself is answered: were it refused, an admission would
     /// fail that another connection may have the right to.
@@ -168,7 +202,7 @@ fn answering(
         if is_last {
             handling.last.notify_one();
         }
-        let answer = match handling.caller.refuses(request.uri().path()) {
+        let answer = match handling.refuses(&request) {
             Some(refusal) => Either::Left(ready(Ok(refusal))),
             None => {
                 let mut router = handling.router.clone();

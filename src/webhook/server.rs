@@ -11,19 +11,24 @@ use tokio::time::{sleep, timeout};
 
 use super::connection::Connection;
 use super::health::Readiness;
+use super::strangers::Strangers;
 use super::tls::Tls;
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For the TLS handshake, and again for the first request after it; and for a caller without a certificate, who has one request
-    /// only, once more to take the answer and go.
+    /// For the TLS handshake.
     pub handshake: Duration,
-    /// For the head of a request, the idle time before it included. Longer than the API server keeps an idle
-    /// connection (90 s), so that the side that closes is never the one that a request is on its way to.
+    /// For the head of a request, the idle time before it included, also that before the first. Longer than the API server keeps an
+    /// idle connection (90 s), one that it dialled and did not use yet too, so that the side that closes is never the one that a
+    /// request is on its way to.
     pub header: Duration,
-    /// Connections at once; more wait to be accepted. Where clients have to present a certificate, those who present none have at most
-    /// half of them, and each answers once.
+    /// Where clients have to present a certificate, for who presents none: from its handshake to the one request that it has, and
+    /// again to take the answer and go. Probes ask at once, and wait no longer either.
+    pub stranger: Duration,
+    /// Connections at once, handshakes that are under way included; more wait to be accepted. Where clients have to present a
+    /// certificate, those who present none have at most half of them once their handshakes are done (before that nobody knows who
+    /// they are): of those who asked nothing the first then makes room for the next.
     pub connections: usize,
     /// After readiness is gone, how long requests are still accepted: the time in which whoever sends them learns of it.
     /// Longer than the shipped readiness probe takes to notice (three failures, two seconds apart, a second each at most).
@@ -37,6 +42,7 @@ impl Default for Limits {
         Self {
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(120),
+            stranger: Duration::from_secs(2),
             connections: 4096,
             linger: Duration::from_secs(8),
             drain: Duration::from_secs(12),
@@ -56,7 +62,7 @@ pub async fn serve(
 ) -> bool {
     let connections = Arc::new(Semaphore::new(limits.connections));
     let tls = tls.into();
-    let strangers = Arc::new(Semaphore::new((limits.connections / 2).max(1)));
+    let strangers = Strangers::at_most((limits.connections / 2).max(1));
     let (ends, ending) = watch::channel(false);
     let accept = async {
         loop {

@@ -1,5 +1,6 @@
 //! Who may call: `--client-ca`. And certificates that another part of the process hands over.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -223,13 +224,17 @@ async fn a_client_certificate_has_to_bear_a_name_that_was_told() {
 
 /// A connection without a client certificate, with TLS, that speaks `protocol`.
 async fn connects(guarded: &Guarded, protocol: &str) -> TlsStream<TcpStream> {
+    dials(guarded.address, &guarded.server, protocol).await
+}
+
+async fn dials(address: SocketAddr, server: &Pair, protocol: &str) -> TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(guarded.server.der.clone().into()).unwrap();
+    roots.add(server.der.clone().into()).unwrap();
     let config =
         rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let mut config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let stream = TcpStream::connect(guarded.address).await.unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
     TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await.unwrap()
 }
 
@@ -237,17 +242,31 @@ async fn connects(guarded: &Guarded, protocol: &str) -> TlsStream<TcpStream> {
 async fn until_closed(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {
     let mut read = Vec::new();
     let end = stream.read_to_end(&mut read);
-    let end = tokio::time::timeout(Duration::from_secs(5), end).await;
+    let end = tokio::time::timeout(Duration::from_secs(30), end).await;
     // Whether it is closed politely is not the question.
     let _ = end.expect("the connection is closed");
     read
 }
 
 const HTTP_1: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+const HTTP_1_LAST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 /// The preface, SETTINGS, and `GET https://localhost/healthz` on stream 1.
 const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
     \0\0\x17\x01\x05\0\0\0\x01\x82\x87\x44\x08/healthz\x41\x09localhost";
+const HEADERS: u8 = 1;
 const GOAWAY: u8 = 7;
+
+/// The kind and the content of each frame of HTTP/2.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = bytes {
+        let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+        let (content, after) = rest.split_at(length.min(rest.len()));
+        frames.push((*kind, content.to_vec()));
+        bytes = after;
+    }
+    frames
+}
 
 #[tokio::test]
 async fn a_caller_without_a_certificate_has_one_answer_of_a_connection() {
@@ -263,36 +282,63 @@ async fn a_caller_without_a_certificate_has_one_answer_of_a_connection() {
 
 #[tokio::test]
 async fn a_caller_without_a_certificate_that_does_not_go_is_cut_off() {
-    let limits = Limits { handshake: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { stranger: Duration::from_secs(2), ..Limits::default() };
     let guarded = guarded_within(limits, &Authority::new("clients"), &[]).await;
     let mut stream = connects(&guarded, "h2").await;
     // It never answers the ping that GOAWAY comes with.
     stream.write_all(HTTP_2).await.unwrap();
-    let frames = until_closed(&mut stream).await;
-    let (mut rest, mut kinds) = (&frames[..], Vec::new());
-    while let [a, b, c, kind, ..] = rest {
-        kinds.push(*kind);
-        let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
-        rest = rest.get(9 + length..).unwrap_or_default();
-    }
-    assert!(kinds.contains(&GOAWAY) && kinds.contains(&1), "an answer, and GOAWAY: {kinds:?}");
+    let frames = frames(&until_closed(&mut stream).await);
+    let kinds: Vec<_> = frames.iter().map(|(kind, _)| *kind).collect();
+    assert!(kinds.contains(&GOAWAY) && kinds.contains(&HEADERS), "an answer, and GOAWAY: {kinds:?}");
 }
 
 #[tokio::test]
-async fn callers_without_a_certificate_leave_room_for_those_who_have_one() {
+async fn a_caller_without_a_certificate_that_asks_on_in_http_2_is_refused() {
+    let guarded = guarded(&Authority::new("clients")).await;
+    let mut stream = connects(&guarded, "h2").await;
+    let mut asks = HTTP_2.to_vec();
+    asks.extend(b"\0\0\x17\x01\x05\0\0\0\x03\x82\x87\x44\x08/healthz\x41\x09localhost");
+    stream.write_all(&asks).await.unwrap();
+    let frames = frames(&until_closed(&mut stream).await);
+    let answers = frames.iter().filter(|(kind, _)| *kind == HEADERS);
+    // `:status: 200` is one byte (RFC 7541, appendix A); that of another is longer.
+    let mut well: Vec<_> = answers.map(|(_, headers)| headers.first() == Some(&0x88)).collect();
+    well.sort_unstable();
+    assert_eq!(well, [false, true], "one answer, and one refusal");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_dialled_ahead_is_kept_for_callers_that_are_known() {
+    let limits =
+        Limits { handshake: Duration::from_secs(2), stranger: Duration::from_millis(1), ..Limits::default() };
+    let server = localhost();
+    let handed = HandedCertificate::new(watch::channel(Some(certified(&server))).1);
+    let tls = Tls::open(Arc::new(handed), provider()).unwrap();
+    let (address, _policies) = start_within(limits, tls, Readiness::default()).await;
+    let mut stream = dials(address, &server, "http/1.1").await;
+    // Longer than a handshake may take, and than a stranger may be silent.
+    let closed = tokio::time::timeout(Duration::from_secs(4), stream.read(&mut [0; 1])).await;
+    assert!(closed.is_err(), "it is not closed");
+    stream.write_all(HTTP_1_LAST).await.unwrap();
+    assert!(until_closed(&mut stream).await.starts_with(b"HTTP/1.1 200 OK"));
+}
+
+#[tokio::test]
+async fn callers_without_a_certificate_leave_room_for_those_who_have_one_and_for_those_who_come_later() {
     let authority = Authority::new("clients");
-    let limits = Limits { connections: 4, ..Limits::default() };
+    let limits = Limits { connections: 4, stranger: Duration::from_secs(3600), ..Limits::default() };
     let guarded = guarded_within(limits, &authority, &[]).await;
-    let mut strangers = Vec::new();
+    let mut strangers = VecDeque::new();
     for _ in 0..2 {
-        strangers.push(connects(&guarded, "http/1.1").await);
+        strangers.push_back(connects(&guarded, "http/1.1").await);
     }
     for _ in 0..3 {
-        let mut stream = connects(&guarded, "http/1.1").await;
-        assert_eq!(until_closed(&mut stream).await, b"", "there are enough of them");
+        strangers.push_back(connects(&guarded, "http/1.1").await);
+        let mut first = strangers.pop_front().unwrap();
+        assert_eq!(until_closed(&mut first).await, b"", "who said nothing for longest makes room");
     }
     let ours = authority.client(ExtendedKeyUsagePurpose::ClientAuth, &[&guarded.server]);
-    let answer = tokio::time::timeout(Duration::from_secs(5), guarded.validates(&ours)).await;
+    let answer = tokio::time::timeout(Duration::from_secs(30), guarded.validates(&ours)).await;
     assert_eq!(answer.expect("there is room").unwrap(), StatusCode::OK);
     // And those who are there are answered.
     for mut stream in strangers {
@@ -327,7 +373,7 @@ async fn a_connection_that_began_under_other_client_authorities_ends_with_its_ne
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the old connection goes");
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the old connection goes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

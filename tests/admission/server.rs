@@ -92,6 +92,7 @@ fn url(address: SocketAddr, path: &str) -> String {
 const QUICK: Limits = Limits {
     handshake: Duration::from_secs(10),
     header: Duration::from_secs(120),
+    stranger: Duration::from_secs(10),
     connections: 8,
     linger: Duration::ZERO,
     drain: Duration::from_secs(30),
@@ -193,7 +194,8 @@ async fn a_drain_ends_when_its_time_is_up() {
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed_and_makes_room() {
     let pair = localhost();
-    let limits = Limits { handshake: Duration::from_millis(100), connections: 1, ..QUICK };
+    let limits =
+        Limits { handshake: Duration::from_secs(2), header: Duration::from_secs(3), connections: 1, ..QUICK };
     let running = start(&pair, limits).await;
     let mut before_tls = TcpStream::connect(running.address).await.unwrap();
     assert_eq!(before_tls.read(&mut [0; 1]).await.unwrap_or(0), 0, "expected the end of the connection");
