@@ -82,6 +82,37 @@ fn a_pair_that_is_not_valid_yet_is_taken_when_its_time_comes_without_a_change_of
 }
 
 #[test]
+fn a_pair_that_is_not_valid_yet_replaces_one_that_is_not_valid_either() {
+    let old = pair(NAME);
+    let (over, from, until) = (now() + days(6), now() + days(7), now() + days(9));
+    let early = pair_valid(&[NAME], from, until);
+    let mut volume = Volume::new(&old);
+    let certificate = volume.load().unwrap();
+    volume.swap(&early);
+    let path = volume.files().certificate;
+    let outside = |now| CertificateError::OutsideValidity { path: path.clone(), from, until, now };
+    assert_eq!(certificate.reload(now()), Reload::Refused(outside(now())));
+    assert_eq!(certificate.reload(now() + days(5)), Reload::Unchanged, "the old one is valid");
+    assert_eq!(leaf(&certificate), old.der);
+
+    assert_eq!(certificate.reload(over), Reload::Replaced);
+    assert_eq!(leaf(&certificate), early.der);
+    assert_eq!(certificate.reload(over), Reload::Unchanged, "told once");
+    assert_eq!(certificate.reload(from), Reload::Unchanged);
+
+    // A slow clock: what came with the start was not valid yet, and neither is what follows it.
+    let mut volume = Volume::new(&early);
+    let certificate = volume.load().unwrap();
+    let next = pair_valid(&[NAME], from, until);
+    volume.swap(&next);
+    assert_eq!(certificate.reload(now()), Reload::Replaced);
+    assert_eq!(leaf(&certificate), next.der);
+    // But what is over replaces nothing.
+    volume.swap(&pair_valid(&[NAME], now() - days(9), now() - days(1)));
+    assert!(matches!(certificate.reload(now()), Reload::Refused(_)));
+}
+
+#[test]
 fn a_pair_that_is_not_valid_yet_serves_at_start_where_there_is_no_other() {
     let early = pair_valid(&[NAME], now() + days(1), now() + days(9));
     let certificate = Volume::new(&early).load().unwrap();

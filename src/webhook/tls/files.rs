@@ -129,7 +129,14 @@ struct Seen {
 /// What serves.
 struct Pair {
     key: Arc<CertifiedKey>,
+    from: Timestamp,
     until: Timestamp,
+}
+
+impl Pair {
+    fn is_valid(&self, now: Timestamp) -> bool {
+        self.from <= now && now <= self.until
+    }
 }
 
 /// Identifies what was read, the failure to read included.
@@ -153,30 +160,31 @@ impl ServingCertificate {
     ) -> Result<Self, CertificateError> {
         let content = Content::read(&files);
         let seen = Seen { fingerprint: content.fingerprint(), refused_outside: None };
-        let pair = content.pair(&files, &provider, now).or_else(|error| match error {
-            // There is no other, and API servers go by their own clocks.
-            CertificateError::OutsideValidity { from, until, .. } if now < from && from <= until => {
-                let certificate = files.certificate.display();
-                tracing::warn!(%certificate, %error, "served all the same: there is no other");
-                content.pair(&files, &provider, from)
-            }
-            error => Err(error),
-        })?;
+        let pair = content.pair(&files, &provider, now);
+        let pair = pair.or_else(|error| content.early(&files, &provider, error))?;
         Ok(Self { files, provider, current: ArcSwap::from_pointee(pair), seen: Mutex::new(seen) })
     }
 
-    /// Looks at the files again. A pair that cannot serve never replaces one that does; one that was not valid yet is looked at again
-    /// when its time has come.
+    /// Looks at the files again. A pair that cannot serve never replaces one that does; one that was not valid yet replaces one that
+    /// is not valid either, and else is looked at again when its time has come, or that of the one that serves is over.
     pub fn reload(&self, now: Timestamp) -> Reload {
         let content = Content::read(&self.files);
         let fingerprint = content.fingerprint();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_come = seen.refused_outside.is_some_and(|(from, until)| from <= now && now <= until);
+        let serves = self.current.load().is_valid(now);
+        // Of one that is not valid yet: its time has come, or there is nothing better any more.
+        let has_come = seen
+            .refused_outside
+            .is_some_and(|(from, until)| from <= until && now <= until && (from <= now || !serves));
         if seen.fingerprint == fingerprint && !has_come {
             return Reload::Unchanged;
         }
         *seen = Seen { fingerprint, refused_outside: None };
-        match content.pair(&self.files, &self.provider, now) {
+        let pair = content.pair(&self.files, &self.provider, now).or_else(|error| match serves {
+            true => Err(error),
+            false => content.early(&self.files, &self.provider, error),
+        });
+        match pair {
             Ok(pair) => {
                 self.current.store(Arc::new(pair));
                 Reload::Replaced
@@ -254,6 +262,24 @@ impl Content {
         fingerprint([&self.certificate, &self.key])
     }
 
+    /// The pair that is refused with `error`, where that says that it is not valid yet and nothing else is wrong with it. For where there
+    /// is nothing better: API servers go by their own clocks.
+    fn early(
+        &self,
+        files: &CertificateFiles,
+        provider: &CryptoProvider,
+        error: CertificateError,
+    ) -> Result<Pair, CertificateError> {
+        let from = match error {
+            CertificateError::OutsideValidity { from, now, .. } if now < from => from,
+            error => return Err(error),
+        };
+        let pair = self.pair(files, provider, from)?;
+        let certificate = files.certificate.display();
+        tracing::warn!(%certificate, %error, "served all the same: there is no other");
+        Ok(pair)
+    }
+
     fn pair(
         &self,
         files: &CertificateFiles,
@@ -262,7 +288,7 @@ impl Content {
     ) -> Result<Pair, CertificateError> {
         let chain = chain(&files.certificate, self.certificate.as_ref().map_err(Clone::clone)?)?;
         let key = private_key(&files.key, self.key.as_ref().map_err(Clone::clone)?)?;
-        let until = judge_leaf(&files.certificate, &chain, now)?;
+        let (from, until) = judge_leaf(&files.certificate, &chain, now)?;
         let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => CertificateError::KeyMismatch {
                 certificate: files.certificate.clone(),
@@ -270,7 +296,7 @@ impl Content {
             },
             other => CertificateError::Unusable { path: files.key.clone(), message: other.to_string() },
         })?;
-        Ok(Pair { key: Arc::new(key), until })
+        Ok(Pair { key: Arc::new(key), from, until })
     }
 }
 
@@ -316,12 +342,12 @@ fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Certif
     })
 }
 
-/// What the API server, a Go program, will look at: names and validity. Answers its end.
+/// What the API server, a Go program, will look at: names and validity. Answers the latter.
 fn judge_leaf(
     path: &Path,
     chain: &[CertificateDer<'_>],
     now: Timestamp,
-) -> Result<Timestamp, CertificateError> {
+) -> Result<(Timestamp, Timestamp), CertificateError> {
     let unusable = |message: String| CertificateError::Unusable { path: path.to_owned(), message };
     let Some(leaf) = chain.first() else {
         return Err(unusable("the chain is empty".to_owned()));
@@ -345,5 +371,5 @@ fn judge_leaf(
     if now < from || now > until {
         return Err(CertificateError::OutsideValidity { path: path.to_owned(), from, until, now });
     }
-    Ok(until)
+    Ok((from, until))
 }
