@@ -10,8 +10,12 @@ use rcgen::{
 
 use super::material::{Authority, Certificate, Leaf, PrivateKey, Unreadable};
 
-/// How far back a certificate's validity begins: an API server whose clock is late by so much accepts it at once.
-pub(super) const BACKDATED: SignedDuration = SignedDuration::from_mins(5);
+/// The most that a leader's clock may be fast for the order of steps to be kept all the same: what a machine that takes local
+/// time for UTC is wrong by, and some. One whose clock is slow keeps it however slow that is.
+pub(super) const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(24);
+/// How far back a certificate's validity begins: API servers accept at once what a leader issued whose clock is fast by
+/// [`CLOCKS_DIFFER`], and their own may be late by some besides. How long it is valid is counted from now.
+pub(super) const BACKDATED: SignedDuration = SignedDuration::from_hours(CLOCKS_DIFFER.as_hours() + 1);
 /// An authority lives this many times as long as a leaf.
 const AUTHORITY_LIVES: i32 = 4;
 

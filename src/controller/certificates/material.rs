@@ -101,9 +101,14 @@ impl Certificate {
         self.from <= now && now <= self.until
     }
 
+    /// When it was made, if tagseal made it.
+    pub(super) fn issued(&self) -> Timestamp {
+        self.from.saturating_add(BACKDATED).unwrap_or(self.from)
+    }
+
     /// When it is to be replaced: when a third of its time is left.
     pub(super) fn due(&self) -> Timestamp {
-        let lifetime = self.until.duration_since(self.from).saturating_sub(BACKDATED);
+        let lifetime = self.until.duration_since(self.issued());
         self.until.saturating_sub(lifetime.max(SignedDuration::ZERO) / 3).unwrap_or(self.until)
     }
 

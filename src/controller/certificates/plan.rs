@@ -2,12 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::issue::{self, IssueError, Lifetimes};
+use super::issue::{self, CLOCKS_DIFFER, IssueError, Lifetimes};
 use super::material::{Authority, Certificate, Material};
-
-/// The most that a leader's clock may be fast for the order of steps to be kept all the same: what a machine that takes local
-/// time for UTC is wrong by, and some. One whose clock is slow keeps it however slow that is.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is to be kept right.
 #[derive(Debug, Clone)]
@@ -227,7 +223,7 @@ fn forgettable(material: &Material, lifetimes: Lifetimes, now: Timestamp) -> Vec
 /// have done so for a whole leaf's life: as they have anyway, unless it was this very clock that made it too late.
 fn forgotten_at(authority: &Authority, newest: &Authority, lifetimes: Lifetimes) -> Timestamp {
     let over = after(authority.certificate.until, tolerance(lifetimes));
-    over.max(after(newest.certificate.from, lifetimes.leaf()))
+    over.max(after(newest.certificate.issued(), lifetimes.leaf()))
 }
 
 impl Step {

@@ -5,7 +5,8 @@
 //! is a better one, which it replaces when its time comes. With no other it serves all the same, and this replica is ready:
 //! where this clock is slow nothing is lost, and where the leader's is fast, or the leader is of a version that knows other names,
 //! no other replica has anything else to serve either, but a rollout that waited for this one would keep that leader for ever.
-//! One that is over is another matter: who renews it needs no replica to be ready.
+//! One that is over is another matter: who renews it needs no replica to be ready. It is looked at again all the same, because a clock
+//! that was fast may be set back.
 
 mod flaws;
 
@@ -114,7 +115,9 @@ impl Serving {
                     self.remarks(format!(
                         "{what} holds no certificate that can be served: {why}; {meanwhile}"
                     ));
-                    (memory, None)
+                    let is_over = is_over(&material, now);
+                    let waiting = Waiting { material: Arc::new(*material), weighed: None };
+                    (memory, is_over.then_some(waiting))
                 }
             },
         };
@@ -130,16 +133,20 @@ impl Serving {
     ) -> (Option<Arc<Material>>, Option<Waiting>) {
         let material = Arc::new(material);
         let memory = if weighed.serves { Some(Arc::clone(&material)) } else { memory };
-        (memory, (!weighed.flaws.is_empty()).then_some(Waiting { material, weighed }))
+        (memory, (!weighed.flaws.is_empty()).then_some(Waiting { material, weighed: Some(weighed) }))
     }
 
-    /// Whether the time has come of what waits for it.
+    /// Whether the time has come of what waits for it, be it that a clock which was fast was set back.
     fn looks_again(&self, waiting: Waiting, now: Timestamp) -> Option<Waiting> {
         let memory = self.shown.borrow().memory.clone();
-        if weigh(&waiting.material, memory.as_deref(), self.names.first(), now) == waiting.weighed {
+        if is_over(&waiting.material, now) {
+            // What ran out while it waited is told when the Secret changes.
+            return Some(Waiting { weighed: None, ..waiting });
+        }
+        let weighed = weigh(&waiting.material, memory.as_deref(), self.names.first(), now);
+        if waiting.weighed.as_ref() == Some(&weighed) {
             return Some(waiting);
         }
-        // What ran out while it waited is told when the Secret changes.
         let weighed = self.serve(&waiting.material, now).ok()?;
         let (memory, waiting) = self.remembers(memory, Material::clone(&waiting.material), weighed);
         self.shown.send_replace(Shown { memory });
@@ -150,7 +157,7 @@ impl Serving {
     fn serve(&self, material: &Material, now: Timestamp) -> Result<Weighed, String> {
         let leaf = material.leaf.as_ref().ok_or("it is damaged")?;
         let Certificate { from, until, .. } = &leaf.certificate;
-        if *until < now {
+        if is_over(material, now) {
             let late = between(*until, now);
             return Err(format!(
                 "it is valid from {from} to {until}, and now is {now} by this replica's clock, {late} later"
@@ -212,7 +219,12 @@ impl Serving {
 /// A leaf that is not as it should be, which serves or does not.
 struct Waiting {
     material: Arc<Material>,
-    weighed: Weighed,
+    /// `None`: it was over, by this replica's clock.
+    weighed: Option<Weighed>,
+}
+
+fn is_over(material: &Material, now: Timestamp) -> bool {
+    material.leaf.as_ref().is_some_and(|leaf| leaf.certificate.until < now)
 }
 
 fn certified(leaf: &Leaf) -> Result<CertifiedKey, String> {

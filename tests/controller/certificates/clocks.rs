@@ -12,6 +12,9 @@ use super::bench::{Replica, SECRET, Told, hook, secret, shop};
 use crate::controller::api_server::ApiServer;
 use crate::support::Log;
 
+/// How far back certificates are dated, in minutes.
+const BACKDATED: i64 = 25 * 60;
+
 fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
@@ -49,7 +52,7 @@ async fn rotates(server: &ApiServer, leader: &mut Replica) {
 #[tokio::test(start_paused = true)]
 async fn a_certificate_of_a_fast_clock_waits_for_its_time_while_the_one_before_it_is_good() {
     let server = shop();
-    let mut leader = Replica::start(&server, Told { fast: minutes(12), ..Told::default() });
+    let mut leader = Replica::start(&server, Told { fast: minutes(BACKDATED + 7), ..Told::default() });
     let mut follower = Replica::start(&server, Told { leads: false, ..Told::default() });
     // At first there is no other, and API servers have clocks of their own.
     let first = leader.serves().await;
@@ -83,7 +86,7 @@ async fn a_certificate_of_a_fast_clock_waits_for_its_time_while_the_one_before_i
 #[tokio::test(start_paused = true)]
 async fn a_certificate_that_is_not_valid_yet_does_not_wait_for_one_whose_authority_was_taken_out() {
     let server = shop();
-    let mut leader = Replica::start(&server, Told { fast: minutes(4), ..Told::default() });
+    let mut leader = Replica::start(&server, Told { fast: minutes(BACKDATED - 1), ..Told::default() });
     let mut follower = Replica::start(&server, Told { leads: false, ..Told::default() });
     let first = follower.serves().await;
     leader.is_known_everywhere().await;
@@ -103,7 +106,8 @@ async fn a_replica_that_has_nothing_else_serves_what_is_not_valid_yet_by_its_clo
     let server = shop();
     let mut leader = Replica::start(&server, Told::default());
     let served = leader.serves().await;
-    let mut slow = Replica::start(&server, Told { leads: false, fast: minutes(-12), ..Told::default() });
+    let mut slow =
+        Replica::start(&server, Told { leads: false, fast: minutes(-(BACKDATED + 7)), ..Told::default() });
     assert_eq!(slow.serves().await, served);
     let told = format!(
         "the certificate in Secret tagseal-system/tagseal-tls is valid from {}, and now is {} by this replica's clock, 7m \
@@ -168,7 +172,7 @@ async fn a_replica_says_what_it_waits_for() {
     server.delete("secrets", "tagseal-system", "tagseal-tls");
     let mut leader = Replica::start(&server, Told { fast: minutes(-60 * 24 * 120), ..Told::default() });
     let leaf = leader.serves().await;
-    let until = begins(&leaf) + minutes(5 + 60 * 24 * 90);
+    let until = begins(&leaf) + minutes(BACKDATED + 60 * 24 * 90);
     says(&format!(
         "Secret tagseal-system/tagseal-tls holds no certificate that can be served: it is valid from {} to {until}, and now is {} \
          by this replica's clock, 720h later; there is none to serve",
@@ -177,6 +181,36 @@ async fn a_replica_says_what_it_waits_for() {
     ))
     .await;
     assert!(!follower.serves_now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_by_a_fast_clock_serves_once_that_is_set_right() {
+    let server = shop();
+    let mut leader = Replica::start(&server, Told::default());
+    let served = leader.serves().await;
+    let fast = minutes(60 * 24 * 120);
+    let mut follower = Replica::start(&server, Told { leads: false, fast, ..Told::default() });
+    let mut remark = follower.remarks();
+    remark.wait_for(|remark| remark.as_deref().is_some_and(|told| told.contains("720h"))).await.unwrap();
+    assert!(!follower.serves_now());
+    // No event tells that.
+    follower.clock.advance(-fast);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(follower.serves_now());
+    assert_eq!((follower.serves().await, follower.remark()), (served, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_of_a_leader_whose_clock_is_fast_by_a_day_is_accepted_at_once() {
+    let server = shop();
+    let mut leader = Replica::start(&server, Told { fast: minutes(60 * 24), ..Told::default() });
+    let mut follower = Replica::start(&server, Told { leads: false, ..Told::default() });
+    let first = leader.serves().await;
+    leader.is_known_everywhere().await;
+    rotates(&server, &mut leader).await;
+    let second = follower.serves_another(&first).await;
+    assert!(begins(&second) <= follower.now());
+    assert_eq!(follower.remark(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +225,7 @@ async fn a_clock_that_was_set_is_noticed_within_seconds() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     let second = replica.serves_another(&first).await;
     // And back again: what is not valid yet is issued anew.
-    replica.clock.advance(minutes(-60));
+    replica.clock.advance(minutes(-(BACKDATED + 60)));
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(begins(&replica.serves_another(&second).await) <= replica.now());
 }
