@@ -101,9 +101,10 @@ impl Certificate {
         self.from <= now && now <= self.until
     }
 
-    /// When it was made, if tagseal made it.
+    /// When it was made. One that would have been over by then was not dated back so far: an earlier tagseal made it, or somebody else.
     pub(super) fn issued(&self) -> Timestamp {
-        self.from.saturating_add(BACKDATED).unwrap_or(self.from)
+        let issued = self.from.checked_add(BACKDATED).ok();
+        issued.filter(|issued| *issued <= self.until).unwrap_or(self.from)
     }
 
     /// When it is to be replaced: when a third of its time is left.

@@ -67,6 +67,13 @@ fn a_leaf_is_renewed_when_a_third_of_its_time_is_left_and_nothing_else_changes()
     bench.waits(days(60));
 }
 
+#[test]
+fn a_short_lived_certificate_of_an_earlier_tagseal_is_renewed_before_it_is_over() {
+    let mut certificate = Bench::new().material.leaf.unwrap().certificate;
+    (certificate.from, certificate.until) = (start() - seconds(300), start() + seconds(12 * 3600));
+    assert_eq!(certificate.due(), certificate.until - seconds((12 * 3600 + 300) / 3));
+}
+
 /// Up to the day on which the authority is due.
 fn at_the_end_of_an_authority() -> Bench {
     let mut bench = Bench::new();
