@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::answer::Opinion;
-use self::apart::{Unfinished, apart, caught};
+use self::apart::{Apart, Unfinished, caught};
 use self::coverage::Uncovered;
 use self::objects::{Promised, Shown};
 use self::request::{Change, Object, Request};
@@ -60,6 +60,7 @@ pub struct PolicyReview {
     policies: watch::Receiver<PolicySnapshot>,
     system_namespace: Arc<str>,
     surroundings: Option<Surroundings>,
+    apart: Apart,
 }
 
 impl fmt::Debug for PolicyReview {
@@ -76,7 +77,7 @@ impl PolicyReview {
         system_namespace: String,
         surroundings: Option<Surroundings>,
     ) -> Self {
-        Self { policies, system_namespace: system_namespace.into(), surroundings }
+        Self { policies, system_namespace: system_namespace.into(), surroundings, apart: Apart::default() }
     }
 
     /// Answers one review by `deadline` at the latest.
@@ -158,7 +159,12 @@ impl PolicyReview {
             move |snapshot: &PolicySnapshot| errors_in(snapshot, &policy)
         };
         let patience = if policy.errors().is_empty() { CATCH_UP } else { Duration::ZERO };
-        let errors = among::errors(self.policies.clone(), judge, patience, deadline).await?;
+        let errors = among::errors(&self.apart, self.policies.clone(), judge, patience, deadline).await;
+        let errors = match errors {
+            // The others could not mend what is wrong with it by itself.
+            Err(Unfinished::Late) if !policy.errors().is_empty() => policy.errors().to_vec(),
+            errors => errors?,
+        };
         Ok((policy, errors))
     }
 
@@ -179,7 +185,7 @@ impl PolicyReview {
             };
             Arc::new(compile(object.kind, &object.raw, &context))
         };
-        apart(deadline, work).await
+        self.apart.work(deadline, work).await
     }
 
     /// What is wrong with the objects that the policy refers to: it denies until that is mended, which may be in the same
@@ -214,7 +220,7 @@ impl PolicyReview {
         deadline: Instant,
     ) -> Result<Vec<String>, Unfinished> {
         let PolicySnapshot::Synced(before) = self.policies.borrow().clone() else { return Ok(Vec::new()) };
-        apart(deadline, move || broken_by(&before, &change(&before))).await
+        self.apart.work(deadline, move || broken_by(&before, &change(&before))).await
     }
 
     /// What runs that `old` covered and nothing covers after the change.
@@ -249,7 +255,7 @@ impl PolicyReview {
             }
             uncovered.warnings(is_all)
         };
-        apart(deadline, compare).await
+        self.apart.work(deadline, compare).await
     }
 }
 

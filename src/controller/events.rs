@@ -7,6 +7,8 @@ mod ledger;
 mod post;
 mod shares;
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -78,10 +80,20 @@ impl Events {
 /// Posts what is in the queue.
 pub struct EventWriter {
     poster: Poster,
+    desk: Desk,
+    trouble: Quiet,
+}
+
+/// Where notices are taken in while an Event is sent: whatever the API server takes to answer, the queue is emptied, so that
+/// what finds room in it is for the ledger to say, which gives each namespace its share.
+struct Desk {
     ledger: Ledger,
+    /// New Events that were not sent yet.
+    new: VecDeque<Errand>,
+    /// It is time to look which Events were repeated.
+    is_due: bool,
     clock: SharedClock,
     metrics: Metrics,
-    trouble: Quiet,
 }
 
 impl EventWriter {
@@ -89,9 +101,7 @@ impl EventWriter {
     pub fn new(client: Client, instance: &str, clock: SharedClock, metrics: Metrics) -> Self {
         Self {
             poster: Poster::new(client, instance),
-            ledger: Ledger::default(),
-            clock,
-            metrics,
+            desk: Desk { ledger: Ledger::default(), new: VecDeque::new(), is_due: false, clock, metrics },
             trouble: Quiet::default(),
         }
     }
@@ -102,48 +112,77 @@ impl EventWriter {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            while let Some(errand) = self.desk.next() {
+                let sent = tokio::select! {
+                    sent = self.poster.send(&errand) => sent,
+                    never = self.desk.takes_in(notices) => match never {},
+                };
+                self.was_sent(&errand, sent);
+            }
             tokio::select! {
-                notice = notices.recv() => match notice {
-                    Some(notice) => self.take(notice).await,
-                    // Nobody is left to say anything; a part of the process must not end.
-                    None => std::future::pending().await,
-                },
-                _ = ticks.tick() => self.look().await,
+                notice = received(notices) => self.desk.take(notice),
+                _ = ticks.tick() => self.desk.is_due = true,
             }
         }
     }
 
-    async fn take(&mut self, notice: Notice) {
-        match self.ledger.take(notice, Instant::now(), self.clock.now()) {
-            Taken::Known => {}
-            Taken::TooMany => self.metrics.event("suppressed"),
-            Taken::New(errand) => self.send(*errand).await,
-        }
-    }
-
-    async fn look(&mut self) {
-        while let Some(errand) = self.ledger.repeated(Instant::now()) {
-            self.send(errand).await;
-        }
-    }
-
-    async fn send(&mut self, errand: Errand) {
-        match self.poster.send(&errand).await {
+    fn was_sent(&mut self, errand: &Errand, sent: Result<(), String>) {
+        let Desk { ledger, clock, metrics, .. } = &mut self.desk;
+        match sent {
             Ok(()) => {
-                self.metrics.event("posted");
+                metrics.event("posted");
                 if self.trouble.ends() {
                     tracing::info!("Events can be posted again");
                 }
             }
             Err(error) => {
                 // The next one of its kind is a new Event.
-                self.ledger.forget(&errand);
-                self.metrics.event("failed");
-                if self.trouble.tells(self.clock.now()) {
+                ledger.forget(errand);
+                metrics.event("failed");
+                if self.trouble.tells(clock.now()) {
                     let about = errand.notice.about.kind.as_deref().unwrap_or_default();
                     tracing::warn!(%error, about, reason = errand.notice.reason, "an Event cannot be posted; decisions do not depend on it");
                 }
             }
         }
+    }
+}
+
+impl Desk {
+    async fn takes_in(&mut self, notices: &mut mpsc::Receiver<Notice>) -> Infallible {
+        loop {
+            let notice = received(notices).await;
+            self.take(notice);
+        }
+    }
+
+    fn take(&mut self, notice: Notice) {
+        match self.ledger.take(notice, Instant::now(), self.clock.now()) {
+            Taken::Known => {}
+            Taken::New(errand) if self.new.len() < WAITING => self.new.push_back(*errand),
+            Taken::New(errand) => {
+                self.ledger.forget(&errand);
+                self.metrics.event("suppressed");
+            }
+            Taken::TooMany => self.metrics.event("suppressed"),
+        }
+    }
+
+    /// What is to be sent next. That an Event was repeated comes after the Event.
+    fn next(&mut self) -> Option<Errand> {
+        if let Some(errand) = self.new.pop_front() {
+            return Some(errand);
+        }
+        let repeated = self.is_due.then(|| self.ledger.repeated(Instant::now())).flatten();
+        self.is_due = repeated.is_some();
+        repeated
+    }
+}
+
+/// The next notice. Where nobody is left to say anything there is none, and no end either: a part of the process must not end.
+async fn received(notices: &mut mpsc::Receiver<Notice>) -> Notice {
+    match notices.recv().await {
+        Some(notice) => notice,
+        None => std::future::pending().await,
     }
 }

@@ -27,6 +27,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -149,6 +150,52 @@ impl Guarded {
 async fn validate(client: &Client, url: &str) -> Result<reqwest::Response, reqwest::Error> {
     let review = Review::pod(containers(&[("web", "registry.example.com/shop/web:1.4")]));
     client.post(url).header("content-type", "application/json").body(review.bytes()).send().await
+}
+
+/// Each of them asks again as soon as it is answered.
+struct Callers {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Callers {
+    fn start(clients: impl IntoIterator<Item = Client>, url: &str) -> Self {
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let start = |client: Client| {
+            let (url, stop, answered) = (url.to_owned(), Arc::clone(&stop), Arc::clone(&answered));
+            tokio::spawn(async move {
+                let mut last = None;
+                while !stop.load(Ordering::Relaxed) {
+                    let response = validate(&client, &url).await;
+                    let response = response.unwrap_or_else(|error| panic!("{error:?} after {last:?}"));
+                    last = Some((response.version(), response.headers().get("connection").cloned()));
+                    assert!(Answer::read(&response.bytes().await.unwrap()).is_allowed());
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let tasks = clients.into_iter().map(start).collect();
+        Self { stop, answered, tasks }
+    }
+
+    /// Waits until so many more were answered.
+    async fn go_on(&self, more: usize) {
+        let enough = self.answered.load(Ordering::Relaxed) + more;
+        let served = async {
+            while self.answered.load(Ordering::Relaxed) < enough {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), served).await.expect("requests go on");
+    }
+
+    async fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await.expect("no request failed");
+        }
+    }
 }
 
 #[tokio::test]
@@ -381,39 +428,16 @@ async fn client_authorities_are_exchanged_under_load_without_a_failed_request() 
     let (authority, other) = (Authority::new("clients"), Authority::new("others"));
     let guarded = guarded(&authority).await;
     let url = guarded.url("/validate");
-    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let kept = || authority.kept("kube-apiserver", &[], &guarded.server);
     let clients = [kept().build(), kept().build(), kept().http1_only().build(), kept().http1_only().build()];
-    let callers = clients.map(|client| {
-        let (client, url) = (client.unwrap(), url.clone());
-        let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
-        tokio::spawn(async move {
-            let mut last = None;
-            while !stop.load(Ordering::Relaxed) {
-                let response = validate(&client, &url).await;
-                let response = response.unwrap_or_else(|error| panic!("{error:?} after {:?}", last));
-                last = Some((response.version(), response.headers().get("connection").cloned()));
-                assert!(Answer::read(&response.bytes().await.unwrap()).is_allowed());
-                answered.fetch_add(1, Ordering::Relaxed);
-            }
-        })
-    });
+    let callers = Callers::start(clients.map(Result::unwrap), &url);
     for turn in 0..20 {
         let more = if turn % 2 == 0 { other.pem.as_str() } else { "" };
         fs::write(&guarded.file, format!("{}{more}", authority.pem)).unwrap();
         assert_eq!(guarded.clients.reload(), Reload::Replaced);
-        let enough = answered.load(Ordering::Relaxed) + 12;
-        let served = async {
-            while answered.load(Ordering::Relaxed) < enough {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), served).await.expect("requests go on");
+        callers.go_on(12).await;
     }
-    stop.store(true, Ordering::Relaxed);
-    for caller in callers {
-        caller.await.expect("no request failed");
-    }
+    callers.end().await;
 }
 
 #[tokio::test]
@@ -494,36 +518,15 @@ async fn certificates_are_exchanged_under_load_without_a_failed_request() {
     let (address, _policies) = start(tls, readiness).await;
     let trusted: Vec<_> = pairs.iter().collect();
     let url = format!("https://localhost:{}/validate", address.port());
-    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let kept = || builder(&trusted).build().unwrap();
     let fresh = || builder(&trusted).pool_max_idle_per_host(0).http1_only().build().unwrap();
-    let callers: Vec<_> = [kept(), builder(&trusted).http1_only().build().unwrap(), fresh(), fresh()]
-        .into_iter()
-        .map(|client| {
-            let (url, stop, answered) = (url.clone(), Arc::clone(&stop), Arc::clone(&answered));
-            tokio::spawn(async move {
-                while !stop.load(Ordering::Relaxed) {
-                    let response = validate(&client, &url).await.unwrap();
-                    assert!(Answer::read(&response.bytes().await.unwrap()).is_allowed());
-                    answered.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        })
-        .collect();
+    let clients = [kept(), builder(&trusted).http1_only().build().unwrap(), fresh(), fresh()];
+    let callers = Callers::start(clients, &url);
     for pair in &pairs {
         sender.send_replace(Some(certified(pair)));
-        let enough = answered.load(Ordering::Relaxed) + 8;
-        let served = async {
-            while answered.load(Ordering::Relaxed) < enough {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), served).await.expect("requests go on");
+        callers.go_on(8).await;
     }
-    stop.store(true, Ordering::Relaxed);
-    for caller in callers {
-        caller.await.expect("no request failed");
-    }
+    callers.end().await;
     // And the last one is what a new connection gets.
     let last = builder(&[&pairs[19]]).build().unwrap();
     assert_eq!(validate(&last, &url).await.unwrap().status(), StatusCode::OK);

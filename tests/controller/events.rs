@@ -175,6 +175,22 @@ async fn where_one_namespace_floods_another_is_told_all_the_same_and_a_repetitio
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_the_api_server_does_not_answer_a_flood_in_one_namespace_leaves_room_for_another() {
+    let writer = Writer::start();
+    writer.server.fail("CREATE events", Fault::Silent);
+    for number in 0..1000 {
+        writer.posts(finding(pod(&format!("web-{number}")), "not signed")).await;
+    }
+    let elsewhere = ObjectReference { namespace: Some("payments".to_owned()), ..pod("web") };
+    writer.posts(finding(elsewhere, "not signed")).await;
+    writer.server.heal();
+    // What is under way gets no answer any more.
+    writer.passes(6).await;
+    let is_of_payments = |event: &Value| event["metadata"]["namespace"] == "payments";
+    assert_eq!(writer.posted().iter().filter(|event| is_of_payments(event)).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_queued_when_a_writer_fails_another_one_posts() {
     let (server, clock) = (ApiServer::new(), Arc::new(ManualClock::at(now())));
     let (events, mut notices) = Events::channel();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::apart::{Unfinished, apart};
+use super::apart::{Apart, Unfinished};
 use super::within;
 use crate::policy::{PolicyError, PolicySnapshot};
 
@@ -16,6 +16,7 @@ use crate::policy::{PolicyError, PolicySnapshot};
 /// # Errors
 /// [`Unfinished`] where there is no finding at all by `deadline`.
 pub async fn errors<J>(
+    apart: &Apart,
     mut policies: watch::Receiver<PolicySnapshot>,
     judge: J,
     patience: Duration,
@@ -24,13 +25,13 @@ pub async fn errors<J>(
 where
     J: Fn(&PolicySnapshot) -> Vec<PolicyError> + Clone + Send + 'static,
 {
-    let mut found = judged(&mut policies, &judge, deadline).await?;
+    let mut found = judged(apart, &mut policies, &judge, deadline).await?;
     if found.is_empty() {
         return Ok(found);
     }
     let settled = within(patience, deadline, async {
         while policies.changed().await.is_ok() {
-            match judged(&mut policies, &judge, deadline).await {
+            match judged(apart, &mut policies, &judge, deadline).await {
                 Ok(errors) if !errors.is_empty() => found = errors,
                 settled => return Some(settled),
             }
@@ -45,6 +46,7 @@ where
 
 /// Judges the newest snapshot, which is not held meanwhile.
 async fn judged<J>(
+    apart: &Apart,
     policies: &mut watch::Receiver<PolicySnapshot>,
     judge: &J,
     deadline: Instant,
@@ -53,7 +55,7 @@ where
     J: Fn(&PolicySnapshot) -> Vec<PolicyError> + Clone + Send + 'static,
 {
     let (snapshot, judge) = (policies.borrow_and_update().clone(), judge.clone());
-    apart(deadline, move || judge(&snapshot)).await
+    apart.work(deadline, move || judge(&snapshot)).await
 }
 
 #[cfg(test)]
@@ -92,7 +94,7 @@ mod tests {
                 Err(_) => wrong(),
             }
         };
-        assert_eq!(errors(policies, judge, PATIENCE, deadline()).await, Ok(Vec::new()));
+        assert_eq!(errors(&Apart::default(), policies, judge, PATIENCE, deadline()).await, Ok(Vec::new()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -105,7 +107,10 @@ mod tests {
             }
         });
         let start = Instant::now();
-        assert_eq!(errors(policies, |_: &_| wrong(), PATIENCE, deadline()).await, Ok(wrong()));
+        assert_eq!(
+            errors(&Apart::default(), policies, |_: &_| wrong(), PATIENCE, deadline()).await,
+            Ok(wrong())
+        );
         assert_eq!(start.elapsed(), PATIENCE);
         busy.abort();
     }
@@ -113,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn a_judge_that_panics_is_an_answer() {
         let (_publishes, policies) = watch::channel(PolicySnapshot::NotSynced);
-        let judged = errors(policies, |_: &_| panic!("three"), PATIENCE, deadline()).await;
+        let judged = errors(&Apart::default(), policies, |_: &_| panic!("three"), PATIENCE, deadline()).await;
         assert_eq!(judged, Err(Unfinished::Panicked("three".to_owned())));
     }
 }

@@ -16,6 +16,8 @@ const MOST: usize = 32;
 pub struct Opinion {
     decision: Decision,
     reason: Reason,
+    /// What the log says of it where it is not denied.
+    said: &'static str,
     errors: Vec<PolicyError>,
     warnings: Vec<String>,
 }
@@ -23,12 +25,18 @@ pub struct Opinion {
 impl Opinion {
     /// There is nothing to judge.
     pub fn unasked() -> Self {
-        Self { decision: Decision::Unchanged, ..Self::passed(Vec::new()) }
+        Self { decision: Decision::Unchanged, said: "there is nothing to judge", ..Self::passed(Vec::new()) }
     }
 
     /// It may be.
     pub fn passed(warnings: Vec<String>) -> Self {
-        Self { decision: Decision::Admitted, reason: Reason::InvalidPolicy, errors: Vec::new(), warnings }
+        Self {
+            decision: Decision::Admitted,
+            reason: Reason::InvalidPolicy,
+            said: "policy judged",
+            errors: Vec::new(),
+            warnings,
+        }
     }
 
     /// It may not be.
@@ -44,9 +52,8 @@ impl Opinion {
 
     /// There was no time to judge it. It is not refused for that: what is wrong with it will stand in its status.
     pub fn late() -> Self {
-        Self::passed(vec![
-            "there was no time to judge this policy; its status will say whether it can be used".to_owned(),
-        ])
+        let warning = "there was no time to judge this policy; its status will say whether it can be used";
+        Self { said: "there was no time to judge it", ..Self::passed(vec![warning.to_owned()]) }
     }
 
     /// Judging it panicked. Refused, because the watch of policies would fail on it too, and that ends every replica.
@@ -58,7 +65,8 @@ impl Opinion {
 
     /// It is no policy: whose rules ask about it is at fault, not whoever applies it.
     pub fn stranger(kind: &str) -> Self {
-        Self::passed(vec![format!("{kind} is no policy; remove it from the rules of policies.tagseal.dev")])
+        let warning = format!("{kind} is no policy; remove it from the rules of policies.tagseal.dev");
+        Self { said: "it is no policy, and was not judged", ..Self::passed(vec![warning]) }
     }
 
     /// Says it, to the caller and in the log.
@@ -69,7 +77,7 @@ impl Opinion {
             self.log(request, &message);
             Response::deny(request.uid(), Status::denied(message, self.causes()))
         } else {
-            self.log(request, "policy judged");
+            self.log(request, self.said);
             Response::allow(request.uid())
         };
         let reason = (decision == Decision::Denied).then_some(self.reason);

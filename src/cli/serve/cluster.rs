@@ -9,6 +9,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::{Mutex, watch};
 
 use super::args::Args;
+use super::parts::anew_once;
 use super::{Process, Surroundings};
 use crate::admission;
 use crate::controller::{
@@ -49,13 +50,15 @@ impl Repositories {
         let warm = readiness.gate("known repositories are being looked at");
         let (state, clock) = (self.state.clone(), process.clock.clone());
         let warm_up = WarmUp::new(state, Arc::clone(resolver), policies.clone(), clock);
-        process.keep("the warm-up", move || {
+        let warm_up = move || {
             let (warm_up, warm) = (warm_up.clone(), OpensAtTheEnd(warm.clone()));
             async move {
                 warm_up.run(|| warm.0.open()).await;
                 std::future::pending().await
             }
-        });
+        };
+        // Each start asks the servers for all repositories.
+        process.keep("the warm-up", anew_once("the warm-up", warm_up));
         let (state, clock, leadership) = (self.state.clone(), process.clock.clone(), self.leadership.clone());
         let rounds = Rounds::new(state, Arc::clone(resolver), policies.clone(), leadership, clock);
         process.keep("the leader's rounds", move || {

@@ -8,6 +8,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -83,6 +84,26 @@ impl Parts {
                 Ended::Panicked { part, message }
             }
         }
+    }
+}
+
+/// For [`Parts::keep`], a part that costs others something each time that it begins: it is started anew once, and given up
+/// when it ends again.
+pub(super) fn anew_once<F>(
+    name: &'static str,
+    mut part: impl FnMut() -> F + Send + 'static,
+) -> impl FnMut() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut starts = 0_u8;
+    move || {
+        if starts == 2 {
+            tracing::error!(part = name, "{name} ended twice, and is given up; no decision depends on it");
+            return Box::pin(std::future::pending());
+        }
+        starts += 1;
+        Box::pin(part())
     }
 }
 
@@ -163,6 +184,21 @@ mod tests {
         parts.start("the other", async { panic!("and that is that") });
         let message = "and that is that".to_owned();
         assert_eq!(parts.ended().await, Ended::Panicked { part: "the other", message });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_is_started_anew_once_is_given_up_after_that() {
+        let (mut parts, metrics) = (Parts::default(), Metrics::default());
+        let starts = Arc::new(Mutex::new(0));
+        let seen = Arc::clone(&starts);
+        let part = move || {
+            *seen.lock().unwrap() += 1;
+            async { panic!("index {} of nothing", 3) }
+        };
+        parts.keep("the frail", metrics.clone(), anew_once("the frail", part));
+        let ended = timeout(Duration::from_secs(400), parts.ended()).await;
+        assert!(ended.is_err(), "{ended:?}");
+        assert_eq!((*starts.lock().unwrap(), &*value(&metrics)), (2, "2"));
     }
 
     fn value(metrics: &Metrics) -> String {

@@ -7,6 +7,7 @@ use tagseal::webhook::MAX_BODY;
 
 use super::super::review::{Answer, Review};
 use super::world::*;
+use crate::support::Log;
 
 #[tokio::test]
 async fn a14_what_is_no_review_gets_4xx() {
@@ -55,7 +56,7 @@ async fn a13_an_object_that_cannot_be_read_is_refused_and_never_a_panic() {
 
 #[tokio::test]
 async fn another_version_of_the_kinds_is_refused_and_another_kind_is_none_of_its_business() {
-    let world = World::new();
+    let (world, log) = (World::new(), Log::json());
     let mut newer = cluster("a", json!({}));
     newer["apiVersion"] = json!("tagseal.dev/v1");
     assert_eq!(
@@ -66,6 +67,7 @@ async fn another_version_of_the_kinds_is_refused_and_another_kind_is_none_of_its
         let answer = world.review(&Review::create(group, "v1", kind, json!({}))).await;
         assert!(answer.is_allowed());
         assert!(answer.warnings()[0].contains("is no policy; remove it from the rules"));
+        assert_eq!(log.take().pop().unwrap()["message"], "it is no policy, and was not judged");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What goes wrong while a policy is judged is that request's alone, and its answer is well-formed all the same.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use futures::poll;
 use serde_json::json;
@@ -10,10 +10,12 @@ use tagseal::policy::{
     EntriesFuture, Labels, LabelsFuture, ListFuture, LiveObjects, NamespaceLabels, ObjectRef, Running,
     RunningImages,
 };
+use tokio::runtime::Builder;
 use tokio::time::{Duration, Instant};
 
 use super::super::review::Answer;
 use super::world::*;
+use crate::support::Log;
 
 /// A part of the cluster in which there is a defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +72,7 @@ async fn a_panic_while_it_is_looked_what_a_change_means_is_a_warning_beside_the_
         let policies = world.policies.subscribe();
         let review = PolicyReview::new(policies, "tagseal-system".to_owned(), Some(surroundings));
         let change = creating(&new).updating(cluster("production", json!({})));
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let answered = review.answer(&change.bytes(), deadline).await.unwrap();
         let answer = Answer::read(&answered.bytes);
         assert_eq!((answer.uid(), answer.is_allowed()), (change.uid(), true), "{defect:?}");
@@ -83,13 +85,80 @@ async fn a_panic_while_it_is_looked_what_a_change_means_is_a_warning_beside_the_
     }
 }
 
-#[tokio::test]
-async fn a_policy_is_judged_on_a_thread_of_its_own() {
-    let world = World::new();
-    let (good, bad) = (cluster("new", json!({})), broken("new"));
-    for review in [creating(&good), creating(&bad), deleting(&good)] {
-        let mut judged = pin!(world.review(&review));
-        assert!(poll!(&mut judged).is_pending(), "whoever else this thread serves has waited for it");
-        judged.await;
+/// Where one thread does the work of all beside the test's own.
+fn with_one_thread(test: impl Future<Output = ()>) {
+    let mut runtime = Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(1).build().unwrap().block_on(test);
+}
+
+/// That thread, occupied until this is dropped, in its turn.
+struct Occupied {
+    is: mpsc::Receiver<()>,
+    _until: mpsc::Sender<()>,
+}
+
+impl Occupied {
+    fn in_turn() -> Self {
+        let ((says, is), (until, ends)) = (mpsc::channel(), mpsc::channel::<()>());
+        tokio::task::spawn_blocking(move || {
+            let _ = says.send(());
+            let _ = ends.recv();
+        });
+        Self { is, _until: until }
     }
+
+    /// What was asked of it before is done.
+    fn now() -> Self {
+        Self::in_turn().begun()
+    }
+
+    fn begun(self) -> Self {
+        self.is.recv().unwrap();
+        self
+    }
+}
+
+#[test]
+fn a_policy_is_judged_on_a_thread_of_its_own() {
+    with_one_thread(async {
+        let world = World::new();
+        let (good, bad) = (cluster("new", json!({})), broken("new"));
+        for review in [creating(&good), creating(&bad), deleting(&good)] {
+            let occupied = Occupied::now();
+            let mut judged = pin!(world.review(&review));
+            assert!(poll!(&mut judged).is_pending(), "whoever else this thread serves has waited for it");
+            drop(occupied);
+            judged.await;
+        }
+    });
+}
+
+#[test]
+fn where_there_is_no_time_to_look_at_the_others_what_is_wrong_with_a_policy_by_itself_is_refused() {
+    let log = Log::json();
+    with_one_thread(async {
+        tokio::time::pause();
+        let world = World::new();
+        let review = PolicyReview::new(world.policies.subscribe(), "tagseal-system".to_owned(), None);
+        for (policy, is_allowed, said) in [
+            (cluster("new", json!({})), true, "there was no time to judge it"),
+            (broken("new"), false, "InvalidPolicy: spec.images.include[0]"),
+        ] {
+            let change = creating(&policy).bytes();
+            let occupied = Occupied::now();
+            let mut judged = pin!(review.answer(&change, Instant::now() + Duration::from_secs(60)));
+            assert!(poll!(&mut judged).is_pending(), "it waits to be compiled");
+            let next = Occupied::in_turn();
+            drop(occupied);
+            let next = next.begun();
+            assert!(poll!(&mut judged).is_pending(), "it waits to be seen among the others");
+            tokio::time::advance(Duration::from_secs(61)).await;
+            let answer = Answer::read(&judged.await.unwrap().bytes);
+            drop(next);
+            assert_eq!(answer.is_allowed(), is_allowed);
+            let lines = log.take();
+            let [line] = &*lines else { panic!("{lines:?}") };
+            assert!(line["message"].as_str().unwrap().starts_with(said), "{line}");
+        }
+    });
 }

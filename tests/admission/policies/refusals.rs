@@ -289,10 +289,10 @@ async fn each_decision_is_one_line_of_the_log_with_everything_to_find_it_by() {
     );
 
     let passes = cluster("a", json!({"newField": true}));
-    for (review, decision, warnings) in [
-        (creating(&passes).updating(cluster("a", json!({}))), "Admitted", 1),
-        (creating(&passes).updating(passes.clone()), "Unchanged", 0),
-        (deleting(&passes), "Admitted", 0),
+    for (review, decision, warnings, message) in [
+        (creating(&passes).updating(cluster("a", json!({}))), "Admitted", 1, "policy judged"),
+        (creating(&passes).updating(passes.clone()), "Unchanged", 0, "there is nothing to judge"),
+        (deleting(&passes), "Admitted", 0, "policy judged"),
     ] {
         world.review(&review).await;
         let operation = if decision == "Admitted" && warnings == 0 { "DELETE" } else { "UPDATE" };
@@ -301,7 +301,7 @@ async fn each_decision_is_one_line_of_the_log_with_everything_to_find_it_by() {
             [json!({
                 "level": "INFO", "id": review.uid(), "hook": "policies", "decision": decision, "operation": operation,
                 "kind": "ClusterTrustPolicy", "namespace": "", "name": "a", "dry_run": false, "errors": 0,
-                "warnings": warnings, "message": "policy judged"
+                "warnings": warnings, "message": message
             })]
         );
     }
