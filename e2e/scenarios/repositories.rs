@@ -96,7 +96,9 @@ fn what_only_a_replica_that_does_not_lead_was_asked_for_is_in_the_inventory_all_
 
     let object = eventually("the status is written", SAID, || {
         let object = object_of(&s, &s.image("web")).ok_or("no object")?;
-        if object["status"]["expires"].is_string() { Ok(object) } else { Err(object.to_string()) }
+        let status = &object["status"];
+        let is_whole = status["expires"].is_string() && status["image"].is_string();
+        if is_whole { Ok(object) } else { Err(object.to_string()) }
     });
     let status = &object["status"];
     let roles: Vec<_> =

@@ -48,8 +48,9 @@ pub trait Inventory: Send + Sync + 'static {
     /// What is known of every repository in memory that verified.
     fn status(&self) -> Vec<RepositoryStatus>;
 
-    /// Drops what is held of a repository: memory before this returns, the disk before the future is done.
-    fn forget(&self, key: &RepositoryKey) -> BoxFuture<'static, ()>;
+    /// Drops what is held of a repository under `record`, the object's UID: memory before this returns, the disk before the
+    /// future is done. What rests on another record stays.
+    fn forget(&self, key: &RepositoryKey, record: Option<&str>) -> BoxFuture<'static, ()>;
 }
 
 impl Inventory for Resolver {
@@ -57,8 +58,8 @@ impl Inventory for Resolver {
         Self::status(self)
     }
 
-    fn forget(&self, key: &RepositoryKey) -> BoxFuture<'static, ()> {
-        Self::forget(self, key)
+    fn forget(&self, key: &RepositoryKey, record: Option<&str>) -> BoxFuture<'static, ()> {
+        Self::forget(self, key, record)
     }
 }
 
@@ -127,8 +128,21 @@ impl ClusterState {
         &self,
         mut takes: impl FnMut(&RepositoryKey, Option<Timestamp>) -> bool,
     ) -> Vec<Known> {
+        self.known_of(|_| true, &mut takes)
+    }
+
+    /// Those whose status says that they could not be verified, and for which `takes` holds.
+    pub(super) fn known_to_fail(&self, mut takes: impl FnMut(&RepositoryKey) -> bool) -> Vec<Known> {
+        self.known_of(|held| held.standing.fails, &mut |key, _| takes(key))
+    }
+
+    fn known_of(
+        &self,
+        is_it: impl Fn(&Held) -> bool,
+        takes: &mut dyn FnMut(&RepositoryKey, Option<Timestamp>) -> bool,
+    ) -> Vec<Known> {
         let all = self.view().all();
-        let known = all.iter().filter_map(|held| {
+        let known = all.iter().filter(|held| is_it(held)).filter_map(|held| {
             let (image, last_used) = (held.standing.image.as_deref(), held.standing.last_used.or(held.made));
             let key = held.key().filter(|key| takes(key, last_used))?;
             Some(Known { key: key.clone(), image: image.map(str::to_owned), last_used })

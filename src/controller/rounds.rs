@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::pauses::Pauses;
 use super::leader::Leadership;
@@ -42,7 +42,8 @@ pub struct Rounds {
     clock: SharedClock,
 }
 
-/// What is not held, and what policies ask of it.
+/// What is not held, or what its status says of it another replica saw, and what policies ask of it. An old leader's word that a
+/// repository cannot be verified is held against its server by the new one, and not only when it is due there.
 type Missing = (RepositoryKey, Remembered);
 
 /// What goes on from one look to the next.
@@ -102,7 +103,11 @@ impl Rounds {
             };
             let mut missing = state.known_where(is_due);
             missing.sort_by_key(|known| Reverse(known.last_used.unwrap_or(now)));
-            let missing = progress.missing(held.room, &missing, asked);
+            let mut missing = progress.missing(held.room, &missing, asked);
+            let doubtful = |key: &RepositoryKey| held.is_well(key) && !progress.pauses.covers(key, at);
+            let doubtful = state.known_to_fail(doubtful);
+            let room = AT_A_TIME.saturating_sub(missing.len());
+            missing.extend(progress.remembered(room, &doubtful, asked));
             (progress, missing)
         });
         match looked.await {
@@ -119,12 +124,16 @@ impl Rounds {
             return;
         }
         let (tried, remembered): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
-        let silent = timeout(ROUND, self.resolver.warm_once(remembered)).await;
+        let before = self.resolver.held();
+        let silent = self.resolver.warm_once(remembered, ROUND).await;
         let (held, now) = (self.resolver.held(), Instant::now());
         for key in tried {
-            if held.has(&key) {
+            if before.has(&key) {
+                // What its status says is not settled here: until it is written anew, or for good, it waits.
+                pauses.failed(key, now);
+            } else if held.has(&key) {
                 pauses.server_answers(&key.server);
-            } else if silent.as_ref().is_ok_and(|silent| !silent.contains(&key.server)) {
+            } else if !silent.contains(&key.server) {
                 pauses.failed(key, now);
             } else {
                 pauses.server_is_silent(&key.server, now);
@@ -154,16 +163,7 @@ impl Progress {
         missing: &[Known],
         remember: impl Fn(&Known) -> Option<Remembered>,
     ) -> Vec<Missing> {
-        let mut next = Vec::new();
-        for known in missing.iter().take(LOOKED_AT) {
-            if next.len() >= AT_A_TIME.min(room) {
-                break;
-            }
-            match remember(known) {
-                Some(remembered) => next.push((known.key.clone(), remembered)),
-                None => self.pauses.nobody_asks(&known.key),
-            }
-        }
+        let next = self.remembered(AT_A_TIME.min(room), missing, remember);
         let is_full = room == 0 && !missing.is_empty();
         if is_full && !self.is_full {
             let missing = missing.len();
@@ -173,6 +173,26 @@ impl Progress {
             );
         }
         self.is_full = is_full;
+        next
+    }
+
+    /// What policies ask of the first ones, at most so many.
+    fn remembered(
+        &mut self,
+        most: usize,
+        known: &[Known],
+        remember: impl Fn(&Known) -> Option<Remembered>,
+    ) -> Vec<Missing> {
+        let mut next = Vec::new();
+        for known in known.iter().take(LOOKED_AT) {
+            if next.len() >= most {
+                break;
+            }
+            match remember(known) {
+                Some(remembered) => next.push((known.key.clone(), remembered)),
+                None => self.pauses.nobody_asks(&known.key),
+            }
+        }
         next
     }
 }

@@ -96,7 +96,7 @@ impl<'a> Asking<'a> {
         match self.standing(Some(served).filter(|_| covers), &self.now) {
             Standing::Fresh => {}
             Standing::Ahead => {
-                self.core.refresh_behind(&self.entry, &self.ticket());
+                self.core.refresh_behind(&self.entry, &self.ticket_behind());
             }
             Standing::Old(_) | Standing::Lacking(_) => return None,
         }
@@ -171,7 +171,7 @@ impl<'a> Asking<'a> {
         match (self.standing(covering, &now), served) {
             (Standing::Fresh, Some(served)) => Ok(Some(served)),
             (Standing::Ahead, Some(served)) => {
-                self.core.refresh_behind(&self.entry, &self.ticket());
+                self.core.refresh_behind(&self.entry, &self.ticket_behind());
                 Ok(Some(served))
             }
             (Standing::Old(vouched), Some(served)) => {
@@ -236,7 +236,7 @@ impl<'a> Asking<'a> {
         let trouble = trouble.filter(|t| concerns_us(t) && is_recent(t.last, now, revalidate_after));
         if let Some(trouble) = trouble {
             // The server failed since it was due: its silence costs freshness, not the admission's time.
-            self.core.refresh_behind(&self.entry, &self.ticket());
+            self.core.refresh_behind(&self.entry, &self.ticket_behind());
             self.old_because = Some(warnings::old_data(vouched, &trouble.refusal.to_string()));
             return Ok(true);
         }
@@ -300,7 +300,12 @@ impl<'a> Asking<'a> {
     fn ticket(&self) -> Ticket {
         let pin = !(self.question.dry_run && self.entry.is_first_use());
         let key = FlightKey { accessor: self.accessor().clone(), pin };
-        Ticket { key, roles: self.roles(), not_before: None }
+        Ticket { key, roles: self.roles(), not_before: None, under: None }
+    }
+
+    /// For a refresh behind the answer's back.
+    fn ticket_behind(&self) -> Ticket {
+        Ticket { under: Some(self.entry.resets()), ..self.ticket() }
     }
 
     /// Whether a failed refresh ended the caller's own grant.

@@ -11,7 +11,7 @@ use super::disk::DiskCache;
 use super::entries::Entries;
 use super::entry::{Entry, Trouble};
 use super::error::Refusal;
-use super::flight::{Boarding, FlightKey, Landing, Ticket};
+use super::flight::{Boarding, FlightKey, Flown, Landing, Ticket};
 use super::history::History;
 use super::known;
 use super::moment::Moment;
@@ -159,16 +159,21 @@ impl Core {
         tokio::spawn(async move {
             let fly = flight.core.fly(&flight.entry, &ticket);
             let flown = tokio::time::timeout(flight.core.config.refresh_timeout, fly).await;
-            let flown = flown.unwrap_or_else(|_| Err(flight.took_too_long().into()));
+            let mut flown = flown.unwrap_or_else(|_| Err(flight.took_too_long().into()));
+            if ticket.under.is_some_and(|under| under != flight.entry.resets()) {
+                // Whatever came of it is of the record that was reset.
+                flown = Ok(Flown::Void);
+            }
             let landing = flight.land(flown);
             sender.send_replace(Some(landing));
         });
     }
 
     /// Takes note of how a refresh ended: for conditions and logs, and for the grant that it was made with.
-    fn note_landing(&self, entry: &Entry, key: &FlightKey, flown: &Result<(), Crash>) {
+    fn note_landing(&self, entry: &Entry, key: &FlightKey, flown: &Result<Flown, Crash>) {
         let crash = match flown {
-            Ok(()) => {
+            Ok(Flown::Void) => return,
+            Ok(Flown::Fresh) => {
                 if let Some(trouble) = entry.trouble.swap(None) {
                     tracing::info!(gun = %entry.key.gun, server = %entry.state_key.server, since = %trouble.since,
                         "trust data is fresh again");
@@ -215,13 +220,16 @@ struct Flying {
 }
 
 impl Flying {
-    fn land(&mut self, flown: Result<(), Crash>) -> Landing {
+    fn land(&mut self, flown: Result<Flown, Crash>) -> Landing {
         self.over = true;
         self.core.note_landing(&self.entry, &self.key, &flown);
-        let result = flown.as_ref().copied().map_err(|crash| crash.refusal.reason().as_str());
-        self.core.metrics.refreshed(result);
+        match &flown {
+            Ok(Flown::Fresh) => self.core.metrics.refreshed(Ok(())),
+            Ok(Flown::Void) => {}
+            Err(crash) => self.core.metrics.refreshed(Err(crash.refusal.reason().as_str())),
+        }
         let (landing, role): (Landing, Option<RoleName>) = match flown {
-            Ok(()) => (Ok(()), None),
+            Ok(_) => (Ok(()), None),
             Err(Crash { refusal, role, .. }) => (Err(refusal), role),
         };
         let mut flights = self.entry.flights.lock().unwrap_or_else(PoisonError::into_inner);

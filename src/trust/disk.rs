@@ -5,6 +5,7 @@
 //!                                             …           /metadata/<N>.root.json  older roots, for the chain
 //!                                             /history/<sha256>.json               superseded files of roles
 //!                                             /tagseal.json                        when it was last vouched for
+//! CACHE_DIR/<that hash>.reset-<N>/                                                to be deleted, and never read
 //! CACHE_DIR/tuf/<GUN>/metadata/<role>.json                                        a seed that notary or docker left
 //! ```
 
@@ -12,7 +13,9 @@ mod note;
 mod tree;
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -27,12 +30,17 @@ use crate::tuf::{Gun, RoleName};
 /// Superseded files of one repository beyond this many are deleted, the oldest first.
 const MAX_HISTORY: usize = 64;
 
+/// Stands in the names of what was put away, before a number.
+const GRAVE: &str = ".reset-";
+
 /// The cache directory. Everything here but [`Self::knows`] blocks: callers run it off the runtime's threads.
 #[derive(Debug, Clone)]
 pub(super) struct DiskCache {
     directory: PathBuf,
     /// The names of the repositories' directories, so that nobody's invented names cost a look at the disk.
     known: Arc<RwLock<HashSet<String>>>,
+    /// The number of the next grave.
+    graves: Arc<AtomicU64>,
 }
 
 /// What the disk has of a repository.
@@ -45,8 +53,31 @@ pub(super) struct Stored {
 impl DiskCache {
     pub(super) fn new(directory: PathBuf) -> Self {
         let entries = std::fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok);
-        let known = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        Self { directory, known: Arc::new(RwLock::new(known)) }
+        let mut known: HashSet<String> =
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let old: Vec<String> = known.iter().filter(|name| grave_number(name).is_some()).cloned().collect();
+        known.retain(|name| grave_number(name).is_none());
+        let next =
+            old.iter().filter_map(|name| grave_number(name)).max().map_or(0, |last| last.saturating_add(1));
+        let disk =
+            Self { directory, known: Arc::new(RwLock::new(known)), graves: Arc::new(AtomicU64::new(next)) };
+        disk.delete_behind(old);
+        disk
+    }
+
+    /// Deletes what an earlier process put away and did not come to delete.
+    fn delete_behind(&self, graves: Vec<String>) {
+        if graves.is_empty() {
+            return;
+        }
+        let disk = self.clone();
+        std::thread::spawn(move || {
+            for grave in graves {
+                if let Err(error) = disk.delete(&disk.directory.join(grave)) {
+                    tracing::warn!(%error, "the cache directory could not be cleared of what was reset");
+                }
+            }
+        });
     }
 
     /// Whether there is anything of a repository.
@@ -116,11 +147,25 @@ impl DiskCache {
         (Digest::of(&bytes) == sha256).then(|| bytes.into())
     }
 
-    /// Drops everything of a repository.
-    pub(super) fn remove(&self, key: &EntryKey) -> std::io::Result<()> {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&name(key));
-        match std::fs::remove_dir_all(self.home(key)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+    /// Puts everything of a repository away, which takes no longer for many files: from now on there is nothing of it. Where
+    /// that is, to be deleted; `None`: there was nothing.
+    pub(super) fn bury(&self, key: &EntryKey) -> std::io::Result<Option<PathBuf>> {
+        let name = name(key);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        let number = self.graves.fetch_add(1, Ordering::Relaxed);
+        let grave = self.directory.join(format!("{name}{GRAVE}{number}"));
+        match std::fs::rename(self.directory.join(name), &grave) {
+            Ok(()) => Ok(Some(grave)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            // It is not to be read again, however long it takes.
+            Err(_) => self.delete(&self.home(key)).map(|()| None),
+        }
+    }
+
+    /// Deletes what was put away.
+    pub(super) fn delete(&self, grave: &Path) -> std::io::Result<()> {
+        match std::fs::remove_dir_all(grave) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
@@ -128,6 +173,13 @@ impl DiskCache {
     fn home(&self, key: &EntryKey) -> PathBuf {
         self.directory.join(name(key))
     }
+}
+
+/// The number in the name of what was put away.
+fn grave_number(name: &str) -> Option<u64> {
+    let (of, number) = name.split_once(GRAVE)?;
+    Digest::from_hex(of).ok()?;
+    number.parse().ok()
 }
 
 /// The name of a repository's directory.

@@ -388,6 +388,13 @@ impl Entry {
         Clearing(Arc::clone(self))
     }
 
+    /// Whether what is held rests on another record than `gone`.
+    pub(super) fn rests_on_another(&self, gone: &str) -> bool {
+        let recorded = self.recorded.load();
+        let revision = recorded.as_ref().and_then(|recorded| recorded.revision.as_ref());
+        revision.is_some_and(|revision| revision.record != gone)
+    }
+
     /// Whether the disk has what was reset.
     pub(super) fn is_clearing(&self) -> bool {
         self.lock_resets().clearing > 0

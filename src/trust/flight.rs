@@ -63,6 +63,8 @@ pub(super) struct Ticket {
     pub(super) roles: Vec<RoleName>,
     /// It must have started after that: what was sent before cannot have seen a publish since.
     pub(super) not_before: Option<Moment>,
+    /// Nobody waits for it: it is void once the repository was reset more often than this. Only who asks starts anew.
+    pub(super) under: Option<u64>,
 }
 
 /// What is to be done with a ticket.
@@ -83,6 +85,15 @@ pub(super) enum Boarding {
     Failed(Refusal),
     /// Start one, and send its end here.
     Start(watch::Sender<Option<Landing>>, watch::Receiver<Option<Landing>>),
+}
+
+/// What became of a refresh that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flown {
+    /// It was committed.
+    Fresh,
+    /// The repository was reset, and nobody waits: nothing was done. Whoever joined looks again, and asks for himself.
+    Void,
 }
 
 impl Flights {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::answer::is_due;
 use super::core::Core;
-use super::entry::Entry;
+use super::entry::{Entry, Trouble};
 use super::flight::{FlightKey, Landing, Ticket};
 use super::moment::Moment;
 
@@ -21,9 +21,13 @@ const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// A refresh that failed is not tried again, if nobody asks, before this is over.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
-/// One whose last refresh failed is looked at again after this at the latest, even if it is not due: its condition must not
-/// speak of a trouble that is over. A trouble that is young is looked at sooner, after half the time that it lasted.
+/// One whose last refresh failed is looked at again even if it is not due: its condition must not speak of a trouble that is
+/// over. After half the time that the trouble lasted, and this at the latest;
 const RECHECK_AFTER: SignedDuration = SignedDuration::from_secs(60);
+
+/// once a tenth of that time is longer, after a tenth: a server that is down for hours is not asked once a minute for each of
+/// ten thousand repositories. But after this at the latest, and each `maxStaleness`/4.
+const RECHECK_AT_LEAST: SignedDuration = SignedDuration::from_hours(1);
 
 /// The refreshes that one round started.
 #[derive(Debug)]
@@ -54,11 +58,15 @@ impl Core {
 
     pub(super) fn maintain_once(self: &Arc<Self>, now: Timestamp) -> Maintenance {
         let now = Moment::at(now);
-        let due = self.entries.all().into_iter().filter(|entry| entry.is_due(&now));
-        let started = due.filter_map(|entry| {
+        let started = self.entries.all().into_iter().filter_map(|entry| {
+            // What is reset from here on is left to who asks for it: an admin's reset is not undone without a pod.
+            let under = Some(entry.resets());
+            if !entry.is_due(&now) {
+                return None;
+            }
             // Whose eyes: whoever was let in last. Nobody's roles: each is done without if it fails.
             let key = FlightKey { accessor: entry.grants.latest()?, pin: true };
-            self.refresh_behind(&entry, &Ticket { key, roles: Vec::new(), not_before: None })
+            self.refresh_behind(&entry, &Ticket { key, roles: Vec::new(), not_before: None, under })
         });
         Maintenance(started.collect())
     }
@@ -75,18 +83,28 @@ impl Entry {
         let age = vouched.age(now);
         let freshness = self.freshness();
         let is_busy = self.unused(now.wall) <= freshness.revalidate_after.saturating_mul(2);
-        let is_wanted = (is_busy && is_due(age, freshness.revalidate_after))
-            || (is_in_use(self, now.wall) && age >= freshness.max_staleness / 4);
+        let is_wanted_now = is_busy && is_due(age, freshness.revalidate_after);
+        let is_in_use = is_in_use(self, now.wall);
         let trouble = self.trouble.load();
-        let Some(trouble) = trouble.as_ref() else { return is_wanted };
+        let Some(trouble) = trouble.as_ref() else {
+            return is_wanted_now || (is_in_use && age >= freshness.max_staleness / 4);
+        };
         let failed = now.wall.duration_since(trouble.last);
-        let recheck = (trouble.last.duration_since(trouble.since) / 2).clamp(RETRY_AFTER, RECHECK_AFTER);
         let over = |pause| failed.is_negative() || failed >= pause;
-        (is_wanted && over(RETRY_AFTER)) || (is_in_use(self, now.wall) && over(recheck))
+        (is_wanted_now && over(RETRY_AFTER)) || (is_in_use && over(trouble.recheck(freshness.max_staleness)))
     }
 
     fn unused(&self, now: Timestamp) -> SignedDuration {
         SignedDuration::from_secs(now.as_second().saturating_sub(self.last_used()))
+    }
+}
+
+impl Trouble {
+    /// How long after the last failure it is looked whether it is over, if nobody asks.
+    fn recheck(&self, max_staleness: SignedDuration) -> SignedDuration {
+        let lasted = self.last.duration_since(self.since);
+        let most = RECHECK_AT_LEAST.min(max_staleness / 4).max(RECHECK_AFTER);
+        (lasted / 2).clamp(RETRY_AFTER, RECHECK_AFTER).max((lasted / 10).min(most))
     }
 }
 

@@ -198,22 +198,38 @@ impl Core {
         })
     }
 
-    /// Resets a repository: its memory when this is called, its disk when the answer is there.
-    pub(super) fn forget(&self, key: &RepositoryKey) -> BoxFuture<'static, ()> {
-        let cleared: Vec<_> = self.entries.of(key).iter().map(|entry| self.reset(entry)).collect();
+    /// Resets a repository: its memory when this is called, its disk when the answer is there. Who noticed it before the
+    /// watch did, and has a record that was made since, is not reset twice.
+    pub(super) fn forget(&self, key: &RepositoryKey, record: Option<&str>) -> BoxFuture<'static, ()> {
+        let entries = self.entries.of(key);
+        let concerned =
+            entries.iter().filter(|entry| record.is_none_or(|gone| !entry.rests_on_another(gone)));
+        let cleared: Vec<_> = concerned.map(|entry| self.reset(entry)).collect();
         Box::pin(async {
             join_all(cleared).await;
         })
     }
 }
 
-/// Clears the disk of an entry. The commit that is under way may yet write to it.
+/// Clears the disk of an entry. The commit that is under way may yet write to it; the next ones wait for no more than that
+/// the files are put away. To delete them takes turns, however many repositories are reset at once.
 async fn clear(disk: DiskCache, clearing: Clearing, turns: Arc<Semaphore>) {
-    let _no_commit = clearing.commit.lock().await;
-    let _turn = turns.acquire().await;
     let key = clearing.key.clone();
-    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || disk.remove(&key)).await {
-        tracing::warn!(gun = %clearing.key.gun, %error, "the cache directory could not be cleared");
+    let (of, bury) = (key.clone(), disk.clone());
+    let buried = {
+        let _no_commit = clearing.commit.lock().await;
+        tokio::task::spawn_blocking(move || bury.bury(&of)).await
+    };
+    drop(clearing);
+    let _turn = turns.acquire().await;
+    let deleted = match buried {
+        Ok(Ok(Some(grave))) => tokio::task::spawn_blocking(move || disk.delete(&grave)).await,
+        Ok(Ok(None)) => return,
+        Ok(Err(error)) => Ok(Err(error)),
+        Err(error) => Err(error),
+    };
+    if let Ok(Err(error)) = deleted {
+        tracing::warn!(gun = %key.gun, %error, "the cache directory could not be cleared");
     }
 }
 

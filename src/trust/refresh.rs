@@ -10,7 +10,7 @@ use super::driver::{Downloads, Line, drive};
 use super::entry::{Entry, Recorded, Served};
 use super::error::Refusal;
 use super::fault::{self, Causes};
-use super::flight::Ticket;
+use super::flight::{Flown, Ticket};
 use super::grant::{Accessor, Who};
 use super::moment::Moment;
 use super::recall::AtHand;
@@ -55,6 +55,15 @@ pub(super) struct Plan<'a> {
     pub(super) needed: &'a [RoleName],
     /// Whether a timestamp that is not to be had falls back to the one from before.
     pub(super) fall_back: bool,
+    /// As [`Ticket::under`].
+    pub(super) under: Option<u64>,
+}
+
+impl Plan<'_> {
+    /// Whether the repository was reset, and nobody waits.
+    fn is_void(&self, resets: u64) -> bool {
+        self.under.is_some_and(|under| under != resets)
+    }
 }
 
 /// What was fetched and verified, before it is committed.
@@ -75,8 +84,8 @@ pub(super) struct Fetched {
 }
 
 impl Core {
-    /// Refreshes an entry and serves what came.
-    pub(super) async fn fly(&self, entry: &Arc<Entry>, ticket: &Ticket) -> Result<(), Crash> {
+    /// Refreshes an entry and serves what came. What nobody waits for ends with the record that it began under.
+    pub(super) async fn fly(&self, entry: &Arc<Entry>, ticket: &Ticket) -> Result<Flown, Crash> {
         self.recall(entry).await?;
         entry.want(&ticket.roles);
         for _ in 0..MAX_RACES {
@@ -85,19 +94,24 @@ impl Core {
                 wanted: Some(entry.wanted()),
                 needed: &ticket.roles,
                 fall_back: false,
+                under: ticket.under,
             };
-            let fetched = self.fetch(entry, &plan).await?;
+            let Some(fetched) = self.fetch(entry, &plan).await? else { return Ok(Flown::Void) };
             if self.commit(entry, &plan, fetched, ticket.key.pin).await? {
-                return Ok(());
+                return Ok(Flown::Fresh);
             }
         }
         Err(too_many_races(entry).into())
     }
 
     /// Fetches and verifies. What fails under a record that was reset meanwhile says nothing about what is there now.
-    pub(super) async fn fetch(&self, entry: &Arc<Entry>, plan: &Plan<'_>) -> Result<Fetched, Crash> {
+    /// `None`: it was reset, and nobody waits.
+    pub(super) async fn fetch(&self, entry: &Arc<Entry>, plan: &Plan<'_>) -> Result<Option<Fetched>, Crash> {
         for _ in 0..MAX_RACES {
             let resets = entry.resets();
+            if plan.is_void(resets) {
+                return Ok(None);
+            }
             match self.fetch_once(entry, plan).await {
                 Err(_) if entry.resets() != resets => {}
                 fetched => return fetched,
@@ -107,9 +121,12 @@ impl Core {
     }
 
     /// Fetches and verifies, with each of the credentials in turn.
-    async fn fetch_once(&self, entry: &Arc<Entry>, plan: &Plan<'_>) -> Result<Fetched, Crash> {
+    async fn fetch_once(&self, entry: &Arc<Entry>, plan: &Plan<'_>) -> Result<Option<Fetched>, Crash> {
         let sent = self.moment();
         let recorded = self.load_record(entry).await?;
+        if plan.is_void(recorded.resets) {
+            return Ok(None);
+        }
         let known = entry.served().filter(|served| served.pinned && served.vouched.is_some());
         let is_known = entry.is_known_to(plan.accessor);
         let _place = match is_known {
@@ -135,7 +152,8 @@ impl Core {
             };
             match attempt.run().await {
                 Ok((updated, pinned_root, causes)) => {
-                    return Ok(Fetched { updated, sent, recorded, known, access, pinned_root, causes });
+                    let fetched = Fetched { updated, sent, recorded, known, access, pinned_root, causes };
+                    return Ok(Some(fetched));
                 }
                 Err(crash) if crash.about_access => refused = Some(crash),
                 Err(crash) => return Err(crash),

@@ -78,9 +78,11 @@ impl Core {
             &question.demand.server.token_realms,
         );
         let accessor = eyes.into();
-        let plan = Plan { accessor: &accessor, wanted: None, needed: &[], fall_back: true };
+        let plan = Plan { accessor: &accessor, wanted: None, needed: &[], fall_back: true, under: None };
         for _ in 0..MAX_RACES {
             let fetched = self.fetch(entry, &plan).await.map_err(|crash| crash.refusal)?;
+            // Somebody waits: it is never void.
+            let Some(fetched) = fetched else { continue };
             let repository = Arc::clone(&fetched.updated.repository);
             let now = self.clock.now();
             let mut report =

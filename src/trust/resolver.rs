@@ -171,9 +171,14 @@ impl Resolver {
         self.0.warm(remembered, told).await;
     }
 
-    /// As [`Self::warm`], each tried once. Which trust servers gave no answer.
-    pub async fn warm_once(&self, remembered: Vec<Remembered>) -> BTreeSet<String> {
-        self.0.warm_once(remembered).await
+    /// As [`Self::warm`], each tried once, for no longer than `limit`: what was asked by then goes on. Which trust servers gave
+    /// no answer, or not all of them in time.
+    pub async fn warm_once(
+        &self,
+        remembered: Vec<Remembered>,
+        limit: std::time::Duration,
+    ) -> BTreeSet<String> {
+        self.0.warm_once(remembered, limit).await
     }
 
     /// What is in memory, and for how many known repositories more there is room.
@@ -202,9 +207,10 @@ impl Resolver {
     }
 
     /// Drops what is held of a repository, because its `TrustedRepository` was deleted (design §2): memory before this
-    /// returns, the disk before the future is done, whether anybody waits for that or not.
-    pub fn forget(&self, key: &RepositoryKey) -> BoxFuture<'static, ()> {
-        self.0.forget(key)
+    /// returns, the disk before the future is done, whether anybody waits for that or not. `record` is which record that was,
+    /// as [`super::Revision`] has it: what rests on one that was made since stays. `None`: whichever it was.
+    pub fn forget(&self, key: &RepositoryKey, record: Option<&str>) -> BoxFuture<'static, ()> {
+        self.0.forget(key, record)
     }
 }
 

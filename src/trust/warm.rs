@@ -59,6 +59,11 @@ impl Held {
     pub fn has(&self, key: &RepositoryKey) -> bool {
         self.verified.contains(key)
     }
+
+    /// Whether it verified, and nothing is known to be wrong with it since.
+    pub fn is_well(&self, key: &RepositoryKey) -> bool {
+        self.verified.get(key).is_some_and(|held| held.0.trouble.load().is_none())
+    }
 }
 
 /// An entry that is looked up by its repository: of ten thousand keys none is copied.
@@ -144,12 +149,16 @@ impl Core {
 const ROUNDS_FILL: (usize, usize) = (9, 10);
 
 impl Core {
-    /// One round alone. Which servers gave no answer.
-    pub(super) async fn warm_once(self: &Arc<Self>, remembered: Vec<Remembered>) -> BTreeSet<String> {
+    /// One round alone, no longer than `limit`. Which servers gave no answer, or were not done by then.
+    pub(super) async fn warm_once(
+        self: &Arc<Self>,
+        remembered: Vec<Remembered>,
+        limit: Duration,
+    ) -> BTreeSet<String> {
         let (told, _) = watch::channel(Warmth::default());
         let warming = Warming { core: self, started: self.moment(), told: &told };
-        let mut servers = by_server(&warming.all(remembered));
-        warming.round(&mut servers).await
+        let servers = by_server(&warming.all(remembered));
+        warming.only_round(servers, limit).await
     }
 
     /// What verified and is in memory.

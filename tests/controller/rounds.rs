@@ -192,3 +192,36 @@ async fn what_nobody_used_for_a_month_is_left_alone() {
     assert!(leader.holds_nothing());
     assert_eq!(cluster.source.paths(), Vec::<String>::new());
 }
+
+/// The new leader had verified it before the old one did, and saw no trouble: by itself it would say nothing for hours.
+#[tokio::test(start_paused = true)]
+async fn what_an_old_leader_could_not_verify_the_new_one_looks_at_soon() {
+    let cluster = Cluster::new();
+    let set = set(SHOP, &web(&cluster), json!([])).await;
+    let (old, new) = (cluster.replica().await, cluster.replica().await);
+    let verified = || {
+        let status = cluster.object()["status"].clone();
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let verified = conditions.iter().find(|condition| condition["type"] == "Verified");
+        verified.map(|condition| condition["status"].as_str().unwrap().to_owned())
+    };
+    old.leads(true);
+    new.seals(&demand(&set, IMAGE)).await;
+    cluster.passes(seconds(61)).await;
+    old.seals(&demand(&set, IMAGE)).await;
+    cluster.source.fault("*", Fault::Unreachable("connection refused"));
+    cluster.passes(seconds(61)).await;
+    old.seals(&demand(&set, IMAGE)).await;
+    cluster.passes(minutes(2)).await;
+    assert_eq!(verified().as_deref(), Some("False"));
+    cluster.source.clear_faults();
+    cluster.source.forget();
+    old.leads(false);
+    old.dies();
+    new.leads(true);
+    let _going = goes_round(&cluster, &new, &set);
+    cluster.passes(minutes(2)).await;
+    assert_eq!(verified().as_deref(), Some("True"));
+    cluster.passes(minutes(30)).await;
+    assert!(cluster.source.count("timestamp.json") <= 2, "{:?}", cluster.source.paths());
+}

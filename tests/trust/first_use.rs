@@ -133,7 +133,7 @@ async fn deleting_the_record_resets_pin_floors_and_memory() {
     assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("evil"), "noticed by itself");
     world.source.serve(SERVER, GUN, repository.files());
     world.state.delete(&key(&demand));
-    world.resolver.forget(&key(&demand)).await;
+    world.resolver.forget(&key(&demand), None).await;
     assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"), "or when told");
 }
 
@@ -151,7 +151,7 @@ async fn a_refresh_that_finds_the_repository_reset_starts_anew() {
     let reset = async {
         gate.arrived(1).await;
         world.state.delete(&key(&demand));
-        world.resolver.forget(&key(&demand)).await;
+        world.resolver.forget(&key(&demand), None).await;
         gate.open();
     };
     let (answer, ()) = tokio::join!(world.resolve(&demand, IMAGE), reset);

@@ -116,3 +116,28 @@ async fn a_trouble_is_looked_at_again_after_half_the_time_that_it_lasted_though_
     world.resolver.maintain_once(world.now()).finished().await;
     assert_eq!(only(&world).trouble, None);
 }
+
+/// Ten thousand repositories of a server that is down for long are no load.
+#[tokio::test(start_paused = true)]
+async fn a_long_trouble_is_looked_at_ever_more_seldom_unless_somebody_asks() {
+    let (world, (mut repository, ..)) = (World::new(), web());
+    world.publish(&mut repository);
+    let demand = both(&repository).freshness(minutes(1), days(1)).build();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    world.advance(hours(7));
+    world.source.fault("*", Fault::Unreachable("connection refused"));
+    let mut looked_at = Vec::new();
+    for minute in 0..=20 * 60 {
+        let round = world.resolver.maintain_once(world.now());
+        if round.started() > 0 {
+            looked_at.push(minute);
+        }
+        round.finished().await;
+        world.advance(minutes(1));
+    }
+    let between = |from, to| looked_at.iter().filter(|minute| (from..to).contains(*minute)).count();
+    assert_eq!((between(0, 10), between(60, 120), between(780, 1200)), (10, 7, 7), "{looked_at:?}");
+    world.source.clear_faults();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    assert_eq!(only(&world).trouble, None, "who asks is no later for it");
+}

@@ -10,7 +10,9 @@ use tagseal::trust::{
 use tagseal::tuf::RoleName;
 
 use super::world::{GUN, IMAGE, QA, RELEASES, World, both, reason, resolve, sealed, web};
-use crate::support::{DemandBuilder, FakeState, Fault, Gate, SERVER, ServedFiles, image_digest, seconds};
+use crate::support::{
+    DemandBuilder, FakeState, Fault, Gate, SERVER, ServedFiles, hours, image_digest, minutes, seconds,
+};
 
 /// Trust state whose writes wait at a gate.
 #[derive(Debug)]
@@ -148,7 +150,7 @@ async fn a_reset_drops_memory_at_once_and_a_slow_commit_brings_nothing_back() {
     let reset = async {
         gate.arrived(2).await;
         let (key, _) = world.state.records().remove(0);
-        let cleared = resolver.forget(&key);
+        let cleared = resolver.forget(&key, None);
         assert!(resolver.status().is_empty(), "memory is dropped before anybody waits");
         assert_eq!(homes(), 1, "the commit may yet write");
         world.source.fault("timestamp.json", Fault::Delay(again.clone()));
@@ -176,7 +178,7 @@ async fn a_refusal_under_the_old_record_outlives_no_reset() {
     world.source.fault_on_request(1, "timestamp.json", Fault::Delay(gate.clone()));
     let reset = async {
         gate.arrived(1).await;
-        resolver.forget(&published.deletes()).await;
+        resolver.forget(&published.deletes(), None).await;
         gate.open();
     };
     let (resolved, ()) = tokio::join!(resolve(&resolver, &published.demand, IMAGE), reset);
@@ -188,8 +190,58 @@ async fn a_refusal_under_the_old_record_outlives_no_reset() {
     published.seals(&world.replica(), "two").await;
     published.serves(&published.old);
     assert_eq!(reason(&resolve(&resolver, &published.demand, IMAGE).await), Reason::Rollback);
-    resolver.forget(&published.deletes()).await;
+    resolver.forget(&published.deletes(), None).await;
     published.seals(&resolver, "one").await;
+}
+
+/// No pod asks: neither is a first use pinned, nor floors written down. Who joined the refresh asks.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_nobody_waits_for_undoes_no_reset() {
+    for (is_first_use, joins) in [(true, false), (true, true), (false, false), (false, true)] {
+        let published = Published::new();
+        let (world, gate) = (&published.world, Gate::new());
+        let (state, resolver) = (&world.state, &world.resolver);
+        let first_use = DemandBuilder::new(GUN).first_use().build();
+        let demand = if is_first_use { &first_use } else { &published.demand };
+        published.serves(&published.new);
+        assert_eq!(sealed(&resolve(resolver, demand, IMAGE).await), image_digest("two"));
+        match is_first_use {
+            true => world.publish(&mut web().0),
+            false => published.serves(&published.old),
+        }
+        world.advance(hours(7));
+        resolver.maintain_once(world.now()).finished().await;
+        assert!(resolver.health()[0].trouble.is_some(), "it was set up anew");
+        world.advance(minutes(2));
+        world.source.fault("timestamp.json", Fault::Delay(gate.clone()));
+        let round = resolver.maintain_once(world.now());
+        assert_eq!(round.started(), 1);
+        let asks = async {
+            match joins {
+                true => Some(resolve(resolver, demand, IMAGE).await),
+                false => None,
+            }
+        };
+        let reset = async {
+            gate.arrived(1).await;
+            resolver.forget(&published.deletes(), None).await;
+            world.source.clear_faults();
+            gate.open();
+            round.finished().await;
+        };
+        let (asked, ()) = tokio::join!(asks, reset);
+        if let Some(asked) = asked {
+            assert_eq!(sealed(&asked), image_digest("one"));
+            continue;
+        }
+        for _ in 0..2 {
+            assert_eq!((state.records().len(), resolver.health().len()), (0, 0), "first use {is_first_use}");
+            world.advance(hours(7));
+            assert_eq!(resolver.maintain_once(world.now()).started(), 0);
+        }
+        assert_eq!(sealed(&resolve(resolver, demand, IMAGE).await), image_digest("one"));
+        assert_eq!(state.records().len(), 1);
+    }
 }
 
 /// tagseal was down when the record was deleted, and another replica made it anew.
@@ -231,7 +283,7 @@ async fn a_reset_is_of_all_entries_of_the_repository_and_of_no_other() {
     assert_eq!(world.resolver.status().len(), 3);
     let anchors = published.demand.anchors.fingerprint();
     let (key, _) = world.state.records().into_iter().find(|(key, _)| key.anchors == anchors).unwrap();
-    world.resolver.forget(&key).await;
+    world.resolver.forget(&key, None).await;
     let left = world.resolver.status();
     assert_eq!(
         left.iter().map(|left| left.key.anchors).collect::<Vec<_>>(),

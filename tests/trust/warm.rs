@@ -259,8 +259,10 @@ async fn a_reset_during_a_warm_up_is_followed_by_no_first_use() {
     world.state.delete(&world.state.records()[0].0);
     world.source.clear_faults();
     world.source.forget();
+    let loads = world.state.loads();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(world.source.count("timestamp.json"), 1, "it was tried again");
+    assert!(world.state.loads() > loads, "it was tried again");
+    assert_eq!(world.source.paths(), Vec::<String>::new(), "nobody asks for it any more");
     assert_eq!(world.state.records(), vec![]);
     assert_eq!(world.resolver.status(), vec![]);
     assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"), "a pod's is a first use");
@@ -373,4 +375,43 @@ async fn thousands_are_bounded_by_what_memory_holds() {
     let mut guns: Vec<usize> = status.iter().map(|one| number(one.key.gun.as_str())).collect();
     guns.sort_unstable();
     assert_eq!(guns, (0..20).collect::<Vec<_>>(), "the most recently used");
+}
+
+/// What the one policy's credentials do not open, the other one's do.
+#[tokio::test(start_paused = true)]
+async fn each_accessor_of_a_shared_repository_is_tried() {
+    let (mut world, (mut repository, ..), (_, access)) = (World::new(), web(), shop());
+    world.publish(&mut repository);
+    world.credentials.give("", vec![access.clone()]);
+    world.source.fault("*", Fault::UnauthorizedUnless(access));
+    let secret = CredentialsSource::Secret { namespace: "shop".to_owned(), name: "notary".to_owned() };
+    let (open, closed) = (both(&repository).credentials(secret).build(), both(&repository).build());
+    assert!(world.resolve(&open, IMAGE).await.is_ok());
+    for demands in [[&closed, &open], [&open, &closed]] {
+        world.restart();
+        let known = Remembered { demands: demands.map(Demand::clone).into(), ..remembered(&open, IMAGE) };
+        let warmth = warms(&world, vec![known]).await;
+        assert_eq!((warmth.revalidated, warmth.failed), (1, 0));
+    }
+    world.restart();
+    world.source.clear_faults();
+    world.source.fault("*", Fault::Unauthorized);
+    let known = Remembered { demands: vec![closed, open.clone()], ..remembered(&open, IMAGE) };
+    assert_eq!(warms(&world, vec![known]).await.failed, 1);
+}
+
+/// A slow server is silent; one beside it that was done long since is not, whatever of it cannot be had.
+#[tokio::test(start_paused = true)]
+async fn one_slow_server_makes_no_other_one_silent() {
+    let mut world = World::new();
+    let mut known = many(&world, SLOW, "slow", 1).await;
+    known.extend(many(&world, SERVER, "quick", 3).await);
+    world.source.withdraw(SERVER, "registry.example.com/quick/1");
+    world.restart();
+    world.source.fault_in("registry.example.com/slow/0", "*", Fault::Delay(Gate::new()));
+    let started = Instant::now();
+    let silent = world.resolver.warm_once(known, Duration::from_secs(5)).await;
+    assert_eq!(started.elapsed(), Duration::from_secs(5));
+    assert_eq!(silent, [format!("{SLOW}/")].into());
+    assert_eq!(world.resolver.status().len(), 2);
 }

@@ -21,7 +21,9 @@ pub(super) struct Held {
     pub(super) version: Box<str>,
     /// When it was made: a pod asked for it then.
     pub(super) made: Option<Timestamp>,
-    /// What it is about and what it holds; else why it is not believed.
+    /// What it is about, if that is what its name says: believed or not.
+    key: Option<RepositoryKey>,
+    /// What it holds; else why it is not believed.
     content: Result<Content, Box<str>>,
     pub(super) standing: Standing,
     /// What others wrote into its metadata: a write leaves it as it is.
@@ -30,7 +32,6 @@ pub(super) struct Held {
 
 #[derive(Debug, Clone)]
 struct Content {
-    key: RepositoryKey,
     spec: Packed<TrustedRepositorySpec>,
     by_first_use: bool,
 }
@@ -43,6 +44,8 @@ pub(super) struct Standing {
     pub(super) last_verified: Option<Timestamp>,
     pub(super) last_used: Option<Timestamp>,
     pub(super) image: Option<Box<str>>,
+    /// Whether it says that the repository could not be verified.
+    pub(super) fails: bool,
     status: Option<Packed<TrustedRepositoryStatus>>,
 }
 
@@ -53,11 +56,14 @@ impl Held {
         let (spec, status) = (field("spec"), field("status"));
         // A status that cannot be read is as good as none: it is written anew.
         let status = serde_json::from_value(status).ok();
+        let key = record::about(&spec).and_then(|about| record::key(&name, &about));
+        let content = key.as_ref().map_err(Clone::clone).and_then(|_| Content::read(spec));
         Self {
             uid: object.metadata.uid.as_deref().map(Into::into),
             version: object.metadata.resource_version.as_deref().unwrap_or_default().into(),
             made: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
-            content: Content::read(&name, spec).map_err(|error| error.to_string().into_boxed_str()),
+            key: key.ok(),
+            content: content.map_err(|error| error.to_string().into_boxed_str()),
             standing: status.as_ref().map(Standing::of).unwrap_or_default(),
             others: others(object.metadata),
             name,
@@ -66,7 +72,12 @@ impl Held {
 
     /// What it is about, where it is believed.
     pub(super) fn key(&self) -> Option<&RepositoryKey> {
-        self.content.as_ref().ok().map(|content| &content.key)
+        self.about().filter(|_| self.content.is_ok())
+    }
+
+    /// What it is about, believed or not: its deletion resets that repository.
+    pub(super) fn about(&self) -> Option<&RepositoryKey> {
+        self.key.as_ref()
     }
 
     /// Whether its root is trusted because it came first.
@@ -87,8 +98,8 @@ impl Held {
             ))
         };
         let content = self.content.as_ref().map_err(|error| unavailable(error))?;
-        if content.key != *key {
-            return Err(unavailable(&format!("it is about {} at {}", content.key.gun, content.key.server)));
+        if let Some(about) = self.about().filter(|about| *about != key) {
+            return Err(unavailable(&format!("it is about {} at {}", about.gun, about.server)));
         }
         let spec = content.spec.open().ok_or_else(|| unavailable(&"it cannot be unpacked"))?;
         record::record(&spec).map_err(|error| unavailable(&error))
@@ -119,15 +130,14 @@ impl Held {
 }
 
 impl Content {
-    fn read(name: &str, spec: Value) -> Result<Self, RecordError> {
+    fn read(spec: Value) -> Result<Self, RecordError> {
         let malformed = |message: String| RecordError::Malformed { field: "spec", message };
         let spec: TrustedRepositorySpec =
             serde_json::from_value(spec).map_err(|error| malformed(error.to_string()))?;
-        let key = record::key(name, &spec)?;
         record::record(&spec)?;
         let by_first_use = spec.root.pinned_by == PinnedBy::FirstUse;
         let spec = Packed::new(&spec).ok_or_else(|| malformed("it cannot be packed".to_owned()))?;
-        Ok(Self { key, spec, by_first_use })
+        Ok(Self { spec, by_first_use })
     }
 }
 
@@ -139,6 +149,9 @@ impl Standing {
             last_verified: time(&status.last_verified),
             last_used: time(&status.last_used),
             image: status.image.as_deref().map(Into::into),
+            fails: status.conditions.iter().any(|condition| {
+                condition.type_ == TrustedRepositoryStatus::VERIFIED && condition.status == "False"
+            }),
             status: Packed::new(status),
         }
     }

@@ -2,6 +2,9 @@
 
 use std::fmt::Display;
 
+use serde::Deserialize;
+use serde_json::Value;
+
 use super::name::object_name;
 use crate::api::{FirstUsePin, PinnedBy, PinnedRoot, RecentVersion, RoleFloor, TrustedRepositorySpec};
 use crate::digest::Digest;
@@ -68,11 +71,27 @@ pub(super) fn spec(key: &RepositoryKey, record: &TrustRecord) -> TrustedReposito
     }
 }
 
+/// The part of a `spec` that says which repository it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct About {
+    server: String,
+    repository: String,
+    anchors: String,
+}
+
+/// What a `spec` is about, whatever else it holds.
+///
+/// # Errors
+/// [`RecordError::Malformed`].
+pub(super) fn about(spec: &Value) -> Result<About, RecordError> {
+    About::deserialize(spec).map_err(|error| malformed("spec")(&error))
+}
+
 /// Which repository the object `name` is about.
 ///
 /// # Errors
 /// [`RecordError`], also where that is not the one that `name` stands for.
-pub(super) fn key(name: &str, spec: &TrustedRepositorySpec) -> Result<RepositoryKey, RecordError> {
+pub(super) fn key(name: &str, spec: &About) -> Result<RepositoryKey, RecordError> {
     let gun = Gun::new(&spec.repository).map_err(|error| malformed("spec.repository")(&error))?;
     let anchors = Digest::from_hex(&spec.anchors).map_err(|error| malformed("spec.anchors")(&error))?;
     let key = RepositoryKey { server: spec.server.clone(), gun, anchors };

@@ -52,19 +52,19 @@ impl Resets {
     fn reset(&self, gone: Arc<Held>) -> impl Future<Output = ()> {
         self.metrics.repository_reset();
         let name = &*gone.name;
-        match gone.key() {
+        match gone.about() {
             Some(key) => tracing::warn!(
                 trusted_repository = name, gun = %key.gun, server = key.server, anchors = %key.anchors.hex(),
                 "trust in the repository was reset: its TrustedRepository was deleted"
             ),
             None => tracing::warn!(
                 trusted_repository = name,
-                "a TrustedRepository was deleted that was not believed"
+                "a TrustedRepository was deleted that is about no repository of its name"
             ),
         }
-        let cleared = gone.key().map(|key| self.inventory.forget(key));
+        let cleared = gone.about().map(|key| self.inventory.forget(key, gone.uid.as_deref()));
         async move {
-            let (Some(key), Some(cleared)) = (gone.key(), cleared) else { return };
+            let (Some(key), Some(cleared)) = (gone.about(), cleared) else { return };
             cleared.await;
             if leads_soon(self.leadership.clone()).await {
                 self.events.post(notice(&gone, &key.gun.to_string(), &key.server));

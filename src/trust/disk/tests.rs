@@ -87,9 +87,44 @@ fn a_torn_note_is_no_note() {
     let good = std::fs::read(&path).unwrap();
     std::fs::write(&path, &good[..good.len() / 2]).unwrap();
     assert_eq!(cache.load(&key).note, None);
-    cache.remove(&key).unwrap();
-    assert_eq!(cache.load(&key).tree, Tree::default());
-    cache.remove(&key).unwrap();
+}
+
+#[test]
+fn what_is_put_away_is_never_read_again_and_deleted_at_the_next_start_at_the_latest() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = key("https://notary.example.com", None, "a");
+    let names = || {
+        let entries = std::fs::read_dir(directory.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let seed = directory.path().join("tuf.reset-1");
+    std::fs::create_dir(&seed).unwrap();
+    let cache = DiskCache::new(directory.path().to_owned());
+    let mut graves = Vec::new();
+    for _ in 0..3 {
+        cache.save(&key, &some_files(), &[], None, &note()).unwrap();
+        assert!(cache.knows(&key));
+        graves.extend(cache.bury(&key).unwrap());
+        assert_eq!((cache.load(&key).tree, cache.knows(&key)), (Tree::default(), false));
+        assert_eq!(cache.bury(&key).unwrap(), None);
+    }
+    cache.delete(&graves[0]).unwrap();
+    assert_eq!(names().len(), 3, "two graves, and what is none: {:?}", names());
+    let next = DiskCache::new(directory.path().to_owned());
+    assert!(!next.knows(&key));
+    next.save(&key, &some_files(), &[], None, &note()).unwrap();
+    let last = next.bury(&key).unwrap().unwrap();
+    assert!(!graves.contains(&last), "{last:?}");
+    let mut looks = 0;
+    while graves.iter().any(|grave| grave.exists()) {
+        looks += 1;
+        assert!(looks < 30_000, "{:?}", names());
+        std::thread::park_timeout(std::time::Duration::from_millis(1));
+    }
+    assert!(seed.exists() && last.exists());
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::super::core::Waited;
 use super::super::entry::{Entry, Vouched};
@@ -34,23 +35,24 @@ enum Failure {
 }
 
 impl Warming<'_> {
-    /// Tries what is left once, each server's apart: one that is down or slow takes no turn from the others. Which servers
-    /// gave no answer.
-    pub(super) async fn round(&self, servers: &mut Servers) -> BTreeSet<String> {
+    /// Tries what is left once, each server's apart: one that is down or slow takes no turn from the others.
+    pub(super) async fn round(&self, servers: &mut Servers) {
         let rounds = std::mem::take(servers).into_iter().map(|(server, cold)| async {
-            let (left, has_answered) = self.round_of_one(cold).await;
-            (server, left, has_answered)
+            let (left, _) = self.round_of_one(cold).await;
+            (server, left)
         });
-        let mut silent = BTreeSet::new();
-        for (server, left, has_answered) in join_all(rounds).await {
-            if !has_answered {
-                silent.insert(server.clone());
-            }
-            if !left.is_empty() {
-                servers.insert(server, left);
-            }
-        }
-        silent
+        let left = join_all(rounds).await.into_iter().filter(|(_, left)| !left.is_empty());
+        servers.extend(left);
+    }
+
+    /// The same once and for all, and no longer than `limit`. Which servers gave no answer, or were not done by then.
+    pub(super) async fn only_round(&self, servers: Servers, limit: Duration) -> BTreeSet<String> {
+        let rounds = servers.into_iter().map(|(server, cold)| async {
+            let done = timeout(limit, self.round_of_one(cold)).await;
+            let has_answered = done.is_ok_and(|(_, has_answered)| has_answered);
+            (!has_answered).then_some(server)
+        });
+        join_all(rounds).await.into_iter().flatten().collect()
     }
 
     /// What is to be tried again, and whether the server is not silent: it said something, or was asked nothing.
@@ -92,11 +94,13 @@ impl Warming<'_> {
         (left, has_answered.into_inner() || !has_failed.into_inner())
     }
 
-    /// `false`: it is left to who asks.
+    /// `false`: it is left to who asks. What one accessor may not read, another one may: each is tried, and one suffices.
     async fn revalidate(&self, cold: &Cold) -> Result<bool, Refusal> {
         let (core, entry) = (self.core, &cold.entry);
         self.look(cold).await;
         core.recall_behind(entry).await?;
+        // What is reset from here on is left to who asks as well.
+        let resets = entry.resets();
         let mut accessors = cold.accessors.clone();
         if accessors.is_empty() {
             // As `maintain` does: whoever was let in last, says the disk.
@@ -105,28 +109,37 @@ impl Warming<'_> {
         if !is_trusted(entry) || accessors.is_empty() {
             return Ok(false);
         }
+        let (mut is_had, mut failed) = (false, None);
         for accessor in accessors {
             if self.is_warm(entry, &accessor) {
+                is_had = true;
                 continue;
             }
             let _place = core.background.place(&entry.state_key.server).await;
             // Whatever becomes of the record meanwhile, no first use is made here.
             let key = FlightKey { accessor, pin: !entry.is_first_use() };
             // Nobody's roles: each is done without if it fails.
-            let ticket = Ticket { key, roles: Vec::new(), not_before: None };
+            let ticket = Ticket { key, roles: Vec::new(), not_before: None, under: Some(resets) };
             // A refresh ends by itself before that.
             let deadline = Instant::now() + core.config.refresh_timeout.saturating_mul(2);
             match core.refresh(entry, &ticket, deadline, None).await {
-                Ok(()) => {}
-                Err(Waited::Failed(refusal)) => return Err(refusal),
+                // It was reset meanwhile, or by whoever else was fetching.
+                Ok(()) if !is_trusted(entry) => return Ok(false),
+                Ok(()) => is_had = true,
+                Err(Waited::Failed(refusal)) => {
+                    failed.get_or_insert(refusal);
+                }
                 Err(Waited::TooLong) => {
                     let (gun, server) = (&entry.state_key.gun, &entry.state_key.server);
                     let message = format!("{gun} at {server}: no answer");
-                    return Err(Refusal::unavailable(Reason::TrustServerUnreachable, message));
+                    failed.get_or_insert(Refusal::unavailable(Reason::TrustServerUnreachable, message));
                 }
             }
         }
-        Ok(true)
+        match failed {
+            Some(refusal) if !is_had => Err(refusal),
+            _ => Ok(true),
+        }
     }
 
     /// Whether somebody refreshed it meanwhile.

@@ -184,7 +184,8 @@ impl Replica {
     pub async fn awaits(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let wait = async {
             while !holds(self) {
-                tokio::task::yield_now().await;
+                // Under a paused clock, to yield alone would keep the time limit from ever being reached.
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         tokio::time::timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("not {what}"));

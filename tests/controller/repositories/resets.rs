@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tagseal::policy::Reason;
 
 use super::super::api_server::Fault as ApiFault;
-use super::super::world::LIMIT;
+use super::super::world::{LIMIT, with};
 use super::replica::{Cluster, GUN, IMAGE, RELEASES, TREPO, first_use, pinned, web};
 use crate::support::{Fault, Gate, SERVER, TestRepository, image_digest};
 
@@ -137,6 +138,55 @@ async fn a_reset_waits_for_no_other() {
     let question =
         tagseal::trust::Question { demand: &slow, image: &image, grant: &grant, deadline, dry_run: false };
     let (_, ()) = tokio::join!(resolver.resolve(question), reset);
+}
+
+/// It was edited by hand until nobody could read its floors: to delete it is what the refusals say to do.
+#[tokio::test]
+async fn the_deletion_of_an_object_that_is_not_believed_resets_what_its_name_says() {
+    for (pointer, value) in [("/spec/floors/0/version", json!("-1")), ("/spec/floors", json!("none"))] {
+        let (cluster, mut repository) = (Cluster::new(), at_seven("one"));
+        cluster.publish(&mut repository);
+        let (mut replica, demand) = (cluster.replica().await, pinned(&repository));
+        replica.leads(true);
+        replica.seals(&demand).await;
+        cluster.server.put(TREPO, with(cluster.object(), pointer, value));
+        replica.awaits("told", |replica| replica.state.known().is_empty()).await;
+        assert!(!replica.holds_nothing(), "that it cannot be read is no deletion");
+        cluster.reset();
+        let notice = tokio::time::timeout(LIMIT, replica.events.recv()).await.unwrap().unwrap();
+        assert_eq!(notice.reason, "Reset");
+        assert!(replica.holds_nothing());
+    }
+}
+
+/// The replica found out by itself, and has made the record anew, before the watch shows the deletion.
+#[tokio::test]
+async fn a_deletion_that_is_shown_late_drops_nothing_of_the_record_that_was_made_since() {
+    let cache = tempfile::tempdir().unwrap();
+    let (cluster, mut repository) = (Cluster::new(), web("one"));
+    cluster.publish(&mut repository);
+    let mut replica = cluster.replica_with_cache(cache.path().to_owned()).await;
+    let demand = pinned(&repository);
+    replica.leads(true);
+    replica.seals(&demand).await;
+    replica.awaits("told", |replica| replica.state.known().len() == 1).await;
+    let before = cluster.object()["metadata"]["uid"].clone();
+    cluster.server.served(&format!("WATCH {TREPO}"), 1).await;
+    cluster.server.lag();
+    cluster.reset();
+    repository.sign_target(RELEASES, "1.4", image_digest("two"));
+    cluster.publish(&mut repository);
+    cluster.a_minute_passes();
+    assert_eq!(replica.seals(&demand).await, image_digest("two"));
+    assert_ne!(cluster.object()["metadata"]["uid"], before);
+    cluster.server.catch_up();
+    let notice = tokio::time::timeout(LIMIT, replica.events.recv()).await.unwrap().unwrap();
+    assert_eq!(notice.about.uid.as_deref(), before.as_str());
+    assert!(!replica.holds_nothing());
+    assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 1);
+    cluster.source.forget();
+    assert_eq!(replica.seals(&demand).await, image_digest("two"));
+    assert_eq!(cluster.source.paths(), Vec::<String>::new());
 }
 
 /// While leadership changes hands, nobody leads.
