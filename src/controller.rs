@@ -3,6 +3,7 @@
 //! What comes out is a [`PolicySnapshot`](crate::policy::PolicySnapshot) in a `watch` channel, which the webhook reads;
 //! the two never meet (design §5).
 
+mod apart;
 mod apply;
 mod backoff;
 mod certificates;

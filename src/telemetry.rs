@@ -2,8 +2,10 @@
 
 mod log;
 mod metrics;
+mod panic;
 
 pub use log::{LogFormat, start};
 pub use metrics::{
     Counter, Endpoint, Figures, Metrics, Outcome, PolicyCounts, PolicyFigures, PolicyVerdict, ServerCounts,
 };
+pub use panic::panic_message;

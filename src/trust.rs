@@ -50,7 +50,7 @@ pub use crate::policy::{CredentialsSource, TrustServer};
 pub use docker_auths::{DockerAuths, DockerAuthsError};
 pub use error::{Refusal, Unavailable, Untrusted};
 pub use health::{Asked, Confirmed, RepositoryHealth, Survey, Surveyed};
-pub use maintain::Maintenance;
+pub use maintain::{IN_USE, Maintenance};
 pub use report::{Report, ReportQuestion};
 pub use resolution::{Evidence, SignedDigest, Signer};
 pub use resolver::{Question, Resolved, Resolver, ResolverConfig};

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::apart::apart;
 use super::trust_data::holdings;
 use crate::clock::SharedClock;
 use crate::policy::{PolicyId, PolicySet, PolicySnapshot};
@@ -53,15 +54,12 @@ impl PolicyFiguresWatch {
                 let (metrics, resolver, now) =
                     (self.metrics.clone(), Arc::clone(&self.resolver), self.clock.now());
                 // Many repositories take milliseconds, which are not an admission's to wait.
-                let looked = tokio::task::spawn_blocking(move || {
+                let looked = apart(move || {
                     metrics.policies(set.policies().map(|(policy, _)| policy.id().label().into_owned()));
                     metrics.figures(figures(&set, resolver.survey(), now));
                 });
-                match looked.await.map_err(tokio::task::JoinError::try_into_panic) {
-                    Ok(()) => {}
-                    Err(Ok(panic)) => std::panic::resume_unwind(panic),
-                    // The runtime shuts down.
-                    Err(Err(_)) => return,
+                if looked.await.is_none() {
+                    return;
                 }
                 tokio::time::sleep(APART).await;
             }

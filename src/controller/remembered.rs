@@ -1,15 +1,12 @@
 //! What policies ask of the repositories that the cluster remembers.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::repositories::Known;
 use crate::digest::Digest;
 use crate::image::ImageReference;
 use crate::policy::{Demand, PolicySet};
-use crate::trust::{Remembered, RepositoryKey};
-
-/// Repositories that nobody asked for in this time are left alone.
-const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
+use crate::trust::{IN_USE, Remembered, RepositoryKey};
 
 /// What the policies of `set` ask of the repositories in use.
 pub(super) fn remembered(set: &PolicySet, known: Vec<Known>, now: Timestamp) -> Vec<Remembered> {
@@ -17,7 +14,7 @@ pub(super) fn remembered(set: &PolicySet, known: Vec<Known>, now: Timestamp) -> 
     in_use.filter_map(|known| remember(set, &known, now)).collect()
 }
 
-/// Whether anybody asked for it within 30 days. Where nothing says when, its record is new.
+/// Whether anybody asked for it within [`IN_USE`]. Where nothing says when, its record is new.
 pub(super) fn is_in_use(last_used: Option<Timestamp>, now: Timestamp) -> bool {
     last_used.is_none_or(|used| now.duration_since(used) <= IN_USE)
 }

@@ -120,31 +120,19 @@ impl ClusterState {
 
     /// All repositories that the cluster remembers.
     pub fn known(&self) -> Vec<Known> {
-        self.known_where(|_, _| true)
+        self.known_where(|_, _, _| true)
     }
 
-    /// Those of them for which `takes` holds, by what they are and when they were last asked for.
+    /// Those of them for which `takes` holds, by what they are, when they were last asked for, and whether their status says that
+    /// they could not be verified.
     pub(super) fn known_where(
         &self,
-        mut takes: impl FnMut(&RepositoryKey, Option<Timestamp>) -> bool,
-    ) -> Vec<Known> {
-        self.known_of(|_| true, &mut takes)
-    }
-
-    /// Those whose status says that they could not be verified, and for which `takes` holds.
-    pub(super) fn known_to_fail(&self, mut takes: impl FnMut(&RepositoryKey) -> bool) -> Vec<Known> {
-        self.known_of(|held| held.standing.fails, &mut |key, _| takes(key))
-    }
-
-    fn known_of(
-        &self,
-        is_it: impl Fn(&Held) -> bool,
-        takes: &mut dyn FnMut(&RepositoryKey, Option<Timestamp>) -> bool,
+        takes: impl Fn(&RepositoryKey, Option<Timestamp>, bool) -> bool,
     ) -> Vec<Known> {
         let all = self.view().all();
-        let known = all.iter().filter(|held| is_it(held)).filter_map(|held| {
+        let known = all.iter().filter_map(|held| {
             let (image, last_used) = (held.standing.image.as_deref(), held.standing.last_used.or(held.made));
-            let key = held.key().filter(|key| takes(key, last_used))?;
+            let key = held.key().filter(|key| takes(key, last_used, held.standing.fails))?;
             Some(Known { key: key.clone(), image: image.map(str::to_owned), last_used })
         });
         known.collect()

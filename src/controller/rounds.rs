@@ -16,12 +16,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::pauses::Pauses;
+use super::apart::apart;
 use super::leader::Leadership;
 use super::remembered::{is_in_use, remember};
 use super::repositories::{ClusterState, Known};
 use crate::clock::SharedClock;
 use crate::policy::{PolicySet, PolicySnapshot};
-use crate::trust::{Remembered, RepositoryKey, Resolver};
+use crate::trust::{Held, Remembered, RepositoryKey, Resolver};
 
 /// How often it is looked what is missing.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -80,51 +81,51 @@ impl Rounds {
             }
             let PolicySnapshot::Synced(set) = self.policies.borrow().clone() else { continue };
             progress.pauses.are_under(&set, Instant::now());
-            let Some((after, missing)) = self.look(set, progress).await else { return };
+            let Some((after, held, missing)) = self.look(set, progress).await else { return };
             progress = after;
-            self.fetch(missing, &mut progress.pauses).await;
+            self.fetch(missing, &held, &mut progress.pauses).await;
         }
     }
 
-    /// What is missing, on a thread of its own: with thousands of repositories it takes a while, which admissions are not to
+    /// What is held and what is missing, on a thread of its own: with thousands of repositories it takes a while, which admissions are not to
     /// wait for. `None`: the runtime shuts down.
-    async fn look(&self, set: Arc<PolicySet>, mut progress: Progress) -> Option<(Progress, Vec<Missing>)> {
+    async fn look(
+        &self,
+        set: Arc<PolicySet>,
+        mut progress: Progress,
+    ) -> Option<(Progress, Held, Vec<Missing>)> {
         let (state, resolver, now) = (self.state.clone(), Arc::clone(&self.resolver), self.clock.now());
         let at = Instant::now();
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = move || {
             let held = resolver.held();
             let asked = |known: &Known| remember(&set, known, now);
             let turn = progress.turn();
-            let present = state.known_where(|key, _| turn.takes(key) && held.has(key));
+            let present = state.known_where(|key, _, _| turn.takes(key) && held.has(key));
             progress.took(present.len());
             resolver.remind(&present.iter().filter_map(asked).collect::<Vec<_>>());
-            let is_due = |key: &RepositoryKey, last_used| {
+            let is_due = |key: &RepositoryKey, last_used, _| {
                 is_in_use(last_used, now) && !held.has(key) && !progress.pauses.covers(key, at)
             };
             let mut missing = state.known_where(is_due);
             missing.sort_by_key(|known| Reverse(known.last_used.unwrap_or(now)));
             let mut missing = progress.missing(held.room, &missing, asked);
-            let doubtful = |key: &RepositoryKey| held.is_well(key) && !progress.pauses.covers(key, at);
-            let doubtful = state.known_to_fail(doubtful);
+            let is_doubtful = |key: &RepositoryKey, _, fails| {
+                fails && held.is_well(key) && !progress.pauses.covers(key, at)
+            };
+            let doubtful = state.known_where(is_doubtful);
             let room = AT_A_TIME.saturating_sub(missing.len());
             missing.extend(progress.remembered(room, &doubtful, asked));
-            (progress, missing)
-        });
-        match looked.await {
-            Ok(looked) => Some(looked),
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => None,
-            },
-        }
+            (progress, held, missing)
+        };
+        apart(looked).await
     }
 
-    async fn fetch(&self, missing: Vec<Missing>, pauses: &mut Pauses) {
+    /// `before` is what was held when it was looked what is missing.
+    async fn fetch(&self, missing: Vec<Missing>, before: &Held, pauses: &mut Pauses) {
         if missing.is_empty() {
             return;
         }
         let (tried, remembered): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
-        let before = self.resolver.held();
         let silent = self.resolver.warm_once(remembered, ROUND).await;
         let (held, now) = (self.resolver.held(), Instant::now());
         for key in tried {

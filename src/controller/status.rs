@@ -18,6 +18,7 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::apart::apart;
 use super::apply::{Refused, apply};
 use super::backoff::{Backoff, Wake};
 use super::condition::{Says, find};
@@ -192,13 +193,7 @@ async fn look(
     now: Timestamp,
 ) -> Option<BTreeMap<Arc<PolicyId>, Holdings>> {
     let set = Arc::clone(&published.set);
-    match tokio::task::spawn_blocking(move || holdings(&set, &trust.health(), now)).await {
-        Ok(holdings) => Some(holdings),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => None,
-        },
-    }
+    apart(move || holdings(&set, &trust.health(), now)).await
 }
 
 impl Desk {

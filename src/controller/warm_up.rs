@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::apart::apart;
 use super::remembered::remembered;
 use super::repositories::ClusterState;
 use crate::clock::SharedClock;
@@ -52,13 +53,7 @@ impl WarmUp {
         let warm = async {
             let now = self.clock.now();
             // Thousands of repositories under hundreds of policies: nothing that requests should wait for.
-            let remembered = tokio::task::spawn_blocking(move || remembered(&set, known, now)).await;
-            let remembered = match remembered.map_err(tokio::task::JoinError::try_into_panic) {
-                Ok(remembered) => remembered,
-                Err(Ok(panic)) => std::panic::resume_unwind(panic),
-                // The runtime shuts down.
-                Err(Err(_)) => Vec::new(),
-            };
+            let remembered = apart(move || remembered(&set, known, now)).await.unwrap_or_default();
             self.resolver.warm(remembered, &told).await;
         };
         let report = async {

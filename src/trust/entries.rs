@@ -130,11 +130,7 @@ impl Entries {
         anchors: &Arc<Anchors>,
         used: Timestamp,
     ) -> Result<Arc<Entry>, Full> {
-        let hash = self.hash(&key.gun, key.anchors);
-        let find = |shard: &Shard| shard.get(&hash)?.iter().find(|entry| entry.key == key).map(Arc::clone);
-        let shard = self.shard(hash);
-        let found = find(&shard.read().unwrap_or_else(PoisonError::into_inner));
-        let entry = match found {
+        let entry = match self.find(&key) {
             Some(entry) => entry,
             None => {
                 // What is there spends nothing: to make room for it might push out the entry itself.
@@ -142,8 +138,9 @@ impl Entries {
                 if swept.room_for_known == 0 {
                     swept.room_for_known = self.room_for_known().min(KNOWN_AT_A_TIME);
                 }
-                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-                match find(&shard) {
+                let hash = self.hash(&key.gun, key.anchors);
+                let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
+                match find(&shard, hash, &key) {
                     Some(entry) => entry,
                     None => {
                         swept.room_for_known = swept.room_for_known.checked_sub(1).ok_or(Full)?;
@@ -156,6 +153,12 @@ impl Entries {
         };
         entry.note_known();
         Ok(entry)
+    }
+
+    /// The entry that is kept by `key`, if there is one.
+    pub(super) fn find(&self, key: &EntryKey) -> Option<Arc<Entry>> {
+        let hash = self.hash(&key.gun, key.anchors);
+        find(&self.shard(hash).read().unwrap_or_else(PoisonError::into_inner), hash, key)
     }
 
     /// The entries of a repository: one, or one for each set of authorities that policies know its server by.
@@ -226,6 +229,10 @@ impl Entries {
         // Neither the lowest bits nor the top ones: the place in the shard goes by these.
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
+}
+
+fn find(shard: &Shard, hash: u64, key: &EntryKey) -> Option<Arc<Entry>> {
+    shard.get(&hash)?.iter().find(|entry| entry.key == *key).map(Arc::clone)
 }
 
 #[cfg(test)]

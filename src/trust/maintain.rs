@@ -16,7 +16,7 @@ use super::moment::Moment;
 const ROUND: Duration = Duration::from_secs(1);
 
 /// Repositories that nobody asked for in this time are left alone.
-const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
+pub const IN_USE: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// A refresh that failed is not tried again, if nobody asks, before this is over.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(10);

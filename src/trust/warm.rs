@@ -5,7 +5,7 @@ mod round;
 
 use std::borrow::Borrow;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 use self::round::Servers;
 use super::core::Core;
-use super::entry::{Entry, EntryKey};
+use super::entry::Entry;
 use super::grant::{Accessor, Eyes};
 use super::moment::Moment;
 use super::resolution::roles_of;
@@ -173,16 +173,12 @@ impl Core {
 
     /// Notes what is remembered of repositories in memory: who asks for them, and when somebody did.
     pub(super) fn remind(&self, remembered: &[Remembered]) {
-        let mut by_key: HashMap<EntryKey, Vec<(&Demand, &Remembered)>> = HashMap::new();
         for one in remembered {
             for demand in &one.demands {
                 let key = self.entries.key(&demand.server, &demand.gun, &demand.anchors);
-                by_key.entry(key).or_default().push((demand, one));
-            }
-        }
-        for entry in self.entries.all() {
-            for (demand, one) in by_key.get(&entry.key).into_iter().flatten() {
-                one.note_in(&entry, demand);
+                if let Some(entry) = self.entries.find(&key) {
+                    one.note_in(&entry, demand);
+                }
             }
         }
     }

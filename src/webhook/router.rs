@@ -1,6 +1,5 @@
 //! The routes: `/mutate`, `/validate`, `/policies`, `/healthz`, `/readyz`. Exposed, so that tests call it without a socket.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use super::health::Readiness;
 use super::stopwatch::Stopwatch;
 use crate::admission::{Admission, AnswerError, Answered, Decision, Hook, PolicyReview};
-use crate::telemetry::{Endpoint, Metrics, Outcome};
+use crate::telemetry::{Endpoint, Metrics, Outcome, panic_message};
 
 /// The largest body, in bytes. An object is at most 3 MiB in the API server's own requests (1.5 MiB in etcd), and an
 /// UPDATE carries two.
@@ -199,11 +198,6 @@ async fn catch_panics(request: Request, next: Next) -> Response {
         (StatusCode::INTERNAL_SERVER_ERROR, "tagseal failed on this request; its log says more\n")
             .into_response()
     })
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let owned = || panic.downcast_ref::<String>().map(String::as_str);
-    panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! [`Apart`]: work that takes the processor's time, away from the threads that admissions run on.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
+
+use crate::telemetry::panic_message;
 
 /// So much is worked on at once. Late work counts for as long as it goes on: it piles up nowhere, and leaves the threads that
 /// admissions of repositories not yet in memory need.
@@ -52,7 +53,7 @@ impl Apart {
         match timeout_at(deadline, tokio::task::spawn_blocking(work)).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => match error.try_into_panic() {
-                Ok(panic) => Err(Unfinished::Panicked(message(&*panic))),
+                Ok(panic) => Err(Unfinished::Panicked(panic_message(&*panic).to_owned())),
                 // The runtime shuts down.
                 Err(_) => Err(Unfinished::Late),
             },
@@ -64,12 +65,7 @@ impl Apart {
 /// What a future comes to, or the message of its panic.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Unfinished> {
     let caught = AssertUnwindSafe(future).catch_unwind().await;
-    caught.map_err(|panic| Unfinished::Panicked(message(&*panic)))
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let owned = || panic.downcast_ref::<String>().map(String::as_str);
-    panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or("no message").to_owned()
+    caught.map_err(|panic| Unfinished::Panicked(panic_message(&*panic).to_owned()))
 }
 
 #[cfg(test)]

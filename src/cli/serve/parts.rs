@@ -4,7 +4,6 @@
 //! when the other half stopped. What no decision depends on is [kept](Parts::keep): when it ends it is started anew, because
 //! to stop deciding for it would be an outage.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -15,7 +14,7 @@ use futures::FutureExt as _;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep};
 
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, panic_message};
 
 /// The pause before a part is started anew; it doubles up to the longest, and is the first again for one that ran for so long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -78,7 +77,7 @@ impl Parts {
             Err(error) => {
                 let part = part(error.id());
                 let message = match error.try_into_panic() {
-                    Ok(panic) => message(&*panic).to_owned(),
+                    Ok(panic) => panic_message(&*panic).to_owned(),
                     Err(error) => error.to_string(),
                 };
                 Ended::Panicked { part, message }
@@ -119,7 +118,7 @@ where
             pause = FIRST_PAUSE;
         }
         metrics.restarted(name);
-        let panic = ended.as_ref().err().map_or("none: it returned", |panic| message(&**panic));
+        let panic = ended.as_ref().err().map_or("none: it returned", |panic| panic_message(&**panic));
         let pause_s = pause.as_secs();
         tracing::error!(
             part = name,
@@ -130,12 +129,6 @@ where
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// What a panic said.
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let owned = || panic.downcast_ref::<String>().map(String::as_str);
-    panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or("no message")
 }
 
 #[cfg(test)]
@@ -156,6 +149,7 @@ mod tests {
         parts.start("the third", async {});
         assert_eq!(parts.ended().await, Ended::Returned { part: "the third" });
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_part_that_is_kept_is_started_anew_after_longer_and_longer_pauses_and_ends_nothing() {
         let (mut parts, metrics) = (Parts::default(), Metrics::default());

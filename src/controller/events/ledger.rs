@@ -159,9 +159,7 @@ impl Ledger {
             self.kinds.retain(|_, pace| !pace.is_rested(at));
         }
     }
-}
 
-impl Ledger {
     /// The oldest of the namespace of which most is remembered.
     fn one_too_many(&self) -> Option<Key> {
         let of =

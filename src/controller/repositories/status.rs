@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::super::apart::apart;
 use super::super::leader::Leadership;
 use super::held::{Held, Standing};
 use super::name::object_name;
@@ -78,17 +79,11 @@ impl StatusWriter {
     /// Looks what is to be written. On a thread of its own: with thousands of repositories it takes a tenth of a second,
     /// which admissions are not to wait for. `None`: the runtime shuts down.
     async fn look(mut self, leads: bool) -> Option<(Self, Vec<Due>)> {
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = move || {
             let due = self.due(&self.inventory.status(), leads);
             (self, due)
-        });
-        match looked.await {
-            Ok(looked) => Some(looked),
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => None,
-            },
-        }
+        };
+        apart(looked).await
     }
 
     /// What does not stand there yet: all that changed, and of what merely aged the oldest.
