@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::image::{DOCKER_HUB_HOSTS, is_docker_hub};
 use crate::policy::{CredentialsSource, TrustServer};
 use crate::trust::{
     Access, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError, Grant, Secret,
@@ -20,8 +21,6 @@ use crate::tuf::Gun;
 
 /// The key under which docker keeps Docker Hub's credentials.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
-/// Other names of Docker Hub.
-const HUB_HOSTS: &[&str] = &["docker.io", "index.docker.io", "registry-1.docker.io"];
 /// What a helper says that has nothing for a registry (docker-credential-helpers, `IsErrCredentialsNotFoundMessage`).
 const NOT_FOUND: &str = "credentials not found in native keychain";
 /// A helper may have to ask a token service; more than this it may not take.
@@ -107,7 +106,7 @@ impl DockerConfig {
             command.env("PATH", path);
         }
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let key = if is_hub(registry) { HUB_KEY } else { registry }.to_owned();
+        let key = if is_docker_hub(registry) { HUB_KEY } else { registry }.to_owned();
         // A thread of its own: a helper that hangs must not keep the program from ending.
         std::thread::spawn(move || drop(sender.send(run(command, &key))));
         let outcome = match tokio::time::timeout(HELPER_TIMEOUT, receiver).await {
@@ -168,14 +167,10 @@ impl Config {
 
 /// The keys under which docker, and people, keep a registry's credentials.
 fn keys(registry: &str) -> Vec<&str> {
-    match is_hub(registry) {
-        true => [HUB_KEY].into_iter().chain(HUB_HOSTS.iter().copied()).collect(),
+    match is_docker_hub(registry) {
+        true => [HUB_KEY].into_iter().chain(DOCKER_HUB_HOSTS).collect(),
         false => vec![registry],
     }
-}
-
-fn is_hub(registry: &str) -> bool {
-    HUB_HOSTS.contains(&registry)
 }
 
 #[derive(Deserialize)]

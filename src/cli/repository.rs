@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use url::Url;
 
 use super::authorities;
-use crate::image::{ImageReference, Tag};
+use crate::image::{DOCKER_HUB, ImageReference, Tag};
 use crate::notary::is_loopback;
 use crate::policy::TrustServer;
 use crate::tuf::Gun;
@@ -90,7 +90,7 @@ impl Repository {
     ) -> anyhow::Result<Arc<TrustServer>> {
         let url = match named {
             Some(url) => url.clone(),
-            None if self.registry() == "docker.io" => bail!(
+            None if self.registry() == DOCKER_HUB => bail!(
                 "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER: Docker Hub's own shuts down"
             ),
             None => format!("https://{}", self.registry())

@@ -6,7 +6,9 @@ use std::net::Ipv6Addr;
 /// The registry of names that name none.
 pub const DOCKER_HUB: &str = "docker.io";
 
-const DOCKER_HUB_ALIASES: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
+/// Every host name of Docker Hub's registry: the one table of the whole program. The first is the normalised one.
+pub const DOCKER_HUB_HOSTS: [&str; 4] =
+    [DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
 
 /// The longest host name (RFC 1035).
 const MAX_HOST_LEN: usize = 253;
@@ -20,13 +22,18 @@ pub enum HostError {
     Port,
 }
 
+/// Whether `host`, however it is spelt, is one of Docker Hub's.
+pub fn is_docker_hub(host: &str) -> bool {
+    normalise(host).is_ok_and(|name| name == DOCKER_HUB)
+}
+
 /// Whether the first component of a name is a registry: docker's rule. Anything else is a repository of Docker Hub.
 pub fn is_registry(component: &str) -> bool {
     component == "localhost" || component.bytes().any(|b| matches!(b, b'.' | b':' | b'A'..=b'Z'))
 }
 
-/// The one name of a registry, borrowed where it is what was written or Docker Hub's: lower case, without trailing dot, `:443` and leading zeros of its port, an IPv6 address in
-/// its shortest form, Docker Hub's hosts as `docker.io`.
+/// The one name of a registry, borrowed where it is what was written or Docker Hub's: lower case, without trailing
+/// dot, `:443` and leading zeros of its port, an IPv6 address in its shortest form, [`DOCKER_HUB_HOSTS`] as `docker.io`.
 ///
 /// A host that without `:443` would read as a repository of Docker Hub (`Registry`, `registry:443`) keeps it.
 ///
@@ -40,7 +47,7 @@ pub fn normalise(registry: &str) -> Result<Cow<'_, str>, HostError> {
     };
     let port = port.map(parse_port).transpose()?.filter(|port| *port != 443);
     Ok(match port {
-        None if DOCKER_HUB_ALIASES.contains(&&*host) => DOCKER_HUB.into(),
+        None if DOCKER_HUB_HOSTS.contains(&&*host) => DOCKER_HUB.into(),
         None if !is_registry(&host) => format!("{host}:443").into(),
         None => host,
         Some(port) => format!("{host}:{port}").into(),

@@ -1,5 +1,7 @@
 //! [`Audience`]: for whom a message is, and so where they wrote what it is about.
 
+use crate::image::DOCKER_HUB;
+
 /// Who is told what went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience<'a> {
@@ -64,7 +66,7 @@ impl Audience<'_> {
         match self {
             Self::Policy => "set spec.notary.credentials".to_owned(),
             // Docker Hub is what docker takes where no registry is named.
-            Self::Publisher { registry: "docker.io" } | Self::Puller { registry: "docker.io" } => {
+            Self::Publisher { registry: DOCKER_HUB } | Self::Puller { registry: DOCKER_HUB } => {
                 "run `docker login`".to_owned()
             }
             Self::Publisher { registry } | Self::Puller { registry } => {

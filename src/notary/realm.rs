@@ -13,10 +13,11 @@ use url::Url;
 
 use super::endpoints::{host, ip, is_loopback};
 use super::fault::{Fault, RealmFault, clean};
+use crate::image::is_docker_hub;
 use crate::trust::TrustServer;
 
-/// The hosts of one registry that has many: Docker Hub.
-const HUB: &[&str] = &["docker.io", "index.docker.io", "registry-1.docker.io", "auth.docker.io"];
+/// Where Docker Hub gives out its tokens: no name of the registry itself.
+const DOCKER_HUB_REALM: &str = "auth.docker.io";
 
 /// Reads the realm that `server` names, if it may be asked.
 pub(super) fn parse(realm: &str, server: &Url) -> Result<Url, Fault> {
@@ -64,7 +65,7 @@ pub(super) fn may_see_credentials(realm: &Url, server: &TrustServer, registry: &
 }
 
 fn is_hub(host: &str) -> bool {
-    HUB.contains(&host)
+    host == DOCKER_HUB_REALM || is_docker_hub(host)
 }
 
 /// `HOST`, any port; or `HOST:PORT`.
@@ -166,6 +167,8 @@ mod tests {
             may_see_credentials(&url(realm), &server("https://notary.docker.io", &[]), registry)
         };
         assert!(sees("https://auth.docker.io/token", "docker.io"));
+        assert!(sees("https://registry.hub.docker.com/token", "docker.io"));
+        assert!(!sees("https://registry.hub.docker.com/token", "registry.example.com"));
         assert!(!sees("https://auth.docker.io/token", "registry.example.com"));
         assert!(!sees("https://auth.docker.io.evil.test/token", "docker.io"));
     }

@@ -18,7 +18,7 @@ use super::fault::{Fault, clean};
 use super::remote::{Rejection, RemoteError};
 use super::right::Right;
 use crate::digest::Digest;
-use crate::image::ImageReference;
+use crate::image::{DOCKER_HUB, ImageReference};
 use crate::trust::{Access, SourceError, TrustServer};
 
 /// What runtimes pull. Not docker's schema 1: a registry makes those up anew, so their bytes are nobody's.
@@ -68,7 +68,7 @@ impl Registry {
     /// [`Registry::manifest`] tries it where https is not spoken.
     pub fn address(image: &ImageReference) -> Option<Url> {
         match image.registry() {
-            "docker.io" => HUB.parse().ok(),
+            DOCKER_HUB => HUB.parse().ok(),
             registry => format!("https://{registry}").parse().ok(),
         }
     }

@@ -1,6 +1,7 @@
 //! [`DockerAuths`]: the `auths` of docker's `config.json`, as pull secrets (`kubernetes.io/dockerconfigjson`,
 //! `kubernetes.io/dockercfg`) and `~/.docker/config.json` hold them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -9,6 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use super::source::{Access, Secret};
+use crate::image::normalise_registry;
 
 /// Credentials by registry, in docker's own format.
 #[derive(Debug, Clone, Default)]
@@ -107,7 +109,7 @@ impl DockerAuths {
     /// # Errors
     /// [`DockerAuthsError::Auth`] when an entry for it cannot be read; others' entries do not matter.
     pub fn matching(&self, registry: &str, repository: &str) -> Result<Vec<Access>, DockerAuthsError> {
-        let registry = fold_hub(registry);
+        let registry = one_name(registry);
         let fits = |entry: &&Entry| entry.place.host == registry && entry.place.covers(repository);
         let access = |entry: &Entry| {
             entry.fields.access().map_err(|what| DockerAuthsError::Auth { key: entry.key.clone(), what })
@@ -155,7 +157,7 @@ impl Place {
         let key = key.split_once("://").map_or(key, |(_, rest)| rest).trim_end_matches('/');
         let (host, path) = key.split_once('/').unwrap_or((key, ""));
         let path = if matches!(path, "v1" | "v2") { "" } else { path };
-        Self { host: fold_hub(host), path: path.to_owned() }
+        Self { host: one_name(host), path: path.to_owned() }
     }
 
     /// Whether the path is the repository or leads to it, whole segments only.
@@ -167,14 +169,9 @@ impl Place {
     }
 }
 
-/// Hub has many names.
-fn fold_hub(host: &str) -> String {
-    let host = host.to_ascii_lowercase();
-    let host = host.strip_suffix(":443").unwrap_or(&host);
-    match host {
-        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => "docker.io".to_owned(),
-        _ => host.to_owned(),
-    }
+/// The one name of a registry, as image references have it. What is no host at all matches only itself.
+fn one_name(host: &str) -> String {
+    normalise_registry(host).map_or_else(|_| host.to_ascii_lowercase(), Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -216,6 +213,22 @@ mod tests {
         .unwrap();
         assert_eq!(found(&auths, "r.example.com", "shop/web"), [basic("shop", "2"), basic("all", "1")]);
         assert_eq!(found(&auths, "r.example.com", "shop-evil/web"), [basic("all", "1")]);
+    }
+
+    #[test]
+    fn p13_an_entry_for_any_host_of_docker_hub_is_docker_hubs() {
+        for key in [
+            "docker.io",
+            "https://index.docker.io/v1/",
+            "registry-1.docker.io",
+            "registry.hub.docker.com",
+            "Registry.Hub.Docker.com.:443/library",
+        ] {
+            let config = serde_json::json!({"auths": {key: {"username": "u", "password": "p"}}});
+            let auths = DockerAuths::from_config(config.to_string().as_bytes()).unwrap();
+            assert_eq!(found(&auths, "docker.io", "library/nginx"), [basic("u", "p")], "{key}");
+            assert_eq!(found(&auths, "registry.example.com", "library/nginx"), [], "{key}");
+        }
     }
 
     #[test]

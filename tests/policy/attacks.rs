@@ -1,4 +1,4 @@
-//! The lines P1, P2 and P6 to P10 of the attack catalogue, at the level of policies.
+//! The lines P1, P2, P6 to P10 and P13 of the attack catalogue, at the level of policies.
 
 use std::sync::Arc;
 
@@ -28,6 +28,47 @@ fn p1_only_what_a_pattern_names_is_matched_and_aliases_are_one_registry() {
         ("nginx", "deny: ClusterTrustPolicy hub"),
     ] {
         assert_eq!(verdict(&set, text), expected, "{text}");
+    }
+}
+
+#[test]
+fn p13_every_host_name_of_docker_hub_is_covered_by_its_policies() {
+    let hosts = ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+    for policy in hosts {
+        let images = json!({"images": {"include": [format!("{policy}/**")]}});
+        let set = set(&[cluster("hub", images)]);
+        for host in hosts {
+            let upper = host.to_ascii_uppercase();
+            for spelt in
+                [host.to_owned(), format!("{host}:443"), format!("{host}."), format!("{upper}.:0443")]
+            {
+                for path in ["library/nginx", "nginx", "shop/web:1"] {
+                    let image = format!("{spelt}/{path}");
+                    assert_eq!(verdict(&set, &image), "deny: ClusterTrustPolicy hub", "{policy}: {image}");
+                }
+            }
+        }
+        for other in [
+            "registry.hub.docker.com.evil/library/nginx",
+            "registry.hub.docker.com:5000/library/nginx",
+            "hub.docker.com/library/nginx",
+            "evil.example.com/registry.hub.docker.com/library/nginx",
+        ] {
+            assert_eq!(verdict(&set, other), "unmatched", "{policy}: {other}");
+        }
+    }
+}
+
+#[test]
+fn p13_an_image_of_any_host_of_docker_hub_is_signed_under_one_name() {
+    let set = set(&[cluster("hub", json!({"images": {"include": ["docker.io/**"]}}))]);
+    for text in ["nginx:1", "registry.hub.docker.com/library/nginx:1", "Registry.Hub.Docker.com.:443/nginx:1"]
+    {
+        let image = ImageReference::parse(text).unwrap();
+        let Selection::Require { deny, .. } = set.select(&namespace("default", &[]), &image) else {
+            panic!("{text} is not asked about");
+        };
+        assert_eq!(deny[0].gun.as_str(), "docker.io/library/nginx", "{text}");
     }
 }
 

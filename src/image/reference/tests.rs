@@ -27,6 +27,7 @@ fn p1_spellings_of_one_registry_are_one_registry() {
         ("docker.io./nginx", "docker.io/library/nginx:latest"),
         ("index.docker.io/library/nginx", "docker.io/library/nginx:latest"),
         ("registry-1.docker.io/nginx", "docker.io/library/nginx:latest"),
+        ("registry.hub.docker.com/library/nginx", "docker.io/library/nginx:latest"),
         ("INDEX.docker.io.:443/nginx", "docker.io/library/nginx:latest"),
         ("docker.io:5000/nginx", "docker.io:5000/nginx:latest"),
         ("shop/web", "docker.io/shop/web:latest"),
