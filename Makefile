@@ -42,6 +42,16 @@ unit:
 	$(call step,unit$(comma) conformance and in-process tests)
 	$(CARGO) test --locked
 
+# SEED repeats a soak: make soak SEED=7.
+SEED ?= $(shell od -An -N8 -tu8 /dev/urandom | tr -d ' ')
+
+.PHONY: soak
+soak: ## random tests with a fresh seed and many more cases; SEED=n repeats one
+	$(call step,random tests at length)
+	@seed=$(SEED); echo "seed $$seed; the same again: make soak SEED=$$seed"; \
+	TAGSEAL_SOAK=$$seed $(CARGO) test --locked \
+		|| { echo "failed with seed $$seed; the same again: make soak SEED=$$seed"; exit 1; }
+
 .PHONY: deny
 deny: ## dependency rules: licences, banned and doubled crates, sources
 	$(call step,dependency rules)

@@ -17,6 +17,7 @@ mod support {
     pub mod deal;
     pub mod metrics;
     pub mod moves;
+    pub mod random;
     pub mod signer;
     pub mod time;
     pub mod trust_server;

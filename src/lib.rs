@@ -12,6 +12,9 @@ pub mod image;
 pub mod notary;
 pub mod policy;
 pub mod publish;
+#[cfg(test)]
+#[path = "../tests/support/random.rs"]
+mod random;
 pub mod sandbox;
 pub mod telemetry;
 pub mod trust;

@@ -16,6 +16,7 @@ mod notary;
 mod policy;
 mod publish;
 mod sandbox;
+mod seeds;
 mod stopping;
 mod support;
 mod trust;

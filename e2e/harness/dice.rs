@@ -1,6 +1,6 @@
-//! Chance that can be had again: every run has a seed of its own, says it, and takes it from `E2E_SEED`.
+//! Chance that can be had again: it comes from the seed of all random tests.
 
-use tagseal::clock::{Clock as _, SystemClock};
+use crate::support::random;
 
 /// Throws (SplitMix64).
 pub struct Dice {
@@ -8,14 +8,9 @@ pub struct Dice {
 }
 
 impl Dice {
-    /// With the seed of this run, which is shown when the test fails.
+    /// With the seed of this run.
     pub fn new() -> Self {
-        let seed = match std::env::var("E2E_SEED") {
-            Ok(seed) => seed.parse().expect("E2E_SEED is a number"),
-            Err(_) => SystemClock.now().as_microsecond().unsigned_abs(),
-        };
-        println!("E2E_SEED={seed}");
-        Self { state: seed }
+        Self { state: random::seed() }
     }
 
     fn next(&mut self) -> u64 {

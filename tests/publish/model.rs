@@ -2,12 +2,13 @@
 //! see listed.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError};
+use proptest::test_runner::TestCaseError;
 use tagseal::publish::key::{Algorithm, PrivateKey, PublicForm};
 
 use super::deal::*;
 use super::world::World;
 use crate::support::moves::{HELD, KEYS, Model, Move, a_move, operation};
+use crate::support::random::heavy_cases;
 
 async fn plays_out(snapshot_is_here: bool, moves: &[Move]) -> Result<(), TestCaseError> {
     let world = World::new().await;
@@ -42,7 +43,7 @@ async fn plays_out(snapshot_is_here: bool, moves: &[Move]) -> Result<(), TestCas
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 12, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(heavy_cases(12))]
 
     #[test]
     fn random_sequences_of_operations_leave_what_a_simple_model_says(

@@ -17,6 +17,7 @@ pub mod demand;
 pub mod log;
 pub mod metrics;
 pub mod moves;
+pub mod random;
 pub mod signer;
 pub mod source;
 pub mod state;

@@ -90,7 +90,7 @@ fn run(input: UpdateInput, files: &ServedFiles, harms: &[(usize, Harm)]) -> Driv
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+    #![proptest_config(crate::support::random::cases(512))]
 
     #[test]
     fn harmed_files_never_panic_and_never_change_what_is_signed(

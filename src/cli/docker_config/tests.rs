@@ -132,7 +132,8 @@ async fn a_file_that_cannot_be_read_is_an_error_and_an_absent_one_is_not() {
     let home = Home::with(r#"{"auths":{"a.test":{"auth":"czNjcmV0"}}}"#);
     let expected = r#"HOME/config.json: auths["a.test"]: auth is not USER:PASSWORD in base64: log in again"#;
     assert_eq!(home.credentials("a.test").await, Err(expected.into()));
-    assert_eq!(DockerConfig::at("/nonexistent").credentials("a.test", "shop/web").await, Ok(None));
+    let absent = home.0.path().join("absent");
+    assert_eq!(DockerConfig::at(absent).credentials("a.test", "shop/web").await, Ok(None));
 }
 
 #[tokio::test]

@@ -74,6 +74,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::random::cases(256))]
+
         #[test]
         fn every_name_is_one_that_the_api_server_takes(gun in "[!-~]{1,300}", anchors in any::<u8>()) {
             let Ok(gun) = Gun::new(&gun) else { return Ok(()) };

@@ -139,6 +139,8 @@ fn many_double_stars_cost_little() {
 }
 
 proptest! {
+    #![proptest_config(crate::random::cases(256))]
+
     #[test]
     fn p2_no_pattern_panics(text in "\\PC{0,60}") {
         let _ = ImagePattern::parse(&text);

@@ -140,6 +140,8 @@ fn hex_names_that_no_runtime_takes_for_an_id_are_names() {
 }
 
 proptest! {
+    #![proptest_config(crate::random::cases(256))]
+
     #[test]
     fn p2_no_string_panics(image in "\\PC{0,80}") {
         let _ = ImageReference::parse(&image);

@@ -44,6 +44,8 @@ fn pattern() -> impl Strategy<Value = ImagePattern> {
 }
 
 proptest! {
+    #![proptest_config(crate::random::cases(256))]
+
     #[test]
     fn the_index_finds_what_a_scan_finds(
         patterns in prop::collection::vec(pattern(), 1..20),

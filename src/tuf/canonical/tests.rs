@@ -184,6 +184,8 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(crate::random::cases(256))]
+
     #[test]
     fn what_is_encoded_decodes_to_the_same_value(value in value()) {
         let bytes = value.canonical().unwrap();

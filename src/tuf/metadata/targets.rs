@@ -211,6 +211,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::random::cases(256))]
+
         #[test]
         fn a_target_is_found_exactly_where_it_is_listed(
             names in prop::collection::btree_set(name(), 0..40),

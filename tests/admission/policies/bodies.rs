@@ -106,7 +106,7 @@ const FIELDS: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::support::random::cases(256))]
 
     #[test]
     fn whatever_a_policy_holds_there_is_an_answer_and_a_deletion_passes(

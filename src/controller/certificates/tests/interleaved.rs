@@ -205,7 +205,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(crate::random::heavy_cases(24))]
 
     #[test]
     fn a_valid_leaf_is_covered_at_every_moment_whoever_leads_or_dies_and_whatever_their_clocks_say(

@@ -79,6 +79,8 @@ fn about_of(spec: &TrustedRepositorySpec) -> About {
 }
 
 proptest! {
+    #![proptest_config(crate::random::cases(256))]
+
     /// T26: a stolen key's version 2^53 and beyond is kept to the last digit, by JSON as well.
     #[test]
     fn t26_what_is_written_comes_back_to_the_last_digit(record in a_record()) {

@@ -203,6 +203,8 @@ fn json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(crate::support::random::cases(256))]
+
     #[test]
     fn canonical_json_is_the_same(value in json()) {
         let wire = serde_json::to_vec(&value).unwrap();

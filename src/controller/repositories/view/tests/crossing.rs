@@ -229,7 +229,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+    #![proptest_config(crate::random::cases(1024))]
     #[test]
     fn what_is_known_never_goes_back_in_time_and_ends_at_the_truth(
         steps in proptest::collection::vec(step(), 1..60)
