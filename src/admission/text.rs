@@ -56,6 +56,13 @@ pub fn image(image: &str) -> Cow<'_, str> {
     one_line(&image.escape_default().to_string(), IMAGE).into_owned().into()
 }
 
+/// The same between quotation marks, in which blanks show and no image can end early.
+pub fn quoted(image: &str) -> String {
+    let needs_escapes = !is_plain(image) || image.contains(['"', '\\']);
+    let shown = if needs_escapes { image.escape_default().to_string().into() } else { Cow::Borrowed(image) };
+    format!("\"{}\"", cut(&shown, IMAGE))
+}
+
 /// `NotSigned (ClusterTrustPolicy production): no required role lists …`
 pub fn denial(denial: &Denial) -> String {
     let finding = &denial.finding;
@@ -119,6 +126,22 @@ mod tests {
         assert_eq!(image(""), "(no image)");
         assert_eq!(image(&"x".repeat(10_000)).len(), IMAGE);
         assert_eq!(image("sh\u{202e}op"), "sh\\u{202e}op");
+    }
+
+    #[test]
+    fn a_quoted_image_shows_its_blanks_and_cannot_end_early() {
+        let cases = [
+            ("r.io/web:1", r#""r.io/web:1""#),
+            ("", r#""""#),
+            (" ", r#"" ""#),
+            ("a\": NotSigned", r#""a\": NotSigned""#),
+            ("a\\", r#""a\\""#),
+            ("a\n\u{202e}b", r#""a\n\u{202e}b""#),
+        ];
+        for (image, shown) in cases {
+            assert_eq!(quoted(image), shown);
+        }
+        assert_eq!(quoted(&"x".repeat(10_000)).len(), IMAGE + 2);
     }
 
     #[test]

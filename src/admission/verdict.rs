@@ -175,14 +175,14 @@ impl<'n> Verdict<'n> {
 }
 
 impl Judged<'_> {
-    /// `container "web", init container "setup": image registry.example.com/shop/web:1.4`
+    /// `container "web", init container "setup": image "registry.example.com/shop/web:1.4"`
     fn title(&self) -> String {
         const MOST: usize = 8;
         let mut sites: Vec<_> = self.sites.iter().take(MOST).map(ToString::to_string).collect();
         if self.sites.len() > MOST {
             sites.push(format!("{} more", self.sites.len() - MOST));
         }
-        format!("{}: image {}", sites.join(", "), text::image(&self.verdict.image))
+        format!("{}: image {}", sites.join(", "), text::quoted(&self.verdict.image))
     }
 
     fn remarks(&self, to: impl Fn(Actions) -> bool) -> Vec<String> {

@@ -16,7 +16,7 @@ async fn a_decision_is_one_line_with_everything_to_find_it_by() {
     let review = Review::pod(containers(&[("web", "registry.example.com/shop/web:1.4\n")]));
     let answer = world.mutate(&review).await;
     assert_eq!(answer.annotation("id"), review.uid(), "what finds the line from the audit log");
-    let denied = "container \"web\": image registry.example.com/shop/web:1.4\\n: NotSynced: the policies are not loaded \
+    let denied = "container \"web\": image \"registry.example.com/shop/web:1.4\\n\": NotSynced: the policies are not loaded \
                   yet; try again in a moment";
     assert_eq!(
         log.take(),

@@ -39,7 +39,7 @@ async fn before_policies_are_loaded_everything_with_an_image_is_denied() {
         assert_eq!(
             answer.denial(),
             format!(
-                "container \"web\": image {IMAGE}: NotSynced: the policies are not loaded yet; try again in a moment"
+                "container \"web\": image \"{IMAGE}\": NotSynced: the policies are not loaded yet; try again in a moment"
             )
         );
         assert_eq!(answer.causes(), [("NotSynced".to_owned(), "spec.containers[0].image".to_owned())]);
@@ -114,7 +114,7 @@ async fn the_answer_comes_before_the_api_server_gives_up() {
     assert_eq!(
         answer.denial(),
         format!(
-            "container \"web\": image {IMAGE}: DeadlineExceeded: the labels of namespace shop could not be read \
+            "container \"web\": image \"{IMAGE}\": DeadlineExceeded: the labels of namespace shop could not be read \
              before the admission's deadline; try again"
         )
     );

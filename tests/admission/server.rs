@@ -151,7 +151,7 @@ async fn shutdown_turns_readiness_off_stops_accepting_and_finishes_what_is_in_fl
     let answer = in_flight.await.unwrap();
     assert_eq!(
         answer.denial(),
-        "container \"web\": image registry.example.com/shop/web:1.4: NotSynced: which policies hold is not known: \
+        "container \"web\": image \"registry.example.com/shop/web:1.4\": NotSynced: which policies hold is not known: \
          labels of namespace shop could not be read: it is gone; try again"
     );
     assert!(running.server.await.unwrap(), "something was cut off");

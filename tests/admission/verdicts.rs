@@ -40,7 +40,7 @@ pub fn pod(images: &[(&str, &str)]) -> Review {
 
 /// What stands before the message of a denial of one container.
 pub fn not_signed(site: &str, image: &str) -> String {
-    format!("{site}: image {image}: NotSigned (ClusterTrustPolicy production): ")
+    format!("{site}: image \"{image}\": NotSigned (ClusterTrustPolicy production): ")
 }
 
 pub fn template(images: &[(&str, &str)]) -> Value {

@@ -100,7 +100,7 @@ async fn deny_policies_must_agree_on_one_digest() {
     assert_eq!(
         world.mutate(&pod(&[("web", &web("1.6"))])).await.denial(),
         format!(
-            "container \"web\": image {}: ConflictingDigests: the policies find different digests: \
+            "container \"web\": image \"{}\": ConflictingDigests: the policies find different digests: \
              ClusterTrustPolicy production finds {releases}, ClusterTrustPolicy releases finds {releases}, \
              TrustPolicy shop/qa finds {qa}; sign one digest for all of them",
             web("1.6"),
@@ -112,7 +112,7 @@ async fn deny_policies_must_agree_on_one_digest() {
     let answer = world.mutate(&pod(&[("web", &web("1.5"))])).await;
     assert!(
         answer.denial().starts_with(&format!(
-            "container \"web\": image {}: NotSigned (TrustPolicy shop/qa): ",
+            "container \"web\": image \"{}\": NotSigned (TrustPolicy shop/qa): ",
             web("1.5")
         )),
         "{}",

@@ -37,7 +37,8 @@ async fn p2_an_image_that_cannot_be_read_is_refused_wherever_a_policy_denies() {
         for answer in [world.mutate(&review).await, world.validate(&review).await] {
             let message = answer.denial();
             assert!(
-                message.starts_with("container \"web\": image ") && message.contains(": InvalidReference: "),
+                message.starts_with("container \"web\": image \"")
+                    && message.contains(": InvalidReference: "),
                 "{message}"
             );
             assert!(
@@ -67,7 +68,7 @@ async fn p9_unmatched_images_go_as_the_flag_says() {
     let world = World::new(Arc::<Trust>::clone(&trust));
     let policies = [cluster_policy("production", trust.spec(&["targets/releases"], json!({})))];
     let review = pod(&[("other", "ghcr.io/other/image:1")]);
-    let text = "container \"other\": image ghcr.io/other/image:1: NoPolicy: no policy matches this image, and such images \
+    let text = "container \"other\": image \"ghcr.io/other/image:1\": NoPolicy: no policy matches this image, and such images \
                 are refused here; name it in the images of a policy";
 
     world.apply(&policies, UnmatchedImages::Allow);
@@ -79,7 +80,9 @@ async fn p9_unmatched_images_go_as_the_flag_says() {
     assert!(world.mutate(&review).await.warnings().is_empty());
     assert_eq!(
         world.validate(&review).await.warnings(),
-        ["tagseal: container \"other\": image ghcr.io/other/image:1: NoPolicy: no policy matches this image"]
+        [
+            "tagseal: container \"other\": image \"ghcr.io/other/image:1\": NoPolicy: no policy matches this image"
+        ]
     );
 
     world.apply(&policies, UnmatchedImages::Deny);
@@ -111,7 +114,7 @@ async fn a19_a_namespace_that_the_watch_does_not_know_yet_is_read_and_judged_by_
     assert_eq!(
         elsewhere.denial(),
         format!(
-            "container \"web\": image {}: NotSynced: which policies hold is not known: labels of namespace other could not \
+            "container \"web\": image \"{}\": NotSynced: which policies hold is not known: labels of namespace other could not \
              be read: the API server does not answer; try again",
             web("9.9")
         )

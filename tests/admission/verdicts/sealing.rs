@@ -75,7 +75,7 @@ async fn not_sealed_says_what_to_write() {
     assert_eq!(
         world.validate(&review).await.denial(),
         format!(
-            "container \"web\": image {tag}: NotSealed (ClusterTrustPolicy production): signed, but without its digest: \
+            "container \"web\": image \"{tag}\": NotSealed (ClusterTrustPolicy production): signed, but without its digest: \
              the webhook mutate.tagseal.dev did not run, or a later one undid it; try again, or write {seal}",
             tag = web("1.4"),
             seal = sealed(&web("1.4"))
@@ -86,7 +86,7 @@ async fn not_sealed_says_what_to_write() {
     assert_eq!(
         answer.denial(),
         format!(
-            "container \"web\": image {tag}: NotSealed (ClusterTrustPolicy production): the policy has mutation None, so \
+            "container \"web\": image \"{tag}\": NotSealed (ClusterTrustPolicy production): the policy has mutation None, so \
              images must arrive with their digest: write {seal}",
             tag = web("1.4"),
             seal = sealed(&web("1.4"))
@@ -153,12 +153,16 @@ async fn a15_an_answer_that_takes_too_long_is_deadline_exceeded_and_names_the_po
         assert_eq!(
             lines[1],
             format!(
-                "- container \"web\": image {}: DeadlineExceeded (ClusterTrustPolicy production): no answer about {WEB} \
+                "- container \"web\": image \"{}\": DeadlineExceeded (ClusterTrustPolicy production): no answer about {WEB} \
                  before the admission's deadline; the fetch goes on, so try again",
                 web("1.4")
             )
         );
-        assert!(lines[2].starts_with("- container \"bad\": image UPPER: InvalidReference: "), "{}", lines[2]);
+        assert!(
+            lines[2].starts_with("- container \"bad\": image \"UPPER\": InvalidReference: "),
+            "{}",
+            lines[2]
+        );
         assert_eq!(answer.annotation("reason"), "DeadlineExceeded");
     }
 }

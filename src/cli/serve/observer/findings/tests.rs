@@ -69,8 +69,8 @@ fn what_warn_and_audit_policies_found_is_one_notice_on_the_workload() {
         let notice = posted(Hook::Validate, &review(false, named()), images, false).unwrap();
         assert_eq!(
             notice.note,
-            "container \"web\": image r.io/web:1: NotSigned (ClusterTrustPolicy production): no role lists 1; \
-             container \"web\": image r.io/web:1: NotSigned (ClusterTrustPolicy production): nor 2"
+            "container \"web\": image \"r.io/web:1\": NotSigned (ClusterTrustPolicy production): no role lists 1; \
+             container \"web\": image \"r.io/web:1\": NotSigned (ClusterTrustPolicy production): nor 2"
         );
         assert_eq!((notice.is_warning, notice.reason.as_str(), notice.action), (true, "NotSigned", "Admit"));
         let about = ObjectReference {
