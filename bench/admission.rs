@@ -115,6 +115,7 @@ fn counting(criterion: &mut Criterion) {
             policies: vec![Arc::clone(&policy)],
             remarks: Vec::new(),
             warnings: Vec::new(),
+            exemptions: Vec::new(),
         },
     };
     let verdict = Verdict::new(Hook::Mutate, kind, vec![judged("a"), judged("b")], false);

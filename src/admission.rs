@@ -2,6 +2,7 @@
 
 mod counts;
 mod decide;
+mod exempting;
 pub mod judge;
 mod object;
 mod observer;

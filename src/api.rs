@@ -2,6 +2,7 @@
 //!
 //! Doc comments of these types are the user's manual: `kubectl explain clustertrustpolicy.spec`.
 
+mod exemption;
 mod images;
 mod notary;
 mod policy;
@@ -10,6 +11,7 @@ mod roots;
 mod signing;
 mod status;
 
+pub use exemption::{ExemptImages, ImageSite, TrustExemption, TrustExemptionSpec, TrustExemptionStatus};
 pub use images::{ImageScope, RewriteRule};
 pub use notary::{CaBundleSource, ConfigMapKey, CredentialsSpec, NotaryServer, SecretName};
 pub use policy::{

@@ -6,6 +6,7 @@
 mod compile;
 mod demand;
 mod duration;
+mod exemption;
 mod finding;
 mod live;
 mod load;
@@ -16,18 +17,22 @@ mod requirement;
 mod selector;
 mod set;
 
-pub use compile::{CompileContext, CompiledPolicy, PolicyError, PolicyKind, UnknownFields, compile};
+pub use compile::{
+    CompileContext, CompiledExemption, CompiledPolicy, PolicyError, PolicyKind, UnknownFields, compile,
+    compile_exemption,
+};
 pub use demand::{
     Action, Actions, CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId,
     RequiredDelegation, RequiredDelegations, TrustServer,
 };
+pub use exemption::{Exemption, Exemptions, ImageSite};
 pub use finding::{Finding, first_finding, sort_findings};
 pub use live::{Entries, EntriesFuture, ListFuture, LiveError, LiveObjects, Running, RunningImages};
-pub use load::{LoadError, LoadedFile, PolicyDocument, load};
+pub use load::{ExemptionDocument, LoadError, LoadedFile, PolicyDocument, load};
 pub use namespace::{Labels, LabelsError, LabelsFuture, NamespaceLabels, NamespaceView};
 pub use objects::{FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReferencedObjects};
 pub use reason::Reason;
 pub use selector::Selector;
 pub use set::{
-    Matched, Objection, Observed, PolicySet, PolicySnapshot, Selection, SetOptions, UnmatchedImages,
+    Chosen, Matched, Objection, Observed, PolicySet, PolicySnapshot, Selection, SetOptions, UnmatchedImages,
 };

@@ -26,10 +26,11 @@ fn the_files_in_crds_are_the_rendered_definitions() {
 #[test]
 fn the_rendered_yaml_reads_as_the_definition() {
     use kube::CustomResourceExt;
-    use tagseal::api::{ClusterTrustPolicy, TrustPolicy, TrustedRepository};
+    use tagseal::api::{ClusterTrustPolicy, TrustExemption, TrustPolicy, TrustedRepository};
 
     let rendered = crd::render().unwrap();
-    let definitions = [ClusterTrustPolicy::crd(), TrustedRepository::crd(), TrustPolicy::crd()];
+    let definitions =
+        [ClusterTrustPolicy::crd(), TrustedRepository::crd(), TrustExemption::crd(), TrustPolicy::crd()];
     assert_eq!(rendered.len(), definitions.len());
     for (file, definition) in rendered.iter().zip(definitions) {
         let read: serde_json::Value = serde_saphyr::from_str(&file.yaml).unwrap();

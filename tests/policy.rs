@@ -2,6 +2,7 @@
 
 mod attacks;
 mod compile;
+mod exemptions;
 mod load;
 mod select;
 

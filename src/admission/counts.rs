@@ -10,12 +10,12 @@ use self::known::Known;
 use super::judge::ImageVerdict;
 use super::observer::{Decided, Observer};
 use super::verdict::{Decision, Hook};
-use crate::policy::{PolicyId, Reason};
+use crate::policy::{Finding, PolicyId, Reason};
 use crate::telemetry::{Counter, Endpoint, Metrics, PolicyCounts, PolicyVerdict};
 
 /// Decisions that nothing stands against.
-const PASSING: [Decision; 4] =
-    [Decision::Sealed, Decision::Admitted, Decision::Unmatched, Decision::Unchanged];
+const PASSING: [Decision; 5] =
+    [Decision::Sealed, Decision::Admitted, Decision::Unmatched, Decision::Exempt, Decision::Unchanged];
 
 /// The counters of decisions.
 #[derive(Debug)]
@@ -42,20 +42,21 @@ impl DecisionCounts {
     }
 
     /// An image about which there is something to say. What no policy is to blame for (that they find different digests)
-    /// stands against each of those that decided.
+    /// stands against each of those that decided; that an image is unmatched, against none.
     fn findings(&self, endpoint: Endpoint, verdict: &ImageVerdict) {
         let denials = verdict.denials().iter().map(|denial| (PolicyVerdict::Denied, &denial.finding));
         let remarks = verdict.remarks.iter().map(|remark| (PolicyVerdict::Reported, &remark.denial.finding));
         let findings: Vec<_> = denials.chain(remarks).collect();
         for (said, finding) in &findings {
-            let of_all = verdict.policies.iter().map(|policy| &**policy).filter(|_| finding.policy.is_none());
+            let of_all = verdict.policies.iter().map(|policy| &**policy).filter(|_| is_of_all(finding));
             for policy in finding.policy.iter().chain(of_all) {
                 self.of(policy).found(endpoint, *said, finding.reason.as_str());
             }
         }
         for policy in &verdict.policies {
-            let concerns = |of: &Option<PolicyId>| of.as_ref().is_none_or(|of| *of == **policy);
-            if !findings.iter().any(|(_, finding)| concerns(&finding.policy)) {
+            let concerns =
+                |finding: &Finding| finding.policy.as_ref().map_or(is_of_all(finding), |of| *of == **policy);
+            if !findings.iter().any(|(_, finding)| concerns(finding)) {
                 self.passed(endpoint, policy);
             }
         }
@@ -101,6 +102,10 @@ impl Observer for DecisionCounts {
         let reason = Reason::UnsupportedObject.as_str();
         self.metrics.refused(endpoint(hook), Decision::Denied.as_str(), reason, None);
     }
+}
+
+fn is_of_all(finding: &Finding) -> bool {
+    finding.policy.is_none() && finding.reason != Reason::NoPolicy
 }
 
 fn endpoint(hook: Hook) -> Endpoint {

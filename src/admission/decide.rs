@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::exempting::by_exemption;
 use super::judge::{self, Circumstances, Denial, Resolve, View};
 use super::object::Node;
 use super::observer::{Decided, Observer};
@@ -17,7 +18,8 @@ use super::review::{About, Operation, Request, Unreadable};
 use super::sites::{Site, WorkloadKind, changed_sites, sites};
 use super::text;
 use super::verdict::{Decision, Hook, Judged, Verdict};
-use crate::policy::{NamespaceLabels, PolicySnapshot, Reason};
+use crate::clock::{SharedClock, SystemClock};
+use crate::policy::{ImageSite, NamespaceLabels, PolicySnapshot, Reason};
 use crate::trust::Grant;
 
 /// Why there is no answer to send.
@@ -37,6 +39,7 @@ pub struct Admission {
     policies: watch::Receiver<PolicySnapshot>,
     namespaces: Option<Arc<dyn NamespaceLabels>>,
     observer: Option<Arc<dyn Observer>>,
+    clock: SharedClock,
 }
 
 impl fmt::Debug for Admission {
@@ -53,13 +56,19 @@ impl Admission {
         policies: watch::Receiver<PolicySnapshot>,
         namespaces: Option<Arc<dyn NamespaceLabels>>,
     ) -> Self {
-        Self { resolver, policies, namespaces, observer: None }
+        Self { resolver, policies, namespaces, observer: None, clock: Arc::new(SystemClock) }
     }
 
     /// The same, and `observer` is told of every decision.
     #[must_use]
     pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
         Self { observer: Some(observer), ..self }
+    }
+
+    /// The same by another clock than the machine's: exemptions end by it.
+    #[must_use]
+    pub fn with_clock(self, clock: SharedClock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Answers one review by `deadline` at the latest.
@@ -168,10 +177,16 @@ impl Admission {
         }
         let snapshot = self.policies.borrow().clone();
         let view = View::of(snapshot, self.namespaces.as_deref(), request.namespace(), deadline).await;
+        let now = self.clock.now();
+        let groups = by_exemption(&view, groups, now);
         let grant = grant(request.namespace(), pod);
-        let circumstances = Circumstances { grant: &grant, deadline, dry_run: request.is_dry_run() };
-        let judge = |image| view.judge_image(&*self.resolver, image, circumstances);
-        let verdicts = judge::all(groups.iter().map(|(image, _)| judge(image)).collect()).await;
+        let dry_run = request.is_dry_run();
+        let judge = |(image, sites): &(&str, Vec<Site<'_>>)| {
+            let site = sites.first().map_or(ImageSite::Containers, |site| site.list.image_site());
+            let circumstances = Circumstances { grant: &grant, deadline, dry_run, site, now };
+            view.judge_image(&*self.resolver, image, circumstances)
+        };
+        let verdicts = judge::all(groups.iter().map(judge).collect()).await;
         groups.into_iter().zip(verdicts).map(|((_, sites), verdict)| Judged { sites, verdict }).collect()
     }
 }

@@ -4,13 +4,18 @@ mod tally;
 mod verdict;
 mod view;
 
+use std::sync::Arc;
+
 use futures::future::{join, join_all};
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::verdict::{Denial, Fault, ImageVerdict, Outcome, Passed, Remark};
 pub use self::view::{Judging, View, all};
 use crate::image::ImageReference;
-use crate::policy::{Demand, Matched, Observed, PolicySet, Reason, Selection, UnmatchedImages};
+use crate::policy::{
+    Chosen, Demand, Exemptions, ImageSite, Matched, Observed, PolicySet, Reason, Selection, UnmatchedImages,
+};
 use crate::trust::{BoxFuture, Grant, Question, Refusal, Resolved, Resolver, Unavailable};
 
 /// What a judge asks for signed digests: the resolver, or a stand-in where a test needs one that waits or counts.
@@ -43,24 +48,62 @@ pub struct Circumstances<'a> {
     pub deadline: Instant,
     /// Whether nothing may be pinned.
     pub dry_run: bool,
+    /// Where in a pod the image stands.
+    pub site: ImageSite,
+    /// By when exemptions are judged.
+    pub now: Timestamp,
 }
 
 impl<'a> Circumstances<'a> {
     fn question(self, demand: &'a Demand, image: &'a ImageReference) -> Question<'a> {
-        let Self { grant, deadline, dry_run } = self;
+        let Self { grant, deadline, dry_run, .. } = self;
         Question { demand, image, grant, deadline, dry_run }
+    }
+}
+
+/// One image, and what is asked of it at its site and time.
+#[derive(Debug)]
+struct Case {
+    matched: Arc<Matched>,
+    /// Where exemptions are in force.
+    exempting: Option<(Chosen, Exemptions)>,
+}
+
+impl Case {
+    fn new(policies: &PolicySet, matched: Arc<Matched>, circumstances: Circumstances<'_>) -> Self {
+        let in_force = matched.in_force(circumstances.site, circumstances.now);
+        let exempting =
+            (!in_force.is_empty()).then(|| (policies.choose_exempting(&matched, &in_force), in_force));
+        Self { matched, exempting }
+    }
+
+    fn chosen(&self) -> &Chosen {
+        self.exempting.as_ref().map_or(&self.matched.chosen, |(chosen, _)| chosen)
+    }
+
+    /// Adds what is not the policies' to say.
+    fn conclude(self, policies: &PolicySet, verdict: ImageVerdict) -> ImageVerdict {
+        let is_matched = self.chosen().is_matched;
+        let mut verdict = verdict;
+        if let Some((_, exemptions)) = self.exempting {
+            verdict.exemptions = exemptions;
+            if verdict.outcome == Outcome::Unmatched {
+                verdict.outcome = Outcome::Exempt;
+            }
+        }
+        if is_matched { verdict } else { unmatched(policies.unmatched(), verdict) }
     }
 }
 
 /// The verdict, where all that the policies demand is at hand.
 fn judge_at_hand(
     resolver: &dyn Resolve,
-    policies: &PolicySet,
-    Matched { image, selection, .. }: &Matched,
+    case: &Case,
     circumstances: Circumstances<'_>,
 ) -> Option<ImageVerdict> {
+    let (image, selection) = (&case.matched.image, &case.chosen().selection);
     match selection {
-        Selection::Unmatched => Some(unmatched(policies.unmatched(), image.original())),
+        Selection::Unmatched => Some(ImageVerdict::of(image.original(), Outcome::Unmatched)),
         Selection::Invalid(objections) => Some(tally::invalid(image, objections.clone())),
         Selection::Require { deny, observe } if observe.is_empty() => {
             let mut answers = Vec::with_capacity(deny.len());
@@ -75,15 +118,11 @@ fn judge_at_hand(
 }
 
 /// Asks the policies for what they demand, resolves all of it at once and puts the answers together.
-async fn judge(
-    resolver: &dyn Resolve,
-    policies: &PolicySet,
-    Matched { image, selection, .. }: &Matched,
-    circumstances: Circumstances<'_>,
-) -> ImageVerdict {
+async fn judge(resolver: &dyn Resolve, case: &Case, circumstances: Circumstances<'_>) -> ImageVerdict {
+    let (image, selection) = (&case.matched.image, &case.chosen().selection);
     let mutation = selection.mutation().unwrap_or_default();
     match selection {
-        Selection::Unmatched => unmatched(policies.unmatched(), image.original()),
+        Selection::Unmatched => ImageVerdict::of(image.original(), Outcome::Unmatched),
         Selection::Invalid(objections) => tally::invalid(image, objections.clone()),
         Selection::Require { deny, observe } => {
             let ask = |demand| resolve(resolver, demand, image, circumstances);
@@ -101,18 +140,24 @@ async fn judge(
     }
 }
 
-/// `--unmatched-images`
-fn unmatched(rule: UnmatchedImages, image: &str) -> ImageVerdict {
-    let denial = |message| Denial::untrusted(None, Reason::NoPolicy, message);
-    let mut verdict = ImageVerdict::of(image, Outcome::Unmatched);
+/// `--unmatched-images`, for an image that no cluster policy with the action Deny matches, nor an exemption. What other
+/// policies say of it is added to, and never takes anything away: else whoever may write one could lift this rule (P12).
+fn unmatched(rule: UnmatchedImages, mut verdict: ImageVerdict) -> ImageVerdict {
+    let is_judged = !verdict.policies.is_empty() || !verdict.remarks.is_empty();
+    let what = if is_judged {
+        "no cluster policy with the action Deny matches this image"
+    } else {
+        "no policy matches this image"
+    };
+    let denial = |message: String| Denial::untrusted(None, Reason::NoPolicy, message);
     match rule {
         UnmatchedImages::Allow => {}
-        UnmatchedImages::Warn => {
-            verdict.remarks.push(Remark::warning(denial("no policy matches this image")));
-        }
+        UnmatchedImages::Warn => verdict.remarks.push(Remark::warning(denial(what.to_owned()))),
         UnmatchedImages::Deny => {
-            let message = "no policy matches this image, and such images are refused here; name it in the images of a policy";
-            verdict.outcome = Outcome::Denied(vec![denial(message)]);
+            let whose = if is_judged { "a cluster policy" } else { "a policy" };
+            let message =
+                format!("{what}, and such images are refused here; name it in the images of {whose}");
+            verdict.deny(denial(message));
         }
     }
     verdict

@@ -26,6 +26,7 @@ pub struct Record<'v> {
     signers: Cow<'v, str>,
     versions: Cow<'v, str>,
     findings: String,
+    exemptions: String,
 }
 
 impl<'v> Record<'v> {
@@ -50,6 +51,7 @@ impl<'v> Record<'v> {
             signers: signers(once(signed().map(SignedDigest::evidence))),
             versions: versions(evidence),
             findings: shown(listed(findings, |text, finding| text.push_str(&finding))),
+            exemptions: shown(listed(once(images().flat_map(|image| &image.exemptions)), display)),
         }
     }
 
@@ -70,6 +72,7 @@ impl<'v> Record<'v> {
             digest = self.digests,
             signers = &*self.signers,
             findings = self.findings,
+            exemptions = (!self.exemptions.is_empty()).then_some(&*self.exemptions),
             message,
         );
     }
@@ -80,7 +83,7 @@ impl<'v> Record<'v> {
     /// `id` is the one that the log has for the decision: the API server's own for the request to this webhook, which its audit
     /// log has nowhere else.
     pub fn annotations(self, id: &'v str) -> Vec<(&'static str, Cow<'v, str>)> {
-        let values: [(_, Cow<'v, str>); 9] = [
+        let values: [(_, Cow<'v, str>); 10] = [
             ("id", id.into()),
             ("decision", self.decision.as_str().into()),
             ("reason", self.reason.unwrap_or_default().into()),
@@ -90,6 +93,7 @@ impl<'v> Record<'v> {
             ("signers", self.signers),
             ("versions", self.versions),
             ("findings", self.findings.into()),
+            ("exemptions", self.exemptions.into()),
         ];
         let mut annotations = Vec::with_capacity(values.len());
         annotations.extend(values.into_iter().filter(|(_, value)| !value.is_empty()));

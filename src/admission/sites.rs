@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
 use super::object::{Child, ImageField, Node};
+use crate::policy::ImageSite;
 
 /// A kind that holds images, and the way to its pod spec.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,6 +107,16 @@ impl SiteList {
     /// The list's field in a pod spec.
     pub const fn field(self) -> &'static str {
         self.row().field
+    }
+
+    /// As exemptions call it.
+    pub const fn image_site(self) -> ImageSite {
+        match self {
+            Self::InitContainers => ImageSite::InitContainers,
+            Self::Containers => ImageSite::Containers,
+            Self::EphemeralContainers => ImageSite::EphemeralContainers,
+            Self::Volumes => ImageSite::Volumes,
+        }
     }
 
     /// What one entry is called.

@@ -38,6 +38,8 @@ pub enum Decision {
     Admitted,
     /// Passes: no policy matches any image.
     Unmatched,
+    /// Passes: an exemption is in force for every image that any policy matches.
+    Exempt,
     /// Passes: an UPDATE that changes no image, or an object without images.
     Unchanged,
 }
@@ -51,6 +53,7 @@ impl Decision {
             Self::Sealed => "Sealed",
             Self::Admitted => "Admitted",
             Self::Unmatched => "Unmatched",
+            Self::Exempt => "Exempt",
             Self::Unchanged => "Unchanged",
         }
     }
@@ -96,7 +99,10 @@ impl<'n> Verdict<'n> {
         match () {
             () if sealed => Decision::Sealed,
             () if self.judged.is_empty() => Decision::Unchanged,
-            () if verdicts.all(|outcome| *outcome == Outcome::Unmatched) => Decision::Unmatched,
+            () if verdicts.clone().all(|outcome| *outcome == Outcome::Unmatched) => Decision::Unmatched,
+            () if verdicts.all(|outcome| matches!(outcome, Outcome::Unmatched | Outcome::Exempt)) => {
+                Decision::Exempt
+            }
             () => Decision::Admitted,
         }
     }

@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 
 use super::output::print;
-use crate::api::{ClusterTrustPolicy, TrustPolicy, TrustedRepository};
+use crate::api::{ClusterTrustPolicy, TrustExemption, TrustPolicy, TrustedRepository};
 
 /// Arguments of `tagseal crd`.
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,9 @@ pub struct CrdFile {
 /// # Errors
 /// Those of the YAML writer; it has none for these types.
 pub fn render() -> Result<Vec<CrdFile>, serde_saphyr::ser::Error> {
-    [ClusterTrustPolicy::crd(), TrustedRepository::crd(), TrustPolicy::crd()].into_iter().map(file).collect()
+    let definitions =
+        [ClusterTrustPolicy::crd(), TrustedRepository::crd(), TrustExemption::crd(), TrustPolicy::crd()];
+    definitions.into_iter().map(file).collect()
 }
 
 fn file(crd: CustomResourceDefinition) -> Result<CrdFile, serde_saphyr::ser::Error> {

@@ -1,11 +1,15 @@
 //! Policies from files: the documents of all files together, compiled as one set.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::policy::{CompileContext, FileObjects, LoadError, PolicySet, SetOptions, UnknownFields, load};
+use crate::policy::{
+    CompileContext, CompiledExemption, ExemptionDocument, FileObjects, LoadError, PolicyError, PolicySet,
+    SetOptions, UnknownFields, load,
+};
 
 /// Why files do not make a set. Every error of every file is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,12 +48,13 @@ pub fn compile(
 ) -> Result<PolicySet, FilesError> {
     let mut errors = Vec::new();
     let mut objects = FileObjects::default();
-    let mut documents = Vec::new();
+    let (mut documents, mut exemptions) = (Vec::new(), Vec::new());
     for (name, text) in files {
         match load(name, text) {
             Ok(file) => {
                 objects.extend(file.objects);
                 documents.extend(file.policies);
+                exemptions.extend(file.exemptions);
             }
             Err(error) => errors.push(error),
         }
@@ -62,5 +67,30 @@ pub fn compile(
         errors.append(&mut wrong);
         policies.push(Arc::new(policy));
     }
-    if errors.is_empty() { Ok(PolicySet::new(policies, options)) } else { Err(FilesError(errors)) }
+    let exemptions = compile_exemptions(&exemptions, &mut errors);
+    if !errors.is_empty() {
+        return Err(FilesError(errors));
+    }
+    Ok(PolicySet::new(policies, options).with_exemptions(exemptions))
+}
+
+/// Compiles the exemptions of all files. Two of one name are an error: whoever changes one would believe that the other is
+/// changed with it.
+fn compile_exemptions(
+    documents: &[ExemptionDocument],
+    errors: &mut Vec<LoadError>,
+) -> Vec<Arc<CompiledExemption>> {
+    let mut names = BTreeSet::new();
+    let mut exemptions = Vec::new();
+    for document in documents {
+        let (exemption, mut wrong) = document.compile();
+        errors.append(&mut wrong);
+        if !names.insert(exemption.name().to_owned()) {
+            let message = "another TrustExemption has the same name: remove or rename one of the two";
+            let error = PolicyError { field: "metadata.name".to_owned(), message: message.to_owned() };
+            errors.extend(document.error(&error));
+        }
+        exemptions.push(Arc::new(exemption));
+    }
+    exemptions
 }

@@ -16,7 +16,7 @@ use super::{DENIED, UNDECIDED, policy_files};
 use crate::admission::judge::{Circumstances, Fault, ImageVerdict, Outcome, View};
 use crate::clock::SystemClock;
 use crate::notary::NotaryClient;
-use crate::policy::{Finding, Labels, Mutation, NamespaceView};
+use crate::policy::{Finding, ImageSite, Labels, Mutation, NamespaceView};
 use crate::trust::{Grant, Resolver, SignedDigest, Signer};
 
 /// Arguments of `tagseal verify`.
@@ -84,10 +84,13 @@ async fn judge(args: &Args, view: &View) -> anyhow::Result<Vec<ImageVerdict>> {
     let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
     let credentials = Arc::new(DockerConfig::from_env());
     let config = args.storage.seeded_resolver();
-    let resolver = Resolver::new(config, source, credentials, args.storage.state(), super::clock(args.at));
+    let clock = super::clock(args.at);
+    let now = clock.now();
+    let resolver = Resolver::new(config, source, credentials, args.storage.state(), clock);
     let grant = Grant { namespace: args.namespace.clone(), ..Grant::default() };
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
-    let circumstances = Circumstances { grant: &grant, deadline, dry_run: false };
+    let site = ImageSite::Containers;
+    let circumstances = Circumstances { grant: &grant, deadline, dry_run: false, site, now };
     let verdicts = args.images.iter().map(|image| view.judge_image(&resolver, image, circumstances));
     let mut verdicts = futures::future::join_all(verdicts).await;
     for verdict in &mut verdicts {
@@ -157,6 +160,7 @@ fn word(verdict: &ImageVerdict) -> &'static str {
         (Outcome::Denied(_), Some(Fault::Unavailable)) => "Unavailable",
         (Outcome::Denied(_), _) => "Denied",
         (Outcome::Unmatched, _) => "Unmatched",
+        (Outcome::Exempt, _) => "Exempt",
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`compile`]: from a raw object to a [`CompiledPolicy`], whatever is wrong with it.
 
+mod exemption;
 mod notary;
 mod roots;
 mod schema;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use self::exemption::{CompiledExemption, compile_exemption};
 pub(super) use self::notary::without_trailing_slash;
 pub(super) use self::schema::type_of;
 pub(super) use self::scope::{Namespaces, Scope};

@@ -9,7 +9,10 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use self::located::{Document, Place};
-use super::compile::{CompileContext, CompiledPolicy, PolicyKind, compile, type_of};
+use super::compile::{
+    CompileContext, CompiledExemption, CompiledPolicy, PolicyError, PolicyKind, compile, compile_exemption,
+    type_of,
+};
 use super::objects::FileObjects;
 use crate::api;
 
@@ -32,6 +35,8 @@ pub struct LoadError {
 pub struct LoadedFile {
     /// Its policies, in the file's order.
     pub policies: Vec<PolicyDocument>,
+    /// Its exemptions, in the file's order.
+    pub exemptions: Vec<ExemptionDocument>,
     /// Its config maps and secrets, for the policies to refer to.
     pub objects: FileObjects,
 }
@@ -41,13 +46,27 @@ pub struct LoadedFile {
 pub struct PolicyDocument {
     kind: PolicyKind,
     object: Value,
+    origin: Origin,
+}
+
+/// An exemption as a file has it, not yet compiled.
+#[derive(Debug)]
+pub struct ExemptionDocument {
+    object: Value,
+    origin: Origin,
+}
+
+/// Where an object stands in its file.
+#[derive(Debug)]
+struct Origin {
     file: Arc<str>,
     document: Arc<Document>,
     /// Where the object is in the document: `items[2]` in a list, else empty.
     root: String,
 }
 
-/// Reads the documents of a YAML file: policies, lists of them, and the config maps and secrets that they refer to.
+/// Reads the documents of a YAML file: policies, exemptions, lists of them, and the config maps and secrets that policies
+/// refer to.
 /// Anything else is an error: no document is ignored but an empty one.
 ///
 /// # Errors
@@ -81,7 +100,8 @@ fn take(
     };
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     match (text("apiVersion"), text("kind")) {
-        ("v1", "List") | (api::API_VERSION, "ClusterTrustPolicyList" | "TrustPolicyList") => {
+        ("v1", "List")
+        | (api::API_VERSION, "ClusterTrustPolicyList" | "TrustPolicyList" | "TrustExemptionList") => {
             let Some(items) = fields.get("items").and_then(Value::as_array) else {
                 return Err(error("items", "must be a list".to_owned()));
             };
@@ -92,8 +112,7 @@ fn take(
                 take(file, document, item, format!("items[{index}]"), loaded)?;
             }
         }
-        (api::API_VERSION, kind @ ("ClusterTrustPolicy" | "TrustPolicy")) => {
-            let kind = if kind == "TrustPolicy" { PolicyKind::Namespaced } else { PolicyKind::Cluster };
+        (api::API_VERSION, kind @ ("ClusterTrustPolicy" | "TrustPolicy" | "TrustExemption")) => {
             let known = ["apiVersion", "kind", "metadata", "spec", "status"];
             if let Some(unknown) = fields.keys().find(|name| !known.contains(&name.as_str())) {
                 return Err(error(
@@ -101,8 +120,12 @@ fn take(
                     format!("is not known; the fields here are {}", known.join(", ")),
                 ));
             }
-            let (file, document) = (Arc::clone(file), Arc::clone(document));
-            loaded.policies.push(PolicyDocument { kind, object: object.clone(), file, document, root });
+            let origin = Origin { file: Arc::clone(file), document: Arc::clone(document), root };
+            let object = object.clone();
+            match PolicyKind::find(api::GROUP, kind) {
+                Some(kind) => loaded.policies.push(PolicyDocument { kind, object, origin }),
+                None => loaded.exemptions.push(ExemptionDocument { object, origin }),
+            }
         }
         ("v1", "ConfigMap") => take_config_map(object, loaded).map_err(|(field, m)| error(field, m))?,
         ("v1", "Secret") => {
@@ -118,7 +141,7 @@ fn take(
                 "is missing; policies are ClusterTrustPolicy or TrustPolicy".to_owned(),
             ));
         }
-        (version, "ClusterTrustPolicy" | "TrustPolicy") => {
+        (version, "ClusterTrustPolicy" | "TrustPolicy" | "TrustExemption") => {
             return Err(error(
                 "apiVersion",
                 format!("is {version:?}; this tagseal knows {}", api::API_VERSION),
@@ -174,11 +197,34 @@ impl PolicyDocument {
     /// Compiles it, and says where in the file each of its errors is.
     pub fn compile(&self, context: &CompileContext<'_>) -> (CompiledPolicy, Vec<LoadError>) {
         let policy = compile(self.kind, &self.object, context);
-        let located = policy.errors().iter().map(|error| {
-            at(&self.file, self.document.place(&join(&self.root, &error.field)), error.to_string())
-        });
-        let located = located.collect();
+        let located = self.origin.locate(policy.errors());
         (policy, located)
+    }
+}
+
+impl ExemptionDocument {
+    /// The object, as the API server would have it.
+    pub fn object(&self) -> &Value {
+        &self.object
+    }
+
+    /// Compiles it, and says where in the file each of its errors is.
+    pub fn compile(&self) -> (CompiledExemption, Vec<LoadError>) {
+        let exemption = compile_exemption(&self.object);
+        let located = self.origin.locate(exemption.errors());
+        (exemption, located)
+    }
+
+    /// An error that shows only beside other objects, at its place in the file.
+    pub fn error(&self, error: &PolicyError) -> Vec<LoadError> {
+        self.origin.locate(std::slice::from_ref(error))
+    }
+}
+
+impl Origin {
+    fn locate(&self, errors: &[PolicyError]) -> Vec<LoadError> {
+        let place = |error: &PolicyError| self.document.place(&join(&self.root, &error.field));
+        errors.iter().map(|error| at(&self.file, place(error), error.to_string())).collect()
     }
 }
 

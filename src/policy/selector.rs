@@ -99,6 +99,11 @@ impl Selector {
         })
     }
 
+    /// Whether the selector asks for nothing.
+    pub fn selects_everything(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A label that must have one of these values for anything to be selected: the one with the fewest values.
     pub fn narrowest(&self) -> Option<(&str, &BTreeSet<String>)> {
         let named = self.0.iter().filter_map(|requirement| match requirement {

@@ -3,6 +3,7 @@
 mod change;
 mod children;
 mod conflicts;
+mod exemptions;
 mod index;
 mod memo;
 mod namespaces;
@@ -14,17 +15,19 @@ use std::sync::Arc;
 
 use url::Url;
 
+use self::exemptions::ExemptionIndex;
 use self::index::PolicyNumber;
 pub use self::memo::Matched;
-use self::memo::Memo;
+use self::memo::{Found, Memo};
 use self::namespaces::ByNamespace;
 use super::{
-    Actions, CompiledPolicy, Demand, Freshness, Mutation, NamespaceView, PolicyError, PolicyId, Reason,
+    Actions, CompiledPolicy, Demand, Exemption, Freshness, Mutation, NamespaceView, PolicyError, PolicyId,
+    Reason,
 };
 use crate::image::{ImageReference, ReferenceError};
 use crate::tuf::{Gun, NameError};
 
-/// What becomes of an image that no policy matches (`--unmatched-images`).
+/// What becomes of an image that no cluster policy with the action Deny matches, nor an exemption (`--unmatched-images`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum UnmatchedImages {
     /// It passes.
@@ -39,7 +42,7 @@ pub enum UnmatchedImages {
 /// What a set is built with, besides its policies.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SetOptions {
-    /// What becomes of an image that no policy matches.
+    /// What becomes of an image that counts as unmatched.
     pub unmatched: UnmatchedImages,
     /// Trust servers that namespaced policies may name besides those of cluster policies (`--trust-servers`).
     pub trust_servers: BTreeSet<Url>,
@@ -65,10 +68,20 @@ pub struct Observed {
     pub demand: Result<Demand, Objection>,
 }
 
+/// What is asked of one image, and whether it counts as matched.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// What is asked.
+    pub selection: Selection,
+    /// Whether a cluster policy with the action Deny covers the image, or an exemption is in force for it. If not,
+    /// [`PolicySet::unmatched`] applies, whatever other policies say: those can only add to it.
+    pub is_matched: bool,
+}
+
 /// What all policies together ask of one image.
 #[derive(Debug, Clone)]
 pub enum Selection {
-    /// No policy matches: [`PolicySet::unmatched`] decides.
+    /// No policy asks anything: none matches, or those that do are exempted from.
     Unmatched,
     /// A Deny policy matches that cannot judge: the image is refused, whatever the others say. Never empty; cluster policies
     /// first, then by name.
@@ -89,6 +102,7 @@ pub struct PolicySet {
     /// Cluster policies first, then by name: their numbers are their order.
     members: Vec<Member>,
     index: ByNamespace,
+    exemptions: ExemptionIndex,
     memo: Memo,
 }
 
@@ -115,7 +129,7 @@ impl PolicySet {
         for (member, number) in members.iter().zip(0..) {
             index.insert(&member.policy.scope, number);
         }
-        Self { options, members, index, memo: Memo::default() }
+        Self { options, members, index, exemptions: ExemptionIndex::default(), memo: Memo::default() }
     }
 
     /// Reads `image`, a string as a pod spec has it, and [`Self::select`]s; or recalls what that gave the last time.
@@ -125,24 +139,47 @@ impl PolicySet {
     pub fn matched(&self, namespace: &NamespaceView, image: &str) -> Result<Arc<Matched>, ReferenceError> {
         self.memo.recall(namespace, image, || {
             let image = ImageReference::parse(image)?;
-            let selection = self.select(namespace, &image);
-            Ok((image, selection))
+            let chosen = self.choose(namespace, &image, &[]);
+            let exemptions = self.exemptions.find(namespace, &image);
+            Ok(Found { image, chosen, exemptions })
         })
     }
 
-    /// What the policies that match ask of `image` in `namespace`.
+    /// What is asked of an image for which `exemptions` are in force.
+    pub fn choose_exempting(&self, matched: &Matched, exemptions: &[Arc<Exemption>]) -> Chosen {
+        self.choose(matched.namespace(), &matched.image, exemptions)
+    }
+
+    /// What the policies that match ask of `image` in `namespace`, where no exemption is in force.
     pub fn select(&self, namespace: &NamespaceView, image: &ImageReference) -> Selection {
+        self.choose(namespace, image, &[]).selection
+    }
+
+    fn choose(
+        &self,
+        namespace: &NamespaceView,
+        image: &ImageReference,
+        exemptions: &[Arc<Exemption>],
+    ) -> Chosen {
+        let mut is_matched = !exemptions.is_empty();
+        let unmatched = |is_matched| Chosen { selection: Selection::Unmatched, is_matched };
+        if exemptions.iter().any(|exemption| exemption.policies.is_none()) {
+            return unmatched(true);
+        }
         let hits = self.index.find(namespace, image);
         if hits.is_empty() {
-            return Selection::Unmatched;
+            return unmatched(is_matched);
         }
         let own_name = Gun::new(image.name());
         let mut deny = Vec::with_capacity(hits.len());
         let (mut observe, mut objections) = (Vec::new(), Vec::new());
         for hit in hits {
             let Some(member) = self.member(hit.policy) else { continue };
-            let scope = &member.policy.scope;
+            let (scope, id) = (&member.policy.scope, member.policy.id());
             if !scope.covers(namespace) || scope.exclude.iter().any(|pattern| pattern.excludes(image)) {
+                continue;
+            }
+            if exemptions.iter().any(|exemption| exemption.exempts_from(id)) {
                 continue;
             }
             // A tag that an exclude takes out, beside a digest that no exclude can, is ignored like one that no include
@@ -151,6 +188,7 @@ impl PolicySet {
                 hit.tag_covered && !scope.exclude.iter().any(|pattern| pattern.covers_tag(image));
             let demand = member.demand(image, &own_name, tag_covered);
             let actions = member.policy.actions();
+            is_matched |= actions.deny && id.namespace.is_none();
             match demand {
                 demand if !actions.deny => observe.push(Observed { actions, demand }),
                 Ok(demand) => deny.push(demand),
@@ -158,13 +196,13 @@ impl PolicySet {
             }
         }
         if !objections.is_empty() {
-            return Selection::Invalid(objections);
+            return Chosen { selection: Selection::Invalid(objections), is_matched };
         }
         if deny.is_empty() && observe.is_empty() {
-            return Selection::Unmatched;
+            return unmatched(is_matched);
         }
         make_strictest(&mut deny);
-        Selection::Require { deny, observe }
+        Chosen { selection: Selection::Require { deny, observe }, is_matched }
     }
 
     /// What the policy `id`, as it stands in this set, asks of `image` wherever it covers it; `None` where it does not, or
@@ -197,7 +235,7 @@ impl PolicySet {
         self.members.iter().any(denies)
     }
 
-    /// What becomes of an image that no policy matches.
+    /// What becomes of an image that counts as unmatched.
     pub fn unmatched(&self) -> UnmatchedImages {
         self.options.unmatched
     }

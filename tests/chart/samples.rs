@@ -5,7 +5,7 @@ use tagseal::policy::{CompileContext, FileObjects, UnknownFields, load};
 use super::file;
 
 #[test]
-fn every_sample_is_a_policy_that_works() {
+fn every_sample_is_a_policy_or_exemptions_that_work() {
     let mut objects = FileObjects::default();
     let pem = "-----BEGIN CERTIFICATE-----";
     objects.add_config_map(None, "notary-ca", [("ca.crt".to_owned(), pem.into())].into());
@@ -23,7 +23,12 @@ fn every_sample_is_a_policy_that_works() {
     for path in paths {
         let text = file(&path).replace("ROOT_KEY_ID", &"5f".repeat(32));
         let loaded = load(&path, &text).unwrap();
-        assert_eq!(loaded.policies.len(), 1, "{path}");
-        assert_eq!(loaded.policies[0].compile(&context).1, [], "{path}");
+        assert_eq!(loaded.policies.len(), usize::from(loaded.exemptions.is_empty()), "{path}");
+        for policy in &loaded.policies {
+            assert_eq!(policy.compile(&context).1, [], "{path}");
+        }
+        for exemption in &loaded.exemptions {
+            assert_eq!(exemption.compile().1, [], "{path}");
+        }
     }
 }

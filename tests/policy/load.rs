@@ -155,7 +155,7 @@ fn hostile_yaml_is_bounded() {
 }
 
 #[test]
-fn every_example_of_the_manual_is_a_policy_that_works() {
+fn every_example_of_the_manual_is_a_policy_or_exemptions_that_work() {
     let manual = include_str!("../../docs/policies.md");
     let mut objects = FileObjects::default();
     let pem = "-----BEGIN CERTIFICATE-----";
@@ -170,9 +170,39 @@ fn every_example_of_the_manual_is_a_policy_that_works() {
     assert!(examples.len() > 5);
     for example in examples {
         let loaded = load("docs/policies.md", example).unwrap();
-        assert_eq!(loaded.policies.len(), 1, "{example}");
+        assert_eq!(loaded.policies.len(), usize::from(loaded.exemptions.is_empty()), "{example}");
         for document in &loaded.policies {
             assert_eq!(document.compile(&context).1, [], "{example}");
         }
+        for document in &loaded.exemptions {
+            assert_eq!(document.compile().1, [], "{example}");
+        }
     }
+}
+
+#[test]
+fn exemptions_stand_beside_policies() {
+    let exemption = "apiVersion: tagseal.dev/v1alpha1\nkind: TrustExemption\nmetadata: {name: registry}\nspec:\n  images: \
+                     {include: [\"registry.k8s.io/**\"]}\n  until: 2026-12-04T17:00:00Z\n  reason: of the cluster itself\n";
+    let list = format!(
+        "apiVersion: tagseal.dev/v1alpha1\nkind: TrustExemptionList\nitems:\n- {}\n",
+        exemption.replace('\n', "\n  ").replace("registry}", "listed}")
+    );
+    let loaded = load("p.yaml", &format!("{GOOD}---\n{exemption}---\n{list}")).unwrap();
+    assert_eq!((loaded.policies.len(), loaded.exemptions.len()), (1, 2));
+    let names: Vec<_> =
+        loaded.exemptions.iter().map(|document| document.compile().0.name().to_owned()).collect();
+    assert_eq!(names, ["registry", "listed"]);
+    assert!(loaded.exemptions.iter().all(|document| document.compile().1.is_empty()));
+
+    let broken = exemption.replace("2026-12-04T17:00:00Z", "soon");
+    let loaded = load("p.yaml", &broken).unwrap();
+    let errors = loaded.exemptions[0].compile().1;
+    let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["p.yaml:6:3: spec.until: \"soon\" is no time: write it as RFC 3339 has it, 2026-12-04T17:00:00Z"]
+    );
+    let error = load("p.yaml", &exemption.replace("spec:", "sepc:")).unwrap_err();
+    assert!(error.to_string().starts_with("p.yaml:4:1: sepc: is not known"), "{error}");
 }

@@ -50,7 +50,7 @@ pub(super) fn tally(
     } else {
         Outcome::Denied(in_order(denials))
     };
-    ImageVerdict { image: image.original().to_owned(), outcome, policies, remarks, warnings }
+    ImageVerdict { policies, remarks, warnings, ..ImageVerdict::of(image.original(), outcome) }
 }
 
 /// The verdict where all Deny policies pass, `demands` in the order of their `answers`, and there are no others.
@@ -67,7 +67,7 @@ pub(super) fn at_hand(
         None => Outcome::Passed(passed(image, mutation, answers, Actions::DENY)),
     };
     let policies = policies.cloned().collect();
-    ImageVerdict { image: image.original().to_owned(), outcome, policies, remarks: Vec::new(), warnings }
+    ImageVerdict { policies, warnings, ..ImageVerdict::of(image.original(), outcome) }
 }
 
 /// Where only Warn and Audit policies match: they seal what they can resolve if they agree, and report the rest.
@@ -96,7 +96,7 @@ fn observed(image: &ImageReference, mutation: Mutation, observations: Vec<Observ
         passes.clear();
     }
     let outcome = Outcome::Passed(passed(image, mutation, passes, actions));
-    ImageVerdict { image: image.original().to_owned(), outcome, policies, remarks, warnings }
+    ImageVerdict { policies, remarks, warnings, ..ImageVerdict::of(image.original(), outcome) }
 }
 
 fn split((observed, answer): Observation<'_>) -> Result<Resolved, Remark> {

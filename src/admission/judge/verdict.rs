@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::{Actions, Finding, Mutation, PolicyId, Reason};
+use crate::policy::{Actions, Exemptions, Finding, Mutation, PolicyId, Reason};
 use crate::trust::{Evidence, Refusal, Resolved, SignedDigest};
 
 /// What the policies say of one image.
@@ -18,6 +18,8 @@ pub struct ImageVerdict {
     pub remarks: Vec<Remark>,
     /// What the publisher or the admin should do soon.
     pub warnings: Vec<String>,
+    /// The exemptions in force for it, by name. The policies that they name did not judge it.
+    pub exemptions: Exemptions,
 }
 
 /// Whether an image may run.
@@ -25,6 +27,8 @@ pub struct ImageVerdict {
 pub enum Outcome {
     /// No policy matches it, and that is allowed.
     Unmatched,
+    /// Exemptions are in force for it, and no policy is left that judges it.
+    Exempt,
     /// Nothing stands against it.
     Passed(Passed),
     /// Something does. Never empty; in the order of design §6.
@@ -87,8 +91,14 @@ pub struct Remark {
 impl ImageVerdict {
     /// A verdict about which there is nothing else to say.
     pub(super) fn of(image: &str, outcome: Outcome) -> Self {
-        let (policies, remarks, warnings) = (Vec::new(), Vec::new(), Vec::new());
-        Self { image: image.to_owned(), outcome, policies, remarks, warnings }
+        Self {
+            image: image.to_owned(),
+            outcome,
+            policies: Vec::new(),
+            remarks: Vec::new(),
+            warnings: Vec::new(),
+            exemptions: Vec::new(),
+        }
     }
 
     /// What decides. In the order of design §6, but an answer comes before the lack of one: what is known to be
@@ -102,8 +112,20 @@ impl ImageVerdict {
     pub fn denials(&self) -> &[Denial] {
         match &self.outcome {
             Outcome::Denied(denials) => denials,
-            Outcome::Unmatched | Outcome::Passed(_) => &[],
+            Outcome::Unmatched | Outcome::Exempt | Outcome::Passed(_) => &[],
         }
+    }
+
+    /// Refuses the image, beside what stands against it already.
+    pub(super) fn deny(&mut self, denial: Denial) {
+        let outcome = std::mem::replace(&mut self.outcome, Outcome::Unmatched);
+        let mut denials = match outcome {
+            Outcome::Denied(denials) => denials,
+            Outcome::Unmatched | Outcome::Exempt | Outcome::Passed(_) => Vec::new(),
+        };
+        denials.push(denial);
+        denials.sort_by(|a, b| a.finding.cmp(&b.finding));
+        self.outcome = Outcome::Denied(denials);
     }
 
     /// NotSealed: the image resolved, but it is to be stored without its digest.
@@ -135,7 +157,7 @@ impl ImageVerdict {
     pub fn passed(&self) -> Option<&Passed> {
         match &self.outcome {
             Outcome::Passed(passed) => Some(passed),
-            Outcome::Unmatched | Outcome::Denied(_) => None,
+            Outcome::Unmatched | Outcome::Exempt | Outcome::Denied(_) => None,
         }
     }
 }

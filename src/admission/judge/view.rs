@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use futures::future::{Either, Ready, join_all, ready};
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::verdict::{Denial, ImageVerdict, Outcome, Remark};
-use super::{Circumstances, Resolve, judge, judge_at_hand};
+use super::{Case, Circumstances, Resolve, judge, judge_at_hand};
 use crate::policy::{
-    Labels, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot, Reason, UnmatchedImages,
+    Exemptions, ImageSite, Labels, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot, Reason,
+    UnmatchedImages,
 };
 use crate::trust::BoxFuture;
 
@@ -62,14 +64,26 @@ impl View {
             Ok(matched) => matched,
             Err(error) => return done(unreadable(policies, namespace, image, &error.to_string())),
         };
-        match judge_at_hand(resolver, policies, &matched, circumstances) {
-            Some(verdict) => done(verdict),
-            None => {
-                Either::Right(Box::pin(
-                    async move { judge(resolver, policies, &matched, circumstances).await },
-                ))
-            }
+        let case = Case::new(policies, matched, circumstances);
+        match judge_at_hand(resolver, &case, circumstances) {
+            Some(verdict) => done(case.conclude(policies, verdict)),
+            None => Either::Right(Box::pin(async move {
+                let verdict = judge(resolver, &case, circumstances).await;
+                case.conclude(policies, verdict)
+            })),
         }
+    }
+
+    /// The exemptions in force for `image` at `site`; none where it cannot be read.
+    pub fn exemptions(&self, image: &str, site: ImageSite, now: Timestamp) -> Exemptions {
+        let Ok((policies, namespace)) = &self.state else { return Vec::new() };
+        let matched = policies.matched(namespace, image).ok();
+        matched.map(|matched| matched.in_force(site, now)).unwrap_or_default()
+    }
+
+    /// Whether there are exemptions that hold at some sites of a pod and not at others.
+    pub fn tells_sites_apart(&self) -> bool {
+        self.state.as_ref().is_ok_and(|(policies, _)| policies.tells_sites_apart())
     }
 }
 

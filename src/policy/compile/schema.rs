@@ -9,10 +9,11 @@ use kube::CustomResourceExt;
 use serde_json::{Map, Value};
 
 use super::{PolicyError, PolicyKind};
-use crate::api::{ClusterTrustPolicy, TrustPolicy};
+use crate::api::{ClusterTrustPolicy, TrustExemption, TrustPolicy};
 
 static CLUSTER: LazyLock<Value> = LazyLock::new(|| spec_schema(&ClusterTrustPolicy::crd()));
 static NAMESPACED: LazyLock<Value> = LazyLock::new(|| spec_schema(&TrustPolicy::crd()));
+static EXEMPTION: LazyLock<Value> = LazyLock::new(|| spec_schema(&TrustExemption::crd()));
 
 fn spec_schema(crd: &impl serde::Serialize) -> Value {
     let crd = serde_json::to_value(crd).unwrap_or_default();
@@ -34,6 +35,15 @@ pub fn check(kind: PolicyKind, spec: &Value) -> Violations {
         PolicyKind::Cluster => &CLUSTER,
         PolicyKind::Namespaced => &NAMESPACED,
     };
+    against(schema, spec)
+}
+
+/// Checks the spec of an exemption in the same way.
+pub fn check_exemption(spec: &Value) -> Violations {
+    against(&EXEMPTION, spec)
+}
+
+fn against(schema: &Value, spec: &Value) -> Violations {
     let mut violations = Violations::default();
     violations.visit(schema, spec, "spec");
     violations

@@ -47,6 +47,15 @@ pub fn read(id: &PolicyId, spec: &Value, errors: &mut Errors) -> (Scope, Actions
     (Scope { namespaces, include, exclude }, actions(spec.get("validationActions"), errors))
 }
 
+/// Reads the scope of an exemption. One with an error exempts nothing, so that nothing is widened here in the end.
+pub fn of_exemption(spec: &Value, errors: &mut Errors) -> Scope {
+    Scope {
+        namespaces: selector(spec.get("namespaceSelector"), errors),
+        include: include(spec.pointer("/images/include"), errors),
+        exclude: exclude(spec.pointer("/images/exclude"), errors),
+    }
+}
+
 fn selector(selector: Option<&Value>, errors: &mut Errors) -> Namespaces {
     let Some(selector) = selector else { return Namespaces::All };
     let Ok(selector) = serde_json::from_value::<LabelSelector>(selector.clone()) else {

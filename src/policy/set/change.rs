@@ -11,13 +11,19 @@ impl PolicySet {
     #[must_use]
     pub fn with(&self, policy: Arc<CompiledPolicy>) -> Self {
         let others = self.others(policy.id()).cloned().collect::<Vec<_>>();
-        Self::new(others.into_iter().chain([policy]), self.options.clone())
+        Self::new(others.into_iter().chain([policy]), self.options.clone()).with_exemptions_of(self)
     }
 
     /// The set as it would be without the policy `id`.
     #[must_use]
     pub fn without(&self, id: &PolicyId) -> Self {
-        Self::new(self.others(id).cloned().collect::<Vec<_>>(), self.options.clone())
+        Self::new(self.others(id).cloned().collect::<Vec<_>>(), self.options.clone()).with_exemptions_of(self)
+    }
+
+    fn with_exemptions_of(self, other: &Self) -> Self {
+        self.with_exemptions(
+            other.exemptions().map(|(exemption, _)| Arc::clone(exemption)).collect::<Vec<_>>(),
+        )
     }
 
     fn others(&self, id: &PolicyId) -> impl Iterator<Item = &Arc<CompiledPolicy>> {
@@ -33,11 +39,14 @@ impl PolicySet {
 
     /// Whether an image that nobody signed would be refused in `namespace`.
     pub fn guards(&self, namespace: &NamespaceView, image: &ImageReference) -> bool {
-        match self.select(namespace, image) {
-            Selection::Unmatched => self.options.unmatched == UnmatchedImages::Deny,
-            Selection::Invalid(_) => true,
-            Selection::Require { deny, .. } => !deny.is_empty(),
-        }
+        let chosen = self.choose(namespace, image, &[]);
+        let is_refused = !chosen.is_matched && self.options.unmatched == UnmatchedImages::Deny;
+        is_refused
+            || match chosen.selection {
+                Selection::Unmatched => false,
+                Selection::Invalid(_) => true,
+                Selection::Require { deny, .. } => !deny.is_empty(),
+            }
     }
 }
 

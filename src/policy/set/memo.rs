@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
 
-use super::Selection;
+use super::{Chosen, Selection};
 use crate::image::ImageReference;
-use crate::policy::NamespaceView;
+use crate::policy::{Exemptions, ImageSite, NamespaceView};
 
 /// So many images are remembered.
 const SLOTS: usize = 4096;
@@ -21,9 +22,18 @@ const MAX_DEMANDS: usize = 16;
 pub struct Matched {
     /// The image.
     pub image: ImageReference,
-    /// What is asked of it.
-    pub selection: Selection,
+    /// What is asked of it where no exemption is in force.
+    pub chosen: Chosen,
+    /// The exemptions about it, whatever the site and the time: those are asked for anew each time.
+    pub exemptions: Exemptions,
     namespace: NamespaceView,
+}
+
+/// What is found out about an image that is not remembered.
+pub(super) struct Found {
+    pub(super) image: ImageReference,
+    pub(super) chosen: Chosen,
+    pub(super) exemptions: Exemptions,
 }
 
 /// The images that came last, each in the one slot that its text has. One that shares the slot pushes it out, so whoever
@@ -48,7 +58,7 @@ impl Memo {
         &self,
         namespace: &NamespaceView,
         image: &str,
-        make: impl FnOnce() -> Result<(ImageReference, Selection), E>,
+        make: impl FnOnce() -> Result<Found, E>,
     ) -> Result<Arc<Matched>, E> {
         let slot = self.0.get(self.place(&namespace.name, image));
         let known = slot.and_then(|slot| {
@@ -58,9 +68,9 @@ impl Memo {
         if let Some(known) = known {
             return Ok(known);
         }
-        let (image, selection) = make()?;
-        let made = Arc::new(Matched { image, selection, namespace: namespace.clone() });
-        if let Some(slot) = slot.filter(|_| made.selection.is_small()) {
+        let Found { image, chosen, exemptions } = make()?;
+        let made = Arc::new(Matched { image, chosen, exemptions, namespace: namespace.clone() });
+        if let Some(slot) = slot.filter(|_| made.is_small()) {
             slot.store(Some(Arc::clone(&made)));
         }
         Ok(made)
@@ -74,6 +84,22 @@ impl Memo {
 }
 
 impl Matched {
+    /// The exemptions in force for the image at `site`.
+    pub fn in_force(&self, site: ImageSite, now: Timestamp) -> Exemptions {
+        let in_force =
+            self.exemptions.iter().filter(|exemption| exemption.is_for(site) && exemption.is_active(now));
+        in_force.cloned().collect()
+    }
+
+    /// The namespace that named it.
+    pub(super) fn namespace(&self) -> &NamespaceView {
+        &self.namespace
+    }
+
+    fn is_small(&self) -> bool {
+        self.exemptions.len() <= MAX_DEMANDS && self.chosen.selection.is_small()
+    }
+
     /// Whether this is what `select` would say: a set's answer depends on these alone.
     fn is_of(&self, namespace: &NamespaceView, image: &str) -> bool {
         let same_labels = match (&self.namespace.labels, &namespace.labels) {
@@ -118,12 +144,17 @@ mod tests {
         Arc::new([("env".to_owned(), value.to_owned())].into())
     }
 
+    fn found(image: &str) -> Result<Found, ReferenceError> {
+        let chosen = Chosen { selection: Selection::Unmatched, is_matched: false };
+        Ok(Found { image: ImageReference::parse(image)?, chosen, exemptions: Vec::new() })
+    }
+
     /// What is recalled, and whether it had to be made.
     fn recall(memo: &Memo, namespace: &NamespaceView, image: &str) -> (Arc<Matched>, bool) {
         let mut made = false;
         let make = || {
             made = true;
-            ImageReference::parse(image).map(|image| (image, Selection::Unmatched))
+            found(image)
         };
         (memo.recall(namespace, image, make).unwrap(), made)
     }
@@ -149,10 +180,7 @@ mod tests {
             (production.clone(), format!("{WEB}2")),
         ] {
             let memo = Memo(Box::new([ArcSwapOption::empty()]));
-            let all_in_one_slot = |namespace, image| {
-                let make = || Ok::<_, ReferenceError>((ImageReference::parse(image)?, Selection::Unmatched));
-                memo.recall(namespace, image, make).unwrap()
-            };
+            let all_in_one_slot = |namespace, image| memo.recall(namespace, image, || found(image)).unwrap();
             all_in_one_slot(&production, WEB);
             let other = all_in_one_slot(&namespace, &image);
             assert_eq!((other.image.original(), &other.namespace), (&*image, &namespace));
@@ -164,7 +192,7 @@ mod tests {
         let memo = Memo::default();
         let namespace = NamespaceView::unlabelled("shop");
         for _ in 0..2 {
-            let make = || Err::<(ImageReference, Selection), _>("unreadable");
+            let make = || Err::<Found, _>("unreadable");
             assert_eq!(memo.recall(&namespace, WEB, make).unwrap_err(), "unreadable");
         }
     }

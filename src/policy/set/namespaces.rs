@@ -85,4 +85,14 @@ impl Scope {
             }
         }
     }
+
+    /// The same for an exemption: labels that nobody knows count as none of those that it asks for.
+    pub fn surely_covers_namespace(&self, namespace: &NamespaceView) -> bool {
+        match (&self.namespaces, &namespace.labels) {
+            (Namespaces::All, _) => true,
+            (Namespaces::One(name), _) => *name == namespace.name,
+            (Namespaces::Labelled(selector), Some(labels)) => selector.matches(labels),
+            (Namespaces::Labelled(selector), None) => selector.selects_everything(),
+        }
+    }
 }

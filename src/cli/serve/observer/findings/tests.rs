@@ -42,6 +42,7 @@ fn judged(outcome: Outcome, remarks: Vec<Remark>) -> Judged<'static> {
         policies: Vec::new(),
         remarks,
         warnings: Vec::new(),
+        exemptions: Vec::new(),
     };
     Judged { sites: vec![site], verdict }
 }
