@@ -14,6 +14,9 @@ use super::run::RUN;
 
 const MAX_BODY: usize = 16 << 20;
 
+/// Something that happens once.
+type Once = Box<dyn FnOnce() + Send>;
+
 /// Passes everything on until told otherwise.
 pub struct Proxy {
     port: u16,
@@ -28,7 +31,9 @@ struct Shared {
     held: watch::Sender<bool>,
     uploads: AtomicUsize,
     answered: AtomicUsize,
-    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    meanwhile: Mutex<Option<Once>>,
+    /// For the next request for a path with this part.
+    before: Mutex<Option<(String, Once)>>,
 }
 
 impl Proxy {
@@ -42,6 +47,7 @@ impl Proxy {
             uploads: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             meanwhile: Mutex::default(),
+            before: Mutex::default(),
         });
         let proxy = Self { port: RUN.free_port(), shared, server: Mutex::new(None) };
         proxy.starts();
@@ -90,6 +96,16 @@ impl Proxy {
         *self.shared.meanwhile.lock().unwrap() = Some(Box::new(meanwhile));
     }
 
+    /// Lets something happen before the next request for a path that contains `part` goes on.
+    pub fn lets_happen_before(&self, part: &str, first: impl FnOnce() + Send + 'static) {
+        *self.shared.before.lock().unwrap() = Some((part.to_owned(), Box::new(first)));
+    }
+
+    /// Whether that is still to come.
+    pub fn waits(&self) -> bool {
+        self.shared.before.lock().unwrap().is_some()
+    }
+
     /// How many uploads came.
     pub fn uploads(&self) -> usize {
         self.shared.uploads.load(Ordering::Relaxed)
@@ -114,6 +130,10 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     }
     let mut held = shared.held.subscribe();
     held.wait_for(|held| !held).await.expect("the proxy outlives its requests");
+    let first = shared.before.lock().unwrap().take_if(|(part, _)| path.contains(part.as_str()));
+    if let Some((_, first)) = first {
+        tokio::task::spawn_blocking(first).await.expect("what happens before");
+    }
     let fault = shared.fault.lock().unwrap().clone();
     if let Some((_, status)) = fault.filter(|(part, _)| path.contains(part.as_str())) {
         return answer(status, None, Body::empty());

@@ -34,6 +34,49 @@ fn somebody_elses_publish_in_between_costs_one_more_upload() {
     desk.shows(&[("targets", "ours"), ("targets", "theirs")]);
 }
 
+const RELEASES: &str = "targets/releases";
+
+/// A repository in which alice, whose key is here, was just made a signer.
+fn with_a_new_signer(name: &str, hand: Hand) -> Desk {
+    let desk = Desk::new(name);
+    desk.has_signer("alice");
+    desk.tagseal("key load alice.pem --name alice").passes();
+    // notary keeps the snapshot key to itself, tagseal leaves it to the server.
+    desk.init(hand);
+    desk.delegate(Tagseal, RELEASES, &["alice.pub.pem"], "");
+    desk
+}
+
+#[test]
+fn two_first_signatures_of_a_delegation_at_once_both_stand() {
+    for (round, hand) in [Tagseal, Notary, Tagseal].into_iter().enumerate() {
+        let desk = with_a_new_signer(&format!("first-at-once-{round}"), hand);
+        let twin = desk.twin("twin");
+        std::thread::scope(|scope| {
+            scope.spawn(|| desk.sign(Tagseal, &[RELEASES], "1"));
+            scope.spawn(|| twin.sign(Tagseal, &[RELEASES], "2"));
+        });
+        desk.shows(&[(RELEASES, "1"), (RELEASES, "2")]);
+    }
+}
+
+#[test]
+fn a_first_signature_between_two_of_our_requests_stands() {
+    let requests = ["/timestamp.json", "/snapshot.", "/targets/releases.json"];
+    for (round, request) in requests.into_iter().enumerate() {
+        for hand in [Tagseal, Notary] {
+            let desk = with_a_new_signer(&format!("first-between-{round}-{hand:?}").to_lowercase(), hand);
+            let proxy = Proxy::of(suite().notary().url());
+            let other = desk.twin("other");
+            let behind = desk.clone().with_server(&proxy.url());
+            proxy.lets_happen_before(request, move || other.sign(Notary, &[RELEASES], "theirs"));
+            behind.sign(Tagseal, &[RELEASES], "ours");
+            assert!(!proxy.waits(), "{request} was never asked for");
+            desk.shows(&[(RELEASES, "ours"), (RELEASES, "theirs")]);
+        }
+    }
+}
+
 #[test]
 fn publishers_at_the_same_time_lose_nothing() {
     let desk = Desk::new("same-time");

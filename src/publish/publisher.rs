@@ -3,6 +3,7 @@
 mod apply;
 mod draft;
 mod error;
+mod former;
 mod keys;
 mod read;
 mod send;
@@ -23,6 +24,9 @@ use crate::tuf::canonical::{self, Value};
 use crate::tuf::{KeyId, RoleName};
 
 pub use self::error::PublishError;
+
+/// How often a repository is read until nobody is seen to publish meanwhile.
+const READINGS: usize = 4;
 
 /// One repository, with all that publishing to it takes.
 pub struct Publisher<'a> {
@@ -128,17 +132,22 @@ impl Publisher<'_> {
 
     /// What the server has; `None` for a repository that is yet to be made.
     async fn base(&self, local: &Local, operations: &[Operation]) -> Result<Option<Base>, PublishError> {
-        let mut base = self.read(local, operations).await?;
-        match &mut base {
-            Some(base) => self.former_versions(base, operations).await?,
-            // `notary init` leaves metadata without a timestamp: what was never published is not gone.
-            None if local.iter().any(|(role, _)| *role == RoleName::timestamp()) => {
-                let (gun, server) = (self.remote.gun().clone(), self.remote.server().to_owned());
-                return Err(PublishError::GoneFromServer { gun, server });
+        for _ in 0..READINGS {
+            match self.read(local, operations).await? {
+                Some(mut base) => {
+                    if self.former_versions(&mut base, operations).await? {
+                        return Ok(Some(base));
+                    }
+                }
+                // `notary init` leaves metadata without a timestamp: what was never published is not gone.
+                None if local.iter().any(|(role, _)| *role == RoleName::timestamp()) => {
+                    let (gun, server) = (self.remote.gun().clone(), self.remote.server().to_owned());
+                    return Err(PublishError::GoneFromServer { gun, server });
+                }
+                None => return Ok(None),
             }
-            None => {}
         }
-        Ok(base)
+        Err(PublishError::Unsettled { gun: self.remote.gun().clone() })
     }
 
     /// The files of the repository after an upload. The timestamp, and the snapshot where its key is the server's, are new

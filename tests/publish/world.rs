@@ -137,9 +137,14 @@ impl World {
     }
 
     fn remote(&self) -> Remote {
+        self.remote_at(&self.url)
+    }
+
+    /// The repository at another address of the server.
+    pub fn remote_at(&self, url: &str) -> Remote {
         let client =
             NotaryClient::with(Arc::new(self.clock.clone()), Limits::default(), Matcher::builder().build());
-        let server = TrustServer { url: self.url.parse().unwrap(), ca_pem: None, token_realms: Vec::new() };
+        let server = TrustServer { url: url.parse().unwrap(), ca_pem: None, token_realms: Vec::new() };
         let (registry, access) = ("registry.example.com".to_owned(), Access::Anonymous);
         let timeout = Duration::from_secs(20);
         Remote::new(Arc::new(client), Arc::new(server), self.gun.clone(), registry, access, timeout)

@@ -40,7 +40,7 @@ pub(super) struct Base {
     pub(super) unsigned: BTreeSet<RoleName>,
     /// Who validly signed the files, by canonical key ID.
     pub(super) signers: BTreeMap<RoleName, Vec<KeyId>>,
-    /// Versions that the server has of roles that are not delegated (any more), and that new files have to exceed.
+    /// Versions of files that were removed, of roles that have none now: new files have to exceed them.
     pub(super) former: BTreeMap<RoleName, u64>,
     /// The root keys that were believed because none was known.
     pub(super) first_use: Vec<KeyId>,

@@ -96,6 +96,15 @@ pub enum PublishError {
         /// Which.
         gun: Gun,
     },
+    /// Somebody else published each time that the repository was read, or a cache before the server is behind.
+    #[error(
+        "the server has files of {gun} that its timestamp does not know of yet: others are publishing, or a cache before the \
+         server is behind; nothing was published: run the command again in some minutes"
+    )]
+    Unsettled {
+        /// Which.
+        gun: Gun,
+    },
     /// The server lost the timestamp key that the root lists.
     #[error(
         "the server no longer has the timestamp key of {gun} and cannot sign: give it a new one with `tagseal trust rotate \

@@ -11,14 +11,11 @@ use super::draft::Base;
 use super::error::PublishError;
 
 use crate::notary::RemoteError;
-use crate::publish::document::{Root, Targets, unverified_version};
+use crate::publish::document::Root;
 use crate::publish::operation::Operation;
 use crate::tuf::{
-    Anchors, Answer, Fetch, FileName, RoleName, RootRotation, Step, TufError, Update, UpdateInput, Updated,
+    Anchors, Answer, FileName, RoleName, RootRotation, Step, TufError, Update, UpdateInput, Updated,
 };
-
-/// The cap on a file of a role that is not delegated any more.
-const MAX_FORMER: u64 = 16 << 20;
 
 /// What the trust directory has of a repository.
 pub(super) type Local = Vec<(RoleName, Bytes)>;
@@ -66,10 +63,7 @@ impl Publisher<'_> {
         let root = local.iter().find(|(role, _)| *role == RoleName::root()).map(|(_, bytes)| bytes.clone());
         // A server that lost its timestamp key, or whose root expired, may have no timestamp to build on. What is mended with a
         // new root is; anything else would sign anew what may have been revoked since, as often as a server withholds it.
-        let mends_root = |operation: &_| {
-            matches!(operation, Operation::RotateRoot { .. } | Operation::RotateServerManaged { .. })
-        };
-        let timestamp_fallback = !operations.is_empty() && operations.iter().all(mends_root);
+        let timestamp_fallback = mends_only_the_root(operations);
         let anchors = Anchors::new(Vec::new(), RootRotation::Follow, root.is_none());
         UpdateInput {
             pinned_root: root,
@@ -100,41 +94,14 @@ impl Publisher<'_> {
             }
         }
     }
+}
 
-    /// The versions that the server has of roles that have no file now and may get one: storage demands greater ones, of
-    /// roles that were removed too (Notary v1, "Server rules"). Nothing vouches for them, and nothing else is read from them.
-    pub(super) async fn former_versions(
-        &self,
-        base: &mut Base,
-        operations: &[Operation],
-    ) -> Result<(), PublishError> {
-        let mut candidates = Vec::new();
-        for bytes in
-            base.files.iter().filter(|(role, _)| role.as_str().starts_with("targets")).map(|(_, b)| b)
-        {
-            if let Ok(targets) = Targets::read(bytes) {
-                candidates.extend(targets.delegated());
-            }
-        }
-        candidates.extend(operations.iter().filter_map(|operation| match operation {
-            Operation::Delegate { role, .. } => Some(role.clone()),
-            _ => None,
-        }));
-        candidates.retain(|role| role.is_delegation() && !base.files.contains_key(role));
-        candidates.sort();
-        candidates.dedup();
-        let fetches: Vec<Fetch> = candidates
-            .iter()
-            .map(|role| Fetch { file: FileName::current(role.clone()), max_bytes: MAX_FORMER })
-            .collect();
-        let came = join_all(fetches.iter().map(|fetch| self.remote.fetch(fetch))).await;
-        for (role, came) in candidates.into_iter().zip(came) {
-            if let Some(version) = came?.as_deref().and_then(unverified_version) {
-                base.former.insert(role, version);
-            }
-        }
-        Ok(())
-    }
+/// Whether no operation is about more than a new root.
+pub(super) fn mends_only_the_root(operations: &[Operation]) -> bool {
+    let mends_root = |operation: &_| {
+        matches!(operation, Operation::RotateRoot { .. } | Operation::RotateServerManaged { .. })
+    };
+    !operations.is_empty() && operations.iter().all(mends_root)
 }
 
 /// What was read, as edits start from it.

@@ -23,8 +23,7 @@ pub(super) enum Sent {
 }
 
 impl Publisher<'_> {
-    /// Uploads. Where no answer comes, the server is asked for one of the files by its hash: an upload arrives as a whole or
-    /// not at all.
+    /// Uploads. Where no answer comes, the server is asked for the files by their hashes.
     pub(super) async fn send(&self, upload: &Upload) -> Result<Sent, PublishError> {
         let cause = match self.remote.upload(&upload.files).await {
             Ok(()) => return Ok(Sent::Arrived),
@@ -40,12 +39,16 @@ impl Publisher<'_> {
         }
     }
 
-    /// Whether the server has the upload.
+    /// Whether the server has the upload. Every file is asked for: somebody else may have uploaded one of the same bytes.
     async fn has(&self, upload: &Upload) -> Result<bool, RemoteError> {
-        let Some((role, bytes)) = upload.files.first() else { return Ok(false) };
-        let file = FileName::by_hash(role.clone(), Digest::of(bytes));
-        let found = self.remote.fetch(&Fetch { file, max_bytes: bytes.len() as u64 }).await?;
-        Ok(found.as_ref() == Some(bytes))
+        for (role, bytes) in &upload.files {
+            let file = FileName::by_hash(role.clone(), Digest::of(bytes));
+            let found = self.remote.fetch(&Fetch { file, max_bytes: bytes.len() as u64 }).await?;
+            if found.as_ref() != Some(bytes) {
+                return Ok(false);
+            }
+        }
+        Ok(!upload.files.is_empty())
     }
 
     /// What a refusal means, and what to do about it.
