@@ -138,7 +138,7 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
         process.parts.start("the watch of policies", watch.run());
     }
 
-    serve_metrics(args.metrics_listen, &mut process, &policies, &resolver).await?;
+    serve_metrics(args.metrics_listen, &mut process, &policies, &resolver, &surroundings.leadership).await?;
     let observer =
         Observing { counts: DecisionCounts::new(process.metrics.clone()), events: surroundings.events };
     let review = PolicyReview::new(policies.clone(), args.namespace.clone(), surroundings.live);
@@ -175,6 +175,7 @@ async fn serve_metrics(
     process: &mut Process,
     policies: &watch::Receiver<PolicySnapshot>,
     resolver: &Arc<Resolver>,
+    leadership: &Leadership,
 ) -> anyhow::Result<()> {
     let MetricsListen::At(address) = listen else { return Ok(()) };
     let listener = TcpListener::bind(address).await.with_context(|| {
@@ -183,7 +184,8 @@ async fn serve_metrics(
     // The port may have been left to the system.
     tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving metrics");
     let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
-    let figures = PolicyFiguresWatch::new(metrics.clone(), policies.clone(), Arc::clone(resolver), clock);
+    let figures = PolicyFiguresWatch::new(metrics.clone(), policies.clone(), Arc::clone(resolver), clock)
+        .led_by(leadership.clone());
     process.keep("the look at policies for metrics", move || figures.clone().run());
     let (listener, router) = (Arc::new(listener), metrics_router(metrics));
     process.keep("the metrics port", move || webhook::serve_metrics(Arc::clone(&listener), router.clone()));

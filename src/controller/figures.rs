@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::apart::apart;
+use super::leader::Leadership;
 use super::trust_data::holdings;
 use crate::clock::SharedClock;
 use crate::policy::{PolicyId, PolicySet, PolicySnapshot};
@@ -27,6 +28,7 @@ pub struct PolicyFiguresWatch {
     policies: watch::Receiver<PolicySnapshot>,
     resolver: Arc<Resolver>,
     clock: SharedClock,
+    leadership: Leadership,
 }
 
 impl PolicyFiguresWatch {
@@ -37,7 +39,13 @@ impl PolicyFiguresWatch {
         resolver: Arc<Resolver>,
         clock: SharedClock,
     ) -> Self {
-        Self { metrics, policies, resolver, clock }
+        Self { metrics, policies, resolver, clock, leadership: Leadership::always() }
+    }
+
+    /// The same for one of several replicas. Only the leader knows what the others were asked for ([`super::Rounds`]).
+    #[must_use]
+    pub fn led_by(self, leadership: Leadership) -> Self {
+        Self { leadership, ..self }
     }
 
     /// Looks, until nobody shows policies any more.
@@ -53,10 +61,11 @@ impl PolicyFiguresWatch {
             if let PolicySnapshot::Synced(set) = snapshot {
                 let (metrics, resolver, now) =
                     (self.metrics.clone(), Arc::clone(&self.resolver), self.clock.now());
+                let leads = self.leadership.is_leader();
                 // Many repositories take milliseconds, which are not an admission's to wait.
                 let looked = apart(move || {
                     metrics.policies(set.policies().map(|(policy, _)| policy.id().label().into_owned()));
-                    metrics.figures(figures(&set, resolver.survey(), now));
+                    metrics.figures(figures(&set, resolver.survey(), leads, now));
                 });
                 if looked.await.is_none() {
                     return;
@@ -67,7 +76,7 @@ impl PolicyFiguresWatch {
     }
 }
 
-fn figures(set: &PolicySet, survey: Survey, now: Timestamp) -> Figures {
+fn figures(set: &PolicySet, survey: Survey, leads: bool, now: Timestamp) -> Figures {
     let mut renewals: BTreeMap<Arc<PolicyId>, Timestamp> = BTreeMap::new();
     let mut confirmed: BTreeMap<Arc<PolicyId>, Timestamp> = BTreeMap::new();
     for repository in &survey.in_use {
@@ -91,7 +100,7 @@ fn figures(set: &PolicySet, survey: Survey, now: Timestamp) -> Figures {
         let kind = if id.namespace.is_none() { "ClusterTrustPolicy" } else { "TrustPolicy" };
         let state = if errors.is_empty() { "ready" } else { "invalid" };
         *kinds.entry((kind, state)).or_default() += 1;
-        let (fresh, ailing) = holdings.get(id).map_or((0, 0), |holdings| holdings.fresh_and_ailing());
+        let (fresh, ailing) = holdings.get(id).map_or((0, 0), |holdings| holdings.fresh_and_ailing(leads));
         PolicyFigures {
             label: id.label().into_owned(),
             age: confirmed.get(id).map(|at| now.duration_since(*at).as_secs()),

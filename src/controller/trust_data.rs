@@ -99,9 +99,14 @@ impl Holdings {
         self.verified == 0 && self.never.is_empty()
     }
 
-    /// How many of those that verified are fresh, and how many are not.
-    pub(super) fn fresh_and_ailing(&self) -> (usize, usize) {
-        (self.verified - self.ailing.len(), self.ailing.len())
+    /// How many are fresh, and how many are not: what [`Self::says`] goes by. Where none ever verified, those count that could
+    /// not, unless this replica does not know what others were asked for: where something verifies there, the rest is mostly
+    /// invented names.
+    pub(super) fn fresh_and_ailing(&self, knows_others: bool) -> (usize, usize) {
+        match self.verified {
+            0 if knows_others => (0, self.never.len()),
+            verified => (verified - self.ailing.len(), self.ailing.len()),
+        }
     }
 
     /// How many repositories the policy rests on.

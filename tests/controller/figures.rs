@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tagseal::clock::ManualClock;
-use tagseal::controller::PolicyFiguresWatch;
+use tagseal::controller::{Leadership, PolicyFiguresWatch};
 use tagseal::image::ImageReference;
 use tagseal::policy::{
     CompileContext, NamespaceView, NoObjects, PolicyKind, PolicySet, PolicySnapshot, Selection, SetOptions,
     UnknownFields, compile,
 };
 use tagseal::telemetry::Metrics;
-use tagseal::trust::{Grant, Question, Resolver, ResolverConfig};
+use tagseal::trust::{Grant, Question, Refusal, Resolved, Resolver, ResolverConfig};
 use tokio::sync::watch;
 
 use super::world::{LIMIT, SERVER, cluster_policy, now, policy, with};
@@ -43,6 +43,7 @@ struct Shop {
     resolver: Arc<Resolver>,
     metrics: Metrics,
     policies: watch::Sender<PolicySnapshot>,
+    leads: watch::Sender<bool>,
     /// Its owner's key, which policies pin.
     root: String,
 }
@@ -64,9 +65,11 @@ impl Shop {
         ));
         let (policies, watched) = watch::channel(PolicySnapshot::default());
         let (sight, shared) = (Arc::new(clock.clone()), Arc::clone(&resolver));
-        tokio::spawn(PolicyFiguresWatch::new(metrics.clone(), watched, shared, sight).run());
+        let figures = PolicyFiguresWatch::new(metrics.clone(), watched, shared, sight);
+        let (leads, leadership) = watch::channel(true);
+        tokio::spawn(figures.led_by(Leadership::new(leadership)).run());
         let root = repository.root_key().canonical_id();
-        Self { source, clock, resolver, metrics, policies, root }
+        Self { source, clock, resolver, metrics, policies, leads, root }
     }
 
     fn pinning(&self, policy: Value) -> Value {
@@ -79,16 +82,24 @@ impl Shop {
 
     /// A pod in the shop asks for the image under each policy.
     async fn asks(&self, set: &PolicySet) {
-        let image = ImageReference::parse(WEB).unwrap();
+        for answer in self.asks_for(set, WEB).await {
+            answer.unwrap();
+        }
+    }
+
+    async fn asks_for(&self, set: &PolicySet, image: &str) -> Vec<Result<Resolved, Refusal>> {
+        let image = ImageReference::parse(image).unwrap();
         let Selection::Require { deny, .. } = set.select(&NamespaceView::unlabelled("shop"), &image) else {
             panic!("no policy")
         };
         let deadline = tokio::time::Instant::now() + Duration::from_secs(9);
+        let mut answers = Vec::new();
         for demand in &deny {
             let grant = Grant::default();
             let question = Question { demand, image: &image, grant: &grant, deadline, dry_run: false };
-            self.resolver.resolve(question).await.unwrap();
+            answers.push(self.resolver.resolve(question).await);
         }
+        answers
     }
 
     /// Until the page fits.
@@ -175,4 +186,60 @@ async fn counts_of_a_deleted_policy_go() {
     shop.apply(&set(&[cluster_policy("a", "a.test/**")]));
     let page = shop.shows(&passed("b"), "").await;
     assert_eq!(page.value(&passed("a")), "1");
+}
+
+const AILING: &str = r#"tagseal_policy_repositories{policy="a",state="ailing"}"#;
+const FRESH: &str = r#"tagseal_policy_repositories{policy="a",state="fresh"}"#;
+
+/// A policy with a wrong root, a server that never answered, a server that knows none of its repositories.
+#[tokio::test(start_paused = true)]
+async fn repositories_of_a_policy_that_never_verified_are_ailing_until_one_does() {
+    let everything = cluster_policy("a", "registry.example.com/**");
+    for (fault, is_pinned) in
+        [(None, false), (Some(Fault::Unreachable("refused")), true), (Some(Fault::NotFound), true)]
+    {
+        let shop = Shop::new();
+        let policy = if is_pinned { shop.pinning(everything.clone()) } else { everything.clone() };
+        let policies = set(&[policy]);
+        shop.apply(&policies);
+        if let Some(fault) = fault.clone() {
+            shop.source.fault("*", fault);
+        }
+        assert!(shop.asks_for(&policies, WEB).await[0].is_err(), "{fault:?}");
+        shop.clock.advance(seconds(20));
+        shop.shows(AILING, "1").await;
+        assert_eq!(Page::of(&shop.metrics).value(FRESH), "0");
+        // A replica that does not lead may not know what verified elsewhere.
+        shop.leads.send_replace(false);
+        shop.shows(AILING, "0").await;
+        shop.leads.send_replace(true);
+        shop.shows(AILING, "1").await;
+
+        shop.source.clear_faults();
+        let mended = set(&[shop.pinning(everything.clone())]);
+        shop.apply(&mended);
+        shop.clock.advance(minutes(1));
+        shop.asks(&mended).await;
+        shop.shows(FRESH, "1").await;
+        assert_eq!(Page::of(&shop.metrics).value(AILING), "0", "{fault:?}");
+    }
+}
+
+/// Whoever creates pods can name what nobody ever signed.
+#[tokio::test(start_paused = true)]
+async fn a_hundred_thousand_invented_repositories_make_no_policy_ailing() {
+    let shop = Shop::new();
+    let policies = set(&[shop.pinning(cluster_policy("a", "registry.example.com/**"))]);
+    shop.apply(&policies);
+    shop.asks(&policies).await;
+    for number in 0..100_000 {
+        let image = format!("registry.example.com/invented/{number}:1");
+        let answers = shop.asks_for(&policies, &image).await;
+        assert!(answers[0].is_err());
+    }
+    shop.clock.advance(seconds(20));
+    shop.shows(FRESH, "1").await;
+    let page = Page::of(&shop.metrics);
+    assert_eq!(page.value(AILING), "0");
+    assert_ne!(page.value(r#"tagseal_repositories{state="unverified"}"#), "0");
 }

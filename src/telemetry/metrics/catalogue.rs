@@ -79,7 +79,7 @@ catalogue! {
         "Roles that the trust server signs itself (timestamp, mostly snapshot) are not in it: servers renew these when they have expired.";
     POLICY_REPOSITORIES = Gauge "policy_repositories" ["policy", "state"]
         "Repositories that a policy rests on";
-        "`state`: `fresh`, `ailing` (what turns `TrustDataFresh` to `False`).";
+        "`state`: `fresh`, `ailing` (what turns `TrustDataFresh` to `False`). Repositories that never verified are not among them, because whoever creates pods can invent names, unless none of the policy's ever did: then nothing else is known, and they are `ailing`, on the leading replica alone, which also knows what others were asked for.";
     POLICIES = Gauge "policies" ["kind", "state"]
         "Policies";
         "`kind`: `ClusterTrustPolicy`, `TrustPolicy`. `state`: `ready`, `invalid` (it denies what it could match).";
