@@ -7,6 +7,7 @@ mod chart;
 mod harness;
 mod helm;
 mod image;
+mod in_force;
 mod leader;
 mod mutation;
 mod outages;

@@ -32,7 +32,7 @@ pub use load::{ExemptionDocument, LoadError, LoadedFile, PolicyDocument, load};
 pub use namespace::{Labels, LabelsError, LabelsFuture, NamespaceLabels, NamespaceView};
 pub use objects::{FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReferencedObjects};
 pub use reason::Reason;
-pub use selector::Selector;
+pub use selector::{Narrowing, Selector};
 pub use set::{
     Chosen, Matched, Objection, Observed, PolicySet, PolicySnapshot, Selection, SetOptions, UnmatchedImages,
 };

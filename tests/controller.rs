@@ -7,6 +7,7 @@ mod coverage;
 mod events;
 mod figures;
 mod in_flight;
+mod in_force;
 mod leader;
 mod leadership;
 mod namespaces;

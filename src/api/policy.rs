@@ -32,6 +32,7 @@ use super::{
     printcolumn = r#"{"name":"Repositories","type":"integer","jsonPath":".status.repositories","description":"Repositories that it rests on"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status","description":"Whether it compiled and found its CA and credentials"}"#,
     printcolumn = r#"{"name":"Fresh","type":"string","jsonPath":".status.conditions[?(@.type=='TrustDataFresh')].status","description":"Whether the trust server answers and what it answers verifies"}"#,
+    printcolumn = r#"{"name":"Enforced","type":"string","jsonPath":".status.conditions[?(@.type=='Enforced')].status","description":"Whether the API server asks tagseal about images","priority":1}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason","description":"Why it is or is not ready","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
@@ -79,6 +80,7 @@ pub struct ClusterTrustPolicySpec {
     printcolumn = r#"{"name":"Repositories","type":"integer","jsonPath":".status.repositories","description":"Repositories that it rests on"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status","description":"Whether it compiled and found its CA and credentials"}"#,
     printcolumn = r#"{"name":"Fresh","type":"string","jsonPath":".status.conditions[?(@.type=='TrustDataFresh')].status","description":"Whether the trust server answers and what it answers verifies"}"#,
+    printcolumn = r#"{"name":"Enforced","type":"string","jsonPath":".status.conditions[?(@.type=='Enforced')].status","description":"Whether the API server asks tagseal about images","priority":1}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason","description":"Why it is or is not ready","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]

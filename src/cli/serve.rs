@@ -116,7 +116,7 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
     let (snapshots, policies) = watch::channel(PolicySnapshot::default());
     let surroundings = match &args.policies {
         Some(folder) => without_cluster(folder, &args, snapshots, &mut process)?,
-        None => cluster::in_cluster(&args, snapshots, &mut process).await?,
+        None => cluster::in_cluster(&args, snapshots, &readiness, &mut process).await?,
     };
     let tls = certificate::tls(&args, surroundings.certificate, &readiness, &mut process)?;
     let source = Arc::new(NotaryClient::new(clock.clone()).with_metrics(process.metrics.clone()));

@@ -19,6 +19,7 @@ use tokio::time::{Sleep, sleep};
 use super::compiler::Compiler;
 use super::events::Events;
 use super::follow::follow;
+use super::in_force::Enforcement;
 use super::leader::Leadership;
 use super::mirror::{self, Mirror};
 use super::references::References;
@@ -91,6 +92,7 @@ impl PolicyWatch {
                 clock,
                 leadership: Leadership::always(),
                 events: Events::nowhere(),
+                enforcement: watch::channel(None).1,
             },
             events: futures::stream::select_all(kinds).boxed(),
             cluster: Mirror::default(),
@@ -105,6 +107,13 @@ impl PolicyWatch {
     #[must_use]
     pub fn led_by(mut self, leadership: Leadership, events: Events) -> Self {
         (self.writer.leadership, self.writer.events) = (leadership, events);
+        self
+    }
+
+    /// The same, whose statuses say what is in force.
+    #[must_use]
+    pub fn enforced_by(mut self, enforcement: watch::Receiver<Option<Arc<Enforcement>>>) -> Self {
+        self.writer.enforcement = enforcement;
         self
     }
 

@@ -1,6 +1,7 @@
-//! [`StatusWriter`]: says in each policy's status whether it compiled, and whether its trust data is fresh.
+//! [`StatusWriter`]: says in each policy's status whether it compiled, whether its trust data is fresh, and whether the API
+//! server asks tagseal at all.
 //!
-//! Both conditions go into one server-side apply, by one field manager, so that neither write undoes the other. Conditions
+//! All conditions go into one server-side apply, by one field manager, so that neither write undoes the other. Conditions
 //! of other managers are left alone, because what a server-side apply does not name it does not own.
 //!
 //! The leader alone writes: replicas hold different repositories, and would contradict each other. It writes nothing that
@@ -23,6 +24,7 @@ use super::apply::{Refused, apply};
 use super::backoff::{Backoff, Wake};
 use super::condition::{Says, find};
 use super::events::{Events, Notice};
+use super::in_force::Enforcement;
 use super::leader::Leadership;
 use super::news::news;
 use super::pace::Pace;
@@ -46,6 +48,7 @@ pub(super) struct StatusWriter {
     pub(super) clock: SharedClock,
     pub(super) leadership: Leadership,
     pub(super) events: Events,
+    pub(super) enforcement: watch::Receiver<Option<Arc<Enforcement>>>,
 }
 
 /// Writes the status of what a [`PolicyWatch`](super::PolicyWatch) publishes. No decision depends on it: it may end, and a
@@ -77,6 +80,8 @@ struct Wanted {
     ready: Says,
     /// `None`: whatever stands.
     data: Option<Data>,
+    /// `None`: whatever stands.
+    enforced: Option<Says>,
 }
 
 #[derive(Debug)]
@@ -126,6 +131,7 @@ impl StatusWriter {
                     Ok(()) => Wake::Policies,
                     Err(_) => return,
                 },
+                () = changes(&mut self.enforcement) => Wake::Policies,
                 () = backoff.over() => Wake::Retry,
                 _ = ticks.tick() => Wake::Tick,
                 () = self.leadership.changed() => {
@@ -141,7 +147,9 @@ impl StatusWriter {
             let Some(newest) = published.borrow_and_update().clone() else { continue };
             let now = self.clock.now();
             let Some(holdings) = look(&newest, Arc::clone(&trust), now).await else { return };
-            let mut due = desk.due(&newest, &holdings);
+            let enforced =
+                self.enforcement.borrow_and_update().as_ref().map(|enforcement| enforcement.says());
+            let mut due = desk.due(&newest, &holdings, enforced.as_ref());
             due.retain(|one| backoff.lets(wake, &one.object.id));
             let failed = self.write(due, &mut desk).await;
             backoff.note(wake, failed);
@@ -185,6 +193,13 @@ impl StatusWriter {
     }
 }
 
+/// Waits until something else is in force; never returns where nobody looks.
+async fn changes(enforcement: &mut watch::Receiver<Option<Arc<Enforcement>>>) {
+    if enforcement.changed().await.is_err() {
+        std::future::pending().await
+    }
+}
+
 /// What the policies rest on. On a thread of its own: with thousands of repositories it takes milliseconds, which
 /// admissions are not to wait for. `None`: the runtime shuts down.
 async fn look(
@@ -203,7 +218,12 @@ impl Desk {
     }
 
     /// What does not stand there yet.
-    fn due(&mut self, published: &Published, holdings: &BTreeMap<Arc<PolicyId>, Holdings>) -> Vec<Due> {
+    fn due(
+        &mut self,
+        published: &Published,
+        holdings: &BTreeMap<Arc<PolicyId>, Holdings>,
+        enforced: Option<&Says>,
+    ) -> Vec<Due> {
         let objects: BTreeMap<_, _> = published.objects.iter().map(|object| (&object.id, object)).collect();
         self.written.retain(|id, _| objects.contains_key(id));
         self.paces.retain(|id, _| objects.contains_key(id));
@@ -212,7 +232,7 @@ impl Desk {
         for (policy, errors) in published.set.policies() {
             let Some(object) = objects.get(&**policy.id()) else { continue };
             let holdings = holdings.get(policy.id()).unwrap_or(&nothing);
-            due.extend(self.due_for(object, policy, &errors, holdings));
+            due.extend(self.due_for(object, policy, &errors, holdings, enforced));
         }
         due
     }
@@ -223,6 +243,7 @@ impl Desk {
         policy: &CompiledPolicy,
         errors: &[PolicyError],
         holdings: &Holdings,
+        enforced: Option<&Says>,
     ) -> Option<Due> {
         let now = self.clock.now();
         let current =
@@ -231,6 +252,7 @@ impl Desk {
         let generation = object.generation;
         let wanted = Wanted {
             ready: Says::ready(policy, errors),
+            enforced: enforced.cloned(),
             data: match (errors, policy.freshness()) {
                 ([], Some(freshness)) => {
                     let may_speak = now.duration_since(self.began) > freshness.max_staleness;
@@ -241,7 +263,10 @@ impl Desk {
             },
         };
         let is_ready = standing.observed_generation == generation
-            && wanted.ready.stands_in(&standing.conditions, generation);
+            && [Some(&wanted.ready), enforced]
+                .into_iter()
+                .flatten()
+                .all(|says| says.stands_in(&standing.conditions, generation));
         let settles = || self.paces.get(&object.id).is_some_and(|pace| !pace.lets(Instant::now()));
         if is_ready && (wanted.data_stands_in(standing, generation) || settles()) {
             return None;
@@ -290,8 +315,12 @@ impl Wanted {
                 (fresh.cloned(), standing.repositories)
             }
         };
+        let enforced = match &self.enforced {
+            Some(enforced) => Some(condition(enforced)),
+            None => find(&standing.conditions, TrustPolicyStatus::ENFORCED).cloned(),
+        };
         TrustPolicyStatus {
-            conditions: [condition(&self.ready)].into_iter().chain(fresh).collect(),
+            conditions: [condition(&self.ready)].into_iter().chain(fresh).chain(enforced).collect(),
             observed_generation: generation,
             repositories,
         }

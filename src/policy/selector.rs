@@ -1,5 +1,7 @@
 //! [`Selector`]: a label selector, compiled.
 
+mod containment;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -8,6 +10,8 @@ use serde_json::Value;
 
 use super::Labels;
 use super::compile::PolicyError;
+
+pub use self::containment::Narrowing;
 
 /// A label selector; all of its requirements must hold. Without any it selects everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

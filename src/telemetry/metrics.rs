@@ -66,6 +66,8 @@ struct Inner {
     authority_expires: Gauge,
     opted_out: Gauge,
     leads: Gauge,
+    /// By label and its value.
+    in_force: Mutex<BTreeMap<(&'static str, &'static str), bool>>,
 }
 
 impl Default for Inner {
@@ -90,6 +92,7 @@ impl Default for Inner {
             authority_expires: Gauge::default(),
             opted_out: Gauge::default(),
             leads: Gauge::default(),
+            in_force: Mutex::default(),
         }
     }
 }
@@ -185,6 +188,11 @@ impl Metrics {
     /// When the newest certificate authority expires, in seconds of Unix time.
     pub fn authority_expires(&self, seconds: i64) {
         self.0.authority_expires.set(seconds);
+    }
+
+    /// Whether what protection rests on is in force: a `configuration`, or a `definition`, by its name.
+    pub fn in_force(&self, of: (&'static str, &'static str), is_in_force: bool) {
+        lock(&self.0.in_force).insert(of, is_in_force);
     }
 
     /// How many namespaces opted out.

@@ -1,5 +1,6 @@
 //! The arguments of `tagseal serve`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use jiff::SignedDuration;
 
 use crate::cli::settings::{Policies, SYSTEM_NAMESPACE, Storage};
-use crate::controller::{CertificateOptions, Lifetimes};
+use crate::controller::{CertificateOptions, Expected, InForceOptions, Lifetimes, MatchCondition};
 use crate::policy::Selector;
 use crate::telemetry::LogFormat;
 
@@ -47,6 +48,10 @@ pub struct Args {
     /// policy. Default: every namespace but kube-system, tagseal's own and those labelled tagseal.dev/admission: ignore.
     #[arg(long, value_name = "SELECTOR", value_parser = Selector::from_json, conflicts_with = "policies")]
     pub(super) webhook_namespaces: Option<Selector>,
+    /// matchConditions that the webhook configurations have besides the shipped one, as JSON: they are known, and do not count as
+    /// narrowed.
+    #[arg(long, value_name = "CONDITIONS", value_parser = match_conditions, conflicts_with = "policies")]
+    pub(super) webhook_match_conditions: Option<MatchConditions>,
     #[command(flatten)]
     pub(super) policy: Policies,
     #[command(flatten)]
@@ -78,6 +83,19 @@ impl Args {
         self.webhook_namespaces.clone().unwrap_or_else(|| Selector::of_webhooks(&self.namespace))
     }
 
+    /// What has to be in force.
+    pub(super) fn in_force(&self) -> InForceOptions {
+        InForceOptions {
+            webhook_configuration: self.certificates.webhook_configuration.clone(),
+            expected: Expected {
+                namespace: self.namespace.clone(),
+                service: self.certificates.service.clone(),
+                covered: self.covered(),
+                conditions: self.webhook_match_conditions.clone().map_or_else(Vec::new, |of| of.0),
+            },
+        }
+    }
+
     /// As the controller takes them.
     pub(super) fn certificates(&self) -> CertificateOptions {
         let args = &self.certificates;
@@ -98,10 +116,11 @@ pub(super) struct SelfManaged {
     #[arg(long, value_name = "NAME", default_value = "tagseal-tls", conflicts_with = "cert_dir")]
     pub(super) certificate_secret: String,
     /// Service by which the API server calls tagseal: the certificate is for NAME.NAMESPACE.svc.
-    #[arg(long, value_name = "NAME", default_value = "tagseal", conflicts_with = "cert_dir")]
+    #[arg(long, value_name = "NAME", default_value = "tagseal")]
     pub(super) service: String,
-    /// Name of the mutating and of the validating webhook configuration whose caBundle is kept right.
-    #[arg(long, value_name = "NAME", default_value = "tagseal", conflicts_with = "cert_dir")]
+    /// Name of the mutating and of the validating webhook configuration: whether they are in force is watched, and without --cert-dir
+    /// their caBundle is kept right.
+    #[arg(long, value_name = "NAME", default_value = "tagseal")]
     pub(super) webhook_configuration: String,
     /// How long a certificate is valid; its authority lives four times as long, and both are renewed when a third is left.
     #[arg(long, value_name = "DURATION", default_value = "2160h", value_parser = certificate_lifetime, conflicts_with = "cert_dir")]
@@ -117,6 +136,20 @@ fn certificate_lifetime(value: &str) -> Result<SignedDuration, String> {
     let lifetime: SignedDuration = value.parse().map_err(|error: jiff::Error| error.to_string())?;
     let fits = (SHORTEST..=LONGEST).contains(&lifetime);
     fits.then_some(lifetime).ok_or_else(|| format!("a certificate lives from {SHORTEST:#} to {LONGEST:#}"))
+}
+
+/// Match conditions of the webhook configurations.
+#[derive(Debug, Clone)]
+pub(super) struct MatchConditions(Vec<MatchCondition>);
+
+fn match_conditions(value: &str) -> Result<MatchConditions, String> {
+    let conditions: Vec<BTreeMap<String, String>> =
+        serde_json::from_str(value).map_err(|error| error.to_string())?;
+    let expression = |condition: &BTreeMap<String, String>| match condition.get("expression") {
+        Some(expression) => Ok(MatchCondition { expression: expression.clone() }),
+        None => Err("a match condition has an expression".to_owned()),
+    };
+    conditions.iter().map(expression).collect::<Result<_, _>>().map(MatchConditions)
 }
 
 fn log_format(value: &str) -> Result<LogFormat, String> {

@@ -14,7 +14,8 @@ use super::{Process, Surroundings};
 use crate::admission;
 use crate::controller::{
     Certificates, ClusterCredentials, ClusterObjects, ClusterPods, ClusterState, Election, ElectionOptions,
-    EventWriter, Events, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions, Rounds, WarmUp,
+    EventWriter, Events, InForce, Inventory, Leadership, Namespaces, PolicyWatch, PolicyWatchOptions, Rounds,
+    WarmUp,
 };
 use crate::policy::PolicySnapshot;
 use crate::trust::Resolver;
@@ -103,6 +104,7 @@ impl Drop for OpensAtTheEnd {
 pub(super) async fn in_cluster(
     args: &Args,
     snapshots: watch::Sender<PolicySnapshot>,
+    readiness: &Readiness,
     process: &mut Process,
 ) -> anyhow::Result<Surroundings> {
     anyhow::ensure!(
@@ -143,7 +145,13 @@ pub(super) async fn in_cluster(
         covered: Arc::new(args.covered()),
     };
     let policies = policies.led_by(leadership.clone(), events.clone());
-    let certificate = certificate(args, &client, &leadership, process);
+    let certificates = certificates(args, &client, &leadership, process);
+    let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
+    let in_force =
+        InForce::new(client.clone(), args.in_force(), leadership.clone(), events.clone(), metrics, clock);
+    let policies = policies.enforced_by(in_force.enforcement());
+    watches(in_force, certificates.as_ref(), readiness, process);
+    let certificate = certificates.map(|certificates| starts(certificates, process));
     let state = ClusterState::new(client.clone(), process.metrics.clone(), process.clock.clone());
     Ok(Surroundings {
         credentials: Arc::new(ClusterCredentials::new(client)),
@@ -159,18 +167,46 @@ pub(super) async fn in_cluster(
 }
 
 /// The certificate that tagseal makes itself, unless there is one in files.
-fn certificate(
+fn certificates(
     args: &Args,
     client: &kube::Client,
     leadership: &Leadership,
-    process: &mut Process,
-) -> Option<HandedCertificate> {
+    process: &Process,
+) -> Option<Certificates> {
     let options = args.cert_dir.is_none().then(|| args.certificates())?;
     let (metrics, clock) = (process.metrics.clone(), process.clock.clone());
-    let certificates = Certificates::new(client.clone(), &options, leadership.clone(), metrics, clock);
+    Some(Certificates::new(client.clone(), &options, leadership.clone(), metrics, clock))
+}
+
+/// Watches what has to be in force. A replica that makes its certificate itself is ready when the API server knows it.
+fn watches(
+    in_force: InForce,
+    certificates: Option<&Certificates>,
+    readiness: &Readiness,
+    process: &mut Process,
+) {
+    let in_force = match certificates {
+        Some(certificates) => in_force.serving(certificates.served()),
+        None => in_force,
+    };
+    if certificates.is_some() {
+        let gate =
+            readiness.gate("caBundle of the webhook configurations does not cover the certificate yet");
+        let mut is_covered = in_force.is_covered();
+        process.parts.start("the wait for caBundle", async move {
+            if is_covered.wait_for(|is_covered| *is_covered).await.is_ok() {
+                gate.open();
+            }
+            std::future::pending().await
+        });
+    }
+    process.keep("the watch of what is in force", move || in_force.clone().run());
+}
+
+fn starts(certificates: Certificates, process: &mut Process) -> HandedCertificate {
     let served = HandedCertificate::new(certificates.served()).with_remark(certificates.remark());
     process.parts.start("the upkeep of certificates", certificates.run());
-    Some(served)
+    served
 }
 
 /// Who this replica is: the pod, else the machine and a random number, because several may run on one.

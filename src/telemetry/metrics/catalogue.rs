@@ -49,7 +49,7 @@ catalogue! {
         "`endpoint`: `mutate`, `validate`, `policies`. `outcome`: `allowed`, `denied`, `failed` (no review, or a defect: an HTTP error), `abandoned` (the API server hung up). The buckets are those of `apiserver_admission_webhook_admission_duration_seconds`, and three below.";
     DECISIONS = Counter "decisions" ["endpoint", "decision", "reason", "policy"]
         "Decisions, each once, with the reason and policy that lead its message";
-        "`decision`, as in the log: `Denied`, `Reported` (a mirror pod that would have been denied), `Sealed`, `Admitted`, `Unmatched`, `Unchanged`. `reason` and `policy` are empty where nothing stands against the object; `policy` also where no policy is to blame (`NotSynced`, `NoPolicy`, `ConflictingDigests`, …).";
+        "`decision`, as in the log: `Denied`, `Reported` (a mirror pod that would have been denied), `Sealed`, `Admitted`, `Unmatched`, `Exempt`, `Unchanged`. `reason` and `policy` are empty where nothing stands against the object; `policy` also where no policy is to blame (`NotSynced`, `NoPolicy`, `ConflictingDigests`, …).";
     POLICY_VERDICTS = Counter "policy_verdicts" ["endpoint", "policy", "verdict", "reason"]
         "What each policy said of each image of each object";
         "`verdict`: `passed`, `denied`, or `reported` (by a Warn or Audit policy). A policy without these matches nothing.";
@@ -97,13 +97,19 @@ catalogue! {
         "`result`: `posted`, `suppressed` (rate limit), `failed`.";
     PART_RESTARTS = Counter "part_restarts" ["part"]
         "Parts of the process that panicked, and were started anew because no decision depends on them";
-        "Each one is a defect; the log has its message. `part`: `the writer of Events`, `the look at policies for metrics`, `the metrics port`, `the writer of policy statuses`, `the writer of repository statuses`, `the warm-up`, `the leader's rounds`.";
+        "Each one is a defect; the log has its message. `part`: `the writer of Events`, `the look at policies for metrics`, `the metrics port`, `the writer of policy statuses`, `the writer of repository statuses`, `the warm-up`, `the leader's rounds`, `the watch of what is in force`.";
     CERTIFICATE_EXPIRY = Gauge "certificate_expiry_timestamp" in seconds ["certificate"]
         "When a certificate expires, in Unix time";
         "`certificate`: `serving` (what this replica shows), `authority` (the newest one that signs it, where tagseal made it).";
     NAMESPACES_OPTED_OUT = Gauge "namespaces_opted_out" []
         "Namespaces with the label tagseal.dev/admission: ignore, whose pods nobody checks";
         "The same on every replica.";
+    WEBHOOK_IN_FORCE = Gauge "webhook_in_force" ["configuration"]
+        "Whether a webhook configuration is there and has the API server ask tagseal about all that it should";
+        "`configuration`: `mutating`, `validating`. 0 also where it cannot be read, and where `failurePolicy` of `validate.tagseal.dev` is not `Fail`. The condition `Enforced` of every policy says what is missing. The same on every replica.";
+    DEFINITION_IN_FORCE = Gauge "definition_in_force" ["definition"]
+        "Whether a custom resource definition is there and serves";
+        "`definition`: `clustertrustpolicies.tagseal.dev`, `trustedrepositories.tagseal.dev`, `trustexemptions.tagseal.dev`, `trustpolicies.tagseal.dev`. Without one, every object of its kind is gone. 0 also where it cannot be read. The same on every replica.";
     LEADER = Gauge "leader" []
         "Whether this replica is the leader";
         "";

@@ -140,6 +140,16 @@ impl Inner {
                 family.gauge(&[], value)?;
             }
         }
+        for (definition, label) in
+            [(&c::WEBHOOK_IN_FORCE, "configuration"), (&c::DEFINITION_IN_FORCE, "definition")]
+        {
+            let mut family = page.family(definition)?;
+            for ((of, name), is_in_force) in lock(&self.in_force).iter() {
+                if *of == label {
+                    family.gauge(&[name], i64::from(*is_in_force))?;
+                }
+            }
+        }
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         page.family(&c::BUILD)?.encoder.encode_info(&version)
     }

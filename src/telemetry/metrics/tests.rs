@@ -51,6 +51,8 @@ fn full() -> Metrics {
     metrics.serving_certificate_expires(1_900_000_000);
     metrics.authority_expires(2_000_000_000);
     metrics.namespaces_opted_out(2);
+    metrics.in_force(("configuration", "mutating"), false);
+    metrics.in_force(("definition", "trustpolicies.tagseal.dev"), true);
     metrics.repository_reset();
     metrics.state_write("conflict");
     metrics.event("suppressed");

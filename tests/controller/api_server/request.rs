@@ -22,6 +22,7 @@ const RESOURCES: &[&str] = &[
     "mutatingwebhookconfigurations",
     "validatingwebhookconfigurations",
     "pods",
+    "customresourcedefinitions",
 ];
 
 const GROUPS: &[&str] = &[
@@ -30,6 +31,7 @@ const GROUPS: &[&str] = &[
     "/apis/coordination.k8s.io/v1/",
     "/apis/events.k8s.io/v1/",
     "/apis/admissionregistration.k8s.io/v1/",
+    "/apis/apiextensions.k8s.io/v1/",
 ];
 
 /// Selects pods that have not ended.
