@@ -52,7 +52,7 @@ fn what_has_to_be_told_has_an_alert() {
             matches!(alert["labels"]["severity"].as_str(), Some("info" | "warning" | "critical")),
             "{alert}"
         );
-        for annotation in ["summary", "description"] {
+        for annotation in ["summary", "description", "runbook_url"] {
             assert!(alert["annotations"][annotation].is_string(), "{alert}");
         }
     }
@@ -91,5 +91,71 @@ fn alerts_and_dashboard_ask_for_labels_and_values_that_there_are() {
             let has_label = row.contains(&format!("`{label}`"));
             assert!(has_label && (is_word || is_reason), "{path}: {metric} never has {label}={value:?}");
         }
+    }
+}
+
+/// As GitHub makes anchors of headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let words = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        format!("#{}", kept.collect::<String>().replace(' ', "-"))
+    };
+    headings.map(anchor).collect()
+}
+
+fn alerts() -> Vec<serde_json::Value> {
+    serde_saphyr::from_str(&file("charts/tagseal/files/alerts.yaml")).unwrap()
+}
+
+#[test]
+fn each_alert_leads_to_a_heading_that_is_there_and_is_named_in_the_runbook() {
+    let runbook = file("docs/operations.md");
+    let anchors = anchors(&runbook);
+    for alert in alerts() {
+        let url = alert["annotations"]["runbook_url"].as_str().unwrap();
+        assert!(anchors.contains(url), "{}: docs/operations.md has no heading {url}", alert["alert"]);
+        let name = alert["alert"].as_str().unwrap();
+        assert!(runbook.contains(&format!("`{name}`")), "docs/operations.md does not name {name}");
+    }
+}
+
+/// A counter that appears with its first event has no increase: the alert would not come before the second.
+#[test]
+fn an_alert_on_a_counter_fires_from_the_first_event() {
+    let mut counters = 0;
+    for alert in alerts() {
+        let expression = alert["expr"].as_str().unwrap();
+        let asked = expression.matches("increase(").count();
+        counters += asked;
+        let first = expression.matches("unless ").count();
+        assert_eq!(asked, first, "{}: {expression}", alert["alert"]);
+        // The same window in both halves, and the same selector.
+        for part in expression.split("increase(").skip(1) {
+            let (selected, window) = part.split_once(')').unwrap().0.rsplit_once('[').unwrap();
+            let window = window.trim_end_matches(']');
+            assert!(expression.contains(&format!("offset {window}")), "{expression}");
+            let again = expression.split(" or ").nth(1).unwrap();
+            assert!(again.contains(selected), "{}: {expression}", alert["alert"]);
+        }
+    }
+    assert!(counters >= 8, "{counters}");
+}
+
+#[test]
+fn what_takes_protection_away_or_denies_for_tagseals_own_sake_has_an_alert() {
+    let alerts = alerts();
+    for asked in [
+        "tagseal_webhook_in_force",
+        "tagseal_definition_in_force",
+        "apiserver_admission_webhook_rejection_count{name=~\".+[.]tagseal[.]dev\",error_type=\"calling_webhook_error\"}",
+        "apiserver_admission_webhook_fail_open_count{name=~\".+[.]tagseal[.]dev\"}",
+        "tagseal_part_restarts_total",
+        "reason=\"StateUnavailable\"",
+        "reason=\"NotSynced\"",
+    ] {
+        let told = alerts.iter().any(|alert| alert["expr"].as_str().unwrap().contains(asked));
+        assert!(told, "no alert asks for {asked}");
     }
 }
