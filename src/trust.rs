@@ -34,6 +34,7 @@ mod history;
 mod known;
 mod maintain;
 mod moment;
+mod others;
 mod recall;
 mod record;
 mod refresh;
@@ -59,8 +60,8 @@ pub use source::{
     SourceRequest,
 };
 pub use state::{
-    DiskState, MemoryState, RepositoryKey, Revision, RoleVersion, RootPin, StateError, TrustRecord,
-    TrustState,
+    DiskState, MemoryState, OtherRecord, RepositoryKey, Revision, RoleVersion, RootPin, StateError,
+    TrustRecord, TrustState,
 };
 pub use status::RepositoryStatus;
 pub use warm::{Held, Remembered, Warmth};

@@ -9,6 +9,7 @@ mod decode;
 mod envelope;
 mod error;
 mod key;
+mod lineage;
 mod metadata;
 mod pin;
 mod repository;
@@ -26,4 +27,6 @@ pub use repository::{
     Delegated, HistoricTargets, Lookup, Role, RoleProblem, RoleSigner, TargetEntry, TrustedRepository,
 };
 pub use role::{Gun, NameError, RoleName};
-pub use update::{Answer, Fetch, FileName, Floor, Floors, Selector, Step, Update, UpdateInput, Updated};
+pub use update::{
+    Answer, Fetch, FileName, Floor, Floors, FloorsAbove, Selector, Step, Update, UpdateInput, Updated,
+};

@@ -4,6 +4,8 @@ mod budget;
 mod delegations;
 mod digests;
 mod disk;
+mod edits;
+mod edits_random;
 mod first_use;
 mod flights;
 mod floors;

@@ -15,12 +15,14 @@ mod wanted;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::watcher;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use self::held::Held;
 use self::name::object_name;
@@ -35,11 +37,14 @@ use super::trouble::Subject;
 use crate::clock::SharedClock;
 use crate::telemetry::Metrics;
 use crate::trust::{
-    BoxFuture, RepositoryKey, RepositoryStatus, Resolver, Revision, StateError, TrustRecord, TrustState,
+    BoxFuture, OtherRecord, RepositoryKey, RepositoryStatus, Resolver, Revision, StateError, TrustRecord,
+    TrustState,
 };
 
 /// Objects in one page of a list: records are a few kibibytes, at worst hundreds.
 const PAGE: u32 = 200;
+/// How long a repository without a record waits, after a start, until all objects are read: some may be about it.
+const READING: Duration = Duration::from_secs(5);
 /// How often the API server is asked about one object, while others write it, before that is left to the next try.
 const ASKS: usize = 3;
 
@@ -206,6 +211,24 @@ impl ClusterState {
         Err(unavailable(&name, "read", &"others keep writing to it; try again"))
     }
 
+    async fn others_now(&self, key: &RepositoryKey, is_new: bool) -> Result<Vec<OtherRecord>, StateError> {
+        if is_new && timeout(READING, self.loaded()).await.is_err() {
+            let why = "not all TrustedRepository objects have been read yet; try again";
+            return Err(StateError::Unavailable(why.to_owned()));
+        }
+        let (own, objects) = (object_name(key), self.view().of_gun(&key.gun));
+        let mut others = Vec::new();
+        for held in objects.iter().filter(|held| *held.name != *own) {
+            let Some(about) = held.about() else { continue };
+            match held.floors(about) {
+                Ok(floors) => others.push(OtherRecord { key: about.clone(), floors }),
+                Err(error) if is_new => return Err(error),
+                Err(error) => tracing::debug!(gun = %key.gun, %error, "another record is left out"),
+            }
+        }
+        Ok(others)
+    }
+
     async fn store_now(
         &self,
         key: &RepositoryKey,
@@ -253,6 +276,18 @@ impl TrustState for ClusterState {
         key: &'a RepositoryKey,
     ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>> {
         Box::pin(self.load_now(key))
+    }
+
+    fn others<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        is_new: bool,
+    ) -> BoxFuture<'a, Result<Vec<OtherRecord>, StateError>> {
+        Box::pin(self.others_now(key, is_new))
+    }
+
+    fn name_of(&self, key: &RepositoryKey) -> Option<String> {
+        Some(format!("TrustedRepository {}", object_name(key)))
     }
 
     fn store<'a>(

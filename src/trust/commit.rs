@@ -11,6 +11,7 @@ use super::entry::{Entry, Recorded, Served, Vouched};
 use super::error::Refusal;
 use super::fault;
 use super::grant::Granted;
+use super::others;
 use super::record;
 use super::refresh::{Fetched, Plan};
 use super::state::StateError;
@@ -80,14 +81,20 @@ impl Core {
         let judged_by = recorded.record.pin.as_ref().map(|pin| pin.sha256);
         let mut base = Arc::clone(recorded);
         for _ in 0..MAX_CONFLICTS {
-            let next = record::next(&base.record, repository, makes_pin, self.clock.now());
-            if next == base.record {
+            let before = match base.revision {
+                Some(_) => base.record.clone(),
+                None => self.seeded(&base, repository).await.map_err(|error| fault::state(&error, key))?,
+            };
+            let others = others::floors(&base);
+            let next = record::next(&before, &others, repository, makes_pin, self.clock.now());
+            if base.revision.is_some() && next == base.record {
                 return Ok(Some(base));
             }
             match self.state.store(key, base.revision.as_ref(), &next).await {
                 Ok(revision) => {
-                    let (record, revision, resets) = (next, Some(revision), base.resets);
-                    return Ok(Some(Arc::new(Recorded { record, revision, resets })));
+                    let (others, resets) = (Arc::clone(&base.others), base.resets);
+                    let recorded = Recorded { record: next, revision: Some(revision), others, resets };
+                    return Ok(Some(Arc::new(recorded)));
                 }
                 Err(StateError::Conflict) => {}
                 Err(error) => return Err(fault::state(&error, key)),
@@ -95,7 +102,8 @@ impl Core {
             let loaded = self.state.load(key).await.map_err(|error| fault::state(&error, key))?;
             // Whoever wrote before us has been reset.
             let Some((record, revision)) = loaded else { return Ok(None) };
-            let theirs = Recorded { record, revision: Some(revision), resets: base.resets };
+            let (others, resets) = (Arc::clone(&base.others), base.resets);
+            let theirs = Recorded { record, revision: Some(revision), others, resets };
             if base.was_made_anew(&theirs) || entry.resets() != base.resets {
                 // Nobody here may have heard of it yet. What was fetched under the old record is not for the new one.
                 return Ok(None);

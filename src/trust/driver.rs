@@ -42,7 +42,7 @@ pub(super) struct Downloads {
 
 /// Drives `update` to its end. The files of a step are asked for at once.
 pub(super) async fn drive(
-    mut update: Update,
+    update: &mut Update,
     line: &Line<'_>,
     downloads: &mut Downloads,
 ) -> Result<Updated, TufError> {

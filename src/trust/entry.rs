@@ -17,7 +17,7 @@ use super::health::Asked;
 use super::history::{Absences, Holdings};
 use super::moment::{Moment, Since};
 use super::resolution::{Evidences, roles_of};
-use super::state::{RepositoryKey, Revision, TrustRecord};
+use super::state::{OtherRecord, RepositoryKey, Revision, TrustRecord};
 use crate::digest::Digest;
 use crate::image::ImageReference;
 use crate::policy::{Demand, Freshness, PolicyId, TrustServer};
@@ -127,6 +127,8 @@ pub(super) struct Trouble {
 pub(super) struct Recorded {
     pub(super) record: TrustRecord,
     pub(super) revision: Option<Revision>,
+    /// What other records of the GUN say.
+    pub(super) others: Arc<[OtherRecord]>,
     /// How often the repository had been reset when it was read.
     pub(super) resets: u64,
 }

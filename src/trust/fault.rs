@@ -61,6 +61,23 @@ pub(super) fn refusal(error: &TufError, causes: &Causes, key: &RepositoryKey) ->
     }
 }
 
+/// What an admin deletes to start anew, where it cannot be called by its name.
+pub(super) const ITS_RECORD: &str = "its TrustedRepository (or its file in the state directory)";
+
+/// The refusal of what contradicts `records`, by the names that an admin has for them.
+pub(super) fn remembered(error: &TufError, key: &RepositoryKey, records: &[String]) -> Refusal {
+    let records = records.join(" and ");
+    let advice = match error {
+        TufError::Rollback { .. } => format!(
+            "if the repository was set up anew on purpose, delete what remembers the newer version: {records}"
+        ),
+        _ => {
+            format!("if the publisher really has a new root, delete what holds the first-use pin: {records}")
+        }
+    };
+    Refusal::untrusted(reason(error), format!("{} at {}: {error}; {advice}", key.gun, key.server))
+}
+
 /// Why a publisher's role is unusable, by itself: `inspect` has no policy to say `DelegationUnusable`.
 pub(super) fn of_role(problem: &RoleProblem) -> Reason {
     match problem {

@@ -17,7 +17,7 @@ use super::fault::{self, Causes};
 use super::grant::Granted;
 use super::moment::Since;
 use super::source::BoxFuture;
-use super::state::{RepositoryKey, Revision};
+use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::policy::Reason;
 use crate::tuf::{TufError, Update, UpdateInput};
 
@@ -115,6 +115,8 @@ impl Core {
             local: at_hand.tree.files.clone(),
             local_roots: at_hand.tree.roots.clone(),
             floors: recorded.record.floors.clone(),
+            // Floors judge servers, and none is asked.
+            others: Vec::new(),
             wanted: Some(at_hand.tree.delegations()),
             timestamp_fallback: true,
             now,
@@ -164,11 +166,15 @@ impl Core {
             // What was seen before the load: whoever commits meanwhile is not mistaken for a reset.
             let before = entry.recorded.load_full();
             let loaded = self.state.load(&entry.state_key).await;
-            let (record, revision) = match loaded.map_err(|error| fault::state(&error, &entry.state_key))? {
-                Some((record, revision)) => (record, Some(revision)),
-                None => Default::default(),
+            let recorded = match loaded.map_err(|error| fault::state(&error, &entry.state_key))? {
+                Some((record, revision)) => self.beside_others(entry, record, Some(revision), resets).await?,
+                None => {
+                    let record =
+                        TrustRecord { pin: self.pin_elsewhere(entry).await?, ..TrustRecord::default() };
+                    self.beside_others(entry, record, None, resets).await?
+                }
             };
-            let recorded = Arc::new(Recorded { record, revision, resets });
+            let recorded = Arc::new(recorded);
             if before.as_ref().is_some_and(|before| before.was_reset(&recorded)) {
                 // Unless somebody else noticed it first.
                 if entry.resets() == resets {

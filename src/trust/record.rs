@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::state::{RoleVersion, RootPin, TrustRecord};
-use crate::tuf::{RoleName, TrustedRepository};
+use crate::tuf::{Floors, RoleName, TrustedRepository};
 
 /// Superseded versions of one role beyond this many are forgotten, the oldest first.
 const MAX_SUPERSEDED: usize = 256;
@@ -15,14 +15,16 @@ const MAX_RECENT: usize = 2048;
 /// Versions that were superseded longer ago than this are forgotten.
 const REMEMBER_SUPERSEDED: SignedDuration = SignedDuration::from_hours(24 * 90);
 
-/// The record after `repository` verified at `now`. `pin` says that its root becomes the first-use pin if there is none.
+/// The record after `repository` verified at `now`, beside the floors of other records of the GUN. `pin` says that its root
+/// becomes the first-use pin if there is none.
 pub(super) fn next(
     before: &TrustRecord,
+    others: &[&Floors],
     repository: &TrustedRepository,
     pin: bool,
     now: Timestamp,
 ) -> TrustRecord {
-    let floors = repository.raise(&before.floors);
+    let floors = repository.raise_beside(&before.floors, others);
     let mut recent = before.recent.clone();
     forget_the_future(&mut recent, now);
     for role in current(repository) {
@@ -32,6 +34,23 @@ pub(super) fn next(
     supersede_removed(&mut recent, repository, now);
     forget_old(&mut recent, now);
     TrustRecord { pin: before.pin.clone().or_else(|| pin.then(|| root_pin(repository))), floors, recent }
+}
+
+/// Adds versions that another record remembers. Of two accounts of one version the earlier times count: nothing stays good
+/// for longer because it was seen twice.
+pub(super) fn remember(recent: &mut Vec<RoleVersion>, others: Vec<RoleVersion>) {
+    for other in others {
+        let is_same = |version: &&mut RoleVersion| {
+            version.role == other.role && version.version == other.version && version.sha256 == other.sha256
+        };
+        match recent.iter_mut().find(is_same) {
+            Some(known) => {
+                known.first_seen = known.first_seen.min(other.first_seen);
+                known.superseded = known.superseded.into_iter().chain(other.superseded).min();
+            }
+            None => recent.push(other),
+        }
+    }
 }
 
 /// The root of `repository` as a first-use pin.

@@ -246,8 +246,8 @@ impl Attempt<'_> {
         let mut wanted = self.plan.wanted.clone();
         let mut dropped = 0;
         loop {
-            let update = Update::new(self.input(wanted.clone(), pinned_root.clone()));
-            let error = match drive(update, &self.line, &mut downloads).await {
+            let mut update = Update::new(self.input(wanted.clone(), pinned_root.clone()));
+            let error = match drive(&mut update, &self.line, &mut downloads).await {
                 Ok(updated) => return Ok((updated, pinned_root, downloads.causes)),
                 Err(error) => error,
             };
@@ -261,11 +261,29 @@ impl Attempt<'_> {
                     wanted.retain(|other| other != role && !is_below(other, role));
                 }
                 _ => {
-                    let refusal = fault::refusal(&error, &downloads.causes, &self.entry.state_key);
+                    let refusal = match self.to_delete(&update, &error).await {
+                        records if records.is_empty() => {
+                            fault::refusal(&error, &downloads.causes, &self.entry.state_key)
+                        }
+                        records => fault::remembered(&error, &self.entry.state_key, &records),
+                    };
                     let about_access = is_about_access(&error, &refusal);
                     return Err(Crash { refusal, role, about_access });
                 }
             }
+        }
+    }
+
+    /// The records to delete by who wants what the server offers, by their names.
+    async fn to_delete(&self, update: &Update, error: &TufError) -> Vec<String> {
+        match error {
+            TufError::Rollback { role, version, .. } => {
+                let above = update.floors_above(role, *version);
+                let own = above.own && self.recorded.revision.is_some();
+                self.core.names(self.entry, own, &above.others, self.recorded)
+            }
+            TufError::RootMismatch(_) if self.entry.is_first_use() => self.core.pinned_in(self.entry).await,
+            _ => Vec::new(),
         }
     }
 
@@ -283,6 +301,7 @@ impl Attempt<'_> {
             local: self.at_hand.tree.files.clone(),
             local_roots: self.at_hand.tree.roots.clone(),
             floors: self.recorded.record.floors.clone(),
+            others: self.recorded.others.iter().map(|other| Arc::clone(&other.floors)).collect(),
             wanted,
             timestamp_fallback: self.plan.fall_back,
             now: self.core.clock.now(),
@@ -304,7 +323,7 @@ impl Attempt<'_> {
         let fetch = Fetch { file, max_bytes: MAX_ROOT };
         match self.line.fetch(&fetch).await {
             Ok(Some(bytes)) if Digest::of(&bytes) == pin.sha256 => Ok(Some(bytes)),
-            Ok(_) => Err(self.not_the_pinned_root(pin).into()),
+            Ok(_) => Err(self.not_the_pinned_root(pin).await.into()),
             Err(cause) => {
                 let refusal = fault::source(&cause, &fetch.file, &self.entry.state_key);
                 let about_access = matches!(cause, SourceError::Unauthorized { .. });
@@ -313,13 +332,17 @@ impl Attempt<'_> {
         }
     }
 
-    fn not_the_pinned_root(&self, pin: &RootPin) -> Refusal {
+    async fn not_the_pinned_root(&self, pin: &RootPin) -> Refusal {
         let key = &self.entry.state_key;
+        let records = match self.core.pinned_in(self.entry).await {
+            records if records.is_empty() => fault::ITS_RECORD.to_owned(),
+            records => records.join(" and "),
+        };
         Refusal::untrusted(
             Reason::RootMismatch,
             format!(
                 "{} at {}: the trust server does not have the root that first use pinned (version {}, sha256 {}); if the \
-                 repository was set up anew on purpose, delete its TrustedRepository (or its file in the state directory)",
+                 repository was set up anew on purpose, delete {records}",
                 key.gun,
                 key.server,
                 pin.version,

@@ -4,6 +4,8 @@ mod disk;
 mod document;
 mod memory;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 pub use self::disk::DiskState;
@@ -60,6 +62,15 @@ pub struct TrustRecord {
     pub recent: Vec<RoleVersion>,
 }
 
+/// What another record of a GUN says: one under other anchors, or of another server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherRecord {
+    /// Which one.
+    pub key: RepositoryKey,
+    /// Its floors.
+    pub floors: Arc<Floors>,
+}
+
 /// The version of a stored [`TrustRecord`], for compare-and-swap. `None` in [`TrustState::store`] means "none yet".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
@@ -95,6 +106,24 @@ pub trait TrustState: Send + Sync + std::fmt::Debug {
         &'a self,
         key: &'a RepositoryKey,
     ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>>;
+
+    /// The floors of the other records of `key`'s GUN: what was seen of a GUN counts for whoever asks for it later, as far as
+    /// the keys agree. `is_new` says that `key` has no record yet. Then all of them must be known, or it is an error; else
+    /// those that cannot be read are left out, because the record has taken over what they said when it was made.
+    fn others<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        is_new: bool,
+    ) -> BoxFuture<'a, Result<Vec<OtherRecord>, StateError>> {
+        let _ = (key, is_new);
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// What an admin calls the record of `key`, as in "delete …"; `None` where it cannot be deleted.
+    fn name_of(&self, key: &RepositoryKey) -> Option<String> {
+        let _ = key;
+        None
+    }
 
     /// Whether records outlive the process. Then one that is gone was deleted, which is the way to reset a repository
     /// (design §2), and one that is not there says nothing otherwise.

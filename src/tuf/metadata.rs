@@ -159,6 +159,13 @@ impl<'a> KeyTable<'a> {
     }
 }
 
+/// The key that a file lists as `id`, whichever role it is for, if the ID is its own and it can count.
+pub(super) fn listed_key(signed: &Value, id: &str) -> Option<PublicKey> {
+    let keys = Fields::of(Fields::of(signed, "signed").ok()?.optional("keys")?, "signed.keys").ok()?;
+    let listed = decode_key(id, keys.optional(id)?).ok()?;
+    listed.key.filter(|_| matches!(listed.id, DeclaredId::Own(_)))
+}
+
 /// Reads a key. Its structure must be sound; that it is of an unknown type or too weak is no error of the file.
 fn decode_key(id: &str, value: &Value) -> Result<RoleKey, What> {
     let fields = Fields::of(value, "a key")?;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::error::TufError;
 use super::key::{KeyId, KeyIdentity};
+use super::lineage::Lineage;
 use super::metadata::{self, Delegation, Metadata, RoleKeys, Snapshot, Targets};
 use super::role::{Gun, RoleName};
 use super::root::TrustedRoot;
@@ -36,6 +37,8 @@ pub struct TrustedRepository {
     pub(super) gun: Gun,
     pub(super) root: Arc<TrustedRoot>,
     pub(super) root_carries_pin: bool,
+    /// The roots that led here.
+    pub(super) lineage: Lineage,
     pub(super) timestamp: Arc<File<metadata::Timestamp>>,
     pub(super) snapshot: Arc<File<Snapshot>>,
     /// `targets` and the delegation roles that were loaded.
@@ -109,13 +112,13 @@ pub enum RoleProblem {
 impl TrustedRepository {
     pub(super) fn new(
         gun: Gun,
-        (root, root_carries_pin): (Arc<TrustedRoot>, bool),
+        (root, root_carries_pin, lineage): (Arc<TrustedRoot>, bool, Lineage),
         timestamp: Arc<File<metadata::Timestamp>>,
         snapshot: Arc<File<Snapshot>>,
         roles: BTreeMap<RoleName, Arc<Slot>>,
     ) -> Self {
         let sound = Box::default();
-        let mut new = Self { gun, root, root_carries_pin, timestamp, snapshot, roles, sound };
+        let mut new = Self { gun, root, root_carries_pin, lineage, timestamp, snapshot, roles, sound };
         new.sound = new.roles.keys().filter_map(|name| new.soundness(name)).collect();
         new
     }
@@ -264,30 +267,18 @@ impl TrustedRepository {
         earliest
     }
 
-    /// The floors that this set raises, for every role of it that verified, expired ones included.
+    /// The floors that this set raises, for every role of it that verified, expired ones included. The root's signers are
+    /// those of all roots that led to it.
     pub fn floors(&self) -> Floors {
         self.verified_roles()
             .map(|role| {
-                let signers = role.signed_by().iter().map(|signer| signer.identity).collect();
+                let signers = match role.name().as_str() {
+                    "root" => self.lineage.signers(),
+                    _ => role.signed_by().iter().map(|signer| signer.identity).collect(),
+                };
                 (role.name().clone(), Floor { version: role.version(), signers })
             })
             .collect()
-    }
-
-    /// `before`, raised by this set. A floor of `before` that is higher stays if it still holds under the role's
-    /// present keys (another replica saw a newer file), and falls otherwise (design §4 "Floors").
-    pub fn raise(&self, before: &Floors) -> Floors {
-        let mut floors = before.clone();
-        for (name, raised) in self.floors() {
-            let keys = self.keys(&name);
-            let stays = before.get(&name).is_some_and(|old| {
-                old.version > raised.version && keys.is_some_and(|keys| old.holds(&name, keys))
-            });
-            if !stays {
-                floors.insert(name, raised);
-            }
-        }
-        floors
     }
 
     /// Reads an older file of `role`, which tagseal itself verified when it was current and recorded the sha256 of:
@@ -381,7 +372,7 @@ impl TrustedRepository {
     }
 
     /// The keys that may sign a role now.
-    fn keys(&self, role: &RoleName) -> Option<&RoleKeys> {
+    pub(super) fn keys(&self, role: &RoleName) -> Option<&RoleKeys> {
         self.root.verified.keys(role).or_else(|| self.delegation(role).map(|delegation| &delegation.keys))
     }
 

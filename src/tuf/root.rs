@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::certificate::{CertificateChain, CertificateError};
 use super::envelope::Envelope;
 use super::error::{RootMismatch, TufError};
-use super::key::PublicKey;
-use super::metadata::{Metadata, RoleKeys, Root};
+use super::key::{KeyIdentity, PublicKey};
+use super::metadata::{Metadata, RoleKeys, Root, listed_key};
 use super::pin::{Anchor, Anchors, PinError};
 use super::role::{Gun, RoleName};
 use super::verify::{Expiry, Verified, check_expiry, signers, threshold_of_signers, verify_self};
@@ -29,6 +29,8 @@ pub(super) struct TrustedRoot {
     pub(super) verified: Verified<Root>,
     pub(super) sha256: Digest,
     pub(super) length: u64,
+    /// Keys that the file lists for no role any more, as a rotation leaves those of the predecessor, and that signed it.
+    pub(super) retired: Box<[KeyIdentity]>,
 }
 
 /// Whether a root carries a pin: a pinned key is in the root role, itself signed, and its certificate is valid now.
@@ -47,7 +49,8 @@ impl RootCandidate {
             |root: &Root| keys_that_count(&name, &envelope, root, |leaf| leaf.check_leaf_at_any_time(gun));
         let verified = verify_self(&name, &envelope, keys, Expiry::IntermediateRoot)?;
         let (sha256, length) = (Digest::of(bytes), bytes.len() as u64);
-        Ok(Self { root: Arc::new(TrustedRoot { name, verified, sha256, length }), envelope })
+        let retired = retired_signers(&envelope, verified.root_keys());
+        Ok(Self { root: Arc::new(TrustedRoot { name, verified, sha256, length, retired }), envelope })
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -142,6 +145,21 @@ impl TrustedRoot {
             _ => Ok(()),
         }
     }
+}
+
+/// The keys that a root lists beside those of its root role, and that signed it. They count towards nothing but telling
+/// which roots lead to each other.
+fn retired_signers(envelope: &Envelope, present: &RoleKeys) -> Box<[KeyIdentity]> {
+    let others = envelope
+        .signatures
+        .iter()
+        .filter(|signature| present.keys.iter().all(|key| !key.is_called(&signature.key_id)));
+    let signers = others.filter_map(|signature| {
+        let key = listed_key(&envelope.signed, &signature.key_id)?;
+        let signed = key.verifies(&signature.method, &envelope.message, &signature.bytes);
+        signed.then(|| key.identity())
+    });
+    signers.collect()
 }
 
 /// Whether `anchor` is about `key`; if so, whether the certificate behind it holds now.

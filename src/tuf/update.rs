@@ -110,6 +110,15 @@ pub struct Floor {
 /// The floors of a repository's roles.
 pub type Floors = BTreeMap<RoleName, Floor>;
 
+/// Who remembers a newer version than the one that was offered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FloorsAbove {
+    /// Whether the repository's own floors do.
+    pub own: bool,
+    /// Which of [`UpdateInput::others`] do.
+    pub others: Vec<usize>,
+}
+
 /// What an update starts from.
 #[derive(Debug, Clone)]
 pub struct UpdateInput {
@@ -129,6 +138,9 @@ pub struct UpdateInput {
     pub local_roots: BTreeMap<u64, Bytes>,
     /// The floors.
     pub floors: Floors,
+    /// The floors of other records of the GUN, under whatever anchors and from whichever server: one holds only while its
+    /// record is about this repository, and the file that set it would still meet the role's present keys and threshold.
+    pub others: Vec<Arc<Floors>>,
     /// The delegation roles to load, their ancestors included; `None` loads every reachable one (`inspect`).
     /// One that turns out not to be delegated is simply not there.
     pub wanted: Option<BTreeSet<RoleName>>,
@@ -152,6 +164,7 @@ impl UpdateInput {
             local: BTreeMap::new(),
             local_roots: BTreeMap::new(),
             floors: Floors::new(),
+            others: Vec::new(),
             wanted: None,
             timestamp_fallback: false,
             now,

@@ -1,6 +1,7 @@
 //! Trust state in the cluster: one `TrustedRepository` a repository, shared by all replicas.
 
 mod conflicts;
+mod edits;
 mod outages;
 pub mod replica;
 mod resets;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::Gate;
-use tagseal::trust::{BoxFuture, RepositoryKey, Revision, StateError, TrustRecord, TrustState};
+use tagseal::trust::{BoxFuture, OtherRecord, RepositoryKey, Revision, StateError, TrustRecord, TrustState};
 
 /// Trust state in memory. Clones share everything: two resolvers with clones are two replicas, and a new resolver with
 /// a clone is a restart.
@@ -152,6 +152,16 @@ impl State {
 }
 
 impl TrustState for FakeState {
+    fn others<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        _: bool,
+    ) -> BoxFuture<'a, Result<Vec<OtherRecord>, StateError>> {
+        let records = self.records().into_iter().filter(|(other, _)| other.gun == key.gun && other != key);
+        let others = records.map(|(key, record)| OtherRecord { key, floors: Arc::new(record.floors) });
+        Box::pin(std::future::ready(Ok(others.collect())))
+    }
+
     fn is_lasting(&self) -> bool {
         !self.state().forgetful
     }

@@ -1,5 +1,7 @@
 //! [`Held`]: what is kept of one `TrustedRepository`: little, because there are thousands.
 
+use std::sync::{Arc, OnceLock};
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt as _;
@@ -11,6 +13,7 @@ use super::record::{self, RecordError};
 use crate::api::{PinnedBy, TrustedRepositorySpec, TrustedRepositoryStatus};
 use crate::digest::Digest;
 use crate::trust::{RepositoryKey, Revision, StateError, TrustRecord};
+use crate::tuf::Floors;
 
 /// A `TrustedRepository` as the API server has it.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ pub(super) struct Held {
 struct Content {
     spec: Packed<TrustedRepositorySpec>,
     by_first_use: bool,
+    /// Unpacked where another record of the GUN has asked for them: each of its refreshes does.
+    floors: OnceLock<Arc<Floors>>,
 }
 
 /// What its status says.
@@ -105,6 +110,21 @@ impl Held {
         record::record(&spec).map_err(|error| unavailable(&error))
     }
 
+    /// The floors of its record.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub(super) fn floors(&self, key: &RepositoryKey) -> Result<Arc<Floors>, StateError> {
+        if let Some(floors) = self.content.as_ref().ok().and_then(|content| content.floors.get()) {
+            return Ok(Arc::clone(floors));
+        }
+        let floors = Arc::new(self.record(key)?.floors);
+        if let Ok(content) = &self.content {
+            let _ = content.floors.set(Arc::clone(&floors));
+        }
+        Ok(floors)
+    }
+
     /// The object, which its UID names, and its version.
     pub(super) fn revision(&self) -> Revision {
         Revision {
@@ -137,7 +157,7 @@ impl Content {
         record::record(&spec)?;
         let by_first_use = spec.root.pinned_by == PinnedBy::FirstUse;
         let spec = Packed::new(&spec).ok_or_else(|| malformed("it cannot be packed".to_owned()))?;
-        Ok(Self { spec, by_first_use })
+        Ok(Self { spec, by_first_use, floors: OnceLock::new() })
     }
 }
 

@@ -99,7 +99,8 @@ fn notice(gone: &Held, repository: &str, server: &str) -> Notice {
         action: "Reset",
         note: format!(
             "the object was deleted: floors, first-use pin and cached trust data of {repository} at {server} were dropped on \
-             every replica; the next pod that asks for it starts anew"
+             every replica; the next pod that asks for it starts anew, but for the floors that other TrustedRepository objects \
+             of {repository} hold under the same keys"
         ),
     }
 }

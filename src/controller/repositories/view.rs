@@ -2,6 +2,7 @@
 //! the watch did. No I/O.
 
 mod ahead;
+mod names;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use kube::runtime::watcher::Event;
 
 pub(super) use self::ahead::Asked;
 use self::ahead::{Ahead, What};
+use self::names::Names;
 use super::held::Held;
+use crate::tuf::Gun;
 
 /// What one event of the watch means.
 #[derive(Debug)]
@@ -87,6 +90,8 @@ pub(super) struct View {
     watched: HashMap<Box<str>, Arc<Held>>,
     arriving: HashMap<Box<str>, Arc<Held>>,
     ahead: HashMap<Box<str>, Ahead>,
+    /// Of which repository there are which objects.
+    names: Names,
     /// The latest version that the watch has shown of any object.
     seen: u64,
     /// How many whole lists have arrived.
@@ -108,6 +113,7 @@ impl View {
             Change::Shows(held) => {
                 self.has_seen(&held.version);
                 let ahead = self.caught_up(&held.name, &held.version, Some(&held));
+                self.names.add(&held);
                 let before = self.watched.insert(held.name.clone(), Arc::clone(&held));
                 taken.gone = replaced(&held, before, ahead);
             }
@@ -128,6 +134,8 @@ impl View {
         // Versions begin anew where the API server's data was restored.
         self.seen = self.watched.values().filter_map(|held| number(&held.version)).max().unwrap_or(0);
         let listed: Vec<Arc<Held>> = self.watched.values().cloned().collect();
+        let ahead = self.ahead.values().filter_map(|ahead| ahead.last.as_ref());
+        self.names = Names::of(listed.iter().chain(ahead));
         for held in listed {
             let ahead = self.caught_up(&held.name, &held.version, Some(&held));
             taken.gone.extend(replaced(&held, before.remove(&held.name), ahead));
@@ -194,6 +202,9 @@ impl View {
     }
 
     fn learn(&mut self, name: &str, what: What, last: Option<Arc<Held>>) {
+        if let Some(held) = &last {
+            self.names.add(held);
+        }
         self.turn += 1;
         self.ahead.insert(name.into(), Ahead { what, last, turn: self.turn });
     }
@@ -255,6 +266,17 @@ impl View {
                 }
             }
         }
+    }
+
+    /// The objects about a repository, from whichever server and under whatever anchors, as they were last known: where a
+    /// write is under way, as they were before it.
+    pub(super) fn of_gun(&self, gun: &Gun) -> Vec<Arc<Held>> {
+        let last = |name: &str| match self.ahead.get(name) {
+            Some(Ahead { what: What::Absent, .. }) => None,
+            Some(Ahead { last: Some(last), .. }) => Some(Arc::clone(last)),
+            _ => self.watched.get(name).map(Arc::clone),
+        };
+        self.names.of_gun(gun).iter().filter_map(|name| last(name)).collect()
     }
 
     /// Whether one full list has arrived.

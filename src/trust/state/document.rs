@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RepositoryKey, RoleVersion, RootPin, TrustRecord};
 use crate::digest::Digest;
-use crate::tuf::{Floor, KeyId, KeyIdentity, RoleName};
+use crate::tuf::{Floor, Gun, KeyId, KeyIdentity, RoleName};
 
 /// The version of the format. An unknown one is refused: half-read floors are no floors.
 const FORMAT: u32 = 1;
@@ -94,6 +94,20 @@ pub(super) fn write(key: &RepositoryKey, id: &str, record: &TrustRecord) -> Vec<
     let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
     bytes.push(b'\n');
     bytes
+}
+
+/// Which record it is, of whatever format.
+#[derive(Debug, Deserialize)]
+struct About {
+    server: String,
+    gun: String,
+    anchors: Digest,
+}
+
+/// Which record bytes are of, whether all of it can be read or not; `None` where they do not say.
+pub(super) fn about(bytes: &[u8]) -> Option<RepositoryKey> {
+    let About { server, gun, anchors } = serde_json::from_slice(bytes).ok()?;
+    Some(RepositoryKey { server, gun: Gun::new(&gun).ok()?, anchors })
 }
 
 /// The record of `key`, and its ID.

@@ -1,9 +1,9 @@
 //! [`MemoryState`]: trust state that lives as long as the process.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{RepositoryKey, Revision, StateError, TrustRecord, TrustState};
+use super::{OtherRecord, RepositoryKey, Revision, StateError, TrustRecord, TrustState};
 use crate::trust::source::BoxFuture;
 
 /// Trust state in memory: for `verify` and `inspect` without `--state-dir`. Nobody deletes a record: there is one of each
@@ -27,6 +27,16 @@ impl MemoryState {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (record, revision) = state.records.get(key)?;
         Some((record.clone(), numbered(*revision)))
+    }
+
+    fn others_now(&self, key: &RepositoryKey) -> Vec<OtherRecord> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = state.records.iter().filter(|(other, _)| other.gun == key.gun && *other != key);
+        let floors = |(key, (record, _)): (&RepositoryKey, &(TrustRecord, u64))| OtherRecord {
+            key: key.clone(),
+            floors: Arc::new(record.floors.clone()),
+        };
+        others.map(floors).collect()
     }
 
     fn store_now(
@@ -61,6 +71,14 @@ impl TrustState for MemoryState {
         key: &'a RepositoryKey,
     ) -> BoxFuture<'a, Result<Option<(TrustRecord, Revision)>, StateError>> {
         Box::pin(std::future::ready(Ok(self.load_now(key))))
+    }
+
+    fn others<'a>(
+        &'a self,
+        key: &'a RepositoryKey,
+        _: bool,
+    ) -> BoxFuture<'a, Result<Vec<OtherRecord>, StateError>> {
+        Box::pin(std::future::ready(Ok(self.others_now(key))))
     }
 
     fn store<'a>(

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::files::{MAX_FILE, MAX_TIMESTAMP, body};
-use super::{Answer, Fetch, FileName, Floor, Floors, Halt, Update, Updated};
+use super::{Answer, Fetch, FileName, Floor, Floors, FloorsAbove, Halt, Update, Updated};
 use crate::digest::Digest;
 use crate::tuf::envelope::Envelope;
 use crate::tuf::error::TufError;
+use crate::tuf::lineage::Present;
 use crate::tuf::metadata::{Metadata, RoleKeys, Snapshot, Targets, Timestamp};
 use crate::tuf::repository::{File, Slot, TrustedRepository};
 use crate::tuf::role::RoleName;
@@ -168,7 +169,33 @@ impl Update {
 
     /// The lowest version that may be believed. Floors judge servers, not our own disk (design §4 "Floors").
     pub(super) fn floor(&self, role: &RoleName, keys: &RoleKeys) -> u64 {
-        if self.pass.fell_back.is_some() { 0 } else { self.floors.lowest(role, keys) }
+        if self.pass.fell_back.is_some() { 0 } else { self.floors.lowest(role, keys, self.present()) }
+    }
+
+    fn present(&self) -> Option<Present<'_>> {
+        let root = self.roots.base.as_ref()?;
+        Some(Present { root: &root.verified, lineage: &self.roots.lineage })
+    }
+
+    /// Whose floor of `role` is above `version` and holds, after an update that found a rollback.
+    pub fn floors_above(&self, role: &RoleName, version: u64) -> FloorsAbove {
+        let keys = self.present_keys(role);
+        let others =
+            keys.zip(self.present()).map(|(keys, present)| self.floors.above(role, version, keys, present));
+        let others = others.unwrap_or_default();
+        let own = self.input.floors.get(role).filter(|floor| floor.version > version);
+        let own = own.is_some_and(|floor| keys.is_some_and(|keys| floor.holds(role, keys)));
+        // What memory or local files prove goes with the own record.
+        FloorsAbove { own: own || others.is_empty(), others }
+    }
+
+    /// The keys that this pass asks for.
+    fn present_keys(&self, role: &RoleName) -> Option<&RoleKeys> {
+        let root = self.roots.base.as_ref()?;
+        root.verified.keys(role).or_else(|| {
+            let parent = self.pass.slots.get(&role.parent()?)?.content.as_ref().ok()?;
+            Some(&parent.verified.delegation(role)?.keys)
+        })
     }
 
     pub(super) fn at_now(&self) -> Expiry {
@@ -222,7 +249,8 @@ impl Update {
     ) -> Updated {
         let root_carries_pin = self.carries_pin(&root);
         let gun = self.input.gun.clone();
-        let new = TrustedRepository::new(gun, (root, root_carries_pin), timestamp, snapshot, roles);
+        let root = (root, root_carries_pin, self.roots.lineage.clone());
+        let new = TrustedRepository::new(gun, root, timestamp, snapshot, roles);
         let known = self.input.known.clone();
         let hash_in = |set: &TrustedRepository, name: &RoleName| match name.as_str() {
             "root" => Some(set.root.sha256),

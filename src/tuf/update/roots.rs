@@ -10,6 +10,7 @@ use super::pass::{fetch_root, fetch_timestamp};
 use super::{Answer, Fetch, FileName, Halt, Update, UpdateInput};
 use crate::digest::Digest;
 use crate::tuf::error::{RootMismatch, TufError};
+use crate::tuf::lineage::Lineage;
 use crate::tuf::metadata::FileMeta;
 use crate::tuf::pin::RootRotation;
 use crate::tuf::role::RoleName;
@@ -34,6 +35,8 @@ pub(super) struct Roots {
     pub(super) local_floors_known: bool,
     /// The older roots that led to the newest.
     pub(super) chain: BTreeMap<u64, Bytes>,
+    /// The newest root that is trusted and those that led to it.
+    pub(super) lineage: Lineage,
     /// Older roots at hand that verify by themselves, for aught that is known.
     links: BTreeMap<u64, Bytes>,
     /// Whether the local `root` is of no use.
@@ -51,6 +54,7 @@ impl Roots {
             refresh: false,
             local_floors_known: false,
             chain: BTreeMap::new(),
+            lineage: known.map(|known| known.lineage.clone()).unwrap_or_default(),
             links: input.local_roots.clone(),
             local_failed: false,
             first_use: known.filter(|known| known.root_carries_pin).map(|known| known.root.sha256),
@@ -152,6 +156,7 @@ impl Update {
         if adopted.is_err() {
             self.roots.base = None;
             self.roots.chain.clear();
+            self.roots.lineage = Lineage::default();
         }
         adopted.is_ok()
     }
@@ -172,7 +177,9 @@ impl Update {
         if self.input.anchors.anchors().is_empty() && self.roots.base.is_none() {
             self.roots.first_use = Some(candidate.sha256());
         }
-        self.roots.base = Some(candidate.trust());
+        let root = candidate.trust();
+        self.roots.lineage.add(&root);
+        self.roots.base = Some(root);
     }
 
     /// Trusts a root as the newest, or says why not: directly, else by the chain of rotations.
@@ -188,7 +195,13 @@ impl Update {
                 let (version, floor) = (newest.version(), base.version());
                 return Err(TufError::Rollback { role: RoleName::root(), version, floor }.into());
             }
-            (_, Some(Ok(()))) | (None, None) => {}
+            (base, Some(Ok(()))) => {
+                if !base.is_some_and(|base| newest.is_signed_by(&base)) {
+                    // The pin alone vouches for it: nothing is known of what led to it.
+                    self.roots.lineage = Lineage::default();
+                }
+            }
+            (None, None) => {}
             (_, Some(Err(why))) if !self.follows() => return Err(TufError::RootMismatch(why).into()),
             (Some(base), _) if newest.is_signed_by(&base) => {}
             (Some(base), _) => self.walk_forwards(base, newest)?,
@@ -209,6 +222,8 @@ impl Update {
             let limit = usize::try_from(MAX_FORWARDS).unwrap_or(usize::MAX);
             return Err(TufError::TooMany { what: "root rotations", limit }.into());
         }
+        let mut lineage = self.roots.lineage.clone();
+        lineage.add(&from);
         let mut trusted = from;
         let mut chain = BTreeMap::new();
         if let Some(bytes) = self.files.at_hand(trusted.sha256) {
@@ -227,12 +242,13 @@ impl Update {
                 return Err(not_signed(&link, &trusted).into());
             }
             trusted = link.trust();
+            lineage.add(&trusted);
             chain.extend(self.files.at_hand(trusted.sha256).map(|bytes| (version, bytes.clone())));
         }
         if !newest.is_signed_by(&trusted) {
             return Err(not_signed(newest, &trusted).into());
         }
-        self.roots.chain = chain;
+        (self.roots.chain, self.roots.lineage) = (chain, lineage);
         Ok(())
     }
 
