@@ -5,3 +5,4 @@ mod life;
 mod refusals;
 mod run;
 mod serve;
+mod verify;

@@ -91,7 +91,8 @@ fn warn_seals_what_it_can_and_tells_the_rest() {
     let web = s.repository("web");
     let (image, digest) = (s.image("web:1.4"), digest_of("web 1.4"));
     web.signs(&["targets"], "1.4", &digest);
-    s.has_policy(&s.policy().trusts(&web).with("validationActions", json!(["Warn"])));
+    let warns = |s: &Scenario| s.policy().trusts(&web).with("validationActions", json!(["Warn"]));
+    s.has_policy(&warns(&s).with("mutation", json!("Pods")));
     s.seals(&image, &sealed(&image, &digest));
 
     let unsigned = s.image("web:1.5");
@@ -111,7 +112,7 @@ fn audit_says_it_in_the_audit_log_alone() {
     let (image, digest) = (s.image("web:1.4"), digest_of("web 1.4"));
     web.signs(&["targets"], "1.4", &digest);
     s.has_policy(&s.policy().trusts(&web).with("validationActions", json!(["Audit"])));
-    s.seals(&image, &sealed(&image, &digest));
+    s.leaves_alone(&image);
 
     let unsigned = s.image("web:1.5");
     s.leaves_alone(&unsigned);

@@ -149,9 +149,10 @@ pub struct PolicySpec {
 
     /// Where digests are written. Pods: into pods, while workload templates are only checked, so that Git and the live
     /// object stay identical. Workloads: into templates too. None: nowhere, every image must arrive with its digest
-    /// (NotSealed otherwise). Of several policies the strictest holds: None before Pods before Workloads.
-    #[serde(default)]
-    pub mutation: Mutation,
+    /// (NotSealed otherwise). Of several policies the strictest holds: None before Pods before Workloads. Default: Pods where
+    /// the policy denies. A policy that only warns or audits writes nothing, and asks for no digest, unless this is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutation: Option<Mutation>,
 
     /// What happens to images that do not pass. Deny: refused. Warn: admitted with a warning to the caller. Audit: admitted
     /// with an annotation in the audit log. Deny and Warn cannot be combined.

@@ -53,9 +53,8 @@ pub struct SupersededDigests {
 }
 
 /// Where digests are written.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
-    #[default]
     #[allow(missing_docs)]
     Pods,
     #[allow(missing_docs)]

@@ -15,7 +15,7 @@ pub const SYSTEM_NAMESPACE: &str = "tagseal-system";
 /// What policies do not say themselves.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Policies {
-    /// What becomes of an image that no policy matches: Allow, Warn or Deny.
+    /// What becomes of an image that no cluster policy with the action Deny matches, nor an exemption: Allow, Warn or Deny.
     #[arg(long, value_name = "ACTION", default_value = "Allow", value_parser = unmatched_images)]
     pub unmatched_images: UnmatchedImages,
     /// A trust server that namespaced policies may name besides those of cluster policies. May be repeated.

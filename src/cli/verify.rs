@@ -13,10 +13,10 @@ use super::docker_config::DockerConfig;
 use super::output::{Format, print, print_json};
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage};
 use super::{DENIED, UNDECIDED, policy_files};
-use crate::admission::judge::{Circumstances, Fault, ImageVerdict, Outcome, View};
+use crate::admission::judge::{Circumstances, Fault, ImageVerdict, Outcome, Passed, View};
 use crate::clock::SystemClock;
 use crate::notary::NotaryClient;
-use crate::policy::{Finding, ImageSite, Labels, Mutation, NamespaceView};
+use crate::policy::{Exemption, Finding, ImageSite, Labels, Mutation, NamespaceView};
 use crate::trust::{Grant, Resolver, SignedDigest, Signer};
 
 /// Arguments of `tagseal verify`.
@@ -31,9 +31,13 @@ pub struct Args {
     /// The namespace that the pod would be in.
     #[arg(long, short = 'n', value_name = "NAME", default_value = "default")]
     namespace: String,
-    /// A label of that namespace. Without any, every namespaceSelector counts as matching. May be repeated.
+    /// A label of that namespace. Without any, every namespaceSelector of a policy counts as matching, and none of an exemption
+    /// that asks for a label. May be repeated.
     #[arg(long = "namespace-label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
+    /// Where in a pod the images stand: exemptions may be for some sites alone.
+    #[arg(long, value_name = "SITE", default_value = "containers", value_parser = site)]
+    site: ImageSite,
     /// tagseal's own namespace in the cluster, where cluster policies' config maps are looked up.
     #[arg(long, value_name = "NAME", default_value = SYSTEM_NAMESPACE)]
     system_namespace: String,
@@ -55,6 +59,11 @@ pub struct Args {
 fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+fn site(text: &str) -> Result<ImageSite, String> {
+    let known = ImageSite::ALL.into_iter().find(|site| site.as_str() == text);
+    known.ok_or_else(|| format!("expected one of {}", ImageSite::ALL.map(ImageSite::as_str).join(", ")))
 }
 
 /// Verifies the images. Exits 0 when all pass, 1 when one is denied, 2 when one could not be decided.
@@ -89,7 +98,7 @@ async fn judge(args: &Args, view: &View) -> anyhow::Result<Vec<ImageVerdict>> {
     let resolver = Resolver::new(config, source, credentials, args.storage.state(), clock);
     let grant = Grant { namespace: args.namespace.clone(), ..Grant::default() };
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
-    let site = ImageSite::Containers;
+    let site = args.site;
     let circumstances = Circumstances { grant: &grant, deadline, dry_run: false, site, now };
     let verdicts = args.images.iter().map(|image| view.judge_image(&resolver, image, circumstances));
     let mut verdicts = futures::future::join_all(verdicts).await;
@@ -116,6 +125,16 @@ struct Report {
     message: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exemptions: Vec<ExemptBy>,
+}
+
+/// An exemption in force for an image.
+#[derive(Debug, Serialize)]
+struct ExemptBy {
+    name: String,
+    until: Option<String>,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,7 +150,7 @@ impl Report {
         let passed = verdict.passed();
         let signed = passed.and_then(|passed| passed.signed());
         let headline = verdict.headline();
-        let sealed = passed.map(|passed| passed.sealed.clone().unwrap_or_else(|| verdict.image.clone()));
+        let sealed = passed.and_then(|passed| sealed(&verdict.image, passed));
         Self {
             image: verdict.image.clone(),
             verdict: word(verdict),
@@ -142,8 +161,14 @@ impl Report {
             reason: headline.map(|denial| denial.reason().as_str()),
             message: headline.map(|_| message(verdict)),
             warnings: warnings(verdict),
+            exemptions: verdict.exemptions.iter().map(|exemption| exempt_by(exemption)).collect(),
         }
     }
+}
+
+fn exempt_by(exemption: &Exemption) -> ExemptBy {
+    let Exemption { name, until, reason, .. } = exemption;
+    ExemptBy { name: name.clone(), until: until.map(|until| until.to_string()), reason: reason.clone() }
 }
 
 fn signed_by(signed: &SignedDigest) -> Vec<SignedBy> {
@@ -154,8 +179,18 @@ fn signed_by(signed: &SignedDigest) -> Vec<SignedBy> {
     signed.signers().iter().map(of).collect()
 }
 
+/// What a pod would name: with the digest that is written there, or as it is where its digest was found signed. `None`:
+/// nobody vouches for a digest, or no policy writes it.
+fn sealed(image: &str, passed: &Passed) -> Option<String> {
+    match &passed.sealed {
+        Some(sealed) => (passed.mutation != Mutation::None).then(|| sealed.clone()),
+        None => (passed.signed().is_some() && image.contains('@')).then(|| image.to_owned()),
+    }
+}
+
 fn word(verdict: &ImageVerdict) -> &'static str {
     match (&verdict.outcome, verdict.headline().map(|denial| denial.fault)) {
+        (Outcome::Passed(passed), _) if sealed(&verdict.image, passed).is_none() => "Admitted",
         (Outcome::Passed(_), _) => "Sealed",
         (Outcome::Denied(_), Some(Fault::Unavailable)) => "Unavailable",
         (Outcome::Denied(_), _) => "Denied",
@@ -184,16 +219,23 @@ fn text(report: &Report) -> String {
     match report.verdict {
         "Sealed" => {
             lines.push(format!("sealed      {}", report.sealed.as_deref().unwrap_or(&report.image)));
-            for signer in &report.signed_by {
-                let keys: Vec<_> = signer.key_ids.iter().map(|id| id.get(..12).unwrap_or(id)).collect();
-                lines.push(format!("            signed in {} by {}", signer.role, keys.join(", ")));
-            }
         }
         word => {
             lines.push(format!("{:<11} {}", word.to_ascii_lowercase(), report.image));
             lines.extend(report.message.iter().map(|message| format!("            {message}")));
+            let digest = report.digest.iter();
+            lines.extend(digest.map(|digest| format!("            {digest}, which no policy writes")));
         }
     }
+    for signer in &report.signed_by {
+        let keys: Vec<_> = signer.key_ids.iter().map(|id| id.get(..12).unwrap_or(id)).collect();
+        lines.push(format!("            signed in {} by {}", signer.role, keys.join(", ")));
+    }
+    let exemptions = report.exemptions.iter().map(|exemption| {
+        let until = exemption.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+        format!("            exempt by TrustExemption {}{until}: {}", exemption.name, exemption.reason)
+    });
+    lines.extend(exemptions);
     lines.extend(report.warnings.iter().map(|warning| format!("            warning: {warning}")));
     lines.join("\n")
 }

@@ -212,11 +212,11 @@ fn requirement(
             api::DigestReferences::Allow => super::DigestReferences::Allow,
         },
         accept_for,
-        mutation: match spec.mutation {
+        mutation: spec.mutation.map(|mutation| match mutation {
             api::Mutation::None => super::Mutation::None,
             api::Mutation::Pods => super::Mutation::Pods,
             api::Mutation::Workloads => super::Mutation::Workloads,
-        },
+        }),
         freshness,
     })
 }

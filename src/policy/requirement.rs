@@ -22,7 +22,8 @@ pub struct Requirement {
     pub delegations: Option<Arc<RequiredDelegations>>,
     pub digest_references: DigestReferences,
     pub accept_for: SignedDuration,
-    pub mutation: Mutation,
+    /// `None`: the policy does not say.
+    pub mutation: Option<Mutation>,
     pub freshness: Freshness,
 }
 
@@ -129,7 +130,7 @@ impl Requirement {
             delegations: self.delegations.clone(),
             digest_references: self.digest_references,
             accept_for: self.accept_for,
-            mutation: self.mutation,
+            mutation: self.mutation.unwrap_or_default(),
             freshness: self.freshness,
             credentials: self.credentials.clone(),
             tag_covered,

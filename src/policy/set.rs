@@ -66,6 +66,8 @@ pub struct Observed {
     pub actions: Actions,
     /// What it asks, or why it cannot.
     pub demand: Result<Demand, Objection>,
+    /// Where it writes digests; `None`: it says nothing of that, and so only observes.
+    pub mutation: Option<Mutation>,
 }
 
 /// What is asked of one image, and whether it counts as matched.
@@ -190,7 +192,10 @@ impl PolicySet {
             let actions = member.policy.actions();
             is_matched |= actions.deny && id.namespace.is_none();
             match demand {
-                demand if !actions.deny => observe.push(Observed { actions, demand }),
+                demand if !actions.deny => {
+                    let mutation = member.policy.requirement.as_ref().and_then(|asked| asked.mutation);
+                    observe.push(Observed { actions, demand, mutation });
+                }
                 Ok(demand) => deny.push(demand),
                 Err(objection) => objections.push(objection),
             }
@@ -279,9 +284,21 @@ impl Member {
 /// A denial's message names this many errors of a policy; its status names all.
 const MAX_ERRORS_SHOWN: usize = 3;
 
+/// Where the digest is written, of several Deny policies: the strictest of the cluster's; a namespaced one's `None` on top.
+/// What a namespaced policy says else must not matter: its `Pods` would take back that templates need their digest under
+/// the cluster's `Workloads`. For the same reason `Workloads` holds among namespaced policies alone.
+fn strictest_mutation(demands: &[Demand]) -> Option<Mutation> {
+    let of = |cluster: bool| {
+        let of_kind = demands.iter().filter(move |demand| demand.policy.namespace.is_none() == cluster);
+        of_kind.map(|demand| demand.mutation)
+    };
+    let none = of(false).find(|mutation| *mutation == Mutation::None);
+    none.or_else(|| of(true).min()).or_else(|| of(false).max())
+}
+
 /// Where Deny policies differ in `mutation` or `freshness` the strictest holds (design §2).
 fn make_strictest(demands: &mut [Demand]) {
-    let Some(mutation) = demands.iter().map(|demand| demand.mutation).min() else { return };
+    let Some(mutation) = strictest_mutation(demands) else { return };
     let revalidate_after = demands.iter().map(|demand| demand.freshness.revalidate_after).min();
     let max_staleness = demands.iter().map(|demand| demand.freshness.max_staleness).min();
     for demand in demands {
@@ -295,12 +312,12 @@ fn make_strictest(demands: &mut [Demand]) {
 }
 
 impl Selection {
-    /// Where the digest is written: the strictest of the Deny policies; where none matches, of the others.
+    /// Where the digest is written: the strictest of the Deny policies; where none matches, of the others that say so.
     pub fn mutation(&self) -> Option<Mutation> {
         let Self::Require { deny, observe } = self else { return None };
-        let observed = observe.iter().filter_map(|observed| observed.demand.as_ref().ok());
+        let observed = observe.iter().filter(|observed| observed.demand.is_ok());
         let denying = deny.iter().map(|demand| demand.mutation).min();
-        denying.or_else(|| observed.map(|demand| demand.mutation).min())
+        denying.or_else(|| observed.filter_map(|observed| observed.mutation).min())
     }
 }
 

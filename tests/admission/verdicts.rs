@@ -1,7 +1,9 @@
 //! What is admitted, sealed and refused, through both hooks.
 
 mod actions;
+mod added;
 mod dry_run;
+mod exempt;
 mod scope;
 mod sealing;
 mod sites;

@@ -9,9 +9,10 @@ use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tagseal::admission::judge::Resolve;
 use tagseal::admission::{Admission, DecisionCounts};
+use tagseal::clock::ManualClock;
 use tagseal::policy::{
     CompileContext, Labels, LabelsError, LabelsFuture, NamespaceLabels, NoObjects, PolicyKind, PolicySet,
-    PolicySnapshot, Reason, SetOptions, UnknownFields, UnmatchedImages, compile,
+    PolicySnapshot, Reason, SetOptions, UnknownFields, UnmatchedImages, compile, compile_exemption,
 };
 use tagseal::telemetry::Metrics;
 use tagseal::trust::{BoxFuture, Question, Refusal, Resolved, Unavailable};
@@ -19,6 +20,7 @@ use tagseal::webhook::{Readiness, metered_router};
 use tokio::sync::watch;
 use tower::Service;
 
+use super::certificate::now;
 use super::review::{Answer, Review};
 
 /// A webhook in memory.
@@ -26,6 +28,7 @@ pub struct World {
     pub policies: watch::Sender<PolicySnapshot>,
     pub readiness: Readiness,
     pub metrics: Metrics,
+    pub clock: ManualClock,
     router: Router,
 }
 
@@ -39,14 +42,27 @@ impl World {
         let (policies, watched) = watch::channel(PolicySnapshot::NotSynced);
         let (readiness, metrics) = (Readiness::default(), Metrics::default());
         readiness.certificate_loaded();
-        let admission = Admission::new(resolver, watched, Some(namespaces));
+        // Exemptions end by this clock.
+        let clock = ManualClock::at(now());
+        let admission =
+            Admission::new(resolver, watched, Some(namespaces)).with_clock(Arc::new(clock.clone()));
         let admission = admission.observed_by(Arc::new(DecisionCounts::new(metrics.clone())));
         let router = metered_router(Arc::new(admission), readiness.clone(), metrics.clone());
-        Self { policies, router, readiness, metrics }
+        Self { policies, router, readiness, metrics, clock }
     }
 
     /// These policies hold from now on.
     pub fn apply(&self, policies: &[(PolicyKind, Value)], unmatched: UnmatchedImages) {
+        self.apply_exempting(policies, &[], SetOptions { unmatched, ..SetOptions::default() });
+    }
+
+    /// These policies and exemptions hold from now on.
+    pub fn apply_exempting(
+        &self,
+        policies: &[(PolicyKind, Value)],
+        exemptions: &[Value],
+        options: SetOptions,
+    ) {
         let context = CompileContext {
             system_namespace: "tagseal-system",
             objects: &NoObjects,
@@ -54,8 +70,10 @@ impl World {
         };
         let compiled: Vec<_> =
             policies.iter().map(|(kind, object)| Arc::new(compile(*kind, object, &context))).collect();
-        let options = SetOptions { unmatched, ..SetOptions::default() };
-        self.policies.send_replace(PolicySnapshot::Synced(Arc::new(PolicySet::new(compiled, options))));
+        let exemptions: Vec<_> =
+            exemptions.iter().map(|object| Arc::new(compile_exemption(object))).collect();
+        let set = PolicySet::new(compiled, options).with_exemptions(exemptions);
+        self.policies.send_replace(PolicySnapshot::Synced(Arc::new(set)));
     }
 
     pub async fn call(&self, request: Request<Body>) -> (StatusCode, Bytes) {
@@ -120,6 +138,14 @@ pub fn policy(namespace: &str, name: &str, spec: Value) -> (PolicyKind, Value) {
         "metadata": {"namespace": namespace, "name": name}, "spec": spec
     });
     (PolicyKind::Namespaced, object)
+}
+
+/// A `TrustExemption`, for a reason.
+pub fn exemption(name: &str, mut spec: Value) -> Value {
+    spec["reason"] = json!("a test");
+    json!({
+        "apiVersion": "tagseal.dev/v1alpha1", "kind": "TrustExemption", "metadata": {"name": name}, "spec": spec
+    })
 }
 
 /// Namespaces and their labels: those in memory, and those that must be read.

@@ -46,7 +46,7 @@ pub(super) fn tally(
     denials.extend(conflict(passing.into_iter().zip(&passes)));
     let warnings = warnings(&passes);
     let outcome = if denials.is_empty() {
-        Outcome::Passed(passed(image, mutation, passes, Actions::DENY))
+        Outcome::Passed(passed(image, mutation, passes))
     } else {
         Outcome::Denied(in_order(denials))
     };
@@ -64,13 +64,14 @@ pub(super) fn at_hand(
     let (conflict, warnings) = (conflict(policies.clone().zip(&answers)), warnings(&answers));
     let outcome = match conflict {
         Some(denial) => Outcome::Denied(vec![denial]),
-        None => Outcome::Passed(passed(image, mutation, answers, Actions::DENY)),
+        None => Outcome::Passed(passed(image, mutation, answers)),
     };
     let policies = policies.cloned().collect();
     ImageVerdict { policies, warnings, ..ImageVerdict::of(image.original(), outcome) }
 }
 
-/// Where only Warn and Audit policies match: they seal what they can resolve if they agree, and report the rest.
+/// Where only Warn and Audit policies match: they report. Those that say where digests are written seal what they can
+/// resolve, if all agree.
 fn observed(image: &ImageReference, mutation: Mutation, observations: Vec<Observation<'_>>) -> ImageVerdict {
     let none = Actions { deny: false, warn: false, audit: false };
     let actions = observations.iter().map(|(observed, _)| observed.actions).fold(none, |all, one| Actions {
@@ -80,10 +81,15 @@ fn observed(image: &ImageReference, mutation: Mutation, observations: Vec<Observ
     });
     let policies = observations.iter().map(|(observed, _)| Arc::clone(policy_of(observed))).collect();
     let (mut passing, mut passes, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sealed, mut sealed_by) = (None, None);
     for observation in observations {
-        let policy = policy_of(observation.0);
+        let (policy, writes) = (policy_of(observation.0), observation.0.mutation.is_some());
         match split(observation) {
             Ok(resolved) => {
+                if writes && sealed.is_none() {
+                    sealed = seal(image, std::slice::from_ref(&resolved));
+                    sealed_by = sealed.as_ref().map(|_| Arc::clone(policy));
+                }
                 passing.push(policy);
                 passes.push(resolved);
             }
@@ -94,8 +100,9 @@ fn observed(image: &ImageReference, mutation: Mutation, observations: Vec<Observ
     if let Some(denial) = conflict(passing.into_iter().zip(&passes)) {
         remarks.push(Remark { actions, denial });
         passes.clear();
+        (sealed, sealed_by) = (None, None);
     }
-    let outcome = Outcome::Passed(passed(image, mutation, passes, actions));
+    let outcome = Outcome::Passed(Passed { answers: passes, sealed, sealed_by, mutation, actions });
     ImageVerdict { policies, remarks, warnings, ..ImageVerdict::of(image.original(), outcome) }
 }
 
@@ -141,11 +148,16 @@ fn warnings(answers: &[Resolved]) -> Vec<String> {
     answers.iter().flat_map(|resolved| &resolved.warnings).cloned().collect()
 }
 
+/// What Deny policies let pass.
+fn passed(image: &ImageReference, mutation: Mutation, answers: Vec<Resolved>) -> Passed {
+    let sealed = seal(image, &answers);
+    Passed { answers, sealed, sealed_by: None, mutation, actions: Actions::DENY }
+}
+
 /// An image that has its digest stays as it is: the resolver let it pass because that very digest is good.
-fn passed(image: &ImageReference, mutation: Mutation, answers: Vec<Resolved>, actions: Actions) -> Passed {
+fn seal(image: &ImageReference, answers: &[Resolved]) -> Option<String> {
     let signed = answers.iter().find_map(|resolved| resolved.signed.as_ref());
-    let sealed = signed.filter(|_| image.digest().is_none()).map(|signed| signed.seal(image));
-    Passed { answers, sealed, mutation, actions }
+    signed.filter(|_| image.digest().is_none()).map(|signed| signed.seal(image))
 }
 
 /// Design §6: the one table.

@@ -41,8 +41,10 @@ pub struct Passed {
     /// The policies' answers; all name one digest, or none (`digestReferences: Allow`). Empty where only
     /// Warn and Audit policies match and none could resolve the image, or they disagree.
     pub answers: Vec<Resolved>,
-    /// The reference with the digest, where the image came without one.
+    /// The reference with the digest, where the image came without one and a policy says where it is written.
     pub sealed: Option<String>,
+    /// The first policy that says so, where that is not simply the first that decided.
+    pub sealed_by: Option<Arc<PolicyId>>,
     /// Where the digest is to be written: the strictest of the policies'.
     pub mutation: Mutation,
     /// What the policies behind this do, together: what follows where the digest is missing.
@@ -130,7 +132,9 @@ impl ImageVerdict {
 
     /// NotSealed: the image resolved, but it is to be stored without its digest.
     pub fn require_seal(&mut self) {
-        let Outcome::Passed(Passed { sealed: Some(sealed), mutation, actions, .. }) = &self.outcome else {
+        let Outcome::Passed(Passed { sealed: Some(sealed), sealed_by, mutation, actions, .. }) =
+            &self.outcome
+        else {
             return;
         };
         let message = match mutation {
@@ -144,7 +148,8 @@ impl ImageVerdict {
                  try again, or write {sealed}"
             ),
         };
-        let denial = Denial::untrusted(self.policies.first().map(|id| &**id), Reason::NotSealed, message);
+        let policy = sealed_by.as_ref().or(self.policies.first());
+        let denial = Denial::untrusted(policy.map(|id| &**id), Reason::NotSealed, message);
         let actions = *actions;
         if actions.deny {
             self.outcome = Outcome::Denied(vec![denial]);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tagseal::policy::UnmatchedImages;
 
-use super::{not_signed, pod, web, world_with};
+use super::{deployment, not_signed, pod, web, world_with};
 use crate::admission::review::Answer;
 use crate::admission::trust::{Trust, digest, sealed};
 use crate::admission::world::{World, cluster_policy, policy};
@@ -17,8 +17,8 @@ async fn admit(world: &World, image: &str) -> (String, Answer) {
 }
 
 #[tokio::test]
-async fn a_warn_policy_alone_seals_what_it_can_and_warns_of_the_rest() {
-    let (world, _) = world_with(json!({"validationActions": ["Warn"]}));
+async fn a_warn_policy_alone_that_names_a_mutation_seals_what_it_can_and_warns_of_the_rest() {
+    let (world, _) = world_with(json!({"validationActions": ["Warn"], "mutation": "Pods"}));
     let (image, answer) = admit(&world, &web("1.4")).await;
     assert_eq!((image, answer.warnings().len()), (sealed(&web("1.4")), 0));
 
@@ -149,4 +149,83 @@ async fn the_strictest_mutation_of_the_deny_policies_holds() {
             .denial()
             .contains(": NotSealed (ClusterTrustPolicy a): the policy has mutation None")
     );
+}
+
+/// The bare pod and the bare Deployment, by both hooks: nothing is written into them and nothing is missed.
+async fn leaves_alone(world: &World, image: &str) {
+    for review in [pod(&[("web", image)]), deployment(&[("web", image)])] {
+        assert_eq!(world.mutate(&review).await.patch(), None, "{review:?}");
+        let answer = world.validate(&review).await;
+        assert!(answer.is_allowed(), "{review:?}");
+        assert_eq!((answer.warnings(), answer.annotation("findings")), (vec![], ""), "{review:?}");
+        assert_eq!(answer.annotation("decision"), "Admitted");
+    }
+}
+
+#[tokio::test]
+async fn policies_that_observe_write_nothing_and_miss_nothing_where_they_name_no_mutation() {
+    for actions in [json!(["Warn"]), json!(["Audit"]), json!(["Warn", "Audit"])] {
+        let trust = Trust::new();
+        let world = World::new(Arc::<Trust>::clone(&trust));
+        let observing = || trust.spec(&["targets/releases"], json!({"validationActions": actions}));
+        world.apply(&[cluster_policy("pilot", observing())], UnmatchedImages::Allow);
+        leaves_alone(&world, &web("1.4")).await;
+        // What is signed is known all the same.
+        let answer = world.validate(&pod(&[("web", &web("1.4"))])).await;
+        assert_eq!(answer.annotation("digests"), digest(&web("1.4")).to_string());
+        world.apply(
+            &[cluster_policy("pilot", observing()), policy("shop", "pilot", observing())],
+            UnmatchedImages::Allow,
+        );
+        leaves_alone(&world, &web("1.4")).await;
+    }
+}
+
+#[tokio::test]
+async fn among_policies_that_observe_those_that_name_a_mutation_write() {
+    let trust = Trust::new();
+    let world = World::new(Arc::<Trust>::clone(&trust));
+    let warn = |roles: &[&str], mutation: Value| {
+        trust.spec(roles, json!({"validationActions": ["Warn"], "mutation": mutation}))
+    };
+    let silent =
+        cluster_policy("a", trust.spec(&["targets/releases"], json!({"validationActions": ["Audit"]})));
+    let writing = |mutation: &str| cluster_policy("b", warn(&["targets/releases"], json!(mutation)));
+
+    world.apply(&[silent.clone(), writing("Workloads")], UnmatchedImages::Allow);
+    let (object, answer) = world.admit(&deployment(&[("web", &web("1.4"))])).await;
+    assert!(answer.is_allowed() && answer.warnings().is_empty());
+    assert_eq!(object["spec"]["template"]["spec"]["containers"][0]["image"], sealed(&web("1.4")));
+    // The one that writes misses the seal, and by its own action.
+    let missed = world.validate(&pod(&[("web", &web("1.4"))])).await;
+    assert!(missed.warnings()[0].contains(": NotSealed (ClusterTrustPolicy b): "), "{:?}", missed.warnings());
+
+    world.apply(&[silent.clone(), writing("None")], UnmatchedImages::Allow);
+    let missed = world.validate(&pod(&[("web", &web("1.4"))])).await;
+    assert!(missed.is_allowed());
+    assert!(missed.warnings()[0].contains(": NotSealed (ClusterTrustPolicy b): "), "{:?}", missed.warnings());
+
+    // One that writes and finds nothing signed writes nothing, though another finds something.
+    world.apply(&[silent, cluster_policy("b", warn(&["targets/qa"], json!("Pods")))], UnmatchedImages::Allow);
+    let review = pod(&[("web", &web("1.5"))]);
+    assert_eq!(world.mutate(&review).await.patch(), None);
+    let answer = world.validate(&review).await;
+    assert_eq!(answer.warnings().len(), 1, "{:?}", answer.warnings());
+    assert!(answer.warnings()[0].contains(": NotSigned (ClusterTrustPolicy b): "));
+}
+
+#[tokio::test]
+async fn without_a_mutation_a_deny_policy_seals_pods_beside_whatever_observes() {
+    let trust = Trust::new();
+    let world = World::new(Arc::<Trust>::clone(&trust));
+    let warn = json!({"validationActions": ["Warn"], "mutation": "Workloads"});
+    world.apply(
+        &[
+            cluster_policy("production", trust.spec(&["targets/releases"], json!({}))),
+            cluster_policy("trial", trust.spec(&["targets/releases"], warn)),
+        ],
+        UnmatchedImages::Allow,
+    );
+    assert_eq!(admit(&world, &web("1.4")).await.0, sealed(&web("1.4")));
+    assert_eq!(world.mutate(&deployment(&[("web", &web("1.4"))])).await.patch(), None);
 }
