@@ -160,3 +160,26 @@ fn a27_definitions_that_are_deleted_are_told() {
     watched.shows(&format!("tagseal_definition_in_force{{definition=\"{name}\"}}"), "0");
     watched.tells("CustomResourceDefinition", name, "DefinitionMissing", "is not in force");
 }
+
+/// The Secret outlives an installation, and so did the lease of a leader that was killed: for 15 s nobody writes `caBundle`.
+#[test]
+fn after_a_reinstallation_no_replica_is_ready_before_the_api_server_knows_its_certificate() {
+    let mut fleet = Fleet::start("reinstalled", Route::Together);
+    let cluster = fleet.cluster();
+    fleet.replicas.iter_mut().for_each(Replica::dies);
+    for kind in [VALIDATING, MUTATING] {
+        cluster.does(&["delete", kind, "tagseal"]);
+    }
+    upgrades(&cluster);
+    fleet.replicas.iter_mut().for_each(Replica::starts);
+    for replica in &mut fleet.replicas {
+        replica.awaits_ready();
+        for kind in [VALIDATING, MUTATING] {
+            let configuration = cluster.gets(&format!("{kind}/tagseal"));
+            for webhook in configuration["webhooks"].as_array().expect("webhooks") {
+                let bundle = webhook["clientConfig"]["caBundle"].as_str().unwrap_or_default();
+                assert!(!bundle.is_empty(), "{} is ready, and has no bundle: {webhook}", replica.name());
+            }
+        }
+    }
+}

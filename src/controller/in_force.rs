@@ -46,7 +46,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// that is no news. What it would hide fails closed.
 const BUNDLE_SETTLES: Duration = Duration::from_secs(5);
 /// Two that fight over a configuration make so many changes of every policy's status at once, then one in such a time.
-const CHANGES: Pace = Pace::new(20, Duration::from_secs(10));
+const CHANGES: Pace = Pace::new(20, Duration::from_secs(5));
 
 /// What is looked at.
 #[derive(Debug, Clone)]

@@ -34,7 +34,12 @@ pub(super) struct Sight {
     pub(super) uid: Option<String>,
     /// What a list brings that has not ended.
     arriving: Option<Value>,
+    /// How often in a row it was refused.
+    refusals: u32,
 }
+
+/// An API server that starts refuses for a moment what it allows later.
+const REFUSALS: u32 = 3;
 
 /// What the API server has.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +56,7 @@ pub(super) enum Seen {
 impl Sight {
     fn new(part: Part, label: &'static str, kind: GroupVersionKind, name: &str) -> Self {
         let (resource, name) = (ApiResource::from_gvk(&kind), name.to_owned());
-        Self { part, label, resource, name, seen: Seen::Nothing, uid: None, arriving: None }
+        Self { part, label, resource, name, seen: Seen::Nothing, uid: None, arriving: None, refusals: 0 }
     }
 
     /// `ValidatingWebhookConfiguration tagseal`.
@@ -61,13 +66,20 @@ impl Sight {
 
     /// Takes what the watch shows. What was seen stands while the API server does not answer.
     pub(super) fn take(&mut self, event: Result<Event<DynamicObject>, Failure>) {
+        match &event {
+            Err(failure) if failure.is_answer => self.refusals = self.refusals.saturating_add(1),
+            Ok(Event::Init) | Err(_) => {}
+            Ok(_) => self.refusals = 0,
+        }
         match event {
             Ok(Event::Init) => self.arriving = None,
             Ok(Event::InitApply(object)) => self.arriving = Some(self.value(object)),
             Ok(Event::InitDone) => self.seen = self.arriving.take().map_or(Seen::Absent, Seen::There),
             Ok(Event::Apply(object)) => self.seen = Seen::There(self.value(object)),
             Ok(Event::Delete(_)) => self.seen = Seen::Absent,
-            Err(failure) if failure.is_answer => self.seen = Seen::Refused(failure.message),
+            Err(failure) if failure.is_answer && self.refusals >= REFUSALS => {
+                self.seen = Seen::Refused(failure.message);
+            }
             Err(_) => {}
         }
     }
