@@ -41,6 +41,24 @@ while read -r path value; do
 	grep -qF "at '${path#.}'" "$work/errors" || fail "$value: $(cat "$work/errors")"
 done <charts/testdata/refused.txt
 
+# Values that are right each by itself, and the words that helm has to say.
+while IFS='|' read -r value words; do
+	if "$helm" template tagseal charts/tagseal --values charts/testdata/defaults.yaml --set-json "$value" >/dev/null 2>"$work/errors"; then
+		fail "values pass: $value"
+	fi
+	grep -qF -- "$words" "$work/errors" || fail "$value: $(cat "$work/errors")"
+done <charts/testdata/failed.txt
+
+# Values that become arguments of `tagseal serve`: what passes here is what it takes (tests/chart/arguments.rs).
+while read -r what value argument; do
+	if "$helm" template tagseal charts/tagseal --values charts/testdata/defaults.yaml --set-json "$value" >"$work/rendered" 2>"$work/errors"; then
+		[ "$what" = passes ] || fail "values pass: $value"
+		grep -qF -- "$argument" "$work/rendered" || fail "$value does not become $argument"
+	else
+		[ "$what" = refused ] || fail "$value: $(cat "$work/errors")"
+	fi
+done <charts/testdata/arguments.txt
+
 diff -r crds charts/tagseal/files/crds || fail 'the chart has other CRDs than crds/: run `make chart-crds`'
 mkdir "$work/manifests"
 charts/render.sh "$work/manifests" "$helm"

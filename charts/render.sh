@@ -10,10 +10,10 @@ render() { # FILE COMMENT ARGS...
 	shift 2
 	{
 		printf '%s\n' '# Rendered from charts/tagseal: `make manifests`. Do not edit.' "$comment"
-		"$helm" template tagseal charts/tagseal --namespace tagseal-system "$@" | grep -v '^# Source: ' | cat -s
+		"$helm" template tagseal charts/tagseal --namespace tagseal-system --set image.repository=registry.example.com/tagseal "$@" | grep -v '^# Source: ' | cat -s
 	} >"$file"
 }
 
-render install.yaml '# All of tagseal, in one go: `kubectl apply --server-side -f install.yaml`.' --set namespace.create=true
+render install.yaml $'# All of tagseal, in one go. It needs your image in it first:\n#   sed \'s#registry.example.com/tagseal:#REGISTRY/tagseal:#\' install.yaml | kubectl apply --server-side -f -\n# As it is, no replica can start, and covered namespaces refuse new pods.' --set namespace.create=true
 render pull-secrets.yaml '# The right to read pull secrets in every namespace, for policies with `credentials: {imagePullSecrets: true}`.' \
 	--set pullSecrets.access=Cluster --show-only templates/pull-secrets.yaml

@@ -5,6 +5,7 @@ mod completions;
 mod confirm;
 pub mod crd;
 pub mod docker_config;
+mod durations;
 mod inspect;
 mod output;
 pub mod passphrases;

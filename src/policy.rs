@@ -19,7 +19,7 @@ mod set;
 
 pub use compile::{
     CompileContext, CompiledExemption, CompiledPolicy, PolicyError, PolicyKind, UnknownFields, compile,
-    compile_exemption,
+    compile_exemption, server_url,
 };
 pub use demand::{
     Action, Actions, CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId,

@@ -1,6 +1,7 @@
 //! The Helm chart as files: what helm itself does not check. `make chart` renders it.
 
 mod arguments;
+mod documents;
 mod metrics;
 mod readme;
 mod samples;

@@ -8,11 +8,14 @@ use super::cluster::Cluster;
 use super::process::{command, output_of};
 use super::run::{source_path, tool};
 
+/// The one value that has no default. Nobody pulls it.
+const IMAGE: &str = "image.repository=registry.test/tagseal";
+
 /// `helm install` of the chart with these values (`name=value`). Its Service leads to loopback: the API server dials
 /// `localhost` at the port that a webhook names, and expects the Service's name in the certificate.
 pub fn installs(cluster: &Cluster, values: &[&str]) {
     let cluster = cluster.in_namespace(SYSTEM_NAMESPACE);
-    let mut args = vec!["install", "--create-namespace"];
+    let mut args = vec!["install", "--create-namespace", "--set", IMAGE];
     args.extend(values.iter().flat_map(|value| ["--set", value]));
     helm(&cluster, &args);
     cluster.does(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
@@ -45,7 +48,7 @@ pub fn installed(cluster: &Cluster) -> Vec<Value> {
 pub fn rendered(cluster: &Cluster, args: &[&str]) -> Vec<Value> {
     let mut helm = command(tool("helm"));
     helm.args(["template", "tagseal"]).arg(source_path("charts/tagseal"));
-    helm.args(["--namespace", SYSTEM_NAMESPACE]).args(args);
+    helm.args(["--namespace", SYSTEM_NAMESPACE, "--set", IMAGE]).args(args);
     let output = output_of(&mut helm, b"");
     assert!(output.status.success(), "helm template: {}", String::from_utf8_lossy(&output.stderr));
     read(cluster, &output.stdout)

@@ -168,6 +168,35 @@ fn a20_a_new_namespace_has_what_labels_its_maker_chooses_but_is_not_born_out_of_
 }
 
 #[test]
+fn a20_a_tenant_creates_no_namespace_whose_name_is_left_out() {
+    let s = Scenario::new("a20-name");
+    let people = People::of(&s.cluster);
+    let args =
+        ["--set", "excludeNamespacePrefixes={a20-out-}", "--show-only", "templates/namespace-labels.yaml"];
+    for mut object in rendered(&s.cluster, &args) {
+        // Beside the one that is installed.
+        if object["metadata"]["name"] == "tagseal-namespace-labels" {
+            object["metadata"]["name"] = json!("a20-name");
+            if object["kind"] == "ValidatingAdmissionPolicyBinding" {
+                object["spec"]["policyName"] = json!("a20-name");
+            }
+            s.cluster.applies(&object);
+        }
+    }
+    eventually("the name is guarded", SETTLED, || {
+        let answer = people.creates(&people.tenant, "a20-out-tried", &json!({}));
+        if answer.passed {
+            s.cluster.does(&["delete", "namespace", "a20-out-tried", "--timeout=60s"]);
+            return Err("not yet".to_owned());
+        }
+        let expected = "namespace a20-out-tried is left out by tagseal (excludeNamespacePrefixes)";
+        if answer.errors.contains(expected) { Ok(()) } else { Err(answer.errors) }
+    });
+    passes(&people.creates(&people.tenant, "a20-outside", &json!({})));
+    passes(&people.creates(&people.admin, "a20-out-admin", &json!({})));
+}
+
+#[test]
 fn every_image_carries_a_digest_where_the_chart_demands_it() {
     let s = Scenario::unguarded("chart-digests");
     let values = ["--set", "requireDigests.enabled=true", "--show-only", "templates/require-digests.yaml"];
@@ -237,7 +266,7 @@ fn a_pod_made_from_the_chart_passes_the_restricted_standard() {
         pod["metadata"]["name"] = json!(values);
         (s.cluster.tries(&pod), pod)
     };
-    for values in ["defaults", "bare", "cert-manager", "everything", "opt-in"] {
+    for values in ["defaults", "bare", "cert-manager", "everything", "openshift", "opt-in"] {
         let (answer, pod) = tries(values);
         assert!(answer.passed, "{values}: {}", answer.errors);
         for setting in ["runAsNonRoot", "seccompProfile"] {

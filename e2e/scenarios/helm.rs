@@ -31,6 +31,9 @@ impl Helm {
         let mut helm = command(tool("helm"));
         helm.args(args).args(["--namespace", SYSTEM, "--kubeconfig"]).arg(self.cluster().kubeconfig());
         helm.env("HOME", &self.home);
+        if matches!(args[0], "install" | "upgrade") {
+            helm.args(["--set", "image.repository=registry.test/tagseal"]);
+        }
         let output = output_of(&mut helm, b"");
         assert!(output.status.success(), "helm {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -125,6 +128,50 @@ fn without_tagseal_its_own_and_the_systems_pods_start_and_covered_ones_do_not() 
     let policy =
         Policy::cluster("down", "registry.test/**", "https://trust.test").trusts_key(&"0".repeat(64));
     cluster.applies(policy.manifest());
+}
+
+#[test]
+fn a_pilot_refuses_nothing_and_what_the_values_leave_out_needs_no_tagseal() {
+    let helm = Helm::new("helm-pilot");
+    let conditions = r#"webhook.matchConditions=[{"name":"not-marked","expression":"!(has(object.metadata.labels) && 'mark' in object.metadata.labels)"}]"#;
+    let install = ["install", "tagseal", &chart(), "--create-namespace", "--set-json", conditions];
+    helm.does(&[&install[..], &["--set", "excludeNamespacePrefixes={openshift-}"]].concat());
+    let cluster = helm.cluster();
+    for namespace in ["openshift-dns", "my-openshift", "shop"] {
+        cluster.does(&["create", "namespace", namespace]);
+    }
+    let image = "registry.test/web:1.4";
+    let tries = |namespace: &str| cluster.in_namespace(namespace).tries(&pod("web", image));
+    let is_refused =
+        |answer: &Answer| answer.errors.contains("failed calling webhook \"validate.tagseal.dev\"");
+    eventually("the webhook is asked, and nobody answers", Duration::from_secs(30), || {
+        let answer = tries("shop");
+        if is_refused(&answer) { Ok(()) } else { Err(answer.text()) }
+    });
+    assert!(is_refused(&tries("my-openshift")));
+    assert!(!is_refused(&tries("openshift-dns")), "{}", tries("openshift-dns").errors);
+    let mut marked = pod("web", image);
+    marked["metadata"]["labels"] = json!({"mark": "yes"});
+    let answer = cluster.in_namespace("shop").tries(&marked);
+    assert!(!is_refused(&answer), "{}", answer.errors);
+
+    let fails = |policy: &str| {
+        eventually(&format!("{policy} holds"), Duration::from_secs(30), || {
+            let answer = tries("shop");
+            if is_refused(&answer) == (policy == "Fail") { Ok(()) } else { Err(answer.text()) }
+        });
+    };
+    for policy in ["Ignore", "Fail"] {
+        let value = format!("webhook.failurePolicy={policy}");
+        helm.does(&["upgrade", "tagseal", &chart(), "--reset-then-reuse-values", "--set", &value]);
+        fails(policy);
+    }
+    // docs/pilot.md, where there is no time for helm.
+    let document = fs::read_to_string(source_path("docs/pilot.md")).expect("docs/pilot.md");
+    let patch = document.lines().find_map(|line| line.trim().strip_prefix("-p '[")).expect("a patch");
+    let patch = format!("[{}", patch.trim_end_matches('\''));
+    cluster.does(&["patch", "validatingwebhookconfiguration", "tagseal", "--type=json", "-p", &patch]);
+    fails("Ignore");
 }
 
 #[test]

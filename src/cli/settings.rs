@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use url::Url;
 
-use crate::policy::{SetOptions, UnmatchedImages};
+use super::durations::duration;
+use crate::policy::{SetOptions, UnmatchedImages, server_url};
 use crate::trust::{DiskState, MemoryState, ResolverConfig, TrustState};
 
 /// tagseal's namespace, if nothing else is said.
@@ -19,7 +20,7 @@ pub struct Policies {
     #[arg(long, value_name = "ACTION", default_value = "Allow", value_parser = unmatched_images)]
     pub unmatched_images: UnmatchedImages,
     /// A trust server that namespaced policies may name besides those of cluster policies. May be repeated.
-    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    #[arg(long, value_name = "URL", value_delimiter = ',', value_parser = server_url)]
     pub trust_servers: Vec<Url>,
 }
 
@@ -53,7 +54,7 @@ pub struct Storage {
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// Tolerance for clocks when expiry is judged.
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub clock_skew: SignedDuration,
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use self::exemption::{CompiledExemption, compile_exemption};
+pub use self::notary::server_url;
 pub(super) use self::notary::without_trailing_slash;
 pub(super) use self::schema::type_of;
 pub(super) use self::scope::{Namespaces, Scope};

@@ -23,7 +23,12 @@ enum Requirement {
     NotIn(String, BTreeSet<String>),
     Exists(String),
     DoesNotExist(String),
+    /// Nothing that Kubernetes has: the webhooks say it in a matchCondition.
+    NotPrefixed(String, BTreeSet<String>),
 }
+
+/// The label that has a namespace's name.
+const NAME: &str = "kubernetes.io/metadata.name";
 
 impl Selector {
     /// Compiles a selector that stands at `path`.
@@ -87,10 +92,16 @@ impl Selector {
         let but = |key: &str, values: &[&str]| {
             Requirement::NotIn(key.to_owned(), values.iter().map(|value| (*value).to_owned()).collect())
         };
-        Self(vec![
-            but("kubernetes.io/metadata.name", &["kube-system", system_namespace]),
-            but("tagseal.dev/admission", &["ignore"]),
-        ])
+        Self(vec![but(NAME, &["kube-system", system_namespace]), but("tagseal.dev/admission", &["ignore"])])
+    }
+
+    /// The same, but for namespaces whose names begin with one of these.
+    #[must_use]
+    pub fn without_names(mut self, prefixes: &[String]) -> Self {
+        if !prefixes.is_empty() {
+            self.0.push(Requirement::NotPrefixed(NAME.to_owned(), prefixes.iter().cloned().collect()));
+        }
+        self
     }
 
     /// Whether the selector selects an object with these labels.
@@ -100,6 +111,9 @@ impl Selector {
             Requirement::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
             Requirement::Exists(key) => labels.contains_key(key),
             Requirement::DoesNotExist(key) => !labels.contains_key(key),
+            Requirement::NotPrefixed(key, prefixes) => {
+                labels.get(key).is_none_or(|value| !prefixes.iter().any(|prefix| value.starts_with(prefix)))
+            }
         })
     }
 
@@ -171,6 +185,24 @@ mod tests {
             let error = Selector::from_json(wrong).unwrap_err();
             assert!(error.starts_with(why), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn names_that_begin_with_a_prefix_are_left_out() {
+        let named = |name: &str| Labels::from([(NAME.to_owned(), name.to_owned())]);
+        let read = Selector::of_webhooks("tagseal-system")
+            .without_names(&["openshift-".to_owned(), "aks".to_owned()]);
+        for (name, selected) in [
+            ("openshift-dns", false),
+            ("openshift", true),
+            ("my-openshift-dns", true),
+            ("aks-command", false),
+            ("shop", true),
+        ] {
+            assert_eq!(read.matches(&named(name)), selected, "{name}");
+        }
+        assert!(!read.matches(&named("kube-system")), "what was left out before stays so");
+        assert!(Selector::default().without_names(&[]).matches(&named("openshift-dns")));
     }
 
     #[test]

@@ -1,12 +1,18 @@
 {{- define "tagseal.args" -}}
 - serve
-- --listen={{ .Values.webhook.address }}:{{ .Values.webhook.port }}
-- --metrics-listen={{ if .Values.metrics.enabled }}{{ .Values.webhook.address }}:{{ .Values.metrics.port }}{{ else }}none{{ end }}
+- --listen={{ include "tagseal.listen" (dict "root" . "port" .Values.webhook.port) }}
+- --metrics-listen={{ if .Values.metrics.enabled }}{{ include "tagseal.listen" (dict "root" . "port" .Values.metrics.port) }}{{ else }}none{{ end }}
 - --namespace={{ .Release.Namespace }}
 - --cache-dir=/var/cache/tagseal
 - --clock-skew={{ .Values.clockSkew }}
 - --log-format={{ .Values.logFormat }}
 - {{ printf "--webhook-namespaces=%s" ((include "tagseal.namespaceSelector" . | fromYaml).namespaceSelector | toJson) | squote }}
+{{- range .Values.excludeNamespacePrefixes }}
+- --exclude-namespace-prefix={{ . }}
+{{- end }}
+{{- with concat (include "tagseal.prefixCondition" . | fromYamlArray) .Values.webhook.matchConditions }}
+- {{ printf "--webhook-match-conditions=%s" (toJson .) | quote }}
+{{- end }}
 - --unmatched-images={{ .Values.unmatchedImages }}
 {{- range .Values.trustServers }}
 - {{ printf "--trust-servers=%s" . | quote }}

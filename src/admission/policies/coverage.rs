@@ -19,7 +19,7 @@ pub struct Uncovered<'r>(BTreeMap<&'r str, BTreeSet<&'r str>>);
 
 impl<'r> Uncovered<'r> {
     /// Of what runs, what `old` covered and `after` does not. Left out are namespaces of which nothing is known, and those that
-    /// the webhooks, by their `namespaceSelector`, never ask tagseal about: there, nothing was covered before.
+    /// the webhooks, by their `namespaceSelector` and the names that they leave out, never ask tagseal about: there, nothing was covered before.
     pub fn of(
         running: &'r Running,
         old: &CompiledPolicy,

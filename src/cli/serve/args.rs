@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::SignedDuration;
 
+use crate::cli::durations::duration;
 use crate::cli::settings::{Policies, SYSTEM_NAMESPACE, Storage};
 use crate::controller::{CertificateOptions, Expected, InForceOptions, Lifetimes, MatchCondition};
 use crate::policy::Selector;
@@ -52,6 +53,9 @@ pub struct Args {
     /// narrowed.
     #[arg(long, value_name = "CONDITIONS", value_parser = match_conditions, conflicts_with = "policies")]
     pub(super) webhook_match_conditions: Option<MatchConditions>,
+    /// Namespaces whose names begin with this are not asked about either, by a matchCondition of the webhook configurations (repeatable).
+    #[arg(long = "exclude-namespace-prefix", value_name = "PREFIX", value_parser = namespace_prefix, conflicts_with = "policies")]
+    pub(super) excluded_prefixes: Vec<String>,
     #[command(flatten)]
     pub(super) policy: Policies,
     #[command(flatten)]
@@ -80,7 +84,9 @@ impl MetricsListen {
 impl Args {
     /// The namespaces that the webhooks ask about.
     pub(super) fn covered(&self) -> Selector {
-        self.webhook_namespaces.clone().unwrap_or_else(|| Selector::of_webhooks(&self.namespace))
+        let selected =
+            self.webhook_namespaces.clone().unwrap_or_else(|| Selector::of_webhooks(&self.namespace));
+        selected.without_names(&self.excluded_prefixes)
     }
 
     /// What has to be in force.
@@ -133,7 +139,7 @@ const SHORTEST: SignedDuration = SignedDuration::from_secs(10);
 const LONGEST: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 fn certificate_lifetime(value: &str) -> Result<SignedDuration, String> {
-    let lifetime: SignedDuration = value.parse().map_err(|error: jiff::Error| error.to_string())?;
+    let lifetime = duration(value)?;
     let fits = (SHORTEST..=LONGEST).contains(&lifetime);
     fits.then_some(lifetime).ok_or_else(|| format!("a certificate lives from {SHORTEST:#} to {LONGEST:#}"))
 }
@@ -150,6 +156,16 @@ fn match_conditions(value: &str) -> Result<MatchConditions, String> {
         None => Err("a match condition has an expression".to_owned()),
     };
     conditions.iter().map(expression).collect::<Result<_, _>>().map(MatchConditions)
+}
+
+/// What the name of a namespace can begin with.
+fn namespace_prefix(value: &str) -> Result<String, String> {
+    let begins = value.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let fits =
+        value.len() <= 63 && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    (begins && fits)
+        .then(|| value.to_owned())
+        .ok_or_else(|| "expected what the name of a namespace begins with, like openshift-".to_owned())
 }
 
 fn log_format(value: &str) -> Result<LogFormat, String> {

@@ -46,7 +46,10 @@ pub fn read_server(spec: &Value, errors: &mut Errors) -> Option<Url> {
 }
 
 /// Reads a trust server's URL: https, or http to this machine (design §2).
-fn server_url(server: &str) -> Result<Url, String> {
+///
+/// # Errors
+/// What to write instead.
+pub fn server_url(server: &str) -> Result<Url, String> {
     let shown: String = server.chars().take(128).collect();
     let expected = "write https://HOST[:PORT][/PATH]; http:// is for localhost, 127.0.0.0/8 and [::1] only";
     let url = Url::parse(server).map_err(|error| format!("{shown:?} is no URL ({error}): {expected}"))?;

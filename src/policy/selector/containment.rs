@@ -25,8 +25,8 @@ impl Selector {
             let on_key = || wanted.0.iter().filter(|other| other.key() == key);
             let mut named: BTreeSet<&str> =
                 on_key().chain([*requirement]).flat_map(|other| other.values()).collect();
-            // Longer than each, so none of them.
-            let another = format!("{}x", named.iter().max_by_key(|value| value.len()).unwrap_or(&""));
+            // Longer than each, so none of them; and no prefix of a name begins like it.
+            let another = format!("\0{}", named.iter().max_by_key(|value| value.len()).unwrap_or(&""));
             named.insert(&another);
             let mut labels = named.into_iter().map(Some).chain([None]);
             labels.any(|label| on_key().all(|other| other.holds(label)) && !requirement.holds(label))
@@ -44,13 +44,17 @@ impl Selector {
 impl Requirement {
     fn key(&self) -> &str {
         match self {
-            Self::In(key, _) | Self::NotIn(key, _) | Self::Exists(key) | Self::DoesNotExist(key) => key,
+            Self::In(key, _)
+            | Self::NotIn(key, _)
+            | Self::Exists(key)
+            | Self::DoesNotExist(key)
+            | Self::NotPrefixed(key, _) => key,
         }
     }
 
     fn values(&self) -> impl Iterator<Item = &str> {
         let values = match self {
-            Self::In(_, values) | Self::NotIn(_, values) => Some(values),
+            Self::In(_, values) | Self::NotIn(_, values) | Self::NotPrefixed(_, values) => Some(values),
             Self::Exists(_) | Self::DoesNotExist(_) => None,
         };
         values.into_iter().flatten().map(String::as_str)
@@ -63,6 +67,9 @@ impl Requirement {
             Self::NotIn(_, values) => label.is_none_or(|value| !values.contains(value)),
             Self::Exists(_) => label.is_some(),
             Self::DoesNotExist(_) => label.is_none(),
+            Self::NotPrefixed(_, prefixes) => {
+                label.is_none_or(|value| !prefixes.iter().any(|prefix| value.starts_with(prefix)))
+            }
         }
     }
 }
@@ -75,6 +82,7 @@ impl fmt::Display for Requirement {
             Self::NotIn(_, values) => write!(f, "{key:?} not in {values:?}"),
             Self::Exists(_) => write!(f, "{key:?} exists"),
             Self::DoesNotExist(_) => write!(f, "{key:?} does not exist"),
+            Self::NotPrefixed(_, prefixes) => write!(f, "{key:?} begins with none of {prefixes:?}"),
         }
     }
 }
@@ -85,6 +93,26 @@ mod tests {
 
     use super::*;
     use crate::policy::Labels;
+
+    #[test]
+    fn what_a_prefix_leaves_out_is_not_missed_and_nothing_else() {
+        let named = |operator: &str, name: &str| {
+            let expression = format!(
+                r#"{{"key":"kubernetes.io/metadata.name","operator":"{operator}","values":["{name}"]}}"#
+            );
+            selector(&format!(r#"{{"matchExpressions":[{expression}]}}"#))
+        };
+        let wanted = Selector::of_webhooks("tagseal-system").without_names(&["openshift-".to_owned()]);
+        for (operator, name, narrowed) in [
+            ("NotIn", "openshift-dns", false),
+            ("NotIn", "openshift", true),
+            ("NotIn", "shop", true),
+            ("In", "shop", true),
+            ("In", "openshift-dns", true),
+        ] {
+            assert_eq!(!named(operator, name).narrows(&wanted).is_empty(), narrowed, "{operator} {name}");
+        }
+    }
 
     fn selector(json: &str) -> Selector {
         Selector::from_json(json).unwrap()

@@ -154,6 +154,17 @@ async fn namespaces_that_this_clusters_webhooks_leave_out_do_not_count() {
 }
 
 #[tokio::test]
+async fn namespaces_whose_names_begin_with_an_excluded_prefix_do_not_count() {
+    let prefixes = ["a".to_owned(), "enf".to_owned()];
+    let world = world_of(Selector::of_webhooks("tagseal-system").without_names(&prefixes));
+    for namespace in ["a", "b", "enforced"] {
+        world.running.runs(namespace, WEB);
+    }
+    let warnings = world.delete(&production()).await.warnings();
+    assert_eq!(warnings[1], format!("tagseal: no longer covered: {WEB} in b"));
+}
+
+#[tokio::test]
 async fn images_that_are_no_references_do_not_count() {
     let world = world();
     world.running.runs("shop", &format!("sha256:{}", "0".repeat(64)));
