@@ -66,3 +66,4 @@ pub use suite::suite;
 pub use tagseal::{TagsealOptions, VALIDATING_ONLY};
 pub use token_server::TokenServer;
 pub use tunnel::Tunnel;
+pub use webhooks::OWN;

@@ -168,6 +168,24 @@ fn a20_a_new_namespace_has_what_labels_its_maker_chooses_but_is_not_born_out_of_
 }
 
 #[test]
+fn a20_a_tenant_cannot_leave_by_a_label_that_the_live_webhooks_select_on() {
+    let s = Scenario::new("a20-live");
+    let people = People::of(&s.cluster);
+    let (tenant, admin) = (people.tenant.as_str(), people.admin.as_str());
+    // No chart has this label in its selectors: another hand put it into the configurations that are in the cluster.
+    let out = json!({OWN: "yes"});
+    for way in [None, Some("status")] {
+        is_guarded(&people.labels(tenant, way, &out), OWN);
+    }
+    is_guarded(&people.creates(tenant, "a20-live-new", &out), OWN);
+    passes(&people.creates(tenant, "a20-live-other", &json!({"a20-live/team": "shop"})));
+    passes(&people.labels(tenant, None, &json!({"a20-live/team": "shop"})));
+    passes(&people.labels(admin, None, &out));
+    is_guarded(&people.labels(tenant, None, &json!({OWN: null})), OWN);
+    passes(&people.labels(admin, None, &json!({OWN: null})));
+}
+
+#[test]
 fn a20_a_tenant_creates_no_namespace_whose_name_is_left_out() {
     let s = Scenario::new("a20-name");
     let people = People::of(&s.cluster);

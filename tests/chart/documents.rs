@@ -11,6 +11,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/kind.md",
     "docs/operations.md",
     "docs/pilot.md",
+    "docs/platforms.md",
 ];
 
 /// The documents' lines, a command that goes on in the next line as one.
