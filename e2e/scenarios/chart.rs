@@ -215,6 +215,48 @@ fn a20_a_tenant_creates_no_namespace_whose_name_is_left_out() {
 }
 
 #[test]
+fn tenants_read_the_cluster_policies_that_deny_them() {
+    let s = Scenario::new("chart-view");
+    let args = [
+        "--set-json",
+        r#"rbac.viewers=[{"kind":"Group","name":"chart-view"}]"#,
+        "--show-only",
+        "templates/user-roles.yaml",
+    ];
+    let bindings = rendered(&s.cluster, &args);
+    let binding = bindings.iter().find(|object| object["kind"] == "ClusterRoleBinding").expect("a binding");
+    s.cluster.applies(binding);
+    // The suite's controller manager aggregates no roles: what `view` gets is what `tagseal-view` says.
+    let role = s.cluster.gets("clusterrole/tagseal-view");
+    assert_eq!(role["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"], "true");
+    s.cluster.does(&[
+        "create",
+        "rolebinding",
+        "viewer",
+        "--clusterrole=tagseal-view",
+        "--user=chart-view-viewer",
+    ]);
+    let may = |who: &[&str], what: &str| {
+        let mut args = who.to_vec();
+        args.extend(["get", what]);
+        s.cluster.kubectl(&args).passed
+    };
+    let (viewer, grouped) =
+        (["--as=chart-view-viewer"], ["--as=chart-view-somebody", "--as-group=chart-view"]);
+    eventually("the roles count", SETTLED, || {
+        let all =
+            [may(&viewer, "trustpolicies.tagseal.dev"), may(&grouped, "clustertrustpolicies.tagseal.dev")];
+        if all == [true; 2] { Ok(()) } else { Err(format!("{all:?}")) }
+    });
+    // A role in a namespace is no right to what belongs to none.
+    assert!(!may(&viewer, "clustertrustpolicies.tagseal.dev"));
+    for kept in ["trustpolicies.tagseal.dev", "trustedrepositories.tagseal.dev"] {
+        assert!(!may(&grouped, kept), "{kept}");
+    }
+    assert!(!may(&viewer, "trustedrepositories.tagseal.dev"));
+}
+
+#[test]
 fn every_image_carries_a_digest_where_the_chart_demands_it() {
     let s = Scenario::unguarded("chart-digests");
     let values = ["--set", "requireDigests.enabled=true", "--show-only", "templates/require-digests.yaml"];

@@ -32,3 +32,16 @@ fn every_sample_is_a_policy_or_exemptions_that_work() {
         }
     }
 }
+
+/// Docker's own trust server is no more: whoever starts from a policy that names it gets nothing but
+/// `TrustServerUnreachable`.
+#[test]
+fn no_policy_that_users_start_from_names_a_server_that_is_gone() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/samples");
+    let samples = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let samples = samples.map(|name| format!("manifests/samples/{}", name.to_str().unwrap()));
+    let documents = ["docs/policies.md", "docs/pilot.md", "README.md"].map(str::to_owned);
+    for path in samples.chain(documents) {
+        assert!(!file(&path).contains("notary.docker.io"), "{path}");
+    }
+}
