@@ -7,3 +7,4 @@ mod fuzz;
 mod roots;
 mod samples;
 mod server;
+mod successors;

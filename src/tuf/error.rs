@@ -159,13 +159,21 @@ pub enum RootMismatch {
         /// The version whose keys should have signed.
         predecessor: u64,
     },
-    /// A version between the trusted root and the newest is missing.
+    /// A version between the trusted root and the newest is missing, or another version stands in its place.
     #[error(
         "version {version}, a link between the trusted root and the newest, is missing on the trust server"
     )]
     MissingLink {
         /// The missing version.
         version: u64,
+    },
+    /// The newest root is another one, and no newer, than the trusted root.
+    #[error("another root of version {version} is trusted, and only version {predecessor} + 1 may follow it")]
+    NotSuccessor {
+        /// The root's version.
+        version: u64,
+        /// The version of the trusted root.
+        predecessor: u64,
     },
     /// No root that carries a pin was found within the newest versions.
     #[error("none of the versions {oldest} to {newest} carries a pinned key")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tagseal::publish::key::{Algorithm, PrivateKey};
 use tagseal::publish::operation::Operation;
 use tagseal::publish::publisher::PublishError;
-use tagseal::tuf::{FileName, TufError};
+use tagseal::tuf::{FileName, RootMismatch, TufError};
 
 use super::deal::*;
 use super::world::{Person, World};
@@ -34,6 +34,28 @@ async fn a_server_that_lost_the_repository_does_not_get_a_new_one_in_its_place()
     world.server.restore(&checkpoint).unwrap();
     let refused = alice.publish(&[init(), add("v2", "two", &[])]).await.unwrap_err();
     assert!(matches!(refused, PublishError::GoneFromServer { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn t35_a_publisher_builds_on_no_root_that_is_not_a_successor() {
+    let world = World::new().await;
+    let alice = world.person();
+    alice.publish(&[init(), add("v1", "one", &[])]).await.unwrap();
+    let bob = alice.twin();
+    let first = world.server.checkpoint(&world.gun).current(&role("root")).unwrap();
+    for _ in 0..2 {
+        alice.publish(&[rotate_root()]).await.unwrap();
+    }
+    let newest = world.server.checkpoint(&world.gun).current(&role("root")).unwrap();
+    let missing = TufError::RootMismatch(RootMismatch::MissingLink { version: 2 });
+    for held in [Some(first), Some(newest), None] {
+        world.server.overrule(&world.gun, "2.root.json", held);
+        let refused = bob.publish(&[add("v2", "two", &[])]).await.unwrap_err();
+        let expected = PublishError::Untrusted { gun: world.gun.clone(), error: missing.clone().into() };
+        assert_eq!(refused, expected);
+    }
+    world.server.lift_overrules(&world.gun);
+    bob.publish(&[add("v2", "two", &[])]).await.unwrap();
 }
 
 #[tokio::test]

@@ -159,6 +159,28 @@ async fn t14_a_mix_of_two_publishes_is_invalid_metadata() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn t35_a_root_out_of_its_place_is_root_mismatch() {
+    let pinned = |repository: &TestRepository| both(repository).build();
+    let rotate = |world: &World, repository: &mut TestRepository| {
+        repository.rotate("root", &[&TestKey::root(GUN, world.now())]);
+        world.publish(repository);
+    };
+    let case = "2.root.json holds version 3";
+    is_the_servers_fault(case, Reason::RootMismatch, pinned, web().0, |world, repository| {
+        (0..3).for_each(|_| rotate(world, repository));
+        let third = repository.files().get("3.root.json").unwrap().clone();
+        world.source.fault("2.root.json", Fault::bytes(third));
+    })
+    .await;
+    let case = "the newest root skips a version";
+    is_the_servers_fault(case, Reason::RootMismatch, pinned, web().0, |world, repository| {
+        repository.version("root", 3);
+        rotate(world, repository);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn t15_a_rotated_root_is_followed_or_refused_as_the_policy_and_the_chain_say() {
     let pinned = |repository: &TestRepository| both(repository).build();
     let rotate = |world: &World, repository: &mut TestRepository, expired: Option<usize>| {

@@ -203,7 +203,6 @@ impl Update {
             }
             (None, None) => {}
             (_, Some(Err(why))) if !self.follows() => return Err(TufError::RootMismatch(why).into()),
-            (Some(base), _) if newest.is_signed_by(&base) => {}
             (Some(base), _) => self.walk_forwards(base, newest)?,
             (None, Some(Err(why))) => {
                 let pinned = self.walk_backwards(newest, why)?;
@@ -214,10 +213,15 @@ impl Update {
         Ok(())
     }
 
-    /// From a trusted root N+1 by N+1, each signed by its predecessor's threshold. Expiry is ignored on the way.
+    /// From a trusted root N+1 by N+1, each of exactly that version and signed by its predecessor's threshold (TUF 5.3.4;
+    /// Notary's client also takes a newest root of any higher version). Expiry is ignored on the way.
     fn walk_forwards(&mut self, from: Arc<TrustedRoot>, newest: &RootCandidate) -> Result<(), Halt> {
         let to = newest.version();
         let first = from.version().saturating_add(1);
+        if to < first && newest.is_signed_by(&from) {
+            let (version, predecessor) = (to, from.version());
+            return Err(TufError::RootMismatch(RootMismatch::NotSuccessor { version, predecessor }).into());
+        }
         if to.saturating_sub(first) > MAX_FORWARDS {
             let limit = usize::try_from(MAX_FORWARDS).unwrap_or(usize::MAX);
             return Err(TufError::TooMany { what: "root rotations", limit }.into());
@@ -237,8 +241,7 @@ impl Update {
                 self.roots.links.remove(&version);
                 link = self.link(version, window)?;
             }
-            // "version >= its number" (Notary v1, client verification, Update 4).
-            if !link.is_signed_by(&trusted) || link.version() < version {
+            if !link.is_signed_by(&trusted) {
                 return Err(not_signed(&link, &trusted).into());
             }
             trusted = link.trust();
@@ -278,12 +281,13 @@ impl Update {
         .into())
     }
 
-    /// The root of this version: from disk, or from the server, asked for with the others of the window.
+    /// The root of this version: from disk, or from the server, asked for with the others of the window. A file that holds
+    /// another version is not it.
     fn link(&mut self, version: u64, window: std::ops::Range<u64>) -> Result<Arc<RootCandidate>, Halt> {
         if let Some(bytes) = self.roots.links.get(&version).cloned() {
             match self.candidate(&bytes) {
-                Ok(link) => return Ok(link),
-                Err(_) => self.roots.links.remove(&version),
+                Ok(link) if link.version() == version => return Ok(link),
+                _ => self.roots.links.remove(&version),
             };
         }
         let fetch = fetch_link(version);
@@ -292,12 +296,13 @@ impl Update {
                 let fetches = window.filter(|v| !self.roots.links.contains_key(v)).map(fetch_link);
                 return Err(Halt::Need(self.files.unanswered(fetches)));
             }
-            Some(Answer::NotFound) => {
-                return Err(TufError::RootMismatch(RootMismatch::MissingLink { version }).into());
-            }
+            Some(Answer::NotFound) => return Err(missing_link(version).into()),
             Some(answer) => body(answer, &fetch)?,
         };
         let link = self.candidate(&bytes)?;
+        if link.version() != version {
+            return Err(missing_link(version).into());
+        }
         self.roots.links.insert(version, bytes);
         Ok(link)
     }
@@ -306,6 +311,10 @@ impl Update {
 fn not_signed(root: &RootCandidate, predecessor: &TrustedRoot) -> TufError {
     let (version, predecessor) = (root.version(), predecessor.version());
     TufError::RootMismatch(RootMismatch::NotSignedByPredecessor { version, predecessor })
+}
+
+fn missing_link(version: u64) -> TufError {
+    TufError::RootMismatch(RootMismatch::MissingLink { version })
 }
 
 fn link_file(version: u64) -> FileName {
