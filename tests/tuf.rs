@@ -4,6 +4,7 @@ mod conformance;
 mod delegations;
 mod driver;
 mod fuzz;
+mod hashes;
 mod roots;
 mod samples;
 mod server;

@@ -180,34 +180,42 @@ fn decode_key(id: &str, value: &Value) -> Result<RoleKey, What> {
     Ok(RoleKey { id, key: PublicKey::from_metadata(keytype, public).ok() })
 }
 
-/// What a parent says about a metadata file.
+/// What a parent says about a metadata file. At least one of the hashes is there, and all that are there must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileMeta {
-    pub(super) sha256: Digest,
+    pub(super) sha256: Option<Digest>,
     pub(super) sha512: Option<Box<[u8; 64]>>,
     /// In bytes; a cap, not a promise: a file may be shorter.
     pub(super) length: u64,
 }
 
 impl FileMeta {
-    /// Reads `hashes` and `length`. The sha256 is needed, since files are asked for by it; a known hash of the
-    /// wrong size is an error, an unknown algorithm is not.
+    /// Reads `hashes` and `length`. A known hash of the wrong size is an error, an unknown algorithm is not, but it does not
+    /// count either (Notary v1, Metadata).
     fn decode(value: &Value, name: &str) -> Result<Self, What> {
         let meta = Fields::of(value, name)?;
-        let sha256 = sha256(meta, name)?.ok_or_else(|| format!("{name} has no sha256"))?;
-        let hashes = meta.optional("hashes").map(|hashes| Fields::of(hashes, name)).transpose()?;
-        let sha512 = match hashes {
-            Some(hashes) if hashes.optional("sha512").is_some() => {
-                let bytes = hashes.base64("sha512")?.into_boxed_slice();
-                Some(bytes.try_into().map_err(|_| format!("the sha512 of {name} is not 64 bytes"))?)
+        let (mut sha256, mut sha512) = (None, None);
+        for (algorithm, hash) in meta.entries("hashes")? {
+            match algorithm.as_str() {
+                "sha256" => sha256 = Some(Digest::from_bytes(hash_of(hash, algorithm, name)?)),
+                "sha512" => sha512 = Some(Box::new(hash_of(hash, algorithm, name)?)),
+                _ => {}
             }
-            _ => None,
-        };
+        }
+        if sha256.is_none() && sha512.is_none() {
+            return Err(format!("{name} has neither a sha256 nor a sha512"));
+        }
         Ok(Self { sha256, sha512, length: length(meta)? })
     }
 }
 
-/// The sha256 among a file's or target's `hashes`, if there is one of 32 bytes.
+/// The bytes of a hash.
+fn hash_of<const N: usize>(hash: &Value, algorithm: &str, name: &str) -> Result<[u8; N], What> {
+    let bytes = hash.as_str().and_then(base64).and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| format!("the {algorithm} of {name} is not {N} bytes in base64"))
+}
+
+/// The sha256 among a target's `hashes`, if there is one of 32 bytes.
 fn sha256(meta: Fields<'_>, name: &str) -> Result<Option<Digest>, What> {
     let Some(hashes) = meta.optional("hashes") else { return Ok(None) };
     let hashes = Fields::of(hashes, name)?;

@@ -2,7 +2,7 @@
 //!
 //! [`Update::step`] runs the pass from its start each time: every stage either has what it needs, or halts and says
 //! what it needs. A file is asked for by hash alone, and only by a hash that a verified parent names; `root.json` and
-//! `timestamp.json` are the two exceptions, and older roots by version.
+//! `timestamp.json` are the two exceptions, older roots by version, and files of which the parent names a sha512 alone.
 
 mod files;
 mod floors;

@@ -82,11 +82,44 @@ impl Files {
         self.by_hash.insert(sha256, bytes);
     }
 
+    /// The file at hand that a verified parent names.
+    pub(super) fn at_hand_as(&self, meta: &FileMeta) -> Option<Digest> {
+        let fits = |bytes: &Bytes| bytes.len() as u64 <= meta.length;
+        match meta.sha256 {
+            Some(sha256) => self.at_hand(sha256).filter(|bytes| fits(bytes)).map(|_| sha256),
+            None => {
+                let mut files = self.by_hash.iter();
+                files.find(|(_, bytes)| fits(bytes) && has_sha512(meta, bytes)).map(|(sha256, _)| *sha256)
+            }
+        }
+    }
+
+    /// Whether the file of this hash is the one that a verified parent names.
+    pub(super) fn is_named(
+        &self,
+        role: &RoleName,
+        meta: &FileMeta,
+        sha256: Digest,
+    ) -> Result<bool, TufError> {
+        let bytes = self.at_hand(sha256);
+        match meta.sha256 {
+            Some(named) if named != sha256 => Ok(false),
+            Some(_) => bytes.map_or(Ok(()), |bytes| check_sha512(role, meta, bytes)).map(|()| true),
+            None => Ok(bytes.is_some_and(|bytes| has_sha512(meta, bytes))),
+        }
+    }
+
+    /// The sha256 of the file that a verified parent names. Where the parent names no sha256, that takes the file.
+    pub(super) fn identify(&mut self, role: &RoleName, meta: &FileMeta) -> Result<Digest, Halt> {
+        match meta.sha256 {
+            Some(sha256) => Ok(sha256),
+            None => self.named(role, meta).map(|bytes| Digest::of(&bytes)),
+        }
+    }
+
     /// The file that a verified parent names.
     pub(super) fn named(&mut self, role: &RoleName, meta: &FileMeta) -> Result<Bytes, Halt> {
-        if let Some(bytes) = self.at_hand(meta.sha256)
-            && bytes.len() as u64 <= meta.length
-        {
+        if let Some(bytes) = self.at_hand_as(meta).and_then(|sha256| self.at_hand(sha256)) {
             let bytes = bytes.clone();
             check_sha512(role, meta, &bytes)?;
             return Ok(bytes);
@@ -100,8 +133,8 @@ impl Files {
             return Err(TufError::TooMany { what: "bytes of metadata", limit: MAX_TOTAL }.into());
         }
         let actual = Digest::of(&bytes);
-        if actual != meta.sha256 {
-            return Err(TufError::HashMismatch { role: role.clone(), expected: meta.sha256, actual }.into());
+        if let Some(expected) = meta.sha256.filter(|expected| *expected != actual) {
+            return Err(TufError::HashMismatch { role: role.clone(), expected, actual }.into());
         }
         check_sha512(role, meta, &bytes)?;
         self.keep(actual, bytes.clone());
@@ -109,9 +142,14 @@ impl Files {
     }
 }
 
-/// How a file that a verified parent names is asked for.
+/// How a file that a verified parent names is asked for. Servers find files by their sha256 alone: where the parent names
+/// none, the current file is asked for, as Notary's client does it.
 pub(super) fn fetch_named(role: &RoleName, meta: &FileMeta) -> Fetch {
-    Fetch { file: FileName::by_hash(role.clone(), meta.sha256), max_bytes: meta.length.min(MAX_FILE) }
+    let file = match meta.sha256 {
+        Some(sha256) => FileName::by_hash(role.clone(), sha256),
+        None => FileName::current(role.clone()),
+    };
+    Fetch { file, max_bytes: meta.length.min(MAX_FILE) }
 }
 
 /// The body of an answer, or what its absence means where the file must be there.
@@ -127,11 +165,16 @@ pub(super) fn body(answer: &Answer, fetch: &Fetch) -> Result<Bytes, TufError> {
 
 /// All known hashes must match (Notary v1, Metadata).
 fn check_sha512(role: &RoleName, meta: &FileMeta, bytes: &[u8]) -> Result<(), TufError> {
-    match &meta.sha512 {
-        Some(expected) if Sha512::digest(bytes)[..] != expected[..] => Err(TufError::Malformed {
+    match meta.sha512.is_none() || has_sha512(meta, bytes) {
+        true => Ok(()),
+        false => Err(TufError::Malformed {
             role: role.clone(),
             what: "its sha512 is not the one that its parent names".to_owned(),
         }),
-        _ => Ok(()),
     }
+}
+
+/// Whether a sha512 is named, and is that of `bytes`.
+fn has_sha512(meta: &FileMeta, bytes: &[u8]) -> bool {
+    meta.sha512.as_ref().is_some_and(|sha512| Sha512::digest(bytes)[..] == sha512[..])
 }

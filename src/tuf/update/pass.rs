@@ -37,7 +37,7 @@ impl Update {
             let timestamp = self.timestamp(&root)?;
             let snapshot = self.snapshot(&root, &timestamp)?;
             // "It must checksum the loaded root" (Notary v1, client verification, Update 2).
-            if snapshot.verified.root.sha256 == root.sha256 {
+            if self.files.is_named(&root.name, &snapshot.verified.root, root.sha256)? {
                 self.check_newest(&root)?;
                 let roles = self.roles(&root, &snapshot)?;
                 return Ok(self.finish(root, timestamp, snapshot, roles));
@@ -123,10 +123,11 @@ impl Update {
         let name = RoleName::snapshot();
         let meta = &timestamp.verified.snapshot;
         let known = self.input.known.as_ref().map(|known| Arc::clone(&known.snapshot));
-        if known.as_ref().is_none_or(|known| known.sha256 != meta.sha256 || !self.same_keys(root, &name)) {
+        let sha256 = self.files.identify(&name, meta)?;
+        if known.as_ref().is_none_or(|known| known.sha256 != sha256 || !self.same_keys(root, &name)) {
             self.files.named(&name, meta)?;
         }
-        let snapshot = self.base_file(root, &name, meta.sha256, known)?;
+        let snapshot = self.base_file(root, &name, sha256, known)?;
         self.pass.snapshot = Some(Arc::clone(&snapshot));
         Ok(snapshot)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::files::fetch_named;
 use super::{Fetch, Halt, Update};
+use crate::digest::Digest;
 use crate::tuf::error::TufError;
 use crate::tuf::metadata::{FileMeta, Metadata, RoleKeys, Snapshot, Targets};
 use crate::tuf::repository::{File, Slot, restrict};
@@ -50,7 +51,7 @@ impl Update {
                 what: format!("its entry for {}: {what}", role.name),
             })?;
             if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&role.name))
-                && !self.has_known(&role, meta)
+                && !meta.sha256.is_some_and(|sha256| self.has_known(&role, sha256))
             {
                 continue;
             }
@@ -83,8 +84,8 @@ impl Update {
             let Some(Ok(meta)) = snapshot.file(name) else { continue };
             let parent_is_here = name.parent().is_some_and(|parent| !coming.contains(&parent));
             let known = self.input.known.as_ref().and_then(|known| known.roles.get(name));
-            let is_here = known.is_some_and(|slot| slot.sha256 == meta.sha256)
-                || self.files.at_hand(meta.sha256).is_some();
+            let is_here = known.is_some_and(|slot| meta.sha256 == Some(slot.sha256))
+                || self.files.at_hand_as(meta).is_some();
             if !parent_is_here && !is_here {
                 coming.insert(name.clone());
                 fetches.push(fetch_named(name, meta));
@@ -98,24 +99,25 @@ impl Update {
         if let Some(slot) = self.pass.slots.get(&role.name) {
             return Ok(Arc::clone(slot));
         }
-        let slot = match self.known_slot(role, meta)? {
+        let sha256 = self.files.identify(&role.name, meta)?;
+        let slot = match self.known_slot(role, sha256)? {
             Some(slot) => slot,
-            None => self.new_slot(role, meta)?,
+            None => self.new_slot(role, meta, sha256)?,
         };
         self.pass.slots.insert(role.name.clone(), Arc::clone(&slot));
         Ok(slot)
     }
 
     /// Whether the known set has the role with the same hash and the same keys.
-    fn has_known(&self, role: &Delegated, meta: &FileMeta) -> bool {
+    fn has_known(&self, role: &Delegated, sha256: Digest) -> bool {
         let known = self.input.known.as_ref().and_then(|known| known.roles.get(&role.name));
-        known.is_some_and(|slot| slot.sha256 == meta.sha256 && slot.keys == role.keys)
+        known.is_some_and(|slot| slot.sha256 == sha256 && slot.keys == role.keys)
     }
 
     /// The known role, used again.
-    fn known_slot(&self, role: &Delegated, meta: &FileMeta) -> Result<Option<Arc<Slot>>, TufError> {
+    fn known_slot(&self, role: &Delegated, sha256: Digest) -> Result<Option<Arc<Slot>>, TufError> {
         let known = self.input.known.as_ref().and_then(|known| known.roles.get(&role.name));
-        let Some(slot) = known.filter(|_| self.has_known(role, meta)) else { return Ok(None) };
+        let Some(slot) = known.filter(|_| self.has_known(role, sha256)) else { return Ok(None) };
         if let Ok(file) = &slot.content {
             check_version(&role.name, file.verified.common().version, self.floor(&role.name, &role.keys))?;
         }
@@ -125,13 +127,13 @@ impl Update {
         if slot.paths == role.paths {
             return Ok(Some(Arc::clone(slot)));
         }
-        let (sha256, keys, paths) = (slot.sha256, slot.keys.clone(), role.paths.clone());
+        let (keys, paths) = (slot.keys.clone(), role.paths.clone());
         Ok(Some(Arc::new(Slot { sha256, keys, paths, content: slot.content.clone() })))
     }
 
     /// The role from its file. What the publisher signed too weakly makes a delegation unusable, everything else is
     /// the server's fault (design §4 "Whose fault"); for `targets` there is no difference.
-    fn new_slot(&mut self, role: &Delegated, meta: &FileMeta) -> Result<Arc<Slot>, Halt> {
+    fn new_slot(&mut self, role: &Delegated, meta: &FileMeta, sha256: Digest) -> Result<Arc<Slot>, Halt> {
         let bytes = self.files.named(&role.name, meta)?;
         let expiry = if role.name.is_delegation() { Expiry::AtUse } else { self.at_now() };
         let content = match self.verify_file::<Targets>(&role.name, &bytes, &role.keys, expiry) {
@@ -144,7 +146,7 @@ impl Update {
             Err(error) => return Err(error.into()),
         };
         let (keys, paths) = (role.keys.clone(), role.paths.clone());
-        Ok(Arc::new(Slot { sha256: meta.sha256, keys, paths, content }))
+        Ok(Arc::new(Slot { sha256, keys, paths, content }))
     }
 }
 

@@ -136,16 +136,17 @@ impl Maker<'_> {
 /// What a parent says about a file: both hashes, and the length.
 pub fn listing(bytes: &[u8]) -> Value {
     let sha512 = Sha512::digest(bytes);
-    file_meta(Digest::of(bytes), Some(&sha512), bytes.len() as u64)
+    file_meta(Some(Digest::of(bytes)), Some(&sha512), bytes.len() as u64)
 }
 
 fn listed_as(meta: &FileMeta) -> Value {
     file_meta(meta.sha256, meta.sha512.as_ref().map(|sha512| &sha512[..]), meta.length)
 }
 
-fn file_meta(sha256: Digest, sha512: Option<&[u8]>, length: u64) -> Value {
+fn file_meta(sha256: Option<Digest>, sha512: Option<&[u8]>, length: u64) -> Value {
     let encoded = |bytes: &[u8]| Value::String(STANDARD.encode(bytes));
-    let mut hashes = BTreeMap::from([("sha256".to_owned(), encoded(sha256.as_bytes()))]);
-    hashes.extend(sha512.map(|sha512| ("sha512".to_owned(), encoded(sha512))));
+    let sha256 = sha256.map(|sha256| ("sha256".to_owned(), encoded(sha256.as_bytes())));
+    let sha512 = sha512.map(|sha512| ("sha512".to_owned(), encoded(sha512)));
+    let hashes: BTreeMap<_, _> = sha256.into_iter().chain(sha512).collect();
     Value::object([("hashes", Value::Object(hashes)), ("length", Value::Number(length.to_string()))])
 }
