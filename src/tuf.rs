@@ -28,5 +28,6 @@ pub use repository::{
 };
 pub use role::{Gun, NameError, RoleName};
 pub use update::{
-    Answer, Fetch, FileName, Floor, Floors, FloorsAbove, Selector, Step, Update, UpdateInput, Updated,
+    Answer, Fetch, FileName, Floor, Floors, FloorsAbove, RootKeys, Selector, Step, Update, UpdateInput,
+    Updated,
 };

@@ -18,6 +18,7 @@ mod past;
 mod refusals;
 mod resets;
 mod revocation;
+mod root_keys;
 mod state;
 mod warm;
 mod world;

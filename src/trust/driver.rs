@@ -48,7 +48,12 @@ pub(super) async fn drive(
 ) -> Result<Updated, TufError> {
     loop {
         match update.step() {
-            Step::Done(done) => return done,
+            Step::Done(done) => {
+                if let Err(TufError::RootMismatch(_)) = &done {
+                    downloads.causes.root_keys = Some(update.root_keys());
+                }
+                return done;
+            }
             Step::Fetch(fetches) => {
                 let (at_hand, missing): (Vec<_>, Vec<_>) =
                     fetches.into_iter().partition(|fetch| downloads.by_hash.contains_key(&fetch.file));

@@ -6,19 +6,23 @@ use super::error::Refusal;
 use super::source::SourceError;
 use super::state::{RepositoryKey, StateError};
 use crate::policy::Reason;
-use crate::tuf::{FileName, RoleName, RoleProblem, TufError};
+use crate::tuf::{FileName, RoleName, RoleProblem, RootKeys, TufError};
 
-/// Why files could not be fetched. The update knows only that they could not.
+/// What an error does not carry: why files could not be fetched (the update knows only that they could not), and root keys.
 #[derive(Debug, Default)]
-pub(super) struct Causes(BTreeMap<FileName, SourceError>);
+pub(super) struct Causes {
+    files: BTreeMap<FileName, SourceError>,
+    /// Which root keys were asked for and came, where the root is not trusted.
+    pub(super) root_keys: Option<RootKeys>,
+}
 
 impl Causes {
     pub(super) fn note(&mut self, file: &FileName, cause: SourceError) {
-        self.0.insert(file.clone(), cause);
+        self.files.insert(file.clone(), cause);
     }
 
     pub(super) fn of(&self, file: &FileName) -> Option<&SourceError> {
-        self.0.get(file)
+        self.files.get(file)
     }
 }
 
@@ -48,6 +52,10 @@ pub(super) fn refusal(error: &TufError, causes: &Causes, key: &RepositoryKey) ->
     let what = match error {
         TufError::Unreachable { file } | TufError::TooLarge { file, .. } => match causes.of(file) {
             Some(cause) => return source(cause, file, key),
+            None => error.to_string(),
+        },
+        TufError::RootMismatch(_) => match &causes.root_keys {
+            Some(keys) => format!("{error} ({keys})"),
             None => error.to_string(),
         },
         _ => error.to_string(),

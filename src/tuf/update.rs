@@ -8,6 +8,7 @@ mod files;
 mod floors;
 mod pass;
 mod roles;
+mod root_keys;
 mod roots;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use crate::digest::Digest;
 use files::Files;
 use floors::KnownFloors;
 use pass::Pass;
+pub use root_keys::RootKeys;
 use roots::Roots;
 
 /// A file of a repository on the trust server.

@@ -111,14 +111,15 @@ impl Stable {
     fn word(&mut self, word: &str) -> String {
         let bare = word.trim_end_matches(['.', ':']);
         let rest = &word[bare.len()..];
-        let is_key = bare
-            .strip_suffix('…')
-            .is_some_and(|id| id.len() == 12 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+        let is_hex = |id: &str| id.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_short_key = bare.strip_suffix('…').is_some_and(|id| id.len() == 12 && is_hex(id));
+        let is_key = is_short_key || bare.len() == 64 && is_hex(bare);
         let is_time = bare.len() >= 20 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T';
         let stable = if is_key {
             let next = self.keys.len();
-            let id = || format!("{}…", &Digest::of(format!("key {next}").as_bytes()).hex()[..12]);
-            self.keys.entry(bare.to_owned()).or_insert_with(id).clone()
+            let id = || Digest::of(format!("key {next}").as_bytes()).hex();
+            let id = self.keys.entry(bare[..12].to_owned()).or_insert_with(id);
+            if is_short_key { format!("{}…", &id[..12]) } else { id.clone() }
         } else if is_time {
             let next = self.times.len();
             self.times

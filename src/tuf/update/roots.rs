@@ -43,7 +43,9 @@ pub(super) struct Roots {
     local_failed: bool,
     /// The root that first use pinned, or that stands for it.
     first_use: Option<Digest>,
-    read: BTreeMap<Digest, Arc<RootCandidate>>,
+    pub(super) read: BTreeMap<Digest, Arc<RootCandidate>>,
+    /// The newest root that the server offered, whatever it is.
+    pub(super) offered: Option<Bytes>,
 }
 
 impl Roots {
@@ -59,6 +61,7 @@ impl Roots {
             local_failed: false,
             first_use: known.filter(|known| known.root_carries_pin).map(|known| known.root.sha256),
             read: BTreeMap::new(),
+            offered: None,
         }
     }
 }
@@ -75,7 +78,7 @@ impl Update {
             return Err(Halt::Need(self.files.unanswered([fetch_timestamp(), fetch])));
         };
         if answer != Answer::NotFound {
-            let candidate = self.candidate(&body(&answer, &fetch)?)?;
+            let candidate = self.offered(&body(&answer, &fetch)?)?;
             if self.roots.base.as_ref().is_none_or(|base| candidate.version() >= base.version()) {
                 self.adopt(&candidate)?;
             }
@@ -109,14 +112,14 @@ impl Update {
         if answer == Answer::NotFound && timestamp == Some(&Answer::NotFound) && self.floors.is_empty() {
             return Err(TufError::RepositoryNotFound.into());
         }
-        let candidate = self.candidate(&body(&answer, &fetch)?)?;
+        let candidate = self.offered(&body(&answer, &fetch)?)?;
         self.adopt(&candidate)
     }
 
     /// The root that an authenticated snapshot names.
     pub(super) fn follow_root(&mut self, meta: &FileMeta) -> Result<(), Halt> {
         let bytes = self.files.named(&RoleName::root(), meta)?;
-        let candidate = self.candidate(&bytes)?;
+        let candidate = self.offered(&bytes)?;
         self.adopt(&candidate)
     }
 
@@ -171,6 +174,12 @@ impl Update {
         self.files.keep(sha256, bytes.clone());
         self.roots.read.insert(sha256, Arc::clone(&candidate));
         Ok(candidate)
+    }
+
+    /// As [`Self::candidate`], of what the server says is the newest root.
+    fn offered(&mut self, bytes: &Bytes) -> Result<Arc<RootCandidate>, TufError> {
+        self.roots.offered = Some(bytes.clone());
+        self.candidate(bytes)
     }
 
     fn trust(&mut self, candidate: &RootCandidate) {
