@@ -20,5 +20,6 @@ mod resets;
 mod revocation;
 mod root_keys;
 mod state;
+mod unseen;
 mod warm;
 mod world;

@@ -33,6 +33,35 @@ fn a_tag_signed_anew_is_picked_up_and_the_old_digest_stays_good_until_the_tag_is
     s.denies(&sealed(&image, &old), "DigestRevoked");
 }
 
+/// Nobody looks while the tag is removed and signed anew. The server keeps every version.
+#[test]
+fn t34_a_removal_that_passed_unseen_revokes_and_fifty_unseen_publishes_deny_nobody() {
+    let s = Scenario::new("publishing-unseen");
+    let (removed, kept) = (s.released_repository("removed").0, s.released_repository("kept").0);
+    for repository in [&removed, &kept] {
+        repository.signs(&["targets/releases"], "1.4", &digest_of("old"));
+    }
+    let policy = s.policy().trusts(&removed).trusts(&kept).requires(&["targets/releases"]);
+    s.has_policy(&policy.with("freshness", json!({"revalidateAfter": "1h"})));
+    for name in ["removed:1.4", "kept:1.4"] {
+        let image = s.image(name);
+        s.seals(&image, &sealed(&image, &digest_of("old")));
+    }
+    removed.removes(&["targets/releases"], "1.4");
+    for build in 0..50 {
+        kept.signs(&["targets/releases"], &format!("build-{build}"), &digest_of("a build"));
+    }
+    for (repository, name) in [(&removed, "removed:1.4"), (&kept, "kept:1.4")] {
+        repository.signs(&["targets/releases"], "1.4", &digest_of("new"));
+        // What is not as it was makes tagseal look.
+        let image = sealed(&s.image(name), &digest_of("new"));
+        s.seals(&image, &image);
+    }
+    s.denies(&sealed(&s.image("removed:1.4"), &digest_of("old")), "DigestRevoked");
+    let old = sealed(&s.image("kept:1.4"), &digest_of("old"));
+    s.seals(&old, &old);
+}
+
 #[test]
 fn a_tag_signed_a_moment_ago_is_never_refused() {
     let s = Scenario::new("publishing-fresh");

@@ -13,17 +13,20 @@ use super::flight::{FlightKey, Ticket};
 use super::grant::{Accessor, Eyes, RENEW_AFTER};
 use super::history::same_set;
 use super::moment::Moment;
-use super::resolution::{Case, Judgement, Past, SignedDigest, judge, roles_of};
+use super::resolution::{Case, Judgement, Past, PastFile, SignedDigest, judge, roles_of};
 use super::resolver::{Question, Resolved};
 use super::warnings;
 use crate::policy::{CredentialsSource, Reason};
-use crate::tuf::RoleName;
+use crate::tuf::{FileName, RoleName, Selector};
 
 /// So many refreshes one question may cause or wait for.
 const MAX_REFRESHES: usize = 6;
 
 /// So many batches of older files one question may ask for.
 const MAX_PASTS: usize = 64;
+
+/// The versions that passed unseen take no more memory than this in one question.
+const MAX_UNSEEN_MEMORY: usize = 64 << 20;
 
 /// A question on its way to an answer.
 pub(super) struct Asking<'a> {
@@ -140,7 +143,7 @@ impl<'a> Asking<'a> {
                 Judgement::NeedsPast(files) => {
                     let read = self.core.past_files(&self.entry, self.accessor(), &served, &files);
                     let read = timeout_at(self.question.deadline, read).await;
-                    past.extend(read.map_err(|_| self.too_late())?);
+                    take(&mut past, read.map_err(|_| self.too_late())?);
                     past_of = Some(served);
                 }
                 Judgement::Refused(refusal) => self.confirm(&served, refusal).await?,
@@ -367,6 +370,23 @@ impl<'a> Asking<'a> {
             Reason::TrustServerUnreachable,
             format!("{gun} at {server}: trust data changes faster than it can be read; try again"),
         )
+    }
+}
+
+/// Takes older files into what is at hand. Those that passed unseen are as good as gone once they are too much for one
+/// question: there may be hundreds, of any size.
+fn take(past: &mut Past, read: Vec<(FileName, PastFile)>) {
+    let is_unseen = |file: &FileName| matches!(file.selector, Selector::Version(_));
+    let memory = |file: &PastFile| match file {
+        PastFile::Read(file) => file.memory(),
+        PastFile::Absent | PastFile::Failed(_) => 0,
+    };
+    let mut total: usize =
+        past.iter().filter(|(file, _)| is_unseen(file)).map(|(_, file)| memory(file)).sum();
+    for (name, file) in read {
+        total += if is_unseen(&name) { memory(&file) } else { 0 };
+        let fits = !is_unseen(&name) || total <= MAX_UNSEEN_MEMORY;
+        past.insert(name, if fits { file } else { PastFile::Absent });
     }
 }
 

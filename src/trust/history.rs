@@ -1,4 +1,5 @@
-//! Older files of roles, by hash: from memory, disk, or the trust server. The record of trust state vouches for them.
+//! Older files of roles. Those that tagseal saw are read by hash, from memory, disk, or the trust server, and the record of
+//! trust state vouches for them. Those that passed unseen are asked for by number, and the role's present keys vouch for them.
 //!
 //! What is kept in memory is what was read and verified, so that a denial that is tried again and again verifies nothing
 //! again, and no file is held twice.
@@ -22,7 +23,7 @@ use super::refresh::server_for;
 use super::resolution::PastFile;
 use super::source::SourceError;
 use crate::digest::Digest;
-use crate::tuf::{Fetch, FileName, HistoricTargets, RoleName, Selector};
+use crate::tuf::{Fetch, FileName, HistoricTargets, Selector, TufError};
 
 /// The cap on one file.
 const MAX_BYTES: u64 = 16 << 20;
@@ -58,8 +59,7 @@ pub(super) struct History {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct PastKey {
     entry: EntryKey,
-    role: RoleName,
-    sha256: Digest,
+    file: FileName,
     /// `TrustedRepository::historic_basis`: a key or a path taken from the role changes what counts.
     basis: Digest,
 }
@@ -111,7 +111,7 @@ impl Kept {
 
 /// Files of one repository that were not to be had a moment ago.
 #[derive(Debug, Default)]
-pub(super) struct Absences(Mutex<HashMap<(Accessor, Digest), Moment>>);
+pub(super) struct Absences(Mutex<HashMap<(Accessor, FileName), Moment>>);
 
 /// Why there is no file.
 #[derive(Debug)]
@@ -132,17 +132,17 @@ impl History {
 }
 
 impl Absences {
-    fn has(&self, accessor: &Accessor, sha256: Digest, now: Moment) -> bool {
+    fn has(&self, accessor: &Accessor, file: &FileName, now: Moment) -> bool {
         let absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = absences.get(&(accessor.clone(), sha256));
+        let at = absences.get(&(accessor.clone(), file.clone()));
         at.is_some_and(|at| at.remaining(REMEMBER_ABSENCE, &now).is_some())
     }
 
-    fn note(&self, accessor: &Accessor, sha256: Digest, now: Moment) {
+    fn note(&self, accessor: &Accessor, file: &FileName, now: Moment) {
         let mut absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         absences.retain(|_, at| at.remaining(REMEMBER_ABSENCE, &now).is_some());
         if absences.len() < MAX_ABSENCES {
-            absences.insert((accessor.clone(), sha256), now);
+            absences.insert((accessor.clone(), file.clone()), now);
         }
     }
 }
@@ -154,12 +154,12 @@ impl Core {
         entry: &Entry,
         accessor: &Accessor,
         served: &Served,
-        files: &[(RoleName, Digest)],
-    ) -> Vec<(Digest, PastFile)> {
-        let read = files.iter().map(|(role, sha256)| async move {
-            let basis = served.repository.historic_basis(role);
-            let key = PastKey { entry: entry.key.clone(), role: role.clone(), sha256: *sha256, basis };
-            (*sha256, self.past_file(entry, accessor, served, key).await)
+        files: &[FileName],
+    ) -> Vec<(FileName, PastFile)> {
+        let read = files.iter().map(|file| async move {
+            let basis = served.repository.historic_basis(&file.role);
+            let key = PastKey { entry: entry.key.clone(), file: file.clone(), basis };
+            (file.clone(), self.past_file(entry, accessor, served, key).await)
         });
         join_all(read).await
     }
@@ -168,7 +168,7 @@ impl Core {
         if let Some(kept) = self.history.files.get(&key).await {
             return kept.past();
         }
-        if entry.absences.has(accessor, key.sha256, self.moment()) {
+        if entry.absences.has(accessor, &key.file, self.moment()) {
             return PastFile::Absent;
         }
         let read = self.read_past_file(entry, accessor, served, &key);
@@ -195,18 +195,28 @@ impl Core {
         served: &Served,
         key: &PastKey,
     ) -> Result<Arc<Kept>, Miss> {
-        let file = match self.past_file_on_disk(entry, key.sha256).await {
+        let file = match self.past_file_on_disk(entry, &key.file).await {
             Some(bytes) => Some(bytes),
             None => {
-                let fetched = self.fetch_past_file(entry, accessor, &key.role, key.sha256);
+                let fetched = self.fetch_past_file(entry, accessor, &key.file);
                 fetched.await.map_err(Miss::Failed)?
             }
         };
-        let Some(file) = file else {
-            entry.absences.note(accessor, key.sha256, self.moment());
-            return Err(Miss::Absent);
+        let role = &key.file.role;
+        let read = file.map(|file| match key.file.selector {
+            Selector::Hash(sha256) => served.repository.historic(role, sha256, &file),
+            Selector::Version(version) => served.repository.historic_unseen(role, version, &file),
+            Selector::Current => Err(TufError::Missing { file: key.file.clone() }),
+        });
+        let read = match read {
+            Some(Ok(read)) => Some(read),
+            // The file of this hash will never be another one. What stands under a number may.
+            Some(Err(_)) if matches!(key.file.selector, Selector::Hash(_)) => None,
+            _ => {
+                entry.absences.note(accessor, &key.file, self.moment());
+                return Err(Miss::Absent);
+            }
         };
-        let read = served.repository.historic(&key.role, key.sha256, &file).ok();
         let kept = Arc::new(Kept::new(read, &entry.pasts));
         if kept.held.is_some() {
             self.history.files.insert(key.clone(), Arc::clone(&kept)).await;
@@ -214,7 +224,8 @@ impl Core {
         Ok(kept)
     }
 
-    async fn past_file_on_disk(&self, entry: &Entry, sha256: Digest) -> Option<Bytes> {
+    async fn past_file_on_disk(&self, entry: &Entry, file: &FileName) -> Option<Bytes> {
+        let Selector::Hash(sha256) = file.selector else { return None };
         let (disk, key) = (self.disk.clone()?, entry.key.clone());
         tokio::task::spawn_blocking(move || disk.history(&key, sha256)).await.ok()?
     }
@@ -223,18 +234,24 @@ impl Core {
         &self,
         entry: &Entry,
         accessor: &Accessor,
-        role: &RoleName,
-        sha256: Digest,
+        file: &FileName,
     ) -> Result<Option<Bytes>, Refusal> {
-        let file = FileName { role: role.clone(), selector: Selector::Hash(sha256) };
-        let fetch = Fetch { file, max_bytes: MAX_BYTES };
+        let is_it = |bytes: &Bytes| match file.selector {
+            Selector::Hash(sha256) => Digest::of(bytes) == sha256,
+            Selector::Current | Selector::Version(_) => true,
+        };
+        let fetch = Fetch { file: file.clone(), max_bytes: MAX_BYTES };
         let server = server_for(entry, accessor);
         let mut refused = None;
         for access in self.accesses(entry, accessor).await? {
             match self.line(entry, &server, accessor, &access, true).fetch(&fetch).await {
                 // Another file than was asked for is as good as none.
-                Ok(came) => return Ok(came.filter(|bytes| Digest::of(bytes) == sha256)),
+                Ok(came) => return Ok(came.filter(is_it)),
                 Err(cause @ SourceError::Unauthorized { .. }) => refused = Some(cause),
+                // Larger than allowed, or not what its headers say: as good as none.
+                Err(SourceError::Invalid { .. }) if matches!(file.selector, Selector::Version(_)) => {
+                    return Ok(None);
+                }
                 Err(cause) => return Err(fault::source(&cause, &fetch.file, &entry.state_key)),
             }
         }

@@ -6,6 +6,7 @@ mod evidence;
 mod objection;
 mod past;
 mod signed;
+mod unseen;
 
 use std::sync::{Arc, LazyLock};
 
@@ -23,7 +24,7 @@ use super::state::TrustRecord;
 use crate::digest::Digest;
 use crate::image::ImageReference;
 use crate::policy::{Demand, DigestReferences, Reason, RequiredDelegations};
-use crate::tuf::{RoleName, TrustedRepository};
+use crate::tuf::{FileName, RoleName, TrustedRepository};
 
 /// `targets/releases`, where docker puts what every signer signs.
 static RELEASES: LazyLock<Option<RoleName>> = LazyLock::new(|| RoleName::parse("targets/releases").ok());
@@ -53,8 +54,8 @@ pub(super) enum Judgement {
     },
     /// It may not, or nobody can tell.
     Refused(Refusal),
-    /// It depends on older files of roles: these, each recorded by tagseal itself.
-    NeedsPast(Vec<(RoleName, Digest)>),
+    /// It depends on older files of roles: these.
+    NeedsPast(Vec<FileName>),
 }
 
 /// What a reference asks for.
@@ -105,7 +106,7 @@ fn asked<'a>(demand: &Demand, image: &'a ImageReference) -> Asked<'a> {
 /// Why there is no signed digest yet.
 enum Stop {
     No(Refusal),
-    Needs(Vec<(RoleName, Digest)>),
+    Needs(Vec<FileName>),
 }
 
 type Judged = Result<(SignedDigest, Vec<String>), Stop>;
@@ -130,6 +131,7 @@ impl<'a> Case<'a> {
             Ok(found) => self.superseded(&found, tag, digest, past)?.map_err(|why| match why {
                 NotNow::SignerRemoved => no(Reason::DigestRevoked, signer_removed(tag, digest)),
                 NotNow::TagRemoved => no(Reason::DigestRevoked, tag_removed(tag, digest)),
+                NotNow::Unseen(why) => no(Reason::DigestRevoked, why),
                 NotNow::TooOld(at) => no(Reason::DigestMismatch, self.too_old(tag, digest, at, &found)),
                 NotNow::Never => no(
                     Reason::DigestMismatch,
@@ -183,6 +185,7 @@ impl<'a> Case<'a> {
                     Err(NotNow::TagRemoved) => {
                         not_now = Some((Reason::DigestRevoked, tag_removed(&tag, digest)));
                     }
+                    Err(NotNow::Unseen(why)) => not_now = Some((Reason::DigestRevoked, why)),
                     Err(NotNow::TooOld(at)) => {
                         let message = self.too_old(&tag, digest, at, &found);
                         not_now.get_or_insert((Reason::DigestNotSigned, message));
@@ -244,7 +247,14 @@ impl<'a> Case<'a> {
         for role in &found.roles {
             match once(self, past, role.name(), (tag, digest), oldest, began)? {
                 Then::Superseded(vote) if vote.until < oldest => not_now = NotNow::TooOld(vote.until),
-                Then::Superseded(vote) if found.accepts(role.name(), &vote.signers) => votes.push(vote),
+                Then::Superseded(vote) if found.accepts(role.name(), &vote.signers) => {
+                    let between = (vote.version, role.version());
+                    let gap = unseen::gap(self, past, role.name(), between, (tag, digest))?;
+                    match gap.objection(role.name(), tag, digest) {
+                        None => votes.push(vote),
+                        Some(why) => not_now = NotNow::Unseen(why),
+                    }
+                }
                 Then::Superseded(_) | Then::SignerRemoved => not_now = NotNow::SignerRemoved,
                 Then::TagRemoved => not_now = NotNow::TagRemoved,
                 Then::Never => {}
@@ -330,6 +340,8 @@ enum NotNow {
     SignerRemoved,
     /// The tag was removed before it was signed anew.
     TagRemoved,
+    /// A version that passed unseen stands against it.
+    Unseen(String),
 }
 
 fn signer_removed(tag: &str, digest: Digest) -> String {

@@ -296,7 +296,22 @@ impl TrustedRepository {
         HistoricTargets::decode(self.roles.get(role).map(|slot| &**slot), role, recorded, bytes)
     }
 
-    /// What [`Self::historic`] makes of a file depends on this and the file alone: the role's present keys and paths.
+    /// Reads the file that a server keeps as `version` of `role`, and that nobody here saw when it was current. It is
+    /// verified by the role's present keys and threshold; its expiry does not matter.
+    ///
+    /// # Errors
+    /// [`TufError`], also where it is another version.
+    pub fn historic_unseen(
+        &self,
+        role: &RoleName,
+        version: u64,
+        bytes: &[u8],
+    ) -> Result<HistoricTargets, TufError> {
+        HistoricTargets::decode_unseen(self.roles.get(role).map(|slot| &**slot), role, version, bytes)
+    }
+
+    /// What [`Self::historic`] and [`Self::historic_unseen`] make of a file depends on this and the file alone: the role's
+    /// present keys, threshold and paths.
     pub fn historic_basis(&self, role: &RoleName) -> Digest {
         historic::basis(self.roles.get(role).map(|slot| &**slot))
     }

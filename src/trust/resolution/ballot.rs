@@ -27,6 +27,8 @@ pub(super) struct Found<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Vote {
     pub(super) role: RoleName,
+    /// The version that did.
+    pub(super) version: u64,
     pub(super) from: Timestamp,
     /// When it was superseded.
     pub(super) until: Timestamp,

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use super::super::error::Refusal;
 use super::super::state::RoleVersion;
 use super::ballot::Vote;
+use super::unseen::{self, Gap};
 use super::{Case, Stop};
 use crate::digest::Digest;
-use crate::tuf::{HistoricTargets, Lookup, RoleName, RoleSigner};
+use crate::tuf::{FileName, HistoricTargets, Lookup, RoleName, RoleSigner};
 
 /// So many older files of a role are looked at, the newest first.
 const MAX_LOOKED_AT: usize = 64;
@@ -18,15 +19,15 @@ const MAX_LOOKED_AT: usize = 64;
 /// So many are asked for at once.
 const AT_ONCE: usize = 4;
 
-/// The older files at hand, by hash.
-pub(in crate::trust) type Past = HashMap<Digest, PastFile>;
+/// The older files at hand: those that tagseal saw by hash, those that passed unseen by version.
+pub(in crate::trust) type Past = HashMap<FileName, PastFile>;
 
 /// An older file of a role.
 #[derive(Debug, Clone)]
 pub(in crate::trust) enum PastFile {
     /// What it listed, by the role's present paths and keys.
     Read(Arc<HistoricTargets>),
-    /// The server no longer has it.
+    /// The server does not have it, or has something else in its place.
     Absent,
     /// There was no answer.
     Failed(Refusal),
@@ -70,7 +71,7 @@ pub(super) fn once(
     // One that is just too old is still told from one that never was, where its file is at hand.
     let reaches = |version: &&RoleVersion| {
         version.superseded.is_some_and(|at| at >= oldest)
-            || matches!(past.get(&version.sha256), Some(PastFile::Read(_)))
+            || matches!(past.get(&file_of(version)), Some(PastFile::Read(_)))
     };
     let versions: Vec<_> = versions.into_iter().filter(reaches).collect();
     let mut tag_was_there = true;
@@ -85,7 +86,7 @@ pub(super) fn once(
             if let Then::Superseded(vote) = &mut then
                 && began == Began::AtFirst
             {
-                vote.from = first_of_run(past, &versions, at, (tag, digest))?;
+                vote.from = first_of_run(case, past, &versions, at, (tag, digest))?;
             }
             return Ok(then);
         }
@@ -96,17 +97,26 @@ pub(super) fn once(
 
 /// When the first of the versions was seen that listed the same as the one at `at`, without a break.
 fn first_of_run(
+    case: &Case<'_>,
     past: &Past,
     versions: &[&RoleVersion],
     at: usize,
     (tag, digest): (&str, Digest),
 ) -> Result<Timestamp, Stop> {
     let mut from = Timestamp::MAX;
+    let mut newer: Option<&RoleVersion> = None;
     for (at, version) in versions.iter().enumerate().skip(at) {
         match read(past, versions, at)? {
-            Some(file) if file.digest(tag) == Some(digest) => from = from.min(version.first_seen),
+            Some(file) if file.digest(tag) == Some(digest) => {}
             _ => break,
         }
+        if let Some(newer) = newer
+            && !unseen::all_list(case, past, &version.role, (version.version, newer.version), (tag, digest))?
+        {
+            break;
+        }
+        newer = Some(version);
+        from = from.min(version.first_seen);
     }
     Ok(from)
 }
@@ -155,7 +165,7 @@ pub(super) fn lacked_until(
 }
 
 /// That `targets` listed `digest` as `tag` in a version that was seen before `before` and was not superseded before
-/// `oldest`, signed by enough of its present keys.
+/// `oldest`, signed by enough of its present keys, and that the tag stayed listed until the next version that was seen.
 pub(super) fn listed_by_targets_before(
     case: &Case<'_>,
     past: &Past,
@@ -168,8 +178,8 @@ pub(super) fn listed_by_targets_before(
     let vote = |version: &RoleVersion, signers: &[RoleSigner]| {
         let until = version.superseded.map_or(before, |at| at.min(before));
         let enough = signers.len() as u64 >= targets.threshold() && until >= oldest;
-        let vote = || Vote { role: role.clone(), from: version.first_seen, until, signers: signers.to_vec() };
-        enough.then(vote)
+        let (role, from, signers) = (role.clone(), version.first_seen, signers.to_vec());
+        enough.then_some(Vote { role, version: version.version, from, until, signers })
     };
     let seen_before = |version: &&RoleVersion| version.role == role && version.first_seen < before;
     let is_current = |version: &&RoleVersion| version.sha256 == targets.sha256();
@@ -183,7 +193,12 @@ pub(super) fn listed_by_targets_before(
     let versions: Vec<_> = superseded(case, &role).into_iter().filter(seen_before).collect();
     for (at, version) in versions.iter().enumerate() {
         match read(past, &versions, at)? {
-            Some(file) if file.digest(tag) == Some(digest) => return Ok(vote(version, file.signers())),
+            Some(file) if file.digest(tag) == Some(digest) => {
+                let Some(vote) = vote(version, file.signers()) else { return Ok(None) };
+                let next = unseen::next_seen(case, &role, version.version).unwrap_or(targets.version());
+                let gap = unseen::gap(case, past, &role, (version.version, next), (tag, digest))?;
+                return Ok((gap == Gap::Unbroken).then_some(vote));
+            }
             Some(file) if file.digest(tag).is_some() => {}
             // The tag was removed in between, or nobody can tell.
             _ => return Ok(None),
@@ -208,15 +223,20 @@ fn read<'p>(
     at: usize,
 ) -> Result<Option<&'p HistoricTargets>, Stop> {
     let Some(version) = versions.get(at) else { return Ok(None) };
-    match past.get(&version.sha256) {
+    match past.get(&file_of(version)) {
         Some(PastFile::Read(file)) => Ok(Some(&**file)),
         Some(PastFile::Absent) => Ok(None),
         Some(PastFile::Failed(refusal)) => Err(Stop::No(refusal.clone())),
         None => {
-            let missing = versions.iter().skip(at).filter(|version| !past.contains_key(&version.sha256));
-            Err(Stop::Needs(missing.take(AT_ONCE).map(|v| (v.role.clone(), v.sha256)).collect()))
+            let files = versions.iter().skip(at).map(|version| file_of(version));
+            let missing = files.filter(|file| !past.contains_key(file));
+            Err(Stop::Needs(missing.take(AT_ONCE).collect()))
         }
     }
+}
+
+fn file_of(version: &RoleVersion) -> FileName {
+    FileName::by_hash(version.role.clone(), version.sha256)
 }
 
 fn then(case: &Case<'_>, version: &RoleVersion, file: &HistoricTargets) -> Then {
@@ -225,7 +245,7 @@ fn then(case: &Case<'_>, version: &RoleVersion, file: &HistoricTargets) -> Then 
     match version.superseded {
         Some(until) if signers.len() as u64 >= threshold => {
             let (role, from) = (version.role.clone(), version.first_seen);
-            Then::Superseded(Vote { role, from, until, signers })
+            Then::Superseded(Vote { role, version: version.version, from, until, signers })
         }
         _ => Then::SignerRemoved,
     }

@@ -2,10 +2,11 @@
 
 use super::{RoleSigner, Slot, covers};
 use crate::digest::Digest;
+use crate::tuf::envelope::Envelope;
 use crate::tuf::error::TufError;
 use crate::tuf::metadata::{Metadata, RoleKeys, Targets};
 use crate::tuf::role::RoleName;
-use crate::tuf::verify::{Verified, verify_recorded};
+use crate::tuf::verify::{Expiry, Verified, verify, verify_recorded};
 
 /// What an older file of a role listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +27,35 @@ impl HistoricTargets {
     ) -> Result<Self, TufError> {
         let nobody = RoleKeys { keys: [].into(), threshold: 1 };
         let (keys, paths) = slot.map_or((&nobody, &[][..]), |slot| (&slot.keys, &*slot.paths));
-        let file: Verified<Targets> = verify_recorded(role, recorded, bytes, keys)?;
+        Ok(Self::read(&verify_recorded(role, recorded, bytes, keys)?, paths))
+    }
+
+    /// The file that a server keeps as `version` of a role, and that nobody here saw when it was current: enough of the
+    /// role's present keys must vouch for it. Keys that were taken away since might be whose work it undid.
+    pub(super) fn decode_unseen(
+        slot: Option<&Slot>,
+        role: &RoleName,
+        version: u64,
+        bytes: &[u8],
+    ) -> Result<Self, TufError> {
+        let slot = slot.ok_or_else(|| TufError::NoValidSignature { role: role.clone() })?;
+        let envelope = Envelope::parse(role, bytes)?;
+        let file: Verified<Targets> = verify(role, &envelope, &slot.keys, version, Expiry::AtUse)?;
+        let actual = file.common().version;
+        if actual != version {
+            let what = format!("it is version {actual}, and version {version} was asked for");
+            return Err(TufError::Malformed { role: role.clone(), what });
+        }
+        Ok(Self::read(&file, &slot.paths))
+    }
+
+    fn read(file: &Verified<Targets>, paths: &[Box<str>]) -> Self {
         let targets = file.targets().filter(|target| covers(paths, target.name));
-        Ok(Self {
+        Self {
             version: file.common().version,
             targets: targets.filter_map(|t| Some((t.name.into(), t.digest?))).collect(),
             signers: file.signers().to_vec(),
-        })
+        }
     }
 
     /// Roughly how many bytes of memory it takes.
@@ -66,7 +89,8 @@ impl HistoricTargets {
     }
 }
 
-/// [`HistoricTargets::decode`] depends on this of `slot`: who may sign, under which key IDs, and for which paths.
+/// What is read of an older file depends on this of `slot`: who may sign, under which key IDs, how many of them must, and for
+/// which paths.
 pub(super) fn basis(slot: Option<&Slot>) -> Digest {
     let mut parts = Vec::new();
     if let Some(slot) = slot {
@@ -74,6 +98,7 @@ pub(super) fn basis(slot: Option<&Slot>) -> Digest {
             part(&mut parts, path.as_bytes());
         }
         slot.keys.keys.iter().for_each(|key| part(&mut parts, &key.basis()));
+        part(&mut parts, &slot.keys.threshold.to_be_bytes());
         part(&mut parts, &slot.paths.len().to_be_bytes());
     }
     Digest::of(&parts)
