@@ -48,7 +48,7 @@ mod warm;
 mod warnings;
 
 pub use crate::policy::{CredentialsSource, TrustServer};
-pub use docker_auths::{DockerAuths, DockerAuthsError};
+pub use docker_auths::{AuthEntry, DockerAuths, DockerAuthsError, read_json};
 pub use error::{Refusal, Unavailable, Untrusted};
 pub use health::{Asked, Confirmed, RepositoryHealth, Survey, Surveyed};
 pub use maintain::{IN_USE, Maintenance};
@@ -56,8 +56,8 @@ pub use report::{Report, ReportQuestion};
 pub use resolution::{Evidence, SignedDigest, Signer};
 pub use resolver::{Question, Resolved, Resolver, ResolverConfig};
 pub use source::{
-    Access, BoxFuture, CredentialError, Credentials, Grant, MetadataSource, Secret, SourceError,
-    SourceRequest,
+    Access, BoxFuture, CredentialError, Credentials, FoundCredentials, Grant, ImageName, MetadataSource,
+    Secret, SourceError, SourceRequest,
 };
 pub use state::{
     DiskState, MemoryState, OtherRecord, RepositoryKey, Revision, RoleVersion, RootPin, StateError,

@@ -1,8 +1,13 @@
 //! Trust servers that are private, gone, and back.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::harness::*;
+
+/// How long a controller's next try may take.
+const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_private_trust_server_is_reached_with_the_pods_own_pull_secret() {
@@ -26,6 +31,56 @@ fn a_private_trust_server_is_reached_with_the_pods_own_pull_secret() {
     // What one pod may read, a pod without the secret may not.
     let answer = s.cluster.creates(&pod("without-secret", &image));
     assert!(!answer.passed && answer.errors.contains("Unauthorized"), "{}", answer.text());
+}
+
+#[test]
+fn the_name_that_is_pulled_selects_the_pull_secret_which_may_come_a_moment_after_the_workload() {
+    let s = Scenario::new("outages-mirror");
+    let authority = Authority::new("outages-mirror");
+    let tokens = TokenServer::start(&authority, "robot", "secret");
+    let server = NotaryServer::private("notary-mirror", &authority, &tokens);
+    let (image, digest) = ("reg-1.mirror.test:5000/outages-mirror/web:1.4", digest_of("web 1.4"));
+    let web = Publisher::logged_in(&s.image("web"), &server, &s.folder("web"), "robot", "secret");
+    web.signs(&["targets"], "1.4", &digest);
+    let pulled = "reg-1.mirror.test:5000/outages-mirror/**";
+    let policy = Policy::cluster("outages-mirror", pulled, server.url()).trusts(&web);
+    let policy = policy.with("notary/caBundle", json!({"inline": authority.pem()}));
+    let policy = policy.with("notary/rewrite", json!([{"from": pulled, "to": s.all_images()}]));
+    s.has_policy(&policy.with("notary/credentials", json!({"imagePullSecrets": true})));
+
+    let mut workload = pod("early", image);
+    workload["spec"]["imagePullSecrets"] = json!([{"name": "mirror-login"}]);
+    let answer = s.cluster.creates(&workload);
+    let told =
+        format!("the pull secret {}/mirror-login does not exist yet; try again", s.cluster.namespace());
+    assert!(!answer.passed && answer.errors.contains("Unauthorized"), "{}", answer.text());
+    assert!(answer.errors.contains(&told), "{}", answer.text());
+
+    let login = |password: &str| json!({"username": "robot", "password": password});
+    let config = json!({"auths": {
+        "reg-*.mirror.test:5000/outages-mirror": login("secret"),
+        "reg-1.mirror.test:5000/other": login("wrong"),
+    }});
+    s.cluster.applies(&json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mirror-login"},
+        "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": config.to_string()},
+    }));
+    let stored = eventually("the workload is admitted", SOON, || {
+        let answer = s.cluster.creates(&workload);
+        if answer.passed { Ok(answer.object()) } else { Err(answer.errors) }
+    });
+    assert_eq!(images(&stored), [sealed(image, &digest)]);
+
+    let config = json!({"auths": {"reg-1.mirror.test:5000/other": login("secret")}});
+    s.cluster.applies(&json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other-login"},
+        "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": config.to_string()},
+    }));
+    let mut other = pod("other", image);
+    other["spec"]["imagePullSecrets"] = json!([{"name": "other-login"}]);
+    let answer = s.cluster.creates(&other);
+    let told = "none has an entry for reg-1.mirror.test:5000/outages-mirror/web";
+    assert!(!answer.passed && answer.errors.contains(told), "{}", answer.text());
 }
 
 #[test]

@@ -15,14 +15,15 @@ use serde::Deserialize;
 use crate::image::{DOCKER_HUB_HOSTS, is_docker_hub};
 use crate::policy::{CredentialsSource, TrustServer};
 use crate::trust::{
-    Access, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError, Grant, Secret,
+    Access, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError, FoundCredentials, Grant,
+    ImageName, Secret, read_json,
 };
-use crate::tuf::Gun;
 
 /// The key under which docker keeps Docker Hub's credentials.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
-/// What a helper says that has nothing for a registry (docker-credential-helpers, `IsErrCredentialsNotFoundMessage`).
-const NOT_FOUND: &str = "credentials not found in native keychain";
+/// How begins what a helper says that has nothing for a registry. Those of docker-credential-helpers go on with "in native
+/// keychain".
+const NOT_FOUND: &str = "credentials not found";
 /// A helper may have to ask a token service; more than this it may not take.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -62,15 +63,29 @@ impl DockerConfig {
         registry: &str,
         repository: &str,
     ) -> Result<Option<Access>, CredentialError> {
-        let Some((file, config)) = self.read().await? else { return Ok(None) };
+        Ok(self.all(registry, repository).await?.into_iter().next())
+    }
+
+    /// All credentials for `repository` on `registry`, in the order in which they are to be tried.
+    async fn all(&self, registry: &str, repository: &str) -> Result<Vec<Access>, CredentialError> {
+        let Some((file, config)) = self.read().await? else { return Ok(Vec::new()) };
         if let Some(helper) = config.helper(registry)
             && let Some(access) = self.ask(helper, registry).await?
         {
-            return Ok(Some(access));
+            return Ok(vec![access]);
         }
         let found = config.auths.matching(registry, repository);
-        let found = found.map_err(|error| CredentialError { message: format!("{file}: {error}") })?;
-        Ok(found.into_iter().next())
+        found.map_err(|error| CredentialError { message: format!("{file}: {error}") })
+    }
+
+    /// What is to be said to who is refused.
+    fn remark(&self, image: ImageName<'_>) -> String {
+        match &self.directory {
+            Some(directory) => {
+                format!("{} has no credentials for {image}", directory.join("config.json").display())
+            }
+            None => "there is no configuration of docker: neither DOCKER_CONFIG nor HOME is set".to_owned(),
+        }
     }
 
     async fn read(&self) -> Result<Option<(String, Config)>, CredentialError> {
@@ -125,17 +140,18 @@ impl Credentials for DockerConfig {
         source: &'a CredentialsSource,
         _: &'a Grant,
         _: &'a TrustServer,
-        gun: &'a Gun,
-        registry: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Access>, CredentialError>> {
+        image: ImageName<'a>,
+    ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
         Box::pin(async move {
-            match source {
-                CredentialsSource::Anonymous => Ok(vec![Access::Anonymous]),
-                CredentialsSource::ImagePullSecrets | CredentialsSource::Secret { .. } => {
-                    let repository = gun.as_str().split_once('/').map_or("", |(_, repository)| repository);
-                    Ok(vec![self.credentials(registry, repository).await?.unwrap_or_default()])
-                }
+            if *source == CredentialsSource::Anonymous {
+                return Ok(vec![Access::Anonymous].into());
             }
+            let accesses = self.all(image.registry, image.repository).await?;
+            if !accesses.is_empty() {
+                return Ok(accesses.into());
+            }
+            let remark = self.remark(image);
+            Ok(FoundCredentials { remark, ..vec![Access::Anonymous].into() })
         })
     }
 }
@@ -145,23 +161,23 @@ struct Config {
     auths: DockerAuths,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Helpers {
     creds_store: Option<String>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    cred_helpers: Option<BTreeMap<String, Option<String>>>,
 }
 
 impl Config {
     fn read(json: &[u8]) -> Result<Self, DockerAuthsError> {
-        Ok(Self { helpers: serde_json::from_slice(json)?, auths: DockerAuths::from_config(json)? })
+        Ok(Self { helpers: read_json(json)?, auths: DockerAuths::from_config(json)? })
     }
 
     fn helper(&self, registry: &str) -> Option<&str> {
-        let own = keys(registry).into_iter().find_map(|key| self.helpers.cred_helpers.get(key));
-        // An empty name is docker's way to say "none for this registry".
-        own.or(self.helpers.creds_store.as_ref()).map(String::as_str).filter(|helper| !helper.is_empty())
+        let own = self.helpers.cred_helpers.as_ref();
+        let own = own.and_then(|own| keys(registry).into_iter().find_map(|key| own.get(key)));
+        // An empty name, for which null stands too, is docker's way to say "none for this registry".
+        own.unwrap_or(&self.helpers.creds_store).as_deref().filter(|helper| !helper.is_empty())
     }
 }
 
@@ -173,11 +189,12 @@ fn keys(registry: &str) -> Vec<&str> {
     }
 }
 
-#[derive(Deserialize)]
+/// Where a helper writes nothing, or nothing into the fields, it has nothing for the registry.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct HelperAnswer {
-    username: String,
-    secret: String,
+    username: Option<String>,
+    secret: Option<String>,
 }
 
 /// Runs a helper's `get` (docker-credential-helpers protocol): the registry on stdin, JSON on stdout.
@@ -194,21 +211,22 @@ fn run(mut command: Command, key: &str) -> Result<Option<Access>, String> {
     }
     let output = child.wait_with_output().map_err(|error| format!("it did not answer ({error})"))?;
     if !output.status.success() {
-        return match line(&output.stdout) {
-            said if said == NOT_FOUND => Ok(None),
-            said if said.is_empty() => {
-                Err(format!("it failed ({}): {}", output.status, line(&output.stderr)))
-            }
-            said => Err(format!("it failed ({}): {said}", output.status)),
+        let (said, complained) = (line(&output.stdout), line(&output.stderr));
+        let said = if said.is_empty() { complained } else { said };
+        return match said.to_ascii_lowercase().starts_with(NOT_FOUND) {
+            true => Ok(None),
+            false => Err(format!("it failed ({}): {said}", output.status)),
         };
     }
     // Never what it wrote: it is a secret.
-    let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
-        .map_err(|_| "its answer is not the JSON of a helper".to_owned())?;
-    let secret = Secret::new(answer.secret);
-    Ok(Some(match answer.username.as_str() {
+    let answer: HelperAnswer =
+        read_json(&output.stdout).map_err(|_| "its answer is not the JSON of a helper".to_owned())?;
+    let given = |value: Option<String>| value.filter(|value| !value.is_empty());
+    let Some((username, secret)) = given(answer.username).zip(given(answer.secret)) else { return Ok(None) };
+    let secret = Secret::new(secret);
+    Ok(Some(match username.as_str() {
         "<token>" => Access::IdentityToken(secret),
-        _ => Access::Basic { username: answer.username, password: secret },
+        _ => Access::Basic { username, password: secret },
     }))
 }
 

@@ -1,7 +1,9 @@
 //! [`ClusterCredentials`]: the pod's own pull secrets, or the secret that a policy names, read from the API server.
 //!
 //! Read when the resolver asks, which is when trust data has to be fetched and when a read grant is renewed; never on
-//! the hot path.
+//! the hot path. Nothing is remembered: a secret that was created a moment ago is found.
+
+mod findings;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Debug};
@@ -13,11 +15,14 @@ use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use self::findings::Findings;
 use super::names::is_object_name;
 use super::trouble::chain;
 use crate::policy::{CredentialsSource, TrustServer};
-use crate::trust::{Access, BoxFuture, CredentialError, Credentials, DockerAuths, Grant, Secret as Hidden};
-use crate::tuf::Gun;
+use crate::trust::{
+    Access, BoxFuture, CredentialError, Credentials, DockerAuths, FoundCredentials, Grant, ImageName,
+    Secret as Hidden,
+};
 
 /// The longest that one object may take (design §11, deadlines: a request).
 const READ: Duration = Duration::from_secs(5);
@@ -40,24 +45,39 @@ impl ClusterCredentials {
         Self { client }
     }
 
-    /// The pull secrets that kubelet would use. As for kubelet, a secret that does not exist, or is of another type, is no
-    /// error: there may be another.
-    async fn pull_secrets(&self, grant: &Grant, wanted: &Wanted<'_>) -> Result<Vec<Access>, CredentialError> {
-        let mut accesses = Vec::new();
-        for name in self.pull_secret_names(grant).await? {
+    /// What the pull secrets hold that kubelet would use.
+    async fn pull_secrets(
+        &self,
+        grant: &Grant,
+        wanted: &Wanted<'_>,
+    ) -> Result<FoundCredentials, CredentialError> {
+        let mut findings = Findings::default();
+        for name in self.pull_secret_names(grant, &mut findings).await? {
             let found = SecretName { namespace: &grant.namespace, name: &name };
-            if let Some(secret) = self.secret(found).await?
-                && let Some(auths) = found.docker_auths(&secret)?
-            {
-                accesses.extend(found.matching(&auths, wanted)?);
+            let config = match self.secret(found).await {
+                Ok(Some(secret)) => found.docker_auths(&secret),
+                Ok(None) => {
+                    findings.missing(found);
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            match config {
+                Ok(Some(auths)) => findings.config(found, auths),
+                Ok(None) => findings.other(found),
+                Err(error) => findings.fault(error),
             }
         }
-        Ok(accesses)
+        findings.credentials(wanted)
     }
 
     /// The pod's own; where it names none, its ServiceAccount's: the API server itself fills them in then, but into pods
     /// alone and not into templates.
-    async fn pull_secret_names(&self, grant: &Grant) -> Result<BTreeSet<String>, CredentialError> {
+    async fn pull_secret_names(
+        &self,
+        grant: &Grant,
+        findings: &mut Findings,
+    ) -> Result<BTreeSet<String>, CredentialError> {
         if !grant.pull_secrets.is_empty() {
             return Ok(grant.pull_secrets.iter().cloned().collect());
         }
@@ -69,6 +89,9 @@ impl ClusterCredentials {
                 told(&error, "serviceaccounts", namespace)
             ),
         })?;
+        if account.is_none() {
+            findings.no_account(namespace, name);
+        }
         let references = account.and_then(|account| account.image_pull_secrets).unwrap_or_default();
         Ok(references.into_iter().map(|reference| reference.name).collect())
     }
@@ -84,13 +107,21 @@ impl ClusterCredentials {
     }
 
     /// The secret that a policy names. It must be there and usable.
-    async fn named(&self, name: SecretName<'_>, wanted: &Wanted<'_>) -> Result<Vec<Access>, CredentialError> {
+    async fn named(
+        &self,
+        name: SecretName<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<FoundCredentials, CredentialError> {
         let secret = self.secret(name).await?.ok_or_else(|| {
             name.unusable("it does not exist; spec.notary.credentials.secretRef of a policy names it")
         })?;
         match name.docker_auths(&secret)? {
-            Some(auths) => name.matching(&auths, wanted),
-            None => name.basic(&secret).map(|access| vec![access]),
+            Some(auths) => {
+                let mut findings = Findings::default();
+                findings.config(name, auths);
+                findings.credentials(wanted)
+            }
+            None => name.basic(&secret).map(|access| vec![access].into()),
         }
     }
 }
@@ -114,7 +145,8 @@ where
 fn told(error: &ReadError, resource: &str, namespace: &str) -> String {
     match error {
         ReadError::Api(kube::Error::Api(status)) if status.code == 403 => format!(
-            "{}; let tagseal's ServiceAccount get {resource} in the namespace {namespace}",
+            "{}; let tagseal's ServiceAccount get {resource} in the namespace {namespace} (the chart's value \
+             pullSecrets.access)",
             status.message
         ),
         ReadError::Api(kube::Error::Api(status)) => format!("{} ({})", status.message, status.code),
@@ -129,36 +161,38 @@ impl Credentials for ClusterCredentials {
         source: &'a CredentialsSource,
         grant: &'a Grant,
         server: &'a TrustServer,
-        gun: &'a Gun,
-        registry: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Access>, CredentialError>> {
+        image: ImageName<'a>,
+    ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
         Box::pin(async move {
-            let wanted = Wanted::new(server, gun, registry);
-            let found = match source {
-                CredentialsSource::Anonymous => Vec::new(),
-                CredentialsSource::ImagePullSecrets => self.pull_secrets(grant, &wanted).await?,
+            let wanted = Wanted::new(server, image);
+            match source {
+                CredentialsSource::Anonymous => Ok(vec![Access::Anonymous].into()),
+                CredentialsSource::ImagePullSecrets => self.pull_secrets(grant, &wanted).await,
                 CredentialsSource::Secret { namespace, name } => {
-                    self.named(SecretName { namespace, name }, &wanted).await?
+                    self.named(SecretName { namespace, name }, &wanted).await
                 }
-            };
-            Ok(if found.is_empty() { vec![Access::Anonymous] } else { found })
+            }
         })
     }
 }
 
-/// Which entries of a docker config are for this question: the registry's, or the trust server's own.
+/// Which entries of a docker config are for this question: those for the image, and for the trust server's own host.
 struct Wanted<'a> {
-    registry: &'a str,
-    repository: &'a str,
+    image: ImageName<'a>,
     server: String,
 }
 
 impl<'a> Wanted<'a> {
-    fn new(server: &TrustServer, gun: &'a Gun, registry: &'a str) -> Self {
+    fn new(server: &TrustServer, image: ImageName<'a>) -> Self {
         let host = server.url.host_str().unwrap_or_default();
         let server = server.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let repository = gun.as_str().split_once('/').map_or("", |(_, repository)| repository);
-        Self { registry, repository, server }
+        Self { image, server }
+    }
+
+    /// The image's registry comes first.
+    fn hosts(&self) -> impl Iterator<Item = &str> {
+        let server = Some(self.server.as_str()).filter(|server| *server != self.image.registry);
+        std::iter::once(self.image.registry).chain(server)
     }
 }
 
@@ -171,7 +205,11 @@ struct SecretName<'a> {
 
 impl fmt::Display for SecretName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        match is_object_name(self.name) {
+            true => write!(f, "{}/{}", self.namespace, self.name),
+            // Pods may name what no secret can be called.
+            false => write!(f, "{}/{:?}", self.namespace, self.name.chars().take(63).collect::<String>()),
+        }
     }
 }
 
@@ -182,23 +220,14 @@ impl SecretName<'_> {
 
     /// The docker config in the secret; `None` where it has none.
     fn docker_auths(&self, secret: &Secret) -> Result<Option<DockerAuths>, CredentialError> {
-        let auths = if let Some(json) = entry(secret, ".dockerconfigjson") {
-            DockerAuths::from_config(json)
-        } else if let Some(json) = entry(secret, ".dockercfg") {
-            DockerAuths::from_legacy(json)
-        } else {
-            return Ok(None);
+        let (config, legacy) = (entry(secret, ".dockerconfigjson"), entry(secret, ".dockercfg"));
+        let auths = match (config, legacy) {
+            (None, None) => return Ok(None),
+            // As for kubelet, one with nothing in it is passed over.
+            (Some([]) | None, Some(json)) => DockerAuths::from_legacy(json),
+            (Some(json), _) => DockerAuths::from_config(json),
         };
         auths.map(Some).map_err(|error| self.unusable(error))
-    }
-
-    fn matching(&self, auths: &DockerAuths, wanted: &Wanted<'_>) -> Result<Vec<Access>, CredentialError> {
-        let of = |host: &str| auths.matching(host, wanted.repository).map_err(|error| self.unusable(error));
-        let mut found = of(wanted.registry)?;
-        if wanted.server != wanted.registry {
-            found.extend(of(&wanted.server)?);
-        }
-        Ok(found)
     }
 
     /// User name and password alone, which name no host: only for a secret that a policy names for its one server.
@@ -243,9 +272,10 @@ mod tests {
     const NAME: SecretName<'_> = SecretName { namespace: "shop", name: "pull" };
 
     fn read(secret: &Secret) -> Vec<Access> {
-        let (server, gun) = (server(), Gun::new("registry.example.com/shop/web").unwrap());
-        let auths = NAME.docker_auths(secret).unwrap().unwrap();
-        NAME.matching(&auths, &Wanted::new(&server, &gun, "registry.example.com")).unwrap()
+        let image = ImageName { registry: "registry.example.com", repository: "shop/web" };
+        let mut findings = Findings::default();
+        findings.config(NAME, NAME.docker_auths(secret).unwrap().unwrap());
+        findings.credentials(&Wanted::new(&server(), image)).unwrap().accesses
     }
 
     #[test]

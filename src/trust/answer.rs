@@ -289,7 +289,7 @@ impl<'a> Asking<'a> {
     /// Whose eyes read the data.
     fn eyes(&self) -> Eyes<'_> {
         let Question { demand, grant, image, .. } = self.question;
-        Eyes::new(&demand.credentials, grant, image.registry(), &demand.server.token_realms)
+        Eyes::new(&demand.credentials, grant, image.into(), &demand.server.token_realms)
     }
 
     fn accessor(&self) -> &Accessor {

@@ -11,7 +11,7 @@ use super::disk::DiskCache;
 use super::entries::Entries;
 use super::entry::{Entry, Trouble};
 use super::error::Refusal;
-use super::flight::{Boarding, FlightKey, Flown, Landing, Ticket};
+use super::flight::{Boarding, FlightKey, Flown, Landing, Ticket, Told};
 use super::history::History;
 use super::known;
 use super::moment::Moment;
@@ -228,12 +228,12 @@ impl Flying {
             Ok(Flown::Void) => {}
             Err(crash) => self.core.metrics.refreshed(Err(crash.refusal.reason().as_str())),
         }
-        let (landing, role): (Landing, Option<RoleName>) = match flown {
-            Ok(_) => (Ok(()), None),
-            Err(Crash { refusal, role, .. }) => (Err(refusal), role),
+        let (landing, role, is_passing): (Landing, Option<RoleName>, bool) = match flown {
+            Ok(_) => (Ok(()), None, false),
+            Err(Crash { refusal, role, is_passing, .. }) => (Err(refusal), role, is_passing),
         };
         let mut flights = self.entry.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.land(&self.key, &landing, role, self.core.moment());
+        flights.land(&self.key, &landing, Told { role, is_passing }, self.core.moment());
         landing
     }
 

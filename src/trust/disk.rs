@@ -88,7 +88,8 @@ impl DiskCache {
     /// What is there; what cannot be read is a miss.
     pub(super) fn load(&self, key: &EntryKey) -> Stored {
         let home = self.home(key);
-        let note = std::fs::read(home.join("tagseal.json")).ok().and_then(|bytes| Note::read(&bytes));
+        let note =
+            std::fs::read(home.join("tagseal.json")).ok().and_then(|bytes| Note::read(&bytes, &key.gun));
         Stored { tree: Tree::read(&metadata(&home, &key.gun)), note }
     }
 

@@ -1,33 +1,33 @@
 //! [`DockerAuths`]: the `auths` of docker's `config.json`, as pull secrets (`kubernetes.io/dockerconfigjson`,
 //! `kubernetes.io/dockercfg`) and `~/.docker/config.json` hold them.
 
-use std::borrow::Cow;
+mod place;
+
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use self::place::Place;
 use super::source::{Access, Secret};
-use crate::image::normalise_registry;
+
+/// As much of a key is shown, in characters: a host name has 253 at most.
+const LONGEST_KEY: usize = 253;
 
 /// Credentials by registry, in docker's own format.
 #[derive(Debug, Clone, Default)]
-pub struct DockerAuths(Vec<Entry>);
+pub struct DockerAuths(Vec<AuthEntry>);
 
+/// What `auths` has under one key.
 #[derive(Debug, Clone)]
-struct Entry {
+pub struct AuthEntry {
     key: String,
     place: Place,
     fields: Fields,
-}
-
-/// What an entry is for: a host with its port, and a path below it (empty: all of it).
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    host: String,
-    path: String,
 }
 
 /// Why credentials cannot be read. Never holds any part of them.
@@ -58,14 +58,27 @@ impl From<serde_json::Error> for DockerAuthsError {
     }
 }
 
-#[derive(Deserialize)]
+/// Reads JSON as docker does, for which a file with nothing in it, and `null` for any member, is as good as absent.
+///
+/// # Errors
+/// [`DockerAuthsError::Format`].
+pub fn read_json<T: DeserializeOwned + Default>(json: &[u8]) -> Result<T, DockerAuthsError> {
+    if json.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    Ok(serde_json::from_slice::<Option<T>>(json)?.unwrap_or_default())
+}
+
+/// `null` stands for an entry without fields.
+type Entries = BTreeMap<String, Option<Fields>>;
+
+#[derive(Default, Deserialize)]
 struct Config {
-    #[serde(default)]
-    auths: BTreeMap<String, Fields>,
+    auths: Option<Entries>,
 }
 
 /// What docker writes of one registry. Never shown: see `Debug`.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 struct Fields {
     auth: Option<String>,
     username: Option<String>,
@@ -85,7 +98,7 @@ impl DockerAuths {
     /// # Errors
     /// [`DockerAuthsError::Format`].
     pub fn from_config(json: &[u8]) -> Result<Self, DockerAuthsError> {
-        Ok(Self::from_entries(serde_json::from_slice::<Config>(json)?.auths))
+        Ok(Self::from_entries(read_json::<Config>(json)?.auths.unwrap_or_default()))
     }
 
     /// Reads the legacy `{"registry": {…}}` (`.dockercfg`).
@@ -93,47 +106,72 @@ impl DockerAuths {
     /// # Errors
     /// [`DockerAuthsError::Format`].
     pub fn from_legacy(json: &[u8]) -> Result<Self, DockerAuthsError> {
-        Ok(Self::from_entries(serde_json::from_slice(json)?))
+        Ok(Self::from_entries(read_json(json)?))
     }
 
-    fn from_entries(entries: BTreeMap<String, Fields>) -> Self {
-        let entry = |(key, fields): (String, Fields)| Entry { place: Place::read(&key), key, fields };
-        let mut auths: Vec<_> = entries.into_iter().map(entry).collect();
-        // The most specific first, as kubelet prefers it.
-        auths.sort_by_key(|entry| std::cmp::Reverse(entry.place.path.len()));
-        Self(auths)
+    fn from_entries(entries: Entries) -> Self {
+        let entry = |(key, fields): (String, Option<Fields>)| AuthEntry {
+            place: Place::read(&key),
+            key,
+            fields: fields.unwrap_or_default(),
+        };
+        Self(entries.into_iter().map(entry).collect())
     }
 
-    /// What to show for `repository` on `registry`, the most specific entry first.
+    /// The entries for `repository` on `registry`, in no order: see [`AuthEntry::sort`].
+    pub fn entries_for<'a>(
+        &'a self,
+        registry: &'a str,
+        repository: &'a str,
+    ) -> impl Iterator<Item = &'a AuthEntry> {
+        self.0.iter().filter(move |entry| entry.place.covers(registry, repository))
+    }
+
+    /// What to show for `repository` on `registry`, in the order in which kubelet tries them.
     ///
     /// # Errors
-    /// [`DockerAuthsError::Auth`] when an entry for it cannot be read; others' entries do not matter.
+    /// [`DockerAuthsError::Auth`] when an entry for it cannot be read, and none can. Others' entries do not matter.
     pub fn matching(&self, registry: &str, repository: &str) -> Result<Vec<Access>, DockerAuthsError> {
-        let registry = one_name(registry);
-        let fits = |entry: &&Entry| entry.place.host == registry && entry.place.covers(repository);
-        let access = |entry: &Entry| {
-            entry.fields.access().map_err(|what| DockerAuthsError::Auth { key: entry.key.clone(), what })
-        };
-        self.0.iter().filter(fits).filter_map(|entry| access(entry).transpose()).collect()
+        let mut entries: Vec<_> = self.entries_for(registry, repository).collect();
+        AuthEntry::sort(&mut entries, |entry| entry);
+        let (mut found, mut failed) = (Vec::new(), None);
+        for entry in entries {
+            match entry.access() {
+                Ok(access) => found.extend(access),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match failed {
+            Some(error) if found.is_empty() => Err(error),
+            _ => Ok(found),
+        }
     }
 }
 
-impl Fields {
-    fn access(&self) -> Result<Option<Access>, &'static str> {
+impl AuthEntry {
+    /// Sorts what has an entry as kubelet does: the most specific first. Equal ones stay as they are.
+    pub fn sort<T>(all: &mut [T], entry: impl Fn(&T) -> &Self) {
+        all.sort_by(|a, b| Reverse(&entry(a).place).cmp(&Reverse(&entry(b).place)));
+    }
+
+    /// What to show; `None` where the entry holds nothing of the kind, as `docker login` with a store leaves it.
+    ///
+    /// # Errors
+    /// [`DockerAuthsError::Auth`].
+    pub fn access(&self) -> Result<Option<Access>, DockerAuthsError> {
+        let failed =
+            |what| DockerAuthsError::Auth { key: self.key.chars().take(LONGEST_KEY).collect(), what };
         let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-        if let Some(token) = given(&self.identitytoken) {
+        let Fields { auth, username, password, identitytoken } = &self.fields;
+        if let Some(token) = given(identitytoken) {
             return Ok(Some(Access::IdentityToken(Secret::new(token))));
         }
-        if let Some(auth) = given(&self.auth) {
-            return decode(&auth).map(Some);
+        if let Some(auth) = given(auth) {
+            return decode(&auth).map(Some).map_err(failed);
         }
-        match (given(&self.username), given(&self.password)) {
-            (Some(username), Some(password)) => {
-                Ok(Some(Access::Basic { username, password: Secret::new(password) }))
-            }
-            // `docker login` with a store leaves `{}` here.
-            _ => Ok(None),
-        }
+        Ok(given(username)
+            .zip(given(password))
+            .map(|(username, password)| Access::Basic { username, password: Secret::new(password) }))
     }
 }
 
@@ -149,29 +187,6 @@ fn decode(auth: &str) -> Result<Access, &'static str> {
         }
         _ => Err("auth is not USER:PASSWORD in base64: log in again"),
     }
-}
-
-impl Place {
-    /// Reads `host[:port][/path]` with or without a scheme; docker's API paths `/v1/` and `/v2/` are no path.
-    fn read(key: &str) -> Self {
-        let key = key.split_once("://").map_or(key, |(_, rest)| rest).trim_end_matches('/');
-        let (host, path) = key.split_once('/').unwrap_or((key, ""));
-        let path = if matches!(path, "v1" | "v2") { "" } else { path };
-        Self { host: one_name(host), path: path.to_owned() }
-    }
-
-    /// Whether the path is the repository or leads to it, whole segments only.
-    fn covers(&self, repository: &str) -> bool {
-        match repository.strip_prefix(self.path.as_str()) {
-            Some(rest) => self.path.is_empty() || rest.is_empty() || rest.starts_with('/'),
-            None => false,
-        }
-    }
-}
-
-/// The one name of a registry, as image references have it. What is no host at all matches only itself.
-fn one_name(host: &str) -> String {
-    normalise_registry(host).map_or_else(|_| host.to_ascii_lowercase(), Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -239,5 +254,82 @@ mod tests {
         assert_eq!(auths.matching("b", "x"), Ok(Vec::new()));
         let error = DockerAuths::from_config(br#"{"auths":{"a":"hunter2"}}"#).unwrap_err();
         assert_eq!(error, DockerAuthsError::Format { line: 1, column: 23 });
+    }
+
+    #[test]
+    fn null_and_nothing_are_read_as_docker_reads_them() {
+        for config in [
+            "",
+            " \n\t",
+            "null",
+            "{}",
+            r#"{"auths":null}"#,
+            r#"{"auths":{}}"#,
+            r#"{"auths":{"a":null},"x":null}"#,
+        ] {
+            let auths =
+                DockerAuths::from_config(config.as_bytes()).unwrap_or_else(|e| panic!("{config:?}: {e}"));
+            assert_eq!(found(&auths, "a", "x"), [], "{config:?}");
+        }
+        for legacy in ["", "\n", "null", "{}", r#"{"a":null}"#, r#"{"a":{"auth":null}}"#] {
+            let auths =
+                DockerAuths::from_legacy(legacy.as_bytes()).unwrap_or_else(|e| panic!("{legacy:?}: {e}"));
+            assert_eq!(found(&auths, "a", "x"), [], "{legacy:?}");
+        }
+        let auths = DockerAuths::from_config(
+            br#"{"auths":{"a":null,"b":{"auth":null,"username":"u","password":"p","identitytoken":null},
+                "c":{"auth":"dXNlcjpwYTpzcw==","username":null,"password":null,"email":null},
+                "d":{"username":"u","password":null},"e":{"registrytoken":"t"}},"credHelpers":null}"#,
+        )
+        .unwrap();
+        assert_eq!(found(&auths, "a", "x"), []);
+        assert_eq!(found(&auths, "b", "x"), [basic("u", "p")]);
+        assert_eq!(found(&auths, "c", "x"), [basic("user", "pa:ss")]);
+        assert_eq!(found(&auths, "d", "x"), []);
+        assert_eq!(found(&auths, "e", "x"), []);
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_an_error() {
+        for config in [
+            "{",
+            "[]",
+            "x",
+            r#""""#,
+            r#"{"auths":[]}"#,
+            r#"{"auths":{"a":[]}}"#,
+            r#"{"auths":{"a":{"auth":3}}}"#,
+        ] {
+            let error = DockerAuths::from_config(config.as_bytes()).unwrap_err();
+            assert!(matches!(error, DockerAuthsError::Format { .. }), "{config:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn entries_come_in_kubelets_order() {
+        let auths = DockerAuths::from_legacy(
+            br#"{"*.example.com":{"username":"glob","password":"1"},
+                "r.example.com":{"username":"host","password":"2"},
+                "*.example.com/shop":{"username":"glob path","password":"3"},
+                "r.example.com/shop/web":{"username":"image","password":"4"},
+                "r.example.com/shop":{"username":"path","password":"5"},
+                "*.*.com":{"username":"globs","password":"6"},
+                "r.example.com/other":{"username":"other","password":"7"}}"#,
+        )
+        .unwrap();
+        let users: Vec<_> = found(&auths, "r.example.com", "shop/web")
+            .into_iter()
+            .map(|access| if let Access::Basic { username, .. } = access { username } else { String::new() })
+            .collect();
+        assert_eq!(users, ["image", "path", "host", "glob path", "glob", "globs"]);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_hides_no_other_one() {
+        let auths = DockerAuths::from_legacy(
+            br#"{"r.example.com/shop":{"auth":"aHVudGVyMg=="},"r.example.com":{"username":"all","password":"1"}}"#,
+        )
+        .unwrap();
+        assert_eq!(found(&auths, "r.example.com", "shop/web"), [basic("all", "1")]);
     }
 }

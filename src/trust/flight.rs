@@ -14,6 +14,9 @@ use crate::tuf::RoleName;
 /// How long a failure is remembered, so that a burst of admissions does not become a burst of requests.
 const REMEMBER_FAILURE: Duration = Duration::from_secs(2);
 
+/// The same for a failure that passes as soon as a secret exists. Who created it a moment ago is admitted at once.
+const REMEMBER_PASSING: Duration = Duration::from_millis(500);
+
 /// How far apart requests are that denials force (design §2 "Resolution").
 const FORCED_APART: Duration = Duration::from_secs(1);
 
@@ -53,6 +56,23 @@ struct Failure {
     /// The delegation that it is about, where it is about one.
     role: Option<RoleName>,
     refusal: Refusal,
+    /// For how long it is remembered.
+    memory: Duration,
+}
+
+impl Failure {
+    fn is_remembered(&self, now: &Moment) -> bool {
+        self.at.remaining(self.memory, now).is_some()
+    }
+}
+
+/// What is to be known of a refresh that failed, besides why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The delegation that it is about, where it is about one.
+    pub(super) role: Option<RoleName>,
+    /// Whether it may pass without anybody's doing.
+    pub(super) is_passing: bool,
 }
 
 /// What somebody wants of a refresh.
@@ -107,7 +127,7 @@ impl Flights {
             };
         }
         if let Some(failure) = self.failures.get(&ticket.key)
-            && failure.at.remaining(REMEMBER_FAILURE, &now).is_some()
+            && failure.is_remembered(&now)
             && failure.role.as_ref().is_none_or(|role| ticket.roles.contains(role))
         {
             return Boarding::Failed(failure.refusal.clone());
@@ -124,8 +144,8 @@ impl Flights {
         Boarding::Start(sender, landing)
     }
 
-    /// Takes a refresh off the list. `role` is the delegation that its failure is about, where it is about one.
-    pub(super) fn land(&mut self, key: &FlightKey, landing: &Landing, role: Option<RoleName>, now: Moment) {
+    /// Takes a refresh off the list.
+    pub(super) fn land(&mut self, key: &FlightKey, landing: &Landing, told: Told, now: Moment) {
         self.flying.remove(key);
         if self.flying.is_empty() {
             // Every repository has one of these, mostly for nothing.
@@ -136,9 +156,11 @@ impl Flights {
                 self.failures.remove(key);
             }
             Err(refusal) => {
-                self.failures.retain(|_, failure| failure.at.remaining(REMEMBER_FAILURE, &now).is_some());
+                self.failures.retain(|_, failure| failure.is_remembered(&now));
                 if self.failures.len() < MAX_FAILURES {
-                    let failure = Failure { at: now, role, refusal: refusal.clone() };
+                    let Told { role, is_passing } = told;
+                    let memory = if is_passing { REMEMBER_PASSING } else { REMEMBER_FAILURE };
+                    let failure = Failure { at: now, role, refusal: refusal.clone(), memory };
                     self.failures.insert(key.clone(), failure);
                 }
             }

@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use jiff::{SignedDuration, Timestamp};
 
 use super::moment::Since;
-use super::source::{Access, Grant};
+use super::source::{Access, Grant, ImageName};
 use crate::policy::CredentialsSource;
 
 /// Grants beyond this many push out the oldest.
@@ -21,8 +21,11 @@ pub(super) const RENEW_AFTER: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Accessor {
     pub(super) who: Who,
-    /// The registry's host, whose token realm may see the credentials too.
+    /// The registry of the image that is asked for.
     pub(super) registry: String,
+    /// Its repository there: two images that are rewritten to one name may have credentials of their own. Empty where
+    /// nobody's credentials are used.
+    pub(super) repository: String,
     /// Other hosts that the policy lets see them: one policy's word is not another's.
     pub(super) token_realms: Vec<String>,
 }
@@ -47,7 +50,7 @@ pub(super) enum Who {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Eyes<'a> {
     who: Whose<'a>,
-    registry: &'a str,
+    image: ImageName<'a>,
     token_realms: &'a [String],
 }
 
@@ -63,7 +66,7 @@ impl<'a> Eyes<'a> {
     pub(super) fn new(
         source: &'a CredentialsSource,
         grant: &'a Grant,
-        registry: &'a str,
+        image: ImageName<'a>,
         token_realms: &'a [String],
     ) -> Self {
         let who = match source {
@@ -71,12 +74,16 @@ impl<'a> Eyes<'a> {
             CredentialsSource::Secret { namespace, name } => Whose::Policy { namespace, name },
             CredentialsSource::ImagePullSecrets => Whose::Pod(grant),
         };
-        Self { who, registry, token_realms }
+        let image = match who {
+            Whose::Anybody => ImageName { repository: "", ..image },
+            _ => image,
+        };
+        Self { who, image, token_realms }
     }
 }
 
 impl From<Eyes<'_>> for Accessor {
-    fn from(Eyes { who, registry, token_realms }: Eyes<'_>) -> Self {
+    fn from(Eyes { who, image, token_realms }: Eyes<'_>) -> Self {
         let who = match who {
             Whose::Anybody => Who::Anybody,
             Whose::Policy { namespace, name } => {
@@ -84,7 +91,13 @@ impl From<Eyes<'_>> for Accessor {
             }
             Whose::Pod(grant) => Who::Pod(grant.clone()),
         };
-        Self { who, registry: registry.to_owned(), token_realms: token_realms.to_vec() }
+        let ImageName { registry, repository } = image;
+        Self {
+            who,
+            registry: registry.to_owned(),
+            repository: repository.to_owned(),
+            token_realms: token_realms.to_vec(),
+        }
     }
 }
 
@@ -140,7 +153,12 @@ impl Accessor {
             Who::Policy { namespace, name } => Whose::Policy { namespace, name },
             Who::Pod(grant) => Whose::Pod(grant),
         };
-        Eyes { who, registry: &self.registry, token_realms: &self.token_realms }
+        Eyes { who, image: self.image(), token_realms: &self.token_realms }
+    }
+
+    /// The image that credentials are looked for by.
+    pub(super) fn image(&self) -> ImageName<'_> {
+        ImageName { registry: &self.registry, repository: &self.repository }
     }
 
     /// Whether the server's refusal ends the grant at once: it is about the tenant, not about tagseal's own access.

@@ -19,7 +19,7 @@ use super::error::Refusal;
 use super::fault;
 use super::grant::Accessor;
 use super::moment::Moment;
-use super::refresh::server_for;
+use super::refresh::{remarked, server_for};
 use super::resolution::PastFile;
 use super::source::SourceError;
 use crate::digest::Digest;
@@ -243,7 +243,8 @@ impl Core {
         let fetch = Fetch { file: file.clone(), max_bytes: MAX_BYTES };
         let server = server_for(entry, accessor);
         let mut refused = None;
-        for access in self.accesses(entry, accessor).await? {
+        let credentials = self.credentials_of(entry, accessor).await?;
+        for access in credentials.accesses {
             match self.line(entry, &server, accessor, &access, true).fetch(&fetch).await {
                 // Another file than was asked for is as good as none.
                 Ok(came) => return Ok(came.filter(is_it)),
@@ -256,7 +257,10 @@ impl Core {
             }
         }
         match refused {
-            Some(cause) => Err(fault::source(&cause, &fetch.file, &entry.state_key)),
+            Some(cause) => {
+                let refusal = fault::source(&cause, &fetch.file, &entry.state_key);
+                Err(remarked(refusal, entry, &credentials.remark))
+            }
             None => Ok(None),
         }
     }

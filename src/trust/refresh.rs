@@ -14,7 +14,7 @@ use super::flight::{Flown, Ticket};
 use super::grant::{Accessor, Who};
 use super::moment::Moment;
 use super::recall::AtHand;
-use super::source::{Access, SourceError};
+use super::source::{Access, FoundCredentials, SourceError};
 use super::state::RootPin;
 use crate::digest::Digest;
 use crate::policy::{Reason, TrustServer};
@@ -37,11 +37,13 @@ pub(super) struct Crash {
     pub(super) role: Option<RoleName>,
     /// Whether it is the server's word about the credentials that were shown: others may see more.
     pub(super) about_access: bool,
+    /// Whether it may pass without anybody's doing, as soon as a secret exists that a pod names.
+    pub(super) is_passing: bool,
 }
 
 impl From<Refusal> for Crash {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, role: None, about_access: false }
+        Self { refusal, role: None, about_access: false, is_passing: false }
     }
 }
 
@@ -139,7 +141,8 @@ impl Core {
         };
         let mut refused = None;
         let server = server_for(entry, plan.accessor);
-        for access in self.accesses(entry, plan.accessor).await? {
+        let credentials = self.credentials_of(entry, plan.accessor).await?;
+        for access in credentials.accesses {
             let line = self.line(entry, &server, plan.accessor, &access, is_known);
             let attempt = Attempt {
                 core: self,
@@ -159,7 +162,9 @@ impl Core {
                 Err(crash) => return Err(crash),
             }
         }
-        Err(refused.unwrap_or_else(|| no_credentials(entry, "there are none to try").into()))
+        let crash = refused.unwrap_or_else(|| no_credentials(entry, "there are none to try").into());
+        let refusal = remarked(crash.refusal, entry, &credentials.remark);
+        Err(Crash { refusal, is_passing: credentials.is_incomplete, ..crash })
     }
 
     /// The way to a repository with these credentials.
@@ -176,18 +181,21 @@ impl Core {
     }
 
     /// What to show the server, in order. What it honoured the last time comes first.
-    pub(super) async fn accesses(&self, entry: &Entry, accessor: &Accessor) -> Result<Vec<Access>, Refusal> {
+    pub(super) async fn credentials_of(
+        &self,
+        entry: &Entry,
+        accessor: &Accessor,
+    ) -> Result<FoundCredentials, Refusal> {
         if accessor.who == Who::Anybody {
-            return Ok(vec![Access::Anonymous]);
+            return Ok(vec![Access::Anonymous].into());
         }
         let (source, grant) = accessor.credentials();
-        let (server, gun) = (&entry.key.server, &entry.key.gun);
-        let accesses = self.credentials.access(&source, &grant, server, gun, &accessor.registry).await;
-        let mut accesses = accesses.map_err(|error| no_credentials(entry, &error.message))?;
+        let found = self.credentials.access(&source, &grant, &entry.key.server, accessor.image()).await;
+        let mut found = found.map_err(|error| no_credentials(entry, &error.message))?;
         if let Some(good) = entry.grants.access(accessor) {
-            accesses.sort_by_key(|access| *access != good);
+            found.accesses.sort_by_key(|access| *access != good);
         }
-        Ok(accesses)
+        Ok(found)
     }
 }
 
@@ -219,6 +227,21 @@ pub(super) fn server_for(entry: &Entry, accessor: &Accessor) -> Arc<TrustServer>
         return Arc::clone(server);
     }
     Arc::new(TrustServer { token_realms: accessor.token_realms.clone(), ..TrustServer::clone(server) })
+}
+
+/// The refusal with what is to be said of the credentials that were shown. That comes first where there is no answer: it
+/// is what has to change.
+pub(super) fn remarked(refusal: Refusal, entry: &Entry, remark: &str) -> Refusal {
+    let message = refusal.message();
+    let message = match refusal {
+        _ if remark.is_empty() => return refusal,
+        Refusal::Untrusted(_) => format!("{message}; {remark}"),
+        Refusal::Unavailable(_) => {
+            let about = format!("{} at {}: ", entry.state_key.gun, entry.state_key.server);
+            format!("{about}{remark}; {}", message.strip_prefix(&about).unwrap_or(message))
+        }
+    };
+    refusal.with_message(message)
 }
 
 fn no_credentials(entry: &Entry, what: &str) -> Refusal {
@@ -268,7 +291,7 @@ impl Attempt<'_> {
                         records => fault::remembered(&error, &self.entry.state_key, &records),
                     };
                     let about_access = is_about_access(&error, &refusal);
-                    return Err(Crash { refusal, role, about_access });
+                    return Err(Crash { refusal, role, about_access, is_passing: false });
                 }
             }
         }
@@ -327,7 +350,7 @@ impl Attempt<'_> {
             Err(cause) => {
                 let refusal = fault::source(&cause, &fetch.file, &self.entry.state_key);
                 let about_access = matches!(cause, SourceError::Unauthorized { .. });
-                Err(Crash { refusal, role: None, about_access })
+                Err(Crash { about_access, ..refusal.into() })
             }
         }
     }

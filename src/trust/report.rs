@@ -12,7 +12,7 @@ use super::error::Refusal;
 use super::fault;
 use super::grant::Eyes;
 use super::refresh::{MAX_RACES, Plan, too_many_races};
-use super::source::Grant;
+use super::source::{Grant, ImageName};
 use super::warnings;
 use crate::policy::{Demand, Reason};
 use crate::tuf::{RoleName, TrustedRepository};
@@ -74,7 +74,7 @@ impl Core {
         let eyes = Eyes::new(
             &question.demand.credentials,
             question.grant,
-            question.registry,
+            ImageName { registry: question.registry, ..ImageName::of(&question.demand.gun) },
             &question.demand.server.token_realms,
         );
         let accessor = eyes.into();

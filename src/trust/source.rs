@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::image::ImageReference;
 use crate::policy::{CredentialsSource, TrustServer};
 use crate::tuf::{Fetch, Gun};
 
@@ -112,6 +113,52 @@ pub trait MetadataSource: Send + Sync + fmt::Debug {
     fn fetch<'a>(&'a self, request: SourceRequest<'a>) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>>;
 }
 
+/// An image's own name, as a pod names it and before any `rewrite`: what selects among credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ImageName<'a> {
+    /// The registry's host. Its token realm may see the credentials too.
+    pub registry: &'a str,
+    /// The repository, without the registry.
+    pub repository: &'a str,
+}
+
+impl<'a> ImageName<'a> {
+    /// The name of an image that is signed under its own.
+    pub fn of(gun: &'a Gun) -> Self {
+        let (registry, repository) = gun.as_str().split_once('/').unwrap_or((gun.as_str(), ""));
+        Self { registry, repository }
+    }
+}
+
+impl<'a> From<&'a ImageReference> for ImageName<'a> {
+    fn from(image: &'a ImageReference) -> Self {
+        Self { registry: image.registry(), repository: image.repository() }
+    }
+}
+
+impl fmt::Display for ImageName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.repository)
+    }
+}
+
+/// The credentials for one image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FoundCredentials {
+    /// What to show, in order. [`Access::Anonymous`] where there is nothing.
+    pub accesses: Vec<Access>,
+    /// Where they come from and what is missing, for who is refused with them. Holds no part of them.
+    pub remark: String,
+    /// Whether something that the pod names does not exist yet: trying again helps without anybody's doing.
+    pub is_incomplete: bool,
+}
+
+impl From<Vec<Access>> for FoundCredentials {
+    fn from(accesses: Vec<Access>) -> Self {
+        Self { accesses, ..Self::default() }
+    }
+}
+
 /// Why credentials could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -122,14 +169,12 @@ pub struct CredentialError {
 
 /// A place that knows credentials; implemented by the controller (pull secrets) and by the CLI (docker's config).
 pub trait Credentials: Send + Sync + fmt::Debug {
-    /// The credentials to try, in order, for reading `registry`'s trust data on `grant`'s behalf.
-    /// Anonymous where there are none.
+    /// The credentials for reading `image`'s trust data on `grant`'s behalf.
     fn access<'a>(
         &'a self,
         source: &'a CredentialsSource,
         grant: &'a Grant,
         server: &'a TrustServer,
-        gun: &'a Gun,
-        registry: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Access>, CredentialError>>;
+        image: ImageName<'a>,
+    ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>>;
 }

@@ -275,7 +275,7 @@ fn is_trusted(entry: &Entry) -> bool {
 fn without_pod(demand: &Demand, image: &ImageReference) -> Option<Accessor> {
     let needs_a_pod = demand.credentials == CredentialsSource::ImagePullSecrets;
     let (realms, nobody) = (&demand.server.token_realms, Grant::default());
-    (!needs_a_pod).then(|| Eyes::new(&demand.credentials, &nobody, image.registry(), realms).into())
+    (!needs_a_pod).then(|| Eyes::new(&demand.credentials, &nobody, image.into(), realms).into())
 }
 
 fn next<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {

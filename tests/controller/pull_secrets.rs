@@ -4,13 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tagseal::controller::ClusterCredentials;
+use tagseal::image::ImageReference;
 use tagseal::policy::{CredentialsSource, TrustServer};
-use tagseal::trust::{Access, CredentialError, Credentials as _, Grant, Secret};
-use tagseal::tuf::Gun;
+use tagseal::trust::{Access, CredentialError, Credentials as _, FoundCredentials, Grant, ImageName, Secret};
 
 use super::api_server::{ApiServer, Fault};
 
 const REGISTRY: &str = "registry.example.com";
+const WEB: &str = "registry.example.com/shop/web:1.4";
 
 fn put(server: &ApiServer, name: &str, entries: &[(&str, &str)]) {
     let data: serde_json::Map<String, Value> =
@@ -38,21 +39,35 @@ fn grant(names: &[&str]) -> Grant {
     }
 }
 
-async fn access(
+async fn find(
     server: &ApiServer,
     source: &CredentialsSource,
     grant: &Grant,
-) -> Result<Vec<Access>, CredentialError> {
+    image: &str,
+) -> Result<FoundCredentials, CredentialError> {
     let trust_server = TrustServer {
         url: "https://notary.example.com".parse().unwrap(),
         ca_pem: None,
         token_realms: Vec::new(),
     };
-    let gun = Gun::new("registry.example.com/shop/web").unwrap();
+    let image = ImageReference::parse(image).unwrap();
     let credentials = ClusterCredentials::new(server.client());
-    let access = credentials.access(source, grant, &trust_server, &gun, REGISTRY).await;
+    let found = credentials.access(source, grant, &trust_server, ImageName::from(&image)).await;
     assert_eq!(server.unexpected(), Vec::<String>::new());
-    access
+    found
+}
+
+async fn access(
+    server: &ApiServer,
+    source: &CredentialsSource,
+    grant: &Grant,
+) -> Result<Vec<Access>, CredentialError> {
+    find(server, source, grant, WEB).await.map(|found| found.accesses)
+}
+
+/// What is found for an image in the pull secrets of a pod.
+async fn found(server: &ApiServer, image: &str, names: &[&str]) -> FoundCredentials {
+    find(server, &CredentialsSource::ImagePullSecrets, &grant(names), image).await.unwrap()
 }
 
 async fn pulled(server: &ApiServer, names: &[&str]) -> Result<Vec<Access>, CredentialError> {
@@ -120,11 +135,11 @@ async fn a_secret_that_may_not_be_read_is_told_with_the_right_that_is_missing() 
     server.fail("GET serviceaccounts", Fault::Status(403, r#"serviceaccounts "robot" is forbidden"#));
     assert_eq!(
         pulled(&server, &["own"]).await.unwrap_err().message,
-        r#"the secret shop/own cannot be read: secrets "own" is forbidden; let tagseal's ServiceAccount get secrets in the namespace shop"#
+        r#"the secret shop/own cannot be read: secrets "own" is forbidden; let tagseal's ServiceAccount get secrets in the namespace shop (the chart's value pullSecrets.access)"#
     );
     assert_eq!(
         pulled(&server, &[]).await.unwrap_err().message,
-        r#"the ServiceAccount shop/robot cannot be read: serviceaccounts "robot" is forbidden; let tagseal's ServiceAccount get serviceaccounts in the namespace shop"#
+        r#"the ServiceAccount shop/robot cannot be read: serviceaccounts "robot" is forbidden; let tagseal's ServiceAccount get serviceaccounts in the namespace shop (the chart's value pullSecrets.access)"#
     );
 }
 
@@ -154,4 +169,159 @@ async fn anonymous_asks_the_api_server_for_nothing() {
         Ok(vec![Access::Anonymous])
     );
     assert_eq!(server.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_path_of_an_entry_is_looked_for_in_the_images_own_name() {
+    let server = ApiServer::new();
+    let config = json!({"auths": {
+        "mirror.example.com/hub": {"username": "hub", "password": "hunter2"},
+        "mirror.example.com/library": {"username": "library", "password": "hunter2"},
+    }});
+    put(&server, "own", &[(".dockerconfigjson", &config.to_string())]);
+    let hub = found(&server, "mirror.example.com/hub/library/nginx:1", &["own"]).await;
+    assert_eq!(hub.accesses, [basic("hub")]);
+}
+
+#[tokio::test]
+async fn entries_of_all_secrets_are_tried_in_kubelets_order_and_each_once() {
+    let server = ApiServer::new();
+    put(&server, "a", &[(".dockerconfigjson", &docker("*.example.com", "glob"))]);
+    put(
+        &server,
+        "b",
+        &[(".dockercfg", r#"{"registry.example.com":{"username":"host","password":"hunter2"}}"#)],
+    );
+    put(&server, "c", &[(".dockerconfigjson", &docker("https://Registry.example.com/v2/shop/", "path"))]);
+    put(&server, "d", &[(".dockerconfigjson", &docker("registry.example.com/other", "other"))]);
+    put(&server, "e", &[(".dockerconfigjson", &docker("registry.example.com:443", "host"))]);
+    let found = found(&server, WEB, &["a", "b", "c", "d", "e"]).await;
+    assert_eq!(found.accesses, [basic("path"), basic("host"), basic("glob")]);
+}
+
+#[tokio::test]
+async fn a_pod_cannot_have_more_than_a_few_entries_tried() {
+    let server = ApiServer::new();
+    let auths: serde_json::Map<_, _> = (0..200)
+        .map(|n| {
+            (
+                format!("registr{}*.example.com", "*".repeat(n)),
+                json!({"username": n.to_string(), "password": "x"}),
+            )
+        })
+        .collect();
+    put(&server, "many", &[(".dockerconfigjson", &json!({ "auths": auths }).to_string())]);
+    assert_eq!(found(&server, WEB, &["many"]).await.accesses.len(), 16);
+}
+
+#[tokio::test]
+async fn null_and_nothing_in_a_secret_are_no_credentials_and_no_error() {
+    let server = ApiServer::new();
+    for (number, entries) in [
+        [(".dockerconfigjson", "")],
+        [(".dockerconfigjson", " \n")],
+        [(".dockerconfigjson", "null")],
+        [(".dockerconfigjson", r#"{"auths":null}"#)],
+        [(".dockerconfigjson", r#"{"auths":{"registry.example.com":null},"credHelpers":null}"#)],
+        [(".dockercfg", "")],
+        [(".dockercfg", r#"{"registry.example.com":{"auth":null}}"#)],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("s{number}");
+        put(&server, &name, entries);
+        assert_eq!(pulled(&server, &[&name]).await, Ok(vec![Access::Anonymous]), "{entries:?}");
+        let named = CredentialsSource::Secret { namespace: "shop".to_owned(), name };
+        assert_eq!(access(&server, &named, &grant(&[])).await, Ok(vec![Access::Anonymous]), "{entries:?}");
+    }
+    let legacy = r#"{"registry.example.com":{"username":"legacy","password":"hunter2"}}"#;
+    put(&server, "both", &[(".dockerconfigjson", ""), (".dockercfg", legacy)]);
+    assert_eq!(pulled(&server, &["both"]).await, Ok(vec![basic("legacy")]));
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_used_hides_no_other_one_and_shows_nothing_of_itself() {
+    let server = ApiServer::new();
+    put(&server, "bad", &[(".dockerconfigjson", r#"{"auths":{"registry.example.com":"hunter2"}}"#)]);
+    put(
+        &server,
+        "half",
+        &[(".dockerconfigjson", r#"{"auths":{"registry.example.com":{"auth":"aHVudGVyMg=="}}}"#)],
+    );
+    put(&server, "good", &[(".dockerconfigjson", &docker(REGISTRY, "good"))]);
+    let good = found(&server, WEB, &["bad", "good", "half"]).await;
+    assert_eq!(good.accesses, [basic("good")]);
+    for text in [
+        "from the pull secrets shop/good",
+        "the secret shop/bad cannot be used",
+        "the secret shop/half cannot",
+    ] {
+        assert!(good.remark.contains(text), "{}", good.remark);
+    }
+    assert!(!good.remark.contains("hunter2") && !good.remark.contains("aHVudGVyMg"), "{}", good.remark);
+    for name in ["bad", "half"] {
+        let message = pulled(&server, &[name]).await.unwrap_err().message;
+        assert!(message.starts_with(&format!("the secret shop/{name} cannot be used: ")), "{message}");
+        assert!(!message.contains("hunter2") && !message.contains("aHVudGVyMg"), "{message}");
+    }
+    server.fail("GET secrets shop/half", Fault::Status(403, "forbidden"));
+    assert_eq!(found(&server, WEB, &["good", "half"]).await.accesses, [basic("good")]);
+}
+
+#[tokio::test]
+async fn who_is_refused_is_told_which_secrets_were_read_and_what_they_lack() {
+    let server = ApiServer::new();
+    put(&server, "other", &[(".dockerconfigjson", &docker("elsewhere.example.com", "other"))]);
+    put(&server, "path", &[(".dockerconfigjson", &docker("registry.example.com/other", "other"))]);
+    put(&server, "stored", &[(".dockerconfigjson", r#"{"auths":{"registry.example.com":{}}}"#)]);
+    put(&server, "login", &[("username", "u"), ("password", "hunter2")]);
+    put(&server, "own", &[(".dockerconfigjson", &docker(REGISTRY, "own"))]);
+    service_account(&server, &[]);
+    let remark = async |names: &[&str]| found(&server, WEB, names).await.remark;
+    assert_eq!(
+        remark(&["other", "path"]).await,
+        "pull secrets read: shop/other, shop/path; none has an entry for registry.example.com/shop/web"
+    );
+    assert_eq!(
+        remark(&["stored"]).await,
+        "pull secrets read: shop/stored; none has a user name and password, or a token, for registry.example.com/shop/web"
+    );
+    assert_eq!(remark(&["login"]).await, "no docker configuration: shop/login");
+    assert_eq!(remark(&["other", "own"]).await, "the credentials are from the pull secrets shop/own");
+    assert_eq!(remark(&[]).await, "neither the pod nor its ServiceAccount names a pull secret");
+    let names: Vec<_> = (0..9).map(|n| format!("s{n}")).collect();
+    for name in &names {
+        put(&server, name, &[(".dockerconfigjson", "{}")]);
+    }
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    assert_eq!(
+        remark(&names).await,
+        "pull secrets read: shop/s0, shop/s1, shop/s2, shop/s3, shop/s4 and 4 more; none has an entry for \
+         registry.example.com/shop/web"
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_exist_yet_is_told_and_is_there_as_soon_as_it_exists() {
+    let server = ApiServer::new();
+    put(&server, "other", &[(".dockerconfigjson", &docker("elsewhere.example.com", "other"))]);
+    let missing = found(&server, WEB, &["gone", "other"]).await;
+    assert!(missing.is_incomplete);
+    assert_eq!(
+        missing.remark,
+        "the pull secret shop/gone does not exist yet; try again once it does; pull secrets read: shop/other; none has \
+         an entry for registry.example.com/shop/web"
+    );
+    put(&server, "gone", &[(".dockerconfigjson", &docker(REGISTRY, "own"))]);
+    let there = found(&server, WEB, &["gone", "other"]).await;
+    assert_eq!((there.accesses, there.is_incomplete), (vec![basic("own")], false));
+
+    let nobody = found(&server, WEB, &[]).await;
+    assert!(nobody.is_incomplete);
+    assert_eq!(nobody.remark, "the ServiceAccount shop/robot does not exist yet; try again once it does");
+    service_account(&server, &["gone", "never"]);
+    let robot = found(&server, WEB, &[]).await;
+    assert_eq!((robot.accesses, robot.is_incomplete), (vec![basic("own")], true));
+    assert!(!found(&server, WEB, &["other"]).await.is_incomplete);
 }

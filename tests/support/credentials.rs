@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tagseal::policy::{CredentialsSource, TrustServer};
-use tagseal::trust::{Access, BoxFuture, CredentialError, Credentials, Grant};
-use tagseal::tuf::Gun;
+use tagseal::trust::{Access, BoxFuture, CredentialError, Credentials, FoundCredentials, Grant, ImageName};
 
 /// Credentials by the grant's namespace; anonymous where nothing was said. Clones share everything.
 #[derive(Debug, Clone, Default)]
@@ -13,8 +12,9 @@ pub struct FakeCredentials(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    by_namespace: BTreeMap<String, Result<Vec<Access>, CredentialError>>,
+    by_namespace: BTreeMap<String, Result<FoundCredentials, CredentialError>>,
     asked: Vec<Grant>,
+    images: Vec<String>,
 }
 
 impl FakeCredentials {
@@ -25,7 +25,12 @@ impl FakeCredentials {
 
     /// Grants from `namespace` have these credentials.
     pub fn give(&self, namespace: &str, access: Vec<Access>) {
-        self.set(namespace, Ok(access));
+        self.set(namespace, Ok(access.into()));
+    }
+
+    /// The same, with what is to be said of them.
+    pub fn find(&self, namespace: &str, found: FoundCredentials) {
+        self.set(namespace, Ok(found));
     }
 
     /// Credentials of `namespace` cannot be had.
@@ -38,7 +43,12 @@ impl FakeCredentials {
         self.0.lock().unwrap().asked.clone()
     }
 
-    fn set(&self, namespace: &str, answer: Result<Vec<Access>, CredentialError>) {
+    /// For which images, in the same order.
+    pub fn images(&self) -> Vec<String> {
+        self.0.lock().unwrap().images.clone()
+    }
+
+    fn set(&self, namespace: &str, answer: Result<FoundCredentials, CredentialError>) {
         self.0.lock().unwrap().by_namespace.insert(namespace.to_owned(), answer);
     }
 }
@@ -49,12 +59,13 @@ impl Credentials for FakeCredentials {
         _source: &'a CredentialsSource,
         grant: &'a Grant,
         _server: &'a TrustServer,
-        _gun: &'a Gun,
-        _registry: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Access>, CredentialError>> {
+        image: ImageName<'a>,
+    ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
         let mut state = self.0.lock().unwrap();
         state.asked.push(grant.clone());
+        state.images.push(image.to_string());
         let answer = state.by_namespace.get(&grant.namespace).cloned();
-        Box::pin(std::future::ready(answer.unwrap_or_else(|| Ok(vec![Access::Anonymous]))))
+        let answer = answer.unwrap_or_else(|| Ok(vec![Access::Anonymous].into()));
+        Box::pin(std::future::ready(answer))
     }
 }

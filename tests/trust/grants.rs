@@ -7,12 +7,12 @@ use bytes::Bytes;
 use tagseal::image::ImageReference;
 use tagseal::policy::{CredentialsSource, Reason, TrustServer};
 use tagseal::trust::{
-    Access, BoxFuture, Grant, MetadataSource, Question, Resolver, ResolverConfig, Secret, SourceError,
-    SourceRequest,
+    Access, BoxFuture, FoundCredentials, Grant, MetadataSource, Question, Resolver, ResolverConfig, Secret,
+    SourceError, SourceRequest,
 };
 use tokio::time::Instant;
 
-use super::world::{GUN, IMAGE, World, both, reason, sealed, web};
+use super::world::{GUN, IMAGE, World, both, reason, sealed, text, web};
 use crate::support::{
     CertificateSpec, DemandBuilder, FakeSource, Fault, SERVER, TestCa, TestKey, TestRepository, demand,
     hours, image_digest, minutes, seconds,
@@ -242,4 +242,72 @@ async fn grants_outlive_a_restart_during_an_outage_and_credentials_are_not_writt
         let note = std::fs::read_to_string(entry.unwrap().path().join("tagseal.json")).unwrap();
         assert!(note.contains("shop") && !note.contains("secret"), "{note}");
     }
+}
+
+/// Two images that are rewritten to one name: the data is shared, and who may read it is asked for each.
+#[tokio::test(start_paused = true)]
+async fn t24_credentials_are_looked_for_by_the_images_own_name_and_so_are_grants() {
+    let (world, _, demand) = private();
+    let mirrors = ["mirror.example.com/hub/web:1.4", "mirror.example.com/other/web:1.4"];
+    for image in mirrors {
+        let resolved = world.resolve_as(&demand, image, &grant("shop")).await;
+        assert_eq!(sealed(&resolved), image_digest("one"));
+    }
+    assert_eq!(world.credentials.images(), ["mirror.example.com/hub/web", "mirror.example.com/other/web"]);
+    world.credentials.give("shop", vec![Access::Anonymous]);
+    let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    assert_eq!(reason(&refused), Reason::Unauthorized, "a grant for another image is none for this one");
+    assert_eq!(world.credentials.images().last().map(String::as_str), Some(GUN));
+}
+
+fn not_there_yet() -> FoundCredentials {
+    FoundCredentials {
+        accesses: vec![Access::Anonymous],
+        remark: "the pull secret shop/pull does not exist yet; try again once it does".to_owned(),
+        is_incomplete: true,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_appears_a_second_later_is_used_and_the_denial_before_says_what_to_wait_for() {
+    let (world, _, demand) = private();
+    world.credentials.find("shop", not_there_yet());
+    let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    assert_eq!(reason(&refused), Reason::Unauthorized);
+    let expected = "registry.example.com/shop/web at https://notary.example.com/: the pull secret shop/pull does not \
+                    exist yet; try again once it does; ";
+    assert!(text(&refused).contains(expected), "{}", text(&refused));
+    world.credentials.give("shop", vec![basic("shop")]);
+    world.advance(seconds(1));
+    let resolved = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    assert_eq!(sealed(&resolved), image_digest("one"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_tries_without_the_secret_is_no_burst_of_requests() {
+    let (world, _, demand) = private();
+    world.credentials.find("shop", not_there_yet());
+    for _ in 0..5 {
+        let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+        assert_eq!(reason(&refused), Reason::Unauthorized);
+    }
+    assert_eq!(world.credentials.asked().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_is_told_where_the_credentials_are_from() {
+    let (world, _, demand) = private();
+    let remark = "pull secrets read: shop/pull; none has an entry for registry.example.com/shop/web";
+    let found = FoundCredentials { remark: remark.to_owned(), ..vec![Access::Anonymous].into() };
+    world.credentials.find("shop", found);
+    let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    assert_eq!(reason(&refused), Reason::Unauthorized);
+    assert!(text(&refused).contains(remark), "{}", text(&refused));
+    // A server that hides what may not be read says that there is nothing.
+    world.advance(seconds(3));
+    world.source.clear_faults();
+    world.source.fault("*", Fault::NotFound);
+    let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    assert_eq!(reason(&refused), Reason::RepositoryNotFound);
+    assert!(text(&refused).ends_with(remark), "{}", text(&refused));
 }

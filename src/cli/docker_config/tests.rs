@@ -142,9 +142,74 @@ async fn a_policy_that_reads_anonymously_does_so_here_too() {
     let config = DockerConfig::at(home.0.path());
     let server =
         TrustServer { url: "https://a.test".parse().unwrap(), ca_pem: None, token_realms: Vec::new() };
-    let (grant, gun) = (Grant::default(), Gun::new("a.test/x").unwrap());
-    let access = async |source| config.access(&source, &grant, &server, &gun, "a.test").await;
-    assert_eq!(access(CredentialsSource::Anonymous).await, Ok(vec![Access::Anonymous]));
+    let grant = Grant::default();
+    let access = async |source, registry| {
+        let image = ImageName { registry, repository: "x" };
+        config.access(&source, &grant, &server, image).await.unwrap()
+    };
+    let found = access(CredentialsSource::Anonymous, "a.test").await;
+    assert_eq!(found, vec![Access::Anonymous].into());
     let alice = basic("alice", "pw").unwrap().unwrap();
-    assert_eq!(access(CredentialsSource::ImagePullSecrets).await, Ok(vec![alice]));
+    let found = access(CredentialsSource::ImagePullSecrets, "a.test").await;
+    assert_eq!(found, vec![alice].into());
+    // Who is refused is told where credentials were looked for.
+    let found = access(CredentialsSource::ImagePullSecrets, "b.test").await;
+    assert_eq!(found.accesses, [Access::Anonymous]);
+    assert!(found.remark.ends_with("config.json has no credentials for b.test/x"), "{}", found.remark);
+}
+
+#[tokio::test]
+async fn null_and_nothing_are_read_as_docker_reads_them() {
+    for config in [
+        "",
+        "\n \t\n",
+        "null",
+        r#"{"auths":null}"#,
+        r#"{"auths":{"a.test":null}}"#,
+        r#"{"auths":{"a.test":{"auth":null,"username":null,"password":null}},"credHelpers":null,"credsStore":null}"#,
+    ] {
+        assert_eq!(Home::with(config).credentials("a.test").await, Ok(None), "{config:?}");
+    }
+    let config =
+        r#"{"auths":{"reg.test:5000":{"auth":"YWxpY2U6cHc="},"other.test":null},"credHelpers":null}"#;
+    let home = Home::with(config);
+    assert_eq!(home.credentials("reg.test:5000").await, basic("alice", "pw"));
+    assert_eq!(home.credentials("other.test").await, Ok(None));
+    // A helper without a name is none, and neither is the store asked.
+    let config =
+        r#"{"auths":{"a.test":{"auth":"YWxpY2U6cHc="}},"credHelpers":{"a.test":null},"credsStore":"gone"}"#;
+    assert_eq!(Home::with(config).credentials("a.test").await, basic("alice", "pw"));
+}
+
+#[tokio::test]
+async fn a_helper_that_has_nothing_is_no_error() {
+    let config = r#"{"auths":{"f.test":{"auth":"YWxpY2U6cHc="}},"credHelpers":{
+        "a.test":"silent","b.test":"blank","c.test":"empty","d.test":"null","e.test":"short","f.test":"silent",
+        "g.test":"aside","h.test":"half"}}"#;
+    let home = Home::with(config)
+        .helper("silent", "exit 0")
+        .helper("blank", "echo; echo")
+        .helper("empty", r#"echo '{"ServerURL":"b.test","Username":"","Secret":""}'"#)
+        .helper("null", r#"echo '{"Username":null,"Secret":null}'"#)
+        .helper("short", "echo 'Credentials not found'; exit 1")
+        .helper("aside", "echo 'credentials not found in native keychain' >&2; exit 1")
+        .helper("half", r#"echo '{"Username":"<token>","Secret":""}'"#);
+    for registry in ["a.test", "b.test", "c.test", "d.test", "e.test", "g.test", "h.test"] {
+        assert_eq!(home.credentials(registry).await, Ok(None), "{registry}");
+    }
+    assert_eq!(home.credentials("f.test").await, basic("alice", "pw"), "the file is asked");
+}
+
+#[tokio::test]
+async fn keys_with_paths_and_globs_are_read_as_kubelet_reads_them() {
+    let home = Home::with(
+        r#"{"auths":{
+            "*.example.com":{"username":"glob","password":"1"},
+            "reg.example.com/shop":{"username":"shop","password":"2"},
+            "reg.example.com/other":{"username":"other","password":"3"}
+        }}"#,
+    );
+    assert_eq!(home.credentials("reg.example.com").await, basic("shop", "2"));
+    assert_eq!(home.credentials("a.example.com").await, basic("glob", "1"));
+    assert_eq!(home.credentials("a.b.example.com").await, Ok(None));
 }

@@ -13,10 +13,9 @@ use crate::admission::judge::Resolve;
 use crate::notary::NotaryClient;
 use crate::policy::{CredentialsSource, PolicySnapshot, TrustServer};
 use crate::trust::{
-    Access, BoxFuture, CredentialError, Credentials, DiskState, Grant, Question, Refusal, Resolved, Resolver,
-    ResolverConfig,
+    Access, BoxFuture, CredentialError, Credentials, DiskState, FoundCredentials, Grant, ImageName, Question,
+    Refusal, Resolved, Resolver, ResolverConfig,
 };
-use crate::tuf::Gun;
 use crate::webhook::{Readiness, router};
 
 /// The webhook.
@@ -83,9 +82,8 @@ impl Credentials for Anonymous {
         _: &'a CredentialsSource,
         _: &'a Grant,
         _: &'a TrustServer,
-        _: &'a Gun,
-        _: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Access>, CredentialError>> {
-        Box::pin(std::future::ready(Ok(vec![Access::Anonymous])))
+        _: ImageName<'a>,
+    ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
+        Box::pin(std::future::ready(Ok(vec![Access::Anonymous].into())))
     }
 }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::trust::grant::{Accessor, Who};
-use crate::trust::source::Grant;
+use crate::trust::source::{Grant, ImageName};
+use crate::tuf::Gun;
 
 const FORMAT: u32 = 1;
 
@@ -34,6 +35,9 @@ struct Document {
 #[serde(rename_all = "camelCase")]
 struct GrantEntry {
     registry: String,
+    /// Absent in what an older tagseal wrote, which looked for credentials by the name that the image was signed under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
     token_realms: Vec<String>,
     at: Timestamp,
     #[serde(flatten)]
@@ -50,7 +54,7 @@ enum WhoEntry {
 
 impl Note {
     /// `None` where it cannot be read: nobody knows how old the set is then.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn read(bytes: &[u8], gun: &Gun) -> Option<Self> {
         let document: Document = serde_json::from_slice(bytes).ok()?;
         let grants = document.grants;
         let grants = grants.into_iter().map(|entry| {
@@ -61,7 +65,13 @@ impl Note {
                     Who::Pod(Grant { namespace, service_account, pull_secrets })
                 }
             };
-            (Accessor { who, registry: entry.registry, token_realms: entry.token_realms }, entry.at)
+            let repository = match (entry.repository, &who) {
+                (Some(repository), _) => repository,
+                (None, Who::Anybody) => String::new(),
+                (None, _) => ImageName::of(gun).repository.to_owned(),
+            };
+            let GrantEntry { registry, token_realms, at, .. } = entry;
+            (Accessor { who, registry, repository, token_realms }, at)
         });
         let Document { format, vouched, recorded, record, .. } = document;
         (format == FORMAT).then(|| Self { vouched, grants: grants.collect(), recorded, record })
@@ -77,7 +87,7 @@ impl Note {
                 }
             };
             let (registry, token_realms) = (accessor.registry.clone(), accessor.token_realms.clone());
-            GrantEntry { registry, token_realms, at: *at, who }
+            GrantEntry { registry, repository: Some(accessor.repository.clone()), token_realms, at: *at, who }
         });
         let document = Document {
             format: FORMAT,

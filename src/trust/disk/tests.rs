@@ -25,7 +25,8 @@ fn note() -> Note {
     };
     let accessor = |who| Accessor {
         who,
-        registry: "registry.example.com".to_owned(),
+        registry: "mirror.example.com".to_owned(),
+        repository: "hub/web".to_owned(),
         token_realms: vec!["auth.example.com".to_owned()],
     };
     let at = "2026-11-21T12:00:00Z".parse().unwrap();
@@ -149,4 +150,16 @@ fn a_replaced_file_of_a_role_goes_to_the_history_which_is_bounded() {
     assert_eq!(cache.history(&key, Digest::of(&file(MAX_HISTORY + 8))), None, "the current one is not old");
     let kept = std::fs::read_dir(cache.home(&key).join("history")).unwrap().count();
     assert_eq!(kept, MAX_HISTORY);
+}
+
+/// What an older tagseal wrote goes on counting for what it was: the name that the image was signed under.
+#[test]
+fn a_grant_without_a_repository_is_for_the_name_that_was_signed() {
+    let older = r#"{"format":1,"vouched":"2026-11-21T12:00:00Z","recorded":true,"grants":[
+        {"registry":"registry.example.com","tokenRealms":[],"at":"2026-11-21T12:00:00Z","who":"pod",
+         "namespace":"shop","serviceAccount":"default","pullSecrets":[]},
+        {"registry":"registry.example.com","tokenRealms":[],"at":"2026-11-21T12:00:00Z","who":"anybody"}]}"#;
+    let note = Note::read(older.as_bytes(), &Gun::new("registry.example.com/shop/web").unwrap()).unwrap();
+    let repositories: Vec<_> = note.grants.iter().map(|(accessor, _)| accessor.repository.as_str()).collect();
+    assert_eq!(repositories, ["shop/web", ""]);
 }
