@@ -12,6 +12,7 @@ mod live;
 mod load;
 mod namespace;
 mod objects;
+mod pull_rights;
 mod reason;
 mod requirement;
 mod selector;
@@ -27,10 +28,13 @@ pub use demand::{
 };
 pub use exemption::{Exemption, Exemptions, ImageSite};
 pub use finding::{Finding, first_finding, sort_findings};
-pub use live::{Entries, EntriesFuture, ListFuture, LiveError, LiveObjects, Running, RunningImages};
+pub use live::{
+    Entries, EntriesFuture, LacksFuture, ListFuture, LiveError, LiveObjects, Running, RunningImages,
+};
 pub use load::{ExemptionDocument, LoadError, LoadedFile, PolicyDocument, load};
 pub use namespace::{Labels, LabelsError, LabelsFuture, NamespaceLabels, NamespaceView};
 pub use objects::{FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReferencedObjects};
+pub use pull_rights::PullRights;
 pub use reason::Reason;
 pub use selector::{Narrowing, Selector};
 pub use set::{

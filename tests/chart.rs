@@ -4,6 +4,7 @@ mod arguments;
 mod documents;
 mod metrics;
 mod readme;
+mod rights;
 mod samples;
 mod schema;
 mod values;

@@ -29,7 +29,7 @@ use super::decide::AnswerError;
 use super::response::Answered;
 use crate::policy::{
     CompileContext, CompiledPolicy, LiveObjects, NamespaceLabels, PolicyError, PolicySet, PolicySnapshot,
-    ReferencedObjects, Running, RunningImages, Selector, UnknownFields, compile,
+    PullRights, ReferencedObjects, Running, RunningImages, Selector, UnknownFields, compile,
 };
 
 /// How long a policy is not refused for what another one that was applied just before it would mend: until the watch has
@@ -123,12 +123,13 @@ impl PolicyReview {
             }
             self.uncovered(old, change.clone(), deadline).await
         };
-        let (unmet, broken, uncovered) = tokio::join!(
+        let (unmet, unreadable, broken, uncovered) = tokio::join!(
             told(self.unmet(&new, &policy, deadline)),
+            told(self.unreadable(&policy, deadline)),
             told(self.broken(change.clone(), deadline)),
             told(uncovered),
         );
-        warnings.extend([unmet, broken, uncovered].into_iter().flatten());
+        warnings.extend([unmet, unreadable, broken, uncovered].into_iter().flatten());
         Opinion::passed(warnings)
     }
 
@@ -211,6 +212,21 @@ impl PolicyReview {
         };
         let compiled = self.compiled(Arc::clone(new), shown, deadline).await?;
         Ok(compiled.errors().iter().map(|error| format!("{error}; {until}")).collect())
+    }
+
+    /// That tagseal may not read the pull secrets that the policy counts on.
+    async fn unreadable(
+        &self,
+        policy: &CompiledPolicy,
+        deadline: Instant,
+    ) -> Result<Vec<String>, Unfinished> {
+        let Some(Surroundings { objects, namespaces, covered, .. }) = &self.surroundings else {
+            return Ok(Vec::new());
+        };
+        let rights = PullRights { objects: &**objects, namespaces: &**namespaces, covered };
+        let remark = within(READ, deadline, rights.remark(policy)).await;
+        // What the cluster does not say in time is no warning.
+        Ok(remark.and_then(Result::ok).flatten().into_iter().collect())
     }
 
     /// Other policies that would work no more after the change: those that name a server which none else names.

@@ -25,7 +25,7 @@ use self::parts::Parts;
 use super::stop::Stop;
 use crate::admission::{self, Admission, DecisionCounts, PolicyReview};
 use crate::clock::{SharedClock, SystemClock};
-use crate::controller::{Events, Leadership, PolicyFiguresWatch, PolicyWatch, TrustData};
+use crate::controller::{Events, Leadership, PolicyFiguresWatch, PolicyWatch, PullSecretRemarks, TrustData};
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
@@ -133,7 +133,12 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
     }
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
     if let Some(watch) = surroundings.policies {
-        let statuses = watch.statuses(Arc::clone(&resolver) as Arc<dyn TrustData>);
+        let mut statuses = watch.statuses(Arc::clone(&resolver) as Arc<dyn TrustData>);
+        if let Some(live) = &surroundings.live {
+            let (objects, namespaces) = (Arc::clone(&live.objects), Arc::clone(&live.namespaces));
+            let remarks = PullSecretRemarks::new(objects, namespaces, Arc::clone(&live.covered));
+            statuses = statuses.with_pull_secrets(remarks);
+        }
         process.keep("the writer of policy statuses", move || statuses.clone().run());
         process.parts.start("the watch of policies", watch.run());
     }

@@ -31,14 +31,12 @@ impl Says {
         Self { detail, ..self }
     }
 
-    /// Whether the policy works (design §2: compiled, credentials and CA found).
-    pub(super) fn ready(policy: &CompiledPolicy, errors: &[PolicyError]) -> Self {
+    /// Whether the policy works (design §2: compiled, credentials and CA found). `remark` is said of one that does.
+    pub(super) fn ready(policy: &CompiledPolicy, errors: &[PolicyError], remark: Option<&str>) -> Self {
         let says = |status, reason, message| Self::new(TrustPolicyStatus::READY, status, reason, message);
         if errors.is_empty() {
-            let message = match policy.warnings() {
-                [] => "the policy compiled".to_owned(),
-                warnings => warnings.join("; "),
-            };
+            let said: Vec<_> = policy.warnings().iter().map(String::as_str).chain(remark).collect();
+            let message = if said.is_empty() { "the policy compiled".to_owned() } else { said.join("; ") };
             return says("True", "Compiled", message);
         }
         let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");

@@ -104,6 +104,10 @@ impl NamespaceLabels for Namespaces {
         self.labels.read().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned()
     }
 
+    fn names(&self) -> Vec<String> {
+        self.labels.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
     fn read<'a>(&'a self, namespace: &'a str) -> LabelsFuture<'a> {
         Box::pin(async move {
             let failed = |message: String| LabelsError { namespace: namespace.to_owned(), message };

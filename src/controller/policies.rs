@@ -119,7 +119,8 @@ impl PolicyWatch {
 
     /// What writes the statuses of what this publishes. `trust` is what they say of trust data.
     pub fn statuses(&self, trust: Arc<dyn TrustData>) -> PolicyStatuses {
-        PolicyStatuses { writer: self.writer.clone(), published: self.published.subscribe(), trust }
+        let (writer, published) = (self.writer.clone(), self.published.subscribe());
+        PolicyStatuses { writer, published, trust, pull_secrets: None }
     }
 
     /// Follows the cluster; never returns.

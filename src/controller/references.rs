@@ -1,8 +1,7 @@
-//! [`References`]: the config maps and secrets that policies name, watched one by one, so that no right to list all of
-//! them is needed.
+//! [`References`]: the config maps and secrets that policies name, followed one by one: config maps by a watch of each,
+//! secrets by reading each again and again, so that no right to list a namespace's secrets is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
@@ -11,13 +10,12 @@ use futures::future::{AbortHandle, Abortable};
 use futures::stream::{BoxStream, SelectAll};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client, Resource};
-use serde::de::DeserializeOwned;
+use kube::{Api, Client};
 
 use super::follow::follow;
 use super::names::is_object_name;
+use super::reread::reread;
 use super::trouble::{Failure, Subject};
 use crate::clock::SharedClock;
 use crate::policy::{Entries, LookupError, ObjectKind, ObjectRef, ReferencedObjects};
@@ -104,35 +102,24 @@ impl References {
         if !is_object_name(&key.name) {
             return futures::stream::iter([(key.clone(), Ok(None))]).boxed();
         }
-        let (client, namespace) = (self.client.clone(), &key.namespace);
+        let (client, clock, key) = (self.client.clone(), self.clock.clone(), key.clone());
         match key.kind {
             ObjectKind::ConfigMap => {
-                self.watch_one(Api::<ConfigMap>::namespaced(client, namespace), key, config_map_entries)
+                let api = Api::<ConfigMap>::namespaced(client, &key.namespace);
+                let config = watcher::Config::default().fields(&name_selector(&key));
+                follow(api, config, subject(&key), clock)
+                    .scan(false, seen)
+                    .filter_map(ready)
+                    .map(move |seen| (key.clone(), seen.map(|object| object.map(config_map_entries))))
+                    .boxed()
             }
-            // What is in a secret is none of a policy's business: its metadata suffices.
             ObjectKind::Secret => {
-                let api = Api::<PartialObjectMeta<Secret>>::namespaced(client, namespace);
-                self.watch_one(api, key, |_| Entries::new())
+                let api = Api::<Secret>::namespaced(client, &key.namespace);
+                reread(api, key.name.clone(), subject(&key), clock)
+                    .map(move |seen| (key.clone(), seen.map(|found| found.map(|_| Entries::new()))))
+                    .boxed()
             }
         }
-    }
-
-    fn watch_one<K>(
-        &self,
-        api: Api<K>,
-        key: &ObjectRef,
-        entries: fn(K) -> Entries,
-    ) -> BoxStream<'static, Change>
-    where
-        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-    {
-        let config = watcher::Config::default().fields(&name_selector(key));
-        let key = key.clone();
-        follow(api, config, subject(&key), self.clock.clone())
-            .scan(false, seen)
-            .filter_map(ready)
-            .map(move |seen| (key.clone(), seen.map(|object| object.map(entries))))
-            .boxed()
     }
 
     fn object(&self, object: &ObjectRef) -> Result<&Entries, LookupError> {

@@ -29,6 +29,7 @@ use super::leader::Leadership;
 use super::news::news;
 use super::pace::Pace;
 use super::policies::Published;
+use super::pull_rights::{PullSecretRemarks, Remarks};
 use super::trust_data::{Holdings, TrustData, holdings};
 use super::watched::Watched;
 use crate::api::TrustPolicyStatus;
@@ -59,6 +60,7 @@ pub struct PolicyStatuses {
     /// Nothing is ever read from this one, so that a clone begins with what was published last.
     pub(super) published: watch::Receiver<Option<Published>>,
     pub(super) trust: Arc<dyn TrustData>,
+    pub(super) pull_secrets: Option<PullSecretRemarks>,
 }
 
 impl fmt::Debug for PolicyStatuses {
@@ -68,9 +70,15 @@ impl fmt::Debug for PolicyStatuses {
 }
 
 impl PolicyStatuses {
+    /// The same, which say too whether tagseal may read the pull secrets that policies count on.
+    #[must_use]
+    pub fn with_pull_secrets(self, remarks: PullSecretRemarks) -> Self {
+        Self { pull_secrets: Some(remarks), ..self }
+    }
+
     /// Writes until nothing is published any more.
     pub async fn run(self) {
-        self.writer.run(self.published, self.trust).await;
+        self.writer.run(self.published, self.trust, self.pull_secrets).await;
     }
 }
 
@@ -120,6 +128,7 @@ impl StatusWriter {
         mut self,
         mut published: watch::Receiver<Option<Published>>,
         trust: Arc<dyn TrustData>,
+        pull_secrets: Option<PullSecretRemarks>,
     ) {
         let mut desk = Desk::new(self.clock.clone());
         let mut backoff = Backoff::default();
@@ -149,7 +158,11 @@ impl StatusWriter {
             let Some(holdings) = look(&newest, Arc::clone(&trust), now).await else { return };
             let enforced =
                 self.enforcement.borrow_and_update().as_ref().map(|enforcement| enforcement.says());
-            let mut due = desk.due(&newest, &holdings, enforced.as_ref());
+            let remarks = match &pull_secrets {
+                Some(pull_secrets) => pull_secrets.of(&newest.set).await,
+                None => Remarks::new(),
+            };
+            let mut due = desk.due(&newest, &holdings, &remarks, enforced.as_ref());
             due.retain(|one| backoff.lets(wake, &one.object.id));
             let failed = self.write(due, &mut desk).await;
             backoff.note(wake, failed);
@@ -222,6 +235,7 @@ impl Desk {
         &mut self,
         published: &Published,
         holdings: &BTreeMap<Arc<PolicyId>, Holdings>,
+        remarks: &Remarks,
         enforced: Option<&Says>,
     ) -> Vec<Due> {
         let objects: BTreeMap<_, _> = published.objects.iter().map(|object| (&object.id, object)).collect();
@@ -232,7 +246,8 @@ impl Desk {
         for (policy, errors) in published.set.policies() {
             let Some(object) = objects.get(&**policy.id()) else { continue };
             let holdings = holdings.get(policy.id()).unwrap_or(&nothing);
-            due.extend(self.due_for(object, policy, &errors, holdings, enforced));
+            let ready = Says::ready(policy, &errors, remarks.get(policy.id()).map(String::as_str));
+            due.extend(self.due_for(object, ready, policy, &errors, holdings, enforced));
         }
         due
     }
@@ -240,6 +255,7 @@ impl Desk {
     fn due_for(
         &self,
         object: &Arc<Watched>,
+        ready: Says,
         policy: &CompiledPolicy,
         errors: &[PolicyError],
         holdings: &Holdings,
@@ -251,7 +267,7 @@ impl Desk {
         let standing = current.map_or(&object.status, |written| &written.status);
         let generation = object.generation;
         let wanted = Wanted {
-            ready: Says::ready(policy, errors),
+            ready,
             enforced: enforced.cloned(),
             data: match (errors, policy.freshness()) {
                 ([], Some(freshness)) => {

@@ -104,6 +104,18 @@ impl Trouble {
 }
 
 impl Failure {
+    /// What an error of a read by name means for `subject`.
+    pub(super) fn of_get(error: kube::Error, subject: &Subject) -> Self {
+        match error {
+            kube::Error::Api(status) if status.code == 403 => {
+                let (said, resource) = (status.message.trim(), &subject.resource);
+                let message = format!("{said}; let tagseal's ServiceAccount get {resource}");
+                Self { message, is_answer: true }
+            }
+            error => Self::of(&watcher::Error::InitialListFailed(error), subject),
+        }
+    }
+
     /// What an error of the watch means for `subject`.
     pub(super) fn of(error: &watcher::Error, subject: &Subject) -> Self {
         let status = match error {

@@ -25,10 +25,19 @@ pub struct LiveError {
 /// What [`LiveObjects::read`] returns; `None`: there is no such object.
 pub type EntriesFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Entries>, LiveError>> + Send + 'a>>;
 
+/// What [`LiveObjects::lacks`] returns; `None`: nothing.
+pub type LacksFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<String>, LiveError>> + Send + 'a>>;
+
 /// Config maps and secrets as they are now. Implemented by the controller.
 pub trait LiveObjects: Send + Sync + fmt::Debug {
     /// Reads one object, with the rights by which it would be watched if a policy named it.
     fn read<'a>(&'a self, object: &'a ObjectRef) -> EntriesFuture<'a>;
+
+    /// Which right tagseal lacks of those that reading pull secrets takes in this namespace, or in every one: `get secrets`.
+    /// By default nothing is known to be lacking.
+    fn lacks<'a>(&'a self, _namespace: Option<&'a str>) -> LacksFuture<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// What [`RunningImages::list`] returns.

@@ -51,6 +51,11 @@ pub trait NamespaceLabels: Send + Sync + fmt::Debug {
     /// The labels, from memory alone. `None`: not known yet, ask [`Self::read`].
     fn cached(&self, namespace: &str) -> Option<Arc<Labels>>;
 
+    /// The names of those in memory, in order. By default none is known.
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The labels, read live.
     fn read<'a>(&'a self, namespace: &'a str) -> LabelsFuture<'a>;
 }

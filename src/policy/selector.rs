@@ -104,6 +104,16 @@ impl Selector {
         self
     }
 
+    /// Whether it selects a namespace of this name. The API server keeps the name among the labels.
+    pub fn selects(&self, namespace: &str, labels: &Labels) -> bool {
+        if labels.contains_key(NAME) {
+            return self.matches(labels);
+        }
+        let mut labels = Labels::clone(labels);
+        labels.insert(NAME.to_owned(), namespace.to_owned());
+        self.matches(&labels)
+    }
+
     /// Whether the selector selects an object with these labels.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0.iter().all(|requirement| match requirement {

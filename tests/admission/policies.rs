@@ -3,6 +3,7 @@
 mod bodies;
 mod coverage;
 mod defects;
+mod pull_rights;
 mod references;
 mod refusals;
 mod world;

@@ -171,6 +171,10 @@ impl NamespaceLabels for Namespaces {
         self.cached.get(namespace).cloned()
     }
 
+    fn names(&self) -> Vec<String> {
+        self.cached.keys().cloned().collect()
+    }
+
     fn read<'a>(&'a self, namespace: &'a str) -> LabelsFuture<'a> {
         Box::pin(async {
             self.live.get(namespace).cloned().ok_or_else(|| LabelsError {

@@ -44,6 +44,8 @@ struct State {
     lagging: Option<Vec<(&'static str, Key, Value)>>,
     /// What the next list lacks.
     hidden: Vec<Key>,
+    /// What tagseal may not do, as far as it asks: `get secrets`, and in which namespace; none stands for all of them.
+    lacking: Vec<(String, Option<String>)>,
 }
 
 /// What becomes of a request.
@@ -101,6 +103,16 @@ impl ApiServer {
     /// Requests that begin with `start` end like this from now on.
     pub fn fail(&self, start: &str, fault: Fault) {
         self.state().faults.push((start.to_owned(), fault));
+    }
+
+    /// Tells who asks that it may not do this, in this namespace or in all of them at once.
+    pub fn lacks(&self, right: &str, namespace: Option<&str>) {
+        self.state().lacking.push((right.to_owned(), namespace.map(str::to_owned)));
+    }
+
+    /// Everything may be done.
+    pub fn grants_all(&self) {
+        self.state().lacking.clear();
     }
 
     /// Every fault is over.
@@ -305,6 +317,7 @@ impl State {
                 None => not_found(&asked.key().2),
             },
             Verb::Create => self.create(&asked, body),
+            Verb::Review => self.review(body),
             Verb::Update => self.update(&asked, body),
             Verb::Merge => self.merge(&asked, body),
             Verb::Patch => self.patch(&asked, body),
@@ -324,6 +337,17 @@ impl State {
             receiver.recv().await.map(|event| (event, receiver))
         });
         Response::new(Body::from_stream(events))
+    }
+
+    /// Answers a SelfSubjectAccessReview.
+    fn review(&self, body: &Bytes) -> Response<Body> {
+        let mut review: Value = serde_json::from_slice(body).unwrap();
+        let attributes = &review["spec"]["resourceAttributes"];
+        let text = |field: &str| attributes[field].as_str().map(str::to_owned);
+        let right = format!("{} {}", text("verb").unwrap(), text("resource").unwrap());
+        let lacks = self.lacking.contains(&(right, text("namespace")));
+        review["status"] = json!({ "allowed": !lacks });
+        json_response(201, &review)
     }
 
     fn create(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {

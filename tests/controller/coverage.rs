@@ -117,7 +117,7 @@ async fn an_object_is_read_by_the_rights_of_its_watch_and_of_a_secret_only_that_
         [
             "LIST configmaps tagseal-system name=ca",
             "LIST configmaps tagseal-system name=other",
-            "LIST secrets(metadata) tagseal-system name=reader"
+            "GET secrets(metadata) tagseal-system/reader"
         ]
     );
     server.fail("LIST configmaps", Fault::Status(403, "no"));
@@ -125,7 +125,28 @@ async fn an_object_is_read_by_the_rights_of_its_watch_and_of_a_secret_only_that_
         "no; let tagseal's ServiceAccount list and watch configmaps in the namespace tagseal-system";
     let refused = LiveError { message: message.to_owned(), is_answer: true };
     assert_eq!(read(ObjectKind::ConfigMap, "ca").await, Err(refused));
-    server.fail("LIST secrets", Fault::Refused);
+    server.fail("GET secrets", Fault::Status(403, "no"));
+    let message = "no; let tagseal's ServiceAccount get secrets in the namespace tagseal-system".to_owned();
+    let refused = LiveError { message, is_answer: true };
+    assert_eq!(read(ObjectKind::Secret, "reader").await, Err(refused));
+    server.heal();
+    server.fail("GET secrets", Fault::Refused);
     assert!(!read(ObjectKind::Secret, "reader").await.unwrap_err().is_answer);
+    assert_eq!(server.unexpected(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_api_server_is_asked_which_right_to_read_pull_secrets_is_lacking() {
+    let server = ApiServer::new();
+    let objects = ClusterObjects::new(server.client());
+    assert_eq!(objects.lacks(None).await, Ok(None));
+    assert_eq!(objects.lacks(Some("shop")).await, Ok(None));
+    server.lacks("get serviceaccounts", Some("shop"));
+    assert_eq!(objects.lacks(None).await, Ok(None));
+    assert_eq!(objects.lacks(Some("shop")).await, Ok(Some("get serviceaccounts".to_owned())));
+    server.lacks("get secrets", None);
+    assert_eq!(objects.lacks(None).await, Ok(Some("get secrets".to_owned())));
+    server.fail("REVIEW selfsubjectaccessreviews", Fault::Refused);
+    assert!(!objects.lacks(None).await.unwrap_err().is_answer);
     assert_eq!(server.unexpected(), Vec::<String>::new());
 }

@@ -210,3 +210,50 @@ async fn a_policy_that_is_gone_when_its_status_is_written_is_let_go() {
     server.served("APPLY clustertrustpolicies b/status", 1).await;
     assert_eq!(server.count("APPLY clustertrustpolicies a/status"), 1);
 }
+
+fn with_pull_secrets(policy: Value) -> Value {
+    with(policy, "/spec/notary/credentials", json!({"imagePullSecrets": true}))
+}
+
+fn ready_message(server: &ApiServer, resource: &str, namespace: &str, name: &str) -> String {
+    let object = server.object(resource, namespace, name);
+    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
+    assert_eq!(ready["status"], "True");
+    ready["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn pull_secrets_that_may_not_be_read_are_told_until_they_may_and_with_the_value_that_grants_it() {
+    let server = ApiServer::new();
+    for namespace in [None, Some("shop")] {
+        server.lacks("get secrets", namespace);
+    }
+    let (cluster, shop) = (
+        cluster_policy("a", "registry.example.com/shop/**"),
+        policy("shop", "b", "registry.example.com/shop/**"),
+    );
+    server.put("clustertrustpolicies", with_pull_secrets(cluster));
+    server.put("trustpolicies", with_pull_secrets(shop));
+    server.put("clustertrustpolicies", cluster_policy("c", "registry.example.com/shop/**"));
+    let world = World::start(&server);
+    server.served("APPLY", 3).await;
+    let told = "spec.notary.credentials.imagePullSecrets: tagseal may not get secrets (the chart's value \
+                pullSecrets.access grants it) in the namespace shop: what the policy matches there is Unauthorized";
+    assert_eq!(ready_message(&server, "clustertrustpolicies", "", "a"), told);
+    assert_eq!(ready_message(&server, "trustpolicies", "shop", "b"), told);
+    assert_eq!(ready_message(&server, "clustertrustpolicies", "", "c"), "the policy compiled");
+
+    // An API server that does not say changes nothing.
+    server.grants_all();
+    server.fail("REVIEW", Fault::Refused);
+    world.passes(jiff::SignedDuration::from_secs(40)).await;
+    assert_eq!(ready_message(&server, "trustpolicies", "shop", "b"), told);
+    server.heal();
+    world.passes(jiff::SignedDuration::from_secs(40)).await;
+    assert_eq!(ready_message(&server, "clustertrustpolicies", "", "a"), "the policy compiled");
+    assert_eq!(ready_message(&server, "trustpolicies", "shop", "b"), "the policy compiled");
+    let asked = server.count("REVIEW");
+    world.passes(jiff::SignedDuration::from_secs(60)).await;
+    assert!(server.count("REVIEW") - asked <= 3 * 2 * 2, "{:#?}", server.requests());
+}

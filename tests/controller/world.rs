@@ -7,9 +7,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tagseal::clock::ManualClock;
-use tagseal::controller::{Events, Leadership, PolicyWatch, PolicyWatchOptions, TrustData};
+use tagseal::controller::{
+    ClusterObjects, Events, Leadership, PolicyWatch, PolicyWatchOptions, PullSecretRemarks, TrustData,
+};
 use tagseal::image::ImageReference;
-use tagseal::policy::{NamespaceView, PolicySet, PolicySnapshot, Selection, SetOptions};
+use tagseal::policy::{
+    Labels, LabelsFuture, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot, Selection, Selector,
+    SetOptions,
+};
 use tagseal::trust::RepositoryHealth;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,6 +26,24 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// The trust server of policies.
 pub const SERVER: &str = "https://notary.example.com";
+
+/// The one namespace that there is.
+#[derive(Debug)]
+struct OnlyTheShop;
+
+impl NamespaceLabels for OnlyTheShop {
+    fn cached(&self, namespace: &str) -> Option<Arc<Labels>> {
+        (namespace == "shop").then(Arc::default)
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["shop".to_owned()]
+    }
+
+    fn read<'a>(&'a self, _: &'a str) -> LabelsFuture<'a> {
+        Box::pin(std::future::ready(Ok(Arc::default())))
+    }
+}
 
 pub struct World {
     pub server: ApiServer,
@@ -80,7 +103,10 @@ impl World {
             patience,
         };
         let watch = led(PolicyWatch::new(client, options, sender, Arc::new(clock.clone())));
-        let statuses = watch.statuses(trust);
+        let objects = Arc::new(ClusterObjects::new(server.client()));
+        let covered = Arc::new(Selector::of_webhooks("tagseal-system"));
+        let remarks = PullSecretRemarks::new(objects, Arc::new(OnlyTheShop), covered);
+        let statuses = watch.statuses(trust).with_pull_secrets(remarks);
         let task = tokio::spawn(async move {
             tokio::join!(watch.run(), statuses.run());
         });

@@ -2,16 +2,12 @@
 //! of the new set does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::image::ImageReference;
-use crate::policy::{CompiledPolicy, Labels, NamespaceLabels, NamespaceView, PolicySet, Running, Selector};
+use crate::policy::{CompiledPolicy, NamespaceLabels, NamespaceView, PolicySet, Running, Selector};
 
 /// So many images, and so many namespaces of each, are named.
 const NAMED: usize = 3;
-
-/// The label by which a namespace is selected by its name.
-const NAME: &str = "kubernetes.io/metadata.name";
 
 /// Images that a change leaves uncovered, and where they run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,7 +26,7 @@ impl<'r> Uncovered<'r> {
         let mut uncovered: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (namespace, images) in running.namespaces() {
             let Some(labels) = labels.cached(namespace) else { continue };
-            if !selects(webhooks, namespace, &labels) {
+            if !webhooks.selects(namespace, &labels) {
                 continue;
             }
             let view = NamespaceView::new(namespace, labels);
@@ -67,16 +63,6 @@ impl<'r> Uncovered<'r> {
             named.map(|(image, namespaces)| format!("no longer covered: {image} in {}", listed(namespaces)));
         std::iter::once(first).chain(named).collect()
     }
-}
-
-/// Whether the webhooks ask about a namespace. The API server keeps its name among its labels.
-fn selects(webhooks: &Selector, namespace: &str, labels: &Arc<Labels>) -> bool {
-    if labels.contains_key(NAME) {
-        return webhooks.matches(labels);
-    }
-    let mut labels = Labels::clone(labels);
-    labels.insert(NAME.to_owned(), namespace.to_owned());
-    webhooks.matches(&labels)
 }
 
 fn listed(namespaces: &BTreeSet<&str>) -> String {

@@ -10,9 +10,9 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tagseal::admission::{PolicyReview, Surroundings};
 use tagseal::policy::{
-    CompileContext, Entries, EntriesFuture, ListFuture, LiveError, LiveObjects, NoObjects, ObjectRef,
-    PolicyKind, PolicySet, PolicySnapshot, Running, RunningImages, Selector, SetOptions, UnknownFields,
-    UnmatchedImages, compile,
+    CompileContext, Entries, EntriesFuture, LacksFuture, ListFuture, LiveError, LiveObjects, NoObjects,
+    ObjectRef, PolicyKind, PolicySet, PolicySnapshot, Running, RunningImages, Selector, SetOptions,
+    UnknownFields, UnmatchedImages, compile,
 };
 use tagseal::telemetry::Metrics;
 use tagseal::webhook::policies_router;
@@ -151,28 +151,52 @@ pub fn broken(name: &str) -> Value {
     cluster(name, json!({"images": {"include": ["shop/**"]}}))
 }
 
+/// A right that tagseal lacks, or why that is not said.
+type Lacks = Result<Option<String>, LiveError>;
+
 /// What the cluster says of objects; it does not answer about those of which nothing is said.
 #[derive(Debug, Default)]
-pub struct Objects(Mutex<BTreeMap<String, Result<Option<Entries>, LiveError>>>);
+pub struct Objects {
+    said: Mutex<BTreeMap<String, Result<Option<Entries>, LiveError>>>,
+    /// What tagseal lacks in a namespace, or in all of them.
+    lacking: Mutex<BTreeMap<Option<String>, Lacks>>,
+}
 
 impl Objects {
+    /// In this namespace, or in all of them, tagseal lacks this right; where nothing is said, none.
+    pub fn lacks(&self, namespace: Option<&str>, right: &str) {
+        let (namespace, right) = (namespace.map(str::to_owned), Some(right.to_owned()));
+        self.lacking.lock().unwrap().insert(namespace, Ok(right));
+    }
+
+    /// The cluster does not say what tagseal may do in any namespace.
+    pub fn does_not_say(&self) {
+        let error = LiveError { message: "connection refused".to_owned(), is_answer: false };
+        self.lacking.lock().unwrap().insert(None, Err(error));
+    }
+
     pub fn say(&self, object: &str, answer: Result<Option<&[(&str, &str)]>, LiveError>) {
         let entries = |entries: &[(&str, &str)]| {
             entries.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
         };
-        self.0.lock().unwrap().insert(object.to_owned(), answer.map(|found| found.map(entries)));
+        self.said.lock().unwrap().insert(object.to_owned(), answer.map(|found| found.map(entries)));
     }
 }
 
 impl LiveObjects for Objects {
     fn read<'a>(&'a self, object: &'a ObjectRef) -> EntriesFuture<'a> {
-        let said = self.0.lock().unwrap().get(&object.to_string()).cloned();
+        let said = self.said.lock().unwrap().get(&object.to_string()).cloned();
         Box::pin(async {
             match said {
                 Some(said) => said,
                 None => std::future::pending().await,
             }
         })
+    }
+
+    fn lacks<'a>(&'a self, namespace: Option<&'a str>) -> LacksFuture<'a> {
+        let lacks = self.lacking.lock().unwrap().get(&namespace.map(str::to_owned)).cloned();
+        Box::pin(std::future::ready(lacks.unwrap_or(Ok(None))))
     }
 }
 

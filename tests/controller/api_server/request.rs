@@ -23,6 +23,7 @@ const RESOURCES: &[&str] = &[
     "validatingwebhookconfigurations",
     "pods",
     "customresourcedefinitions",
+    "selfsubjectaccessreviews",
 ];
 
 const GROUPS: &[&str] = &[
@@ -32,6 +33,7 @@ const GROUPS: &[&str] = &[
     "/apis/events.k8s.io/v1/",
     "/apis/admissionregistration.k8s.io/v1/",
     "/apis/apiextensions.k8s.io/v1/",
+    "/apis/authorization.k8s.io/v1/",
 ];
 
 /// Selects pods that have not ended.
@@ -43,6 +45,8 @@ pub enum Verb {
     Watch,
     Get,
     Create,
+    /// Asks what it may do.
+    Review,
     /// Replaces one version of an object.
     Update,
     /// Merges fields into an object.
@@ -100,6 +104,7 @@ impl Asked {
             (&Method::GET, None, None) if parameter("watch") == Some("true") => Verb::Watch,
             (&Method::GET, None, None) => Verb::List,
             (&Method::GET, Some(_), None) => Verb::Get,
+            (&Method::POST, None, None) if resource == "selfsubjectaccessreviews" => Verb::Review,
             (&Method::POST, None, None) if is_manager => Verb::Create,
             (&Method::PUT, Some(_), None) if is_manager => Verb::Update,
             (&Method::PATCH, Some(_), None)
@@ -182,6 +187,7 @@ impl fmt::Display for Asked {
             Verb::Watch => "WATCH",
             Verb::Get => "GET",
             Verb::Create => "CREATE",
+            Verb::Review => "REVIEW",
             Verb::Update => "UPDATE",
             Verb::Merge => "MERGE",
             Verb::Patch => "PATCH",
