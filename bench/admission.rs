@@ -18,7 +18,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tagseal::admission::judge::{ImageVerdict, Outcome};
 use tagseal::admission::review::Request;
 use tagseal::admission::sites::sites;
-use tagseal::admission::{Decided, Decision, DecisionCounts, Hook, Judged, Observer as _, Verdict};
+use tagseal::admission::{Decided, Decision, DecisionCounts, Hook, Judged, Observer as _, Subject, Verdict};
 use tagseal::policy::PolicyId;
 use tagseal::telemetry::{self, Metrics};
 use tracing_subscriber::EnvFilter;
@@ -118,7 +118,8 @@ fn counting(criterion: &mut Criterion) {
             exemptions: Vec::new(),
         },
     };
-    let verdict = Verdict::new(Hook::Mutate, kind, vec![judged("a"), judged("b")], false);
+    let subject = Subject { kind, is_controlled: false, is_mirror: false };
+    let verdict = Verdict::new(Hook::Mutate, subject, vec![judged("a"), judged("b")]);
     let decided =
         Decided { hook: Hook::Mutate, request: &request, decision: Decision::Sealed, verdict: &verdict };
     let mut group = criterion.benchmark_group("counting");
@@ -168,7 +169,7 @@ fn count_sites(body: &[u8]) -> usize {
     let request = Request::read(body).expect("a review");
     let kind = request.workload_kind().expect("a pod");
     let pod = request.object().and_then(|object| object.at(kind.path())).expect("a pod");
-    sites(pod).count()
+    sites(kind, pod).count()
 }
 
 criterion_group!(benches, warm, cached, counting, reading);

@@ -126,7 +126,7 @@ pub async fn same_answer(hook: Hook, body: &[u8], canned: &Canned) -> Vec<u8> {
 fn sites_of<'r>(request: &'r Request<'_>) -> Vec<Site<'r>> {
     let kind = request.workload_kind().expect("a pod");
     let pod = request.object().and_then(|object| object.at(kind.path())).expect("a pod");
-    sites(pod).collect()
+    sites(kind, pod).collect()
 }
 
 fn images(sites: &[Site<'_>]) -> String {

@@ -4,6 +4,7 @@ mod admission;
 mod availability;
 mod certificates;
 mod chart;
+mod controllers;
 mod harness;
 mod helm;
 mod image;

@@ -1,5 +1,6 @@
 //! What an AdmissionReview asks and what it is answered: image sites, verdict, patch. No HTTP.
 
+mod changes;
 mod counts;
 mod decide;
 mod exempting;
@@ -12,6 +13,7 @@ mod record;
 mod response;
 pub mod review;
 pub mod sites;
+mod subject;
 mod text;
 mod verdict;
 
@@ -21,4 +23,5 @@ pub use object::{Child, Entry, ImageField, Metadata, Node, Text};
 pub use observer::{Decided, Observer};
 pub use policies::{PolicyReview, Surroundings};
 pub use response::Answered;
+pub use subject::Subject;
 pub use verdict::{Decision, Hook, Judged, Verdict};

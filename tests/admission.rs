@@ -3,6 +3,7 @@
 mod callers;
 pub mod certificate;
 mod claims;
+mod field;
 mod log;
 mod metrics;
 mod policies;

@@ -28,7 +28,7 @@ pub const AUDIT_LOG: &str = "audit.log";
 pub const STARTS: &str = "api-server-starts";
 
 /// What has to be there for a Deployment to become Pods.
-const CONTROLLERS: &str = "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,\
+const CONTROLLERS: &str = "deployment-controller,replicaset-controller,replicationcontroller-controller,statefulset-controller,daemonset-controller,\
     job-controller,cronjob-controller,serviceaccount-controller,namespace-controller,garbage-collector-controller,\
     resourcequota-controller";
 

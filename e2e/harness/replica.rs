@@ -172,9 +172,11 @@ pub struct Asker {
 impl Asker {
     /// What it makes of `image` in a pod of `namespace`, asked past the API server: the sealed image, or its refusal.
     pub fn seals(&self, namespace: &str, image: &str) -> Result<String, String> {
-        let response = self.reviews("mutate", &review(namespace, &pod("asked", image)));
-        if response["allowed"] != true {
-            return Err(response["status"]["message"].to_string());
+        let review = review(namespace, &pod("asked", image));
+        let response = self.reviews("mutate", &review);
+        assert_eq!(response["allowed"], true, "the mutating hook denies nothing: {response}");
+        if response["warnings"].is_array() {
+            return Err(self.reviews("validate", &review)["status"]["message"].to_string());
         }
         let Some(patch) = response["patch"].as_str() else { return Ok(image.to_owned()) };
         let patch = STANDARD.decode(patch).expect("base64");

@@ -294,6 +294,20 @@ fn every_image_carries_a_digest_where_the_chart_demands_it() {
     {
         assert!(!s.cluster.tries(&pod("web", evil)).passed, "{evil}");
     }
+    // A kubelet tells of a static pod that runs already; anybody else's annotation is nothing.
+    let mut mirror = pod("static", &bare);
+    mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "abc"});
+    mirror["spec"]["nodeName"] = json!("n1");
+    let as_node = ["--as=system:node:n1", "--as-group=system:nodes", "--as-group=system:masters"];
+    let as_user = ["--as=system:node:n1", "--as-group=system:masters"];
+    let as_other = ["--as=alice", "--as-group=system:nodes", "--as-group=system:masters"];
+    let create = ["create", "--dry-run=server", "-f", "-"];
+    for (user, is_mirror) in [(&as_node[..], true), (&as_user, false), (&as_other, false)] {
+        for (pod, passes) in [(&mirror, is_mirror), (&before, false)] {
+            let answer = s.cluster.kubectl_with(&[user, &create].concat(), pod.to_string().as_bytes());
+            assert_eq!(answer.passed, passes, "{user:?}: {}", answer.errors);
+        }
+    }
     assert!(s.cluster.creates(&pod("web", &pinned)).passed);
     let patch = |image: &str| {
         let patch = json!({"spec": {"containers": [{"name": "web", "image": image}]}}).to_string();

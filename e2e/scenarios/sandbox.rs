@@ -47,7 +47,10 @@ fn a_real_cluster_calls_the_sandbox_for_one_namespace_and_is_left_as_it_was() {
         if is_sealed { Ok(()) } else { Err(image) }
     });
     let refused = admitted(&inside, &unsigned).expect_err("nobody signed it");
-    assert!(refused.contains("mutate.sandbox.tagseal.dev") && refused.contains("NotSigned"), "{refused}");
+    assert!(
+        refused.contains("\"validate.sandbox.tagseal.dev\" denied") && refused.contains("NotSigned"),
+        "{refused}"
+    );
     assert_eq!(admitted(&cluster, &unsigned).as_deref(), Ok(&*unsigned), "another namespace");
 
     assert_eq!(sandbox.ends(), Some(0));

@@ -35,18 +35,19 @@ fn a_decision_is_found_by_its_id_and_counted_by_reason_and_policy() {
     let (unsigned, policy) = (s.image("web:1.6"), "telemetry-production");
     let decisions = |page: &Page| {
         let series = format!(
-            "tagseal_decisions_total{{endpoint=\"mutate\",decision=\"Denied\",reason=\"NotSigned\",policy=\"{policy}\"}}"
+            "tagseal_decisions_total{{endpoint=\"validate\",decision=\"Denied\",reason=\"NotSigned\",policy=\"{policy}\"}}"
         );
         page.value(&series).parse::<u64>().unwrap_or_default()
     };
     let before = decisions(&Page::read(&s.metrics()));
 
     assert!(!s.cluster.creates(&s.pod(&unsigned)).passed);
-    let (_, line) = traced(&s, &unsigned, "mutate");
-    assert_eq!(line["hook"], "mutate");
-    let said =
-        ["decision", "reason", "policy", "image"].map(|field| line[field].as_str().unwrap_or_default());
-    assert_eq!(said, ["Denied", "NotSigned", &format!("ClusterTrustPolicy {policy}"), &unsigned]);
+    for (hook, decision) in [("mutate", "Deferred"), ("validate", "Denied")] {
+        let (_, line) = traced(&s, &unsigned, hook);
+        let said = ["hook", "decision", "reason", "policy", "image"];
+        let said = said.map(|field| line[field].as_str().unwrap_or_default());
+        assert_eq!(said, [hook, decision, "NotSigned", &format!("ClusterTrustPolicy {policy}"), &unsigned]);
+    }
     assert_eq!(decisions(&Page::read(&s.metrics())), before + 1);
 
     let stored = s.cluster.creates(&s.pod(&image)).object();

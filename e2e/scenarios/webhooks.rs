@@ -29,6 +29,28 @@ fn a6_a_later_webhook_cannot_undo_the_seal() {
 }
 
 #[test]
+fn a30_what_could_not_be_sealed_is_passed_on_and_judged_as_a_later_webhook_leaves_it() {
+    let s = Scenario::new("a30-swapper");
+    let (image, digest) = s.signed_web();
+    let placeholder = s.image("web:to-be-swapped");
+    let message = s.denies(&placeholder, "NotSigned");
+    assert!(message.contains("webhook \"validate.tagseal.dev\" denied the request"), "{message}");
+    assert_eq!(message.matches("ClusterTrustPolicy a30-swapper-production").count(), 1, "{message}");
+
+    let _swapper = HostileWebhook::install(&s.cluster, Mischief::SwapsImage(image.clone()));
+    eventually("what the later webhook makes of it is admitted", Duration::from_secs(10), || {
+        let answer = s.cluster.tries(&s.pod(&placeholder));
+        if answer.passed { Ok(()) } else { Err(answer.errors) }
+    });
+    let answer = s.cluster.creates(&s.pod(&placeholder));
+    assert_eq!(images(&answer.object()), [sealed(&image, &digest)]);
+    let warning = format!(
+        "Warning: tagseal: container \"web\": image \"{placeholder}\": not sealed (NotSigned); validate.tagseal.dev decides"
+    );
+    assert_eq!(answer.errors.trim(), warning);
+}
+
+#[test]
 fn a15_the_reason_comes_before_the_api_server_gives_up() {
     let options = TagsealOptions { timeout_seconds: Some(3), ..TagsealOptions::default() };
     let s = Scenario::with_own_tagseal("a15-deadline", &options);

@@ -44,7 +44,11 @@ impl DecisionCounts {
     /// An image about which there is something to say. What no policy is to blame for (that they find different digests)
     /// stands against each of those that decided; that an image is unmatched, against none.
     fn findings(&self, endpoint: Endpoint, verdict: &ImageVerdict) {
-        let denials = verdict.denials().iter().map(|denial| (PolicyVerdict::Denied, &denial.finding));
+        let word = match endpoint {
+            Endpoint::Mutate => PolicyVerdict::Deferred,
+            _ => PolicyVerdict::Denied,
+        };
+        let denials = verdict.denials().iter().map(|denial| (word, &denial.finding));
         let remarks = verdict.remarks.iter().map(|remark| (PolicyVerdict::Reported, &remark.denial.finding));
         let findings: Vec<_> = denials.chain(remarks).collect();
         for (said, finding) in &findings {
@@ -100,7 +104,7 @@ impl Observer for DecisionCounts {
 
     fn unsupported(&self, hook: Hook) {
         let reason = Reason::UnsupportedObject.as_str();
-        self.metrics.refused(endpoint(hook), Decision::Denied.as_str(), reason, None);
+        self.metrics.refused(endpoint(hook), Decision::refusal(hook).as_str(), reason, None);
     }
 }
 

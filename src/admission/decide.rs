@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::changes::Changes;
 use super::exempting::by_exemption;
 use super::judge::{self, Circumstances, Denial, Resolve, View};
 use super::object::Node;
@@ -15,7 +16,8 @@ use super::patch::Patch;
 use super::record::Record;
 use super::response::{Answered, Response, Status};
 use super::review::{About, Operation, Request, Unreadable};
-use super::sites::{Site, WorkloadKind, changed_sites, sites};
+use super::sites::{Site, WorkloadKind};
+use super::subject::Subject;
 use super::text;
 use super::verdict::{Decision, Hook, Judged, Verdict};
 use crate::clock::{SharedClock, SystemClock};
@@ -74,7 +76,7 @@ impl Admission {
     /// Answers one review by `deadline` at the latest.
     ///
     /// # Errors
-    /// [`AnswerError::Unreadable`] for what is no review at all. A review whose object cannot be read is denied.
+    /// [`AnswerError::Unreadable`] for what is no review at all. A review whose object cannot be read is refused.
     pub async fn answer(&self, hook: Hook, body: &[u8], deadline: Instant) -> Result<Answered, AnswerError> {
         let request = match Request::read(body) {
             Ok(request) => request,
@@ -83,7 +85,7 @@ impl Admission {
                 tracing::info!(
                     id = uid,
                     hook = hook.as_str(),
-                    decision = Decision::Denied.as_str(),
+                    decision = Decision::refusal(hook).as_str(),
                     reason = Reason::UnsupportedObject.as_str(),
                     kind,
                     namespace,
@@ -94,7 +96,7 @@ impl Admission {
                     "unreadable object"
                 );
                 let message = format!("the {kind} cannot be read: {}", text::one_line(&message, 500));
-                return Ok(self.unsupported(hook, &uid, &message)?);
+                return Ok(self.unsupported(hook, &uid, &kind, &message)?);
             }
             Err(unreadable) => return Err(unreadable.into()),
         };
@@ -123,7 +125,7 @@ impl Admission {
                 tracing::info!(
                     id = uid,
                     hook = hook.as_str(),
-                    decision = Decision::Denied.as_str(),
+                    decision = Decision::refusal(hook).as_str(),
                     reason = Reason::UnsupportedObject.as_str(),
                     kind = request.kind_name(),
                     namespace = request.namespace(),
@@ -132,29 +134,44 @@ impl Admission {
                     dry_run = request.is_dry_run(),
                     message
                 );
-                return self.unsupported(hook, uid, &message);
+                return self.unsupported(hook, uid, &request.kind_name(), &message);
             }
         };
-        let judged = match object.at(kind.path()) {
-            Some(pod) => self.judge(request, pod, to_verify(request, kind, pod), deadline).await,
+        let subject = Subject::of(request, kind, object);
+        let pod = object.at(kind.path());
+        let mut changes = pod.map(|pod| Changes::of(hook, request, &subject, pod)).unwrap_or_default();
+        let judged = match pod {
+            Some(pod) => self.judge(request, subject, pod, &mut changes, deadline).await,
             None => Vec::new(),
         };
-        let verdict = Verdict::new(hook, kind, judged, request.is_mirror_pod());
-        let answered = conclude(hook, request, &verdict, kind)?;
+        let verdict = Verdict::new(hook, subject, judged);
+        let answered = conclude(hook, request, &verdict)?;
         if let Some(observer) = &self.observer {
             observer.decided(Decided { hook, request, decision: answered.decision, verdict: &verdict });
         }
         Ok(answered)
     }
 
-    /// Refuses what cannot be judged.
-    fn unsupported(&self, hook: Hook, uid: &str, message: &str) -> Result<Answered, serde_json::Error> {
+    /// Refuses what cannot be judged, as far as `hook` refuses anything.
+    fn unsupported(
+        &self,
+        hook: Hook,
+        uid: &str,
+        kind: &str,
+        message: &str,
+    ) -> Result<Answered, serde_json::Error> {
         if let Some(observer) = &self.observer {
             observer.unsupported(hook);
         }
-        let reason = Reason::UnsupportedObject;
-        let mut response = Response::deny(uid, Status::denied(format!("{reason}: {message}"), Vec::new()));
-        let decision = Decision::Denied;
+        let (reason, decision) = (Reason::UnsupportedObject, Decision::refusal(hook));
+        let mut response = match hook {
+            Hook::Mutate => {
+                let mut response = Response::allow(uid);
+                response.warnings = vec![text::deferral(&format!("the {kind}"), reason)];
+                response
+            }
+            Hook::Validate => Response::deny(uid, Status::denied(format!("{reason}: {message}"), Vec::new())),
+        };
         response.audit_annotations = vec![
             ("id", uid.into()),
             ("decision", decision.as_str().into()),
@@ -167,18 +184,19 @@ impl Admission {
     async fn judge<'n>(
         &self,
         request: &Request<'_>,
-        pod: &'n Node<'_>,
-        sites: Vec<Site<'n>>,
+        subject: Subject,
+        pod: &Node<'_>,
+        changes: &'n mut Changes<'_>,
         deadline: Instant,
     ) -> Vec<Judged<'n>> {
-        let groups = by_image(sites);
-        if groups.is_empty() {
+        if changes.is_empty() {
             return Vec::new();
         }
         let snapshot = self.policies.borrow().clone();
         let view = View::of(snapshot, self.namespaces.as_deref(), request.namespace(), deadline).await;
+        changes.settle_bare(&view, request);
         let now = self.clock.now();
-        let groups = by_exemption(&view, groups, now);
+        let groups = by_exemption(&view, by_image(changes.sites()), now);
         let grant = grant(request.namespace(), pod);
         let dry_run = request.is_dry_run();
         let judge = |(image, sites): &(&str, Vec<Site<'_>>)| {
@@ -187,7 +205,8 @@ impl Admission {
             view.judge_image(&*self.resolver, image, circumstances)
         };
         let verdicts = judge::all(groups.iter().map(judge).collect()).await;
-        groups.into_iter().zip(verdicts).map(|((_, sites), verdict)| Judged { sites, verdict }).collect()
+        let judged = groups.into_iter().zip(verdicts).map(|((_, sites), verdict)| Judged { sites, verdict });
+        changes.settle(&subject, judged.collect())
     }
 }
 
@@ -204,15 +223,6 @@ fn subject<'r, 'a>(request: &'r Request<'a>) -> Result<(&'static WorkloadKind, &
     }
     let object = request.object().ok_or_else(|| format!("the request has no {}", request.kind_name()))?;
     Ok((kind, object))
-}
-
-/// All sites; on UPDATE those that changed (design §3).
-fn to_verify<'r>(request: &'r Request<'_>, kind: &WorkloadKind, pod: &'r Node<'_>) -> Vec<Site<'r>> {
-    let old = request.old_object().filter(|_| request.operation() == Operation::Update);
-    match old.and_then(|old| old.at(kind.path())) {
-        Some(old) => changed_sites(pod, old),
-        None => sites(pod).collect(),
-    }
 }
 
 /// So many images are compared one by one.
@@ -252,13 +262,8 @@ fn grant(namespace: &str, pod: &Node<'_>) -> Grant {
 }
 
 /// From a verdict to the answer; the one place where a decision is logged.
-fn conclude(
-    hook: Hook,
-    request: &Request<'_>,
-    verdict: &Verdict<'_>,
-    kind: &WorkloadKind,
-) -> Result<Answered, serde_json::Error> {
-    let seals = Patch::sealing(kind, verdict.seals());
+fn conclude(hook: Hook, request: &Request<'_>, verdict: &Verdict<'_>) -> Result<Answered, serde_json::Error> {
+    let seals = Patch::sealing(verdict.kind(), verdict.seals());
     let sealing = hook == Hook::Mutate && !seals.is_empty();
     let decision = verdict.decision(sealing);
     let record = Record::of(verdict, decision);
@@ -273,12 +278,10 @@ fn conclude(
             Response::allow(request.uid())
         }
     };
-    if sealing && decision == Decision::Sealed {
+    if sealing {
         response = response.with_patch(&seals)?;
     }
-    if hook == Hook::Validate {
-        response.warnings = verdict.warnings();
-    }
+    response.warnings = verdict.warnings();
     response.audit_annotations = record.annotations(request.uid());
     Ok(Answered { bytes: response.into_bytes()?, decision, reason: verdict.headline().map(Denial::reason) })
 }

@@ -105,8 +105,8 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What matters of `metadata`. Nothing in it exempts an object (design §3); the mirror annotation counts only
-/// from a node.
+/// What matters of `metadata`. Nothing in it exempts an image (design §3): the mirror annotation counts only from a node,
+/// and an owner only says that digests are written into the pods, not into this object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata<'a> {
@@ -118,6 +118,14 @@ pub struct Metadata<'a> {
     uid: Text<'a>,
     #[serde(default)]
     annotations: Option<Annotations>,
+    #[serde(default)]
+    owner_references: Option<Vec<Owner>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Owner {
+    #[serde(default)]
+    controller: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -140,6 +148,11 @@ impl Metadata<'_> {
     /// The prefix from which the API server makes a name.
     pub fn generate_name(&self) -> &str {
         self.generate_name.as_str()
+    }
+
+    /// Whether the object says that a controller owns it, as a Deployment owns its ReplicaSets.
+    pub fn has_controller(&self) -> bool {
+        self.owner_references.iter().flatten().any(|owner| owner.controller == Some(true))
     }
 
     /// Whether the object claims to be the mirror of a static pod.

@@ -39,7 +39,7 @@ impl<'v> Record<'v> {
         let passed = images().filter_map(ImageVerdict::passed);
         let evidence = once(passed.flat_map(Passed::evidence));
         let mut findings = verdict.audit_findings();
-        if decision == Decision::Reported {
+        if matches!(decision, Decision::Reported | Decision::Deferred) {
             findings.extend(verdict.failures());
         }
         Self {

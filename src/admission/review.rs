@@ -3,6 +3,8 @@
 //! kube's own `AdmissionReview` flattens its type fields, so serde would first build the whole document, object
 //! and old object included; these structs name the same fields and skip the rest.
 
+mod template;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -107,6 +109,9 @@ pub struct Request<'a> {
     old_object: Option<Node<'a>>,
     #[serde(default)]
     dry_run: Option<bool>,
+    /// All of it, for the rare second look.
+    #[serde(skip)]
+    body: &'a [u8],
 }
 
 /// Group, version and kind.
@@ -162,7 +167,7 @@ impl<'a> Request<'a> {
         if request.uid().is_empty() {
             return Err(Unreadable::NotAReview("the request has no uid".to_owned()));
         }
-        Ok(request)
+        Ok(Self { body, ..request })
     }
 
     /// The request's identifier: the decision's ID in the log.
@@ -215,6 +220,13 @@ impl<'a> Request<'a> {
     /// The object as it is stored.
     pub fn old_object(&self) -> Option<&Node<'a>> {
         self.old_object.as_ref()
+    }
+
+    /// Whether the template is another one than before, in whatever field. Reads the body once more: to be asked only where
+    /// it matters.
+    pub fn has_another_template(&self) -> bool {
+        let path = self.workload_kind().and_then(WorkloadKind::template);
+        path.is_some_and(|path| template::differs(self.body, path))
     }
 
     /// Whether this is a kubelet telling the API server of a static pod that runs already: CREATE of a pod, the

@@ -64,6 +64,17 @@ impl WorkloadKind {
         matches!(self.path, [Spec])
     }
 
+    /// Whether its images may change after it was created. The API server lets nobody change a Job's.
+    pub fn images_may_change(&self) -> bool {
+        !(self.group == "batch" && self.kind == "Job")
+    }
+
+    /// The fields from the object to its template: its job template, where it has one; `None` for a pod.
+    pub fn template(&self) -> Option<&'static [Child]> {
+        let end = self.path.iter().position(|child| *child != Spec)?;
+        self.path.get(..=end)
+    }
+
     /// The fields from the object to its pod spec.
     pub fn path(&self) -> &'static [Child] {
         self.path
@@ -127,6 +138,19 @@ impl SiteList {
     /// The fields from an entry to its image.
     pub const fn image_path(self) -> &'static [&'static str] {
         self.row().image
+    }
+
+    /// Whether an entry's image is to be filled in by a controller later, as OpenShift's image triggers do it. The API server
+    /// takes these in templates and in no pod (Kubernetes, `pkg/apis/core/validation`: `validateContainerOnlyForPod`,
+    /// `validateImageVolumeSource`): blanks around a container's image, and an image volume without a reference.
+    fn is_to_be_filled_in(self, field: &ImageField<'_>) -> bool {
+        let (image, is_volume) = match (self, field) {
+            (Self::Volumes, ImageField::Reference(text)) => (text.as_str(), true),
+            (Self::InitContainers | Self::Containers, ImageField::Plain(text)) => (text.as_str(), false),
+            _ => return false,
+        };
+        let written = image.trim();
+        if is_volume { written.is_empty() } else { written.len() < image.len() }
     }
 
     /// An entry's image. A container always has one: without the field it is the empty string, which cannot be
@@ -194,35 +218,42 @@ impl Site<'_> {
     }
 }
 
-/// Every site of a pod spec, list by list.
-pub fn sites<'n>(pod: &'n Node<'_>) -> impl Iterator<Item = Site<'n>> {
+/// Every site of a pod spec in an object of `kind`, list by list, without those of a template that have no image yet.
+pub fn sites<'n>(kind: &WorkloadKind, pod: &'n Node<'_>) -> impl Iterator<Item = Site<'n>> {
+    let is_pod = kind.is_pod();
     SiteList::ALL.into_iter().flat_map(move |list| {
         pod.entries(list).iter().enumerate().filter_map(move |(index, entry)| {
+            if !is_pod && list.is_to_be_filled_in(entry.image()) {
+                return None;
+            }
             let image = list.image_of(entry.image())?;
             Some(Site { list, index, name: entry.name(), image })
         })
     })
 }
 
-/// The sites of `new` to verify on an UPDATE: those whose image is not the old object's at the same (list, name).
-/// A name that stands twice, in either object, is no identity: its sites are always verified (design §11).
-pub fn changed_sites<'n>(new: &'n Node<'_>, old: &'n Node<'_>) -> Vec<Site<'n>> {
-    let before = unique_names(old);
-    let now = unique_names(new);
-    sites(new)
-        .filter(|site| {
+/// The sites of `new`, each with the image that `old` has at the same (list, name). A name that stands twice, in either
+/// object, is no identity (design §11).
+pub fn compared<'n>(
+    kind: &WorkloadKind,
+    new: &'n Node<'_>,
+    old: &'n Node<'_>,
+) -> Vec<(Site<'n>, Option<&'n str>)> {
+    let before = unique_names(kind, old);
+    let now = unique_names(kind, new);
+    sites(kind, new)
+        .map(|site| {
             let key = (site.list, site.name);
-            let unchanged =
-                now.get(&key) == Some(&Some(site.image)) && before.get(&key) == Some(&Some(site.image));
-            !unchanged
+            let is_unique = now.get(&key).is_some_and(Option::is_some);
+            (site, before.get(&key).copied().flatten().filter(|_| is_unique))
         })
         .collect()
 }
 
 /// The image at each (list, name); `None` where the name stands twice.
-fn unique_names<'n>(pod: &'n Node<'_>) -> HashMap<(SiteList, &'n str), Option<&'n str>> {
+fn unique_names<'n>(kind: &WorkloadKind, pod: &'n Node<'_>) -> HashMap<(SiteList, &'n str), Option<&'n str>> {
     let mut images = HashMap::new();
-    for site in sites(pod) {
+    for site in sites(kind, pod) {
         images.entry((site.list, site.name)).and_modify(|image| *image = None).or_insert(Some(site.image));
     }
     images

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::judge::Denial;
+use crate::policy::Reason;
 
 /// The longest image string that is repeated.
 const IMAGE: usize = 300;
@@ -90,6 +91,13 @@ pub fn denials(failures: &[String]) -> String {
     text
 }
 
+/// That the mutating hook could not seal `what`. The reason's own text is told once, by the validating hook.
+pub fn deferral(what: &str, reason: Reason) -> String {
+    let end = format!(": not sealed ({reason}); validate.tagseal.dev decides");
+    let room = WARNING - "tagseal: ".len() - end.len();
+    format!("tagseal: {}{end}", one_line(what, room))
+}
+
 /// Warnings as the API server passes them on, each once; where they are too many, the last says how many more.
 pub fn bounded_warnings(warnings: Vec<String>) -> Vec<String> {
     let mut bounded: Vec<String> = Vec::new();
@@ -116,7 +124,7 @@ pub fn bounded_warnings(warnings: Vec<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{PolicyId, Reason};
+    use crate::policy::PolicyId;
 
     #[test]
     fn one_line_escapes_controls_and_cuts_between_characters() {

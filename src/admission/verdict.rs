@@ -3,13 +3,14 @@
 use super::judge::{Denial, ImageVerdict, Outcome};
 use super::response::Cause;
 use super::sites::{Site, WorkloadKind};
+use super::subject::Subject;
 use super::text;
-use crate::policy::{Actions, Mutation, Reason};
+use crate::policy::{Actions, Reason};
 
 /// Which of the two webhooks is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
-    /// `mutate.tagseal.dev`: writes digests.
+    /// `mutate.tagseal.dev`: writes digests, and refuses nothing.
     Mutate,
     /// `validate.tagseal.dev`: verifies the final state.
     Validate,
@@ -30,6 +31,8 @@ impl Hook {
 pub enum Decision {
     /// Refused.
     Denied,
+    /// Passed on by the mutating hook with an image that it could not seal: the validating hook decides.
+    Deferred,
     /// A mirror pod that would have been refused: it runs already, and is only reported.
     Reported,
     /// Digests are written.
@@ -45,10 +48,20 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// What becomes of an object against which something stands. Only the validating hook denies: a mutator after ours may
+    /// put another image there.
+    pub const fn refusal(hook: Hook) -> Self {
+        match hook {
+            Hook::Mutate => Self::Deferred,
+            Hook::Validate => Self::Denied,
+        }
+    }
+
     /// The word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Denied => "Denied",
+            Self::Deferred => "Deferred",
             Self::Reported => "Reported",
             Self::Sealed => "Sealed",
             Self::Admitted => "Admitted",
@@ -71,18 +84,23 @@ pub struct Judged<'n> {
 /// All images of a request, judged.
 #[derive(Debug)]
 pub struct Verdict<'n> {
-    kind: &'static WorkloadKind,
+    hook: Hook,
+    subject: Subject,
     judged: Vec<Judged<'n>>,
-    mirror: bool,
 }
 
 impl<'n> Verdict<'n> {
     /// Sums up for one hook. The validating hook sees the final state, and adds what is not sealed in it.
-    pub fn new(hook: Hook, kind: &'static WorkloadKind, mut judged: Vec<Judged<'n>>, mirror: bool) -> Self {
+    pub fn new(hook: Hook, subject: Subject, mut judged: Vec<Judged<'n>>) -> Self {
         if hook == Hook::Validate {
-            judged.iter_mut().for_each(|image| require_seal(kind, &mut image.verdict));
+            judged.iter_mut().for_each(|image| require_seal(&subject, &mut image.verdict));
         }
-        Self { kind, judged, mirror }
+        Self { hook, subject, judged }
+    }
+
+    /// The object's kind.
+    pub fn kind(&self) -> &'static WorkloadKind {
+        self.subject.kind
     }
 
     /// The images.
@@ -94,7 +112,7 @@ impl<'n> Verdict<'n> {
     pub fn decision(&self, sealed: bool) -> Decision {
         let mut verdicts = self.judged.iter().map(|image| &image.verdict.outcome);
         if verdicts.clone().any(|outcome| matches!(outcome, Outcome::Denied(_))) {
-            return if self.mirror { Decision::Reported } else { Decision::Denied };
+            return if self.subject.is_mirror { Decision::Reported } else { Decision::refusal(self.hook) };
         }
         match () {
             () if sealed => Decision::Sealed,
@@ -109,13 +127,13 @@ impl<'n> Verdict<'n> {
 
     /// The sites into which the mutating hook writes, and what.
     pub fn seals(&self) -> impl Iterator<Item = (Site<'n>, &str)> {
-        let kind = self.kind;
-        let images = self.judged.iter().filter(|_| !self.mirror);
+        let subject = self.subject;
+        let images = self.judged.iter();
         images
             .filter_map(move |image| {
                 let passed = image.verdict.passed()?;
                 let sealed = passed.sealed.as_deref()?;
-                is_written(kind, passed.mutation).then_some((image, sealed))
+                subject.is_written(passed.mutation).then_some((image, sealed))
             })
             .flat_map(|(image, sealed)| image.sites.iter().map(move |site| (*site, sealed)))
     }
@@ -147,13 +165,27 @@ impl<'n> Verdict<'n> {
             .map(|(site, denial)| Cause {
                 reason: denial.reason().as_str(),
                 message: text::denial(denial),
-                field: site.field_path(self.kind),
+                field: site.field_path(self.kind()),
             })
             .collect()
     }
 
-    /// What Warn policies found, and what should be done soon.
+    /// What the caller is told besides. By the validating hook: what Warn policies found, and what should be done soon. By
+    /// the mutating one only what it could not seal, in short: the other says why.
     pub fn warnings(&self) -> Vec<String> {
+        match self.hook {
+            Hook::Mutate => text::bounded_warnings(self.deferrals()),
+            Hook::Validate => self.findings_to_tell(),
+        }
+    }
+
+    fn deferrals(&self) -> Vec<String> {
+        let judged = self.judged.iter().filter(|_| !self.subject.is_mirror);
+        let deferred = judged.filter_map(|image| Some((image, image.verdict.headline()?.reason())));
+        deferred.map(|(image, reason)| text::deferral(&image.title(), reason)).collect()
+    }
+
+    fn findings_to_tell(&self) -> Vec<String> {
         let texts = self.judged.iter().flat_map(|image| {
             let remarks = image.remarks(|actions| actions.warn);
             remarks
@@ -167,7 +199,7 @@ impl<'n> Verdict<'n> {
     /// been refused for.
     pub fn findings(&self) -> impl Iterator<Item = (Reason, String)> {
         self.judged.iter().flat_map(|image| {
-            let reported = if self.mirror { image.verdict.denials() } else { &[] };
+            let reported = if self.subject.is_mirror { image.verdict.denials() } else { &[] };
             let remarks = image.verdict.remarks.iter().map(|remark| &remark.denial);
             let found = remarks.chain(reported);
             found.map(|denial| (denial.reason(), format!("{}: {}", image.title(), text::denial(denial))))
@@ -197,25 +229,10 @@ impl Judged<'_> {
     }
 }
 
-/// Whether the mutating hook writes digests into objects of this kind (design §2 "Where the digest is written").
-fn is_written(kind: &WorkloadKind, mutation: Mutation) -> bool {
-    match mutation {
-        Mutation::None => false,
-        Mutation::Pods => kind.is_pod(),
-        Mutation::Workloads => true,
-    }
-}
-
-/// Whether images must carry their digest in the final state: always in a pod; in a template where the policy has
-/// templates sealed, or nothing sealed at all.
-fn must_be_sealed(kind: &WorkloadKind, mutation: Mutation) -> bool {
-    kind.is_pod() || mutation != Mutation::Pods
-}
-
 /// Refuses an image that must be sealed in this object and is not (design §3): no mutator after the mutating hook, and
 /// none that is missing, can so undo the seal.
-fn require_seal(kind: &WorkloadKind, verdict: &mut ImageVerdict) {
-    if verdict.passed().is_some_and(|passed| must_be_sealed(kind, passed.mutation)) {
+fn require_seal(subject: &Subject, verdict: &mut ImageVerdict) {
+    if verdict.passed().is_some_and(|passed| subject.must_be_sealed(passed.mutation)) {
         verdict.require_seal();
     }
 }

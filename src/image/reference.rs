@@ -105,6 +105,11 @@ impl ImageReference {
         }
     }
 
+    /// Whether the tag stands in the reference, and is not implied.
+    pub fn has_written_tag(&self) -> bool {
+        matches!(self.tag, TagAt::Written(..))
+    }
+
     /// The digest, if the reference carries one.
     pub fn digest(&self) -> Option<Digest> {
         self.digest

@@ -14,18 +14,25 @@ async fn a_decision_is_one_line_with_everything_to_find_it_by() {
     let log = Log::json();
     let world = World::new(Arc::new(Nothing));
     let review = Review::pod(containers(&[("web", "registry.example.com/shop/web:1.4\n")]));
-    let answer = world.mutate(&review).await;
+    let answer = world.validate(&review).await;
     assert_eq!(answer.annotation("id"), review.uid(), "what finds the line from the audit log");
     let denied = "container \"web\": image \"registry.example.com/shop/web:1.4\\n\": NotSynced: the policies are not loaded \
                   yet; try again in a moment";
     assert_eq!(
         log.take(),
         [json!({
-            "level": "INFO", "message": denied, "id": review.uid(), "hook": "mutate", "decision": "Denied",
+            "level": "INFO", "message": denied, "id": review.uid(), "hook": "validate", "decision": "Denied",
             "reason": "NotSynced", "kind": "Pod", "namespace": "shop", "name": "web", "subresource": "", "dry_run": false,
             "image": "registry.example.com/shop/web:1.4\\n", "policy": "", "digest": "", "signers": "", "findings": ""
         })]
     );
+
+    let passed_on = world.mutate(&review).await;
+    let [line] = &log.take()[..] else { panic!("one line") };
+    let told =
+        ["message", "hook", "decision", "reason", "findings"].map(|field| line[field].as_str().unwrap());
+    assert_eq!(told, ["admission decided", "mutate", "Deferred", "NotSynced", denied]);
+    assert_eq!(passed_on.annotation("findings"), denied);
 
     world.apply(&[], UnmatchedImages::Allow);
     world.validate(&review.with("dryRun", json!(true))).await;

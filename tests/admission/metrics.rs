@@ -52,7 +52,7 @@ async fn each_decision_is_counted_once_and_each_policys_word_on_each_image() {
     assert_eq!(
         page.counted(DECISIONS),
         [
-            r#"{endpoint="mutate",decision="Denied",reason="InvalidReference",policy=""} 1"#,
+            r#"{endpoint="mutate",decision="Deferred",reason="InvalidReference",policy=""} 1"#,
             r#"{endpoint="mutate",decision="Sealed",reason="",policy=""} 1"#,
             r#"{endpoint="validate",decision="Admitted",reason="",policy=""} 1"#,
             r#"{endpoint="validate",decision="Denied",reason="NotSigned",policy="production"} 1"#,
@@ -75,8 +75,7 @@ async fn each_decision_is_counted_once_and_each_policys_word_on_each_image() {
     assert_eq!(
         outcomes(&world),
         [
-            r#"{endpoint="mutate",outcome="allowed"} 1"#,
-            r#"{endpoint="mutate",outcome="denied"} 1"#,
+            r#"{endpoint="mutate",outcome="allowed"} 2"#,
             r#"{endpoint="validate",outcome="allowed"} 4"#,
             r#"{endpoint="validate",outcome="denied"} 2"#,
         ]
@@ -89,17 +88,22 @@ async fn where_policies_find_different_digests_each_of_them_is_said_to_deny() {
     let world = World::new(Arc::<Trust>::clone(&trust));
     let of = |name: &str, role: &str| cluster_policy(name, trust.spec(&[role], json!({})));
     world.apply(&[of("a", "targets/releases"), of("b", "targets/qa")], UnmatchedImages::Allow);
-    world.mutate(&pod(&[("web", &web("1.6"))])).await;
+    world.refuses(&pod(&[("web", &web("1.6"))])).await;
     let page = Page::of(&world.metrics);
     assert_eq!(
         page.counted(DECISIONS),
-        [r#"{endpoint="mutate",decision="Denied",reason="ConflictingDigests",policy=""} 1"#]
+        [
+            r#"{endpoint="mutate",decision="Deferred",reason="ConflictingDigests",policy=""} 1"#,
+            r#"{endpoint="validate",decision="Denied",reason="ConflictingDigests",policy=""} 1"#,
+        ]
     );
     assert_eq!(
         page.counted(VERDICTS),
         [
-            r#"{endpoint="mutate",policy="a",verdict="denied",reason="ConflictingDigests"} 1"#,
-            r#"{endpoint="mutate",policy="b",verdict="denied",reason="ConflictingDigests"} 1"#,
+            r#"{endpoint="mutate",policy="a",verdict="deferred",reason="ConflictingDigests"} 1"#,
+            r#"{endpoint="mutate",policy="b",verdict="deferred",reason="ConflictingDigests"} 1"#,
+            r#"{endpoint="validate",policy="a",verdict="denied",reason="ConflictingDigests"} 1"#,
+            r#"{endpoint="validate",policy="b",verdict="denied",reason="ConflictingDigests"} 1"#,
         ]
     );
 }

@@ -33,6 +33,11 @@ impl Review {
         }))
     }
 
+    /// A review that was written down.
+    pub fn of(review: Value) -> Self {
+        Self(review)
+    }
+
     /// UPDATE from another object.
     pub fn updating(mut self, old: Value) -> Self {
         self.0["request"]["operation"] = json!("UPDATE");
@@ -75,6 +80,28 @@ impl Review {
     }
 }
 
+/// The kinds with a template: group, kind, and an object of each with this template.
+pub fn workloads(template: &Value) -> [(&'static str, &'static str, Value); 8] {
+    let in_spec = |more: Value| {
+        let mut spec = more;
+        spec["template"] = template.clone();
+        json!({"metadata": {"name": "web"}, "spec": spec})
+    };
+    let job = json!({"spec": {"template": template}});
+    let cron_job =
+        json!({"metadata": {"name": "web"}, "spec": {"schedule": "0 0 1 1 *", "jobTemplate": job}});
+    [
+        ("", "PodTemplate", json!({"metadata": {"name": "web"}, "template": template})),
+        ("", "ReplicationController", in_spec(json!({"replicas": 1}))),
+        ("apps", "Deployment", in_spec(json!({"replicas": 1}))),
+        ("apps", "ReplicaSet", in_spec(json!({"replicas": 1}))),
+        ("apps", "StatefulSet", in_spec(json!({"replicas": 1}))),
+        ("apps", "DaemonSet", in_spec(json!({}))),
+        ("batch", "Job", in_spec(json!({"suspend": true}))),
+        ("batch", "CronJob", cron_job),
+    ]
+}
+
 /// A pod spec with these containers.
 pub fn containers(images: &[(&str, &str)]) -> Value {
     let list: Vec<_> = images.iter().map(|(name, image)| json!({"name": name, "image": image})).collect();
@@ -109,6 +136,22 @@ impl Answer {
         assert_eq!(self.0["status"]["reason"], "Forbidden");
         assert_eq!(self.0.get("patch"), None);
         self.0["status"]["message"].as_str().unwrap()
+    }
+
+    /// The mutating hook's answer to what the validating one refuses: it passes it on, and says in short that it could not
+    /// be sealed, for the same reason.
+    pub fn is_deferred(&self, refusal: &Self, caller: &std::panic::Location<'_>) {
+        let denial = refusal.denial();
+        assert!(self.is_allowed() && self.0.get("status").is_none(), "{caller}: {:?}", self.0);
+        assert_eq!(self.annotation("decision"), "Deferred", "{caller}");
+        assert_eq!(self.annotation("reason"), refusal.annotation("reason"), "{caller}");
+        let warnings = self.warnings();
+        assert!(!warnings.is_empty(), "{caller}");
+        for warning in warnings {
+            assert!(warning.starts_with("tagseal: "), "{caller}: {warning}");
+            assert!(warning.ends_with("; validate.tagseal.dev decides"), "{caller}: {warning}");
+            assert!(warning.len() <= 256 && !warning.contains(denial), "{caller}: {warning}");
+        }
     }
 
     /// (reason, field) of every cause.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tagseal::admission::judge::Resolve;
-use tagseal::clock::ManualClock;
+use tagseal::clock::{Clock as _, ManualClock};
 use tagseal::digest::Digest;
 use tagseal::trust::{
     BoxFuture, Question, Refusal, RepositoryKey, Resolved, Resolver, ResolverConfig, TrustRecord,
@@ -12,7 +12,7 @@ use tagseal::trust::{
 
 use super::certificate::now;
 use crate::support::{
-    FakeCredentials, FakeSource, FakeState, SERVER, TestKey, TestRepository, image_digest, seconds,
+    FakeCredentials, FakeSource, FakeState, SERVER, TestKey, TestRepository, image_digest, minutes, seconds,
 };
 
 /// `web:1.4` is signed by releases and qa, `web:1.5` by releases alone, `web:1.6` by both with different digests.
@@ -25,27 +25,44 @@ pub struct Trust {
     resolver: Resolver,
     clock: ManualClock,
     state: FakeState,
+    source: FakeSource,
+    web: Mutex<TestRepository>,
     roots: Vec<String>,
     asked: Mutex<Vec<(String, bool)>>,
 }
 
 impl Trust {
     pub fn new() -> Arc<Self> {
+        Self::of(web(), &[api()])
+    }
+
+    /// Of these repositories, the first of which can be published anew.
+    pub fn of(web: TestRepository, others: &[TestRepository]) -> Arc<Self> {
         let source = FakeSource::new();
-        let repositories = [web(), api()];
-        for repository in &repositories {
+        let repositories = || others.iter().chain([&web]);
+        for repository in repositories() {
             source.serve(SERVER, repository.gun(), repository.files());
         }
         let (clock, state) = (ManualClock::at(now()), FakeState::new());
         let resolver = Resolver::new(
             ResolverConfig::default(),
-            Arc::new(source),
+            Arc::new(source.clone()),
             Arc::new(FakeCredentials::new()),
             Arc::new(state.clone()),
             Arc::new(clock.clone()),
         );
-        let roots = repositories.iter().map(|repository| repository.root_key().canonical_id()).collect();
-        Arc::new(Self { resolver, clock, state, roots, asked: Mutex::default() })
+        let roots = repositories().map(|repository| repository.root_key().canonical_id()).collect();
+        let web = Mutex::new(web);
+        Arc::new(Self { resolver, clock, state, source, web, roots, asked: Mutex::default() })
+    }
+
+    /// The first repository's publisher changes something, and a while later everybody has seen it.
+    pub fn publishes(&self, change: impl FnOnce(&mut TestRepository)) {
+        let mut web = self.web.lock().unwrap();
+        change(&mut web);
+        web.publish(self.clock.now());
+        self.source.serve(SERVER, web.gun(), web.files());
+        self.clock.advance(minutes(2));
     }
 
     /// The images that were resolved since the last call, sorted, each with whether it was a dry run.

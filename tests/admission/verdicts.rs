@@ -7,6 +7,8 @@ mod exempt;
 mod scope;
 mod sealing;
 mod sites;
+mod templates;
+mod updates;
 
 use std::sync::Arc;
 

@@ -26,7 +26,7 @@ async fn meeting(timestamp: String) -> (String, String) {
     server.serve_file(WEB, "timestamp.json", timestamp);
     let (world, _) = webhook();
     world.apply(&[policy(&[&web], &server)], UnmatchedImages::Deny);
-    let answer = world.mutate(&pod(&[WEB])).await;
+    let answer = world.refuses(&pod(&[WEB])).await;
     (answer.annotation("reason").to_owned(), answer.denial().to_owned())
 }
 
@@ -111,6 +111,8 @@ async fn a14_a_deep_object_is_a_denial_or_ignored_and_never_a_stack_overflow() {
             let (status, body) = world.post(path, review(field, &value)).await;
             assert_eq!(status, 200, "{field}");
             let answer = crate::admission::review::Answer::read(&body);
+            let decision =
+                if path == "/mutate" { decision.replace("Denied", "Deferred") } else { decision.to_owned() };
             assert_eq!(answer.annotation("decision"), decision, "{field} at {path}");
         }
     }

@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout_at};
 use super::verdict::{Denial, ImageVerdict, Outcome, Remark};
 use super::{Case, Circumstances, Resolve, judge, judge_at_hand};
 use crate::policy::{
-    Exemptions, ImageSite, Labels, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot, Reason,
-    UnmatchedImages,
+    Exemptions, ImageSite, Labels, Mutation, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot,
+    Reason, UnmatchedImages,
 };
 use crate::trust::BoxFuture;
 
@@ -44,6 +44,12 @@ impl View {
         };
         let labels = labels(namespaces, namespace, deadline).await;
         Self { state: labels.map(|labels| (policies, NamespaceView::new(namespace, labels))) }
+    }
+
+    /// Where the policies have the digest of `image` written; `None` where none matches it, or it cannot be read.
+    pub fn mutation(&self, image: &str) -> Option<Mutation> {
+        let (policies, namespace) = self.state.as_ref().ok()?;
+        policies.matched(namespace, image).ok()?.chosen.selection.mutation()
     }
 
     /// What the policies say of `image`, a string as a pod spec has it. What is at hand is judged at once, and does not pay

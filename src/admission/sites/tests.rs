@@ -25,7 +25,7 @@ fn parse(text: &str) -> Node<'_> {
 fn found(kind: &WorkloadKind, text: &str) -> Vec<(String, String, String, String)> {
     let object = parse(text);
     let pod = object.at(kind.path()).unwrap();
-    sites(pod)
+    sites(kind, pod)
         .map(|site| {
             let pointer = site.pointer(kind);
             (pointer, site.field_path(kind), site.to_string(), site.image.to_owned())
@@ -92,7 +92,7 @@ fn a_container_without_an_image_or_with_another_shape_is_a_site_that_cannot_be_r
     let pod = r#"{"containers": [{"name": "a"}, {"name": "b", "image": null}, {"name": "c", "image": {"reference": "x"}}],
                   "volumes": [{"name": "d", "image": {}}, {"name": "e", "image": "x"}, {"name": "f", "image": null}]}"#;
     let pod = parse(pod);
-    let images: Vec<_> = sites(&pod).map(|site| (site.name, site.image)).collect();
+    let images: Vec<_> = sites(&KINDS[0], &pod).map(|site| (site.name, site.image)).collect();
     assert_eq!(images, [("a", ""), ("b", ""), ("c", ""), ("d", ""), ("e", "")]);
 }
 
@@ -111,7 +111,7 @@ fn a_field_that_stands_twice_is_refused() {
 fn escapes_are_read_and_plain_strings_borrowed() {
     let text = r#"{"containers": [{"name": "\u0061", "image": "shop\/web"}], "serviceAccountName": "robot"}"#;
     let pod = parse(text);
-    let sites: Vec<_> = sites(&pod).map(|site| (site.name, site.image)).collect();
+    let sites: Vec<_> = sites(&KINDS[0], &pod).map(|site| (site.name, site.image)).collect();
     assert_eq!(sites, [("a", "shop/web")]);
     assert_eq!(pod.service_account(), "robot");
 }
@@ -120,7 +120,9 @@ fn escapes_are_read_and_plain_strings_borrowed() {
 fn changed(old: Value, new: Value) -> Vec<String> {
     let (old, new) = (old.to_string(), new.to_string());
     let (old, new) = (parse(&old), parse(&new));
-    changed_sites(&new, &old).iter().map(|site| format!("{}={}", site.name, site.image)).collect()
+    let sites = compared(&KINDS[0], &new, &old).into_iter();
+    let changed = sites.filter(|(site, before)| *before != Some(site.image));
+    changed.map(|(site, _)| format!("{}={}", site.name, site.image)).collect()
 }
 
 fn containers(containers: &[(&str, &str)]) -> Value {

@@ -49,10 +49,10 @@ catalogue! {
         "`endpoint`: `mutate`, `validate`, `policies`. `outcome`: `allowed`, `denied`, `failed` (no review, or a defect: an HTTP error), `abandoned` (the API server hung up). The buckets are those of `apiserver_admission_webhook_admission_duration_seconds`, and three below.";
     DECISIONS = Counter "decisions" ["endpoint", "decision", "reason", "policy"]
         "Decisions, each once, with the reason and policy that lead its message";
-        "`decision`, as in the log: `Denied`, `Reported` (a mirror pod that would have been denied), `Sealed`, `Admitted`, `Unmatched`, `Exempt`, `Unchanged`. `reason` and `policy` are empty where nothing stands against the object; `policy` also where no policy is to blame (`NotSynced`, `NoPolicy`, `ConflictingDigests`, …).";
+        "`decision`, as in the log: `Denied` (never by `mutate`, so that a denial is counted once), `Deferred` (by `mutate`: passed on with an image that it could not seal, for `validate` to decide), `Reported` (a mirror pod that would have been denied), `Sealed`, `Admitted`, `Unmatched`, `Exempt`, `Unchanged`. `reason` and `policy` are empty where nothing stands against the object; `policy` also where no policy is to blame (`NotSynced`, `NoPolicy`, `ConflictingDigests`, …).";
     POLICY_VERDICTS = Counter "policy_verdicts" ["endpoint", "policy", "verdict", "reason"]
         "What each policy said of each image of each object";
-        "`verdict`: `passed`, `denied`, or `reported` (by a Warn or Audit policy). A policy without these matches nothing.";
+        "`verdict`: `passed`, `denied`, `deferred` (by `mutate`: what `validate` will deny, if nobody changes it), or `reported` (by a Warn or Audit policy). A policy without these matches nothing.";
     CACHE_REQUESTS = Counter "cache_requests" ["result"]
         "Questions to the trust data in memory, by whether it answered without waiting for a trust server";
         "`result`: `hit`, `miss`. A denial always waits, for one look at the server.";

@@ -51,6 +51,8 @@ words! {
         Passed = "passed",
         /// It may not.
         Denied = "denied",
+        /// It may not as it is; said at the mutating webhook, which leaves the denial to the validating one.
+        Deferred = "deferred",
         /// It may, though a Deny policy would refuse it: the policy has Warn or Audit.
         Reported = "reported",
     }

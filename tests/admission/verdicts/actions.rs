@@ -98,7 +98,7 @@ async fn deny_policies_must_agree_on_one_digest() {
     };
     world.apply(&policies("Deny"), UnmatchedImages::Allow);
     assert_eq!(
-        world.mutate(&pod(&[("web", &web("1.6"))])).await.denial(),
+        world.refuses(&pod(&[("web", &web("1.6"))])).await.denial(),
         format!(
             "container \"web\": image \"{}\": ConflictingDigests: the policies find different digests: \
              ClusterTrustPolicy production finds {releases}, ClusterTrustPolicy releases finds {releases}, \
@@ -109,7 +109,7 @@ async fn deny_policies_must_agree_on_one_digest() {
         )
     );
     // The cluster's policy decides whatever a namespaced one says, and the other way round.
-    let answer = world.mutate(&pod(&[("web", &web("1.5"))])).await;
+    let answer = world.refuses(&pod(&[("web", &web("1.5"))])).await;
     assert!(
         answer.denial().starts_with(&format!(
             "container \"web\": image \"{}\": NotSigned (TrustPolicy shop/qa): ",

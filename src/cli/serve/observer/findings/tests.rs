@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::admission::judge::{Denial, ImageVerdict, Outcome, Remark};
 use crate::admission::sites::{Site, SiteList};
-use crate::admission::{Judged, Verdict};
+use crate::admission::{Judged, Subject, Verdict};
 use crate::policy::{Actions, PolicyId, Reason};
 
 fn review(dry_run: bool, metadata: Value) -> Vec<u8> {
@@ -53,7 +53,9 @@ const AUDIT: Actions = Actions { deny: false, warn: false, audit: true };
 /// What is posted of one decision.
 fn posted(hook: Hook, body: &[u8], judged: Vec<Judged<'_>>, mirror: bool) -> Option<Notice> {
     let request = Request::read(body).unwrap();
-    let verdict = Verdict::new(hook, request.workload_kind().unwrap(), judged, mirror);
+    let kind = request.workload_kind().unwrap();
+    let subject = Subject { kind, is_controlled: false, is_mirror: mirror };
+    let verdict = Verdict::new(hook, subject, judged);
     let decided = Decided { hook, request: &request, decision: verdict.decision(false), verdict: &verdict };
     let (events, mut notices) = Events::channel();
     post(&events, &decided);
