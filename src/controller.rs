@@ -1,4 +1,4 @@
-//! Watches the cluster: policies, namespaces, the objects that policies name, and pull secrets.
+//! Watches the cluster: policies, exemptions, namespaces, the objects that policies name, and pull secrets.
 //!
 //! What comes out is a [`PolicySnapshot`](crate::policy::PolicySnapshot) in a `watch` channel, which the webhook reads;
 //! the two never meet (design §5).
@@ -11,6 +11,7 @@ mod compiler;
 mod condition;
 mod coverage;
 mod events;
+mod exemptions;
 mod figures;
 mod follow;
 mod in_force;
@@ -40,6 +41,7 @@ mod watched;
 pub use certificates::{CertificateOptions, Certificates, Lifetimes};
 pub use coverage::ClusterPods;
 pub use events::{EventWriter, Events, Notice};
+pub use exemptions::{ExemptionStatuses, ExemptionUses};
 pub use figures::PolicyFiguresWatch;
 pub use in_force::{Enforcement, Expected, InForce, InForceOptions, Lapse, LapseReason, MatchCondition};
 pub use leader::{Election, ElectionOptions, Leadership};

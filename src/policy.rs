@@ -19,8 +19,8 @@ mod selector;
 mod set;
 
 pub use compile::{
-    CompileContext, CompiledExemption, CompiledPolicy, PolicyError, PolicyKind, UnknownFields, compile,
-    compile_exemption, server_url,
+    CompileContext, CompiledExemption, CompiledPolicy, EXEMPTION, PolicyError, PolicyKind, UnknownFields,
+    compile, compile_exemption, is_exemption, server_url,
 };
 pub use demand::{
     Action, Actions, CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId,

@@ -5,6 +5,7 @@ mod cable;
 mod certificates;
 mod coverage;
 mod events;
+mod exemptions;
 mod figures;
 mod in_flight;
 mod in_force;

@@ -94,6 +94,7 @@ impl Observer for DecisionCounts {
         }
         for image in decided.verdict.images() {
             let verdict = &image.verdict;
+            verdict.exemptions.iter().for_each(|exemption| self.metrics.exempted(endpoint, &exemption.name));
             if verdict.denials().is_empty() && verdict.remarks.is_empty() {
                 verdict.policies.iter().for_each(|policy| self.passed(endpoint, policy));
             } else {

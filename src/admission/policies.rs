@@ -8,6 +8,7 @@ mod among;
 mod answer;
 mod apart;
 mod coverage;
+mod exemption;
 mod objects;
 mod request;
 
@@ -27,6 +28,7 @@ use self::objects::{Promised, Shown};
 use self::request::{Change, Object, Request};
 use super::decide::AnswerError;
 use super::response::Answered;
+use crate::clock::{SharedClock, SystemClock};
 use crate::policy::{
     CompileContext, CompiledPolicy, LiveObjects, NamespaceLabels, PolicyError, PolicySet, PolicySnapshot,
     PullRights, ReferencedObjects, Running, RunningImages, Selector, UnknownFields, compile,
@@ -61,6 +63,7 @@ pub struct PolicyReview {
     system_namespace: Arc<str>,
     surroundings: Option<Surroundings>,
     apart: Apart,
+    clock: SharedClock,
 }
 
 impl fmt::Debug for PolicyReview {
@@ -77,7 +80,19 @@ impl PolicyReview {
         system_namespace: String,
         surroundings: Option<Surroundings>,
     ) -> Self {
-        Self { policies, system_namespace: system_namespace.into(), surroundings, apart: Apart::default() }
+        Self {
+            policies,
+            system_namespace: system_namespace.into(),
+            surroundings,
+            apart: Apart::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The same by another clock than the machine's: exemptions end by it.
+    #[must_use]
+    pub fn with_clock(self, clock: SharedClock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Answers one review by `deadline` at the latest.
@@ -91,6 +106,7 @@ impl PolicyReview {
             Change::Unreadable(error) => Opinion::unreadable(&error),
             Change::Stranger(kind) => Opinion::stranger(&kind),
             Change::Written { new, old } => self.written(new, old, deadline).await,
+            Change::Exemption(new) => self.exemption(new, deadline).await,
             Change::Removed(old) => self.removed(old, deadline).await,
         };
         Ok(opinion.answer(&request)?)

@@ -25,7 +25,9 @@ use self::parts::Parts;
 use super::stop::Stop;
 use crate::admission::{self, Admission, DecisionCounts, PolicyReview};
 use crate::clock::{SharedClock, SystemClock};
-use crate::controller::{Events, Leadership, PolicyFiguresWatch, PolicyWatch, PullSecretRemarks, TrustData};
+use crate::controller::{
+    Events, ExemptionUses, Leadership, PolicyFiguresWatch, PolicyWatch, PullSecretRemarks, TrustData,
+};
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::telemetry::Metrics;
@@ -132,6 +134,7 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
         repositories.start(&resolver, &policies, &readiness, &mut process);
     }
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
+    let uses = ExemptionUses::default();
     if let Some(watch) = surroundings.policies {
         let mut statuses = watch.statuses(Arc::clone(&resolver) as Arc<dyn TrustData>);
         if let Some(live) = &surroundings.live {
@@ -140,12 +143,18 @@ async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Resul
             statuses = statuses.with_pull_secrets(remarks);
         }
         process.keep("the writer of policy statuses", move || statuses.clone().run());
+        let exemptions = watch.exemption_statuses(uses.clone());
+        process.keep("the writer of exemption statuses", move || exemptions.clone().run());
         process.parts.start("the watch of policies", watch.run());
     }
 
     serve_metrics(args.metrics_listen, &mut process, &policies, &resolver, &surroundings.leadership).await?;
-    let observer =
-        Observing { counts: DecisionCounts::new(process.metrics.clone()), events: surroundings.events };
+    let observer = Observing {
+        counts: DecisionCounts::new(process.metrics.clone()),
+        events: surroundings.events,
+        uses,
+        clock,
+    };
     let review = PolicyReview::new(policies.clone(), args.namespace.clone(), surroundings.live);
     let admission = Admission::new(resolver, policies, surroundings.namespaces);
     let admission = Arc::new(admission.observed_by(Arc::new(observer)));

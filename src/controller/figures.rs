@@ -65,6 +65,7 @@ impl PolicyFiguresWatch {
                 // Many repositories take milliseconds, which are not an admission's to wait.
                 let looked = apart(move || {
                     metrics.policies(set.policies().map(|(policy, _)| policy.id().label().into_owned()));
+                    metrics.exemptions(set.exemptions().map(|(exemption, _)| exemption.name().to_owned()));
                     metrics.figures(figures(&set, resolver.survey(), leads, now));
                 });
                 if looked.await.is_none() {
@@ -110,7 +111,15 @@ fn figures(set: &PolicySet, survey: Survey, leads: bool, now: Timestamp) -> Figu
         }
     });
     let policies = policies.collect();
-    Figures { policies, kinds, repositories }
+    Figures { policies, kinds, repositories, exemptions: remaining(set, now) }
+}
+
+/// How many seconds are left of each exemption that has an end.
+fn remaining(set: &PolicySet, now: Timestamp) -> Vec<(String, i64)> {
+    let exemptions = set.exemptions().filter_map(|(exemption, _)| exemption.exemption());
+    exemptions
+        .filter_map(|terms| Some((terms.name.clone(), terms.until?.duration_since(now).as_secs().max(0))))
+        .collect()
 }
 
 /// That there are none is said, too.

@@ -18,6 +18,9 @@ use tokio::time::{Sleep, sleep};
 
 use super::compiler::Compiler;
 use super::events::Events;
+use super::exemptions::{
+    ExemptionCompiler, ExemptionReport, ExemptionStatuses, ExemptionUses, WatchedExemption,
+};
 use super::follow::follow;
 use super::in_force::Enforcement;
 use super::leader::Leadership;
@@ -28,7 +31,7 @@ use super::status::{PolicyStatuses, StatusWriter};
 use super::trouble::{Failure, Subject};
 use super::trust_data::TrustData;
 use super::watched::Watched;
-use crate::api::{ClusterTrustPolicy, TrustPolicy};
+use crate::api::{ClusterTrustPolicy, TrustExemption, TrustPolicy};
 use crate::clock::SharedClock;
 use crate::policy::{CompiledPolicy, PolicyKind, PolicySet, PolicySnapshot, SetOptions};
 
@@ -52,9 +55,17 @@ pub struct PolicyWatchOptions {
 pub(super) struct Published {
     pub(super) set: Arc<PolicySet>,
     pub(super) objects: Vec<Arc<Watched>>,
+    pub(super) exemptions: Vec<Arc<WatchedExemption>>,
 }
 
-/// The watches of both policy kinds and of what they refer to.
+/// What is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Policy(PolicyKind),
+    Exemption,
+}
+
+/// The watches of both policy kinds, of what they refer to, and of exemptions.
 ///
 /// Once a set was published there is always one: when the API server goes away, the last one stays.
 pub struct PolicyWatch {
@@ -63,12 +74,17 @@ pub struct PolicyWatch {
     /// What the status writer works on: the newest alone, at its own pace.
     published: watch::Sender<Option<Published>>,
     writer: StatusWriter,
-    events: BoxStream<'static, (PolicyKind, Result<Event<DynamicObject>, Failure>)>,
+    events: BoxStream<'static, (Kind, Result<Event<DynamicObject>, Failure>)>,
     cluster: Mirror<Arc<Watched>>,
     namespaced: Mirror<Arc<Watched>>,
+    exemptions: Mirror<Arc<WatchedExemption>>,
+    /// Policies hold without exemptions where these cannot be read in time.
+    exemptions_given_up: bool,
     references: References,
     compiler: Compiler,
+    exemption_compiler: ExemptionCompiler,
     report: Report,
+    exemption_report: ExemptionReport,
 }
 
 impl PolicyWatch {
@@ -80,8 +96,9 @@ impl PolicyWatch {
         snapshots: watch::Sender<PolicySnapshot>,
         clock: SharedClock,
     ) -> Self {
-        let kinds = [PolicyKind::Cluster, PolicyKind::Namespaced]
-            .map(|kind| events(client.clone(), kind, clock.clone()).boxed());
+        let kinds =
+            [Kind::Policy(PolicyKind::Cluster), Kind::Policy(PolicyKind::Namespaced), Kind::Exemption]
+                .map(|kind| events(client.clone(), kind, clock.clone()).boxed());
         let references = References::new(client.clone(), clock.clone());
         Self {
             options,
@@ -97,9 +114,13 @@ impl PolicyWatch {
             events: futures::stream::select_all(kinds).boxed(),
             cluster: Mirror::default(),
             namespaced: Mirror::default(),
+            exemptions: Mirror::default(),
+            exemptions_given_up: false,
             references,
             compiler: Compiler::default(),
+            exemption_compiler: ExemptionCompiler::default(),
             report: Report::default(),
+            exemption_report: ExemptionReport::default(),
         }
     }
 
@@ -121,6 +142,13 @@ impl PolicyWatch {
     pub fn statuses(&self, trust: Arc<dyn TrustData>) -> PolicyStatuses {
         let (writer, published) = (self.writer.clone(), self.published.subscribe());
         PolicyStatuses { writer, published, trust, pull_secrets: None }
+    }
+
+    /// What writes the statuses of exemptions, and how often they were used.
+    pub fn exemption_statuses(&self, uses: ExemptionUses) -> ExemptionStatuses {
+        let StatusWriter { client, clock, leadership, events, .. } = self.writer.clone();
+        let published = self.published.subscribe();
+        ExemptionStatuses { client, clock, leadership, events, published, uses }
     }
 
     /// Follows the cluster; never returns.
@@ -163,7 +191,7 @@ impl PolicyWatch {
             if changed {
                 due.get_or_insert_with(|| Box::pin(sleep(SETTLE)));
             }
-            if !self.references.are_awaited() {
+            if !self.waits() {
                 patience = None;
             } else if patience.is_none() {
                 patience = Some(Box::pin(sleep(self.options.patience)));
@@ -171,20 +199,39 @@ impl PolicyWatch {
         }
     }
 
-    /// Takes one event; says whether a policy may have changed. What is written into a status is no such change.
-    fn take(&mut self, kind: PolicyKind, event: Event<DynamicObject>) -> bool {
-        let mirror = match kind {
-            PolicyKind::Cluster => &mut self.cluster,
-            PolicyKind::Namespaced => &mut self.namespaced,
+    /// Whether something is awaited that a set can be built without.
+    fn waits(&self) -> bool {
+        let awaits_exemptions = !(self.exemptions.is_synced() || self.exemptions_given_up);
+        self.has_policies() && (self.references.are_awaited() || awaits_exemptions)
+    }
+
+    /// Whether both kinds of policies were read once.
+    fn has_policies(&self) -> bool {
+        self.cluster.is_synced() && self.namespaced.is_synced()
+    }
+
+    /// Takes one event; says whether a policy or an exemption may have changed. What is written into a status is no such
+    /// change.
+    fn take(&mut self, kind: Kind, event: Event<DynamicObject>) -> bool {
+        let (kind, mirror) = match kind {
+            Kind::Policy(kind @ PolicyKind::Cluster) => (kind, &mut self.cluster),
+            Kind::Policy(kind @ PolicyKind::Namespaced) => (kind, &mut self.namespaced),
+            Kind::Exemption => return self.take_exemption(event),
         };
         let same = matches!(&event, Event::Apply(object)
             if mirror.objects().get(&mirror::key(object)).is_some_and(|before| before.has_spec_of(object)));
         mirror.take(event, |object| Arc::new(Watched::new(kind, object))) && !same
     }
 
+    fn take_exemption(&mut self, event: Event<DynamicObject>) -> bool {
+        let same = matches!(&event, Event::Apply(object)
+            if self.exemptions.objects().get(&mirror::key(object)).is_some_and(|before| before.has_spec_of(object)));
+        self.exemptions.take(event, |object| Arc::new(WatchedExemption::new(object))) && !same
+    }
+
     /// Builds the set and publishes it, unless something that it needs was never read and `patience_is_over` is false.
     fn publish(&mut self, patience_is_over: bool) {
-        if !(self.cluster.is_synced() && self.namespaced.is_synced()) {
+        if !self.has_policies() {
             return;
         }
         let compiled = self.compile();
@@ -192,14 +239,19 @@ impl PolicyWatch {
         self.references.watch(&wanted);
         if patience_is_over {
             self.references.give_up();
+            self.exemptions_given_up = true;
         }
-        if self.references.are_awaited() {
+        if self.waits() {
             return;
         }
-        let set = Arc::new(PolicySet::new(compiled, self.options.set.clone()));
+        let exemptions: Vec<_> = self.exemptions.objects().values().cloned().collect();
+        let set = PolicySet::new(compiled, self.options.set.clone())
+            .with_exemptions(self.exemption_compiler.compile(&exemptions));
+        let set = Arc::new(set);
         self.report.tell(&set);
+        self.exemption_report.tell(&set);
         self.snapshots.send_replace(PolicySnapshot::Synced(Arc::clone(&set)));
-        self.published.send_replace(Some(Published { set, objects: self.objects() }));
+        self.published.send_replace(Some(Published { set, objects: self.objects(), exemptions }));
     }
 
     /// Shows the status writer what stands now, if that is not what it saw: a status may have been written by somebody else,
@@ -207,6 +259,15 @@ impl PolicyWatch {
     fn show_statuses(&self) {
         self.published.send_if_modified(|published| {
             let mut is_news = false;
+            for shown in published.iter_mut().flat_map(|published| &mut published.exemptions) {
+                let now = self.exemptions.objects().get(&(String::new(), shown.name.clone()));
+                let Some(now) = now.filter(|now| !Arc::ptr_eq(now, shown) && now.object == shown.object)
+                else {
+                    continue;
+                };
+                is_news |= now.resource_version != shown.resource_version;
+                *shown = Arc::clone(now);
+            }
             for shown in published.iter_mut().flat_map(|published| &mut published.objects) {
                 let Some(now) = self.standing(shown).filter(|now| now.object == shown.object) else {
                     continue;
@@ -255,14 +316,23 @@ pub(super) fn resource(kind: PolicyKind) -> ApiResource {
 
 fn events(
     client: Client,
-    kind: PolicyKind,
+    kind: Kind,
     clock: SharedClock,
-) -> impl Stream<Item = (PolicyKind, Result<Event<DynamicObject>, Failure>)> + Send {
-    let resource = resource(kind);
+) -> impl Stream<Item = (Kind, Result<Event<DynamicObject>, Failure>)> + Send {
+    let (resource, meanwhile) = match kind {
+        Kind::Policy(kind) => (
+            resource(kind),
+            "the policies last seen hold; where none were ever seen, everything is denied (NotSynced)",
+        ),
+        Kind::Exemption => (
+            ApiResource::erase::<TrustExemption>(&()),
+            "the exemptions last seen hold; where none were ever seen, nothing is exempt",
+        ),
+    };
     let subject = Subject {
-        what: format!("{kind} objects"),
+        what: format!("{} objects", resource.kind),
         resource: format!("{}.{}", resource.plural, resource.group),
-        meanwhile: "the policies last seen hold; where none were ever seen, everything is denied (NotSynced)",
+        meanwhile,
     };
     let api = Api::<DynamicObject>::all_with(client, &resource);
     follow(api, watcher::Config::default(), subject, clock).map(move |event| (kind, event))

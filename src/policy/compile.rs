@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use self::exemption::{CompiledExemption, compile_exemption};
+pub use self::exemption::{CompiledExemption, EXEMPTION, compile_exemption, is_exemption};
 pub use self::notary::server_url;
 pub(super) use self::notary::without_trailing_slash;
 pub(super) use self::schema::type_of;

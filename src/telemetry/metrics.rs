@@ -6,6 +6,7 @@
 mod bounded;
 mod catalogue;
 mod collect;
+mod exemptions;
 mod histogram;
 mod labels;
 mod policies;
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub use prometheus_client::metrics::counter::Counter;
 
 use self::bounded::Bounded;
+use self::exemptions::ExemptionCounts;
 use self::histogram::Histogram;
 pub use self::labels::{Endpoint, Outcome, PolicyVerdict};
 pub use self::policies::{Figures, PolicyCounts, PolicyFigures};
@@ -31,6 +33,9 @@ use self::words::Words;
 const MAX_POLICIES: usize = 1_000;
 /// So many trust servers do. Policies name them, and namespaced ones only such as cluster policies name.
 const MAX_SERVERS: usize = 100;
+
+/// So many exemptions have series of their own.
+const MAX_EXEMPTIONS: usize = 1_000;
 
 /// `apiserver_admission_webhook_admission_duration_seconds` has these buckets, but the first three: there warm admissions,
 /// which take microseconds, would all be one.
@@ -46,6 +51,7 @@ struct Inner {
     /// Decisions that nothing stands against, by endpoint and word.
     passed: Mutex<BTreeMap<(Endpoint, &'static str), Counter>>,
     policies: Bounded<PolicyCounts>,
+    exemptions: Bounded<ExemptionCounts>,
     /// Decisions that no policy is to blame for.
     no_policy: PolicyCounts,
     /// Changes when a policy's counts are not that policy's any more.
@@ -76,6 +82,7 @@ impl Default for Inner {
             admissions: std::array::from_fn(|_| std::array::from_fn(|_| Histogram::new(ADMISSION_BUCKETS))),
             passed: Mutex::default(),
             policies: Bounded::new(MAX_POLICIES),
+            exemptions: Bounded::new(MAX_EXEMPTIONS),
             no_policy: PolicyCounts::default(),
             generation: AtomicU64::new(0),
             cache: Words::new(["hit", "miss"]),
@@ -147,9 +154,19 @@ impl Metrics {
         }
     }
 
+    /// An exemption let one image pass.
+    pub fn exempted(&self, endpoint: Endpoint, exemption: &str) {
+        self.0.exemptions.of(exemption).exempted(endpoint);
+    }
+
+    /// These are all exemptions. The series of others go.
+    pub fn exemptions(&self, names: impl IntoIterator<Item = String>) {
+        self.0.exemptions.retain(&names.into_iter().take(MAX_EXEMPTIONS).collect());
+    }
+
     /// What is the case now with policies and repositories, instead of what was.
     pub fn figures(&self, figures: Figures) {
-        *lock(&self.0.figures) = figures.at_most(MAX_POLICIES);
+        *lock(&self.0.figures) = figures.at_most(MAX_POLICIES, MAX_EXEMPTIONS);
     }
 
     /// The trust data in memory answered without waiting, or did not.

@@ -3,6 +3,7 @@
 mod bodies;
 mod coverage;
 mod defects;
+mod exemptions;
 mod pull_rights;
 mod references;
 mod refusals;

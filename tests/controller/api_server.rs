@@ -321,6 +321,7 @@ impl State {
             Verb::Update => self.update(&asked, body),
             Verb::Merge => self.merge(&asked, body),
             Verb::Patch => self.patch(&asked, body),
+            Verb::Count => self.add_to_status(&asked, body),
             Verb::Apply => self.apply(&asked, body),
         }
     }
@@ -408,6 +409,20 @@ impl State {
         json_response(200, &self.objects[&key])
     }
 
+    /// Sets the fields of the status that the body has, in the version that it names.
+    fn add_to_status(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
+        let (key, patch): (_, Value) = (asked.key(), serde_json::from_slice(body).unwrap());
+        let Some(mut object) = self.objects.get(&key).cloned() else { return not_found(&key.2) };
+        if patch["metadata"] != json!({"resourceVersion": object["metadata"]["resourceVersion"]}) {
+            return status(409, "the object has been modified");
+        }
+        for (field, value) in patch["status"].as_object().unwrap() {
+            object["status"][field] = value.clone();
+        }
+        self.store("MODIFIED", key.clone(), object);
+        json_response(200, &self.objects[&key])
+    }
+
     /// Server-side apply of `status`: `conditions` is a map by type, the rest is tagseal's alone.
     fn apply(&mut self, asked: &Asked, body: &Bytes) -> Response<Body> {
         let key = asked.key();
@@ -418,9 +433,15 @@ impl State {
         // All in one apply, or one goes.
         let types = applied["status"]["conditions"].as_array().unwrap().iter();
         let types: Vec<_> = types.map(|condition| condition["type"].as_str().unwrap()).collect();
-        let all = &["Ready", "TrustDataFresh", "Enforced"];
         let had_enforced = before["status"]["conditions"].as_array().is_some_and(|of| of.len() == 3);
-        assert!(types == all || (types == all[..2] && !had_enforced), "{types:?}");
+        match &*asked.resource {
+            "trustexemptions" => assert_eq!(types, ["Active", "Expired"]),
+            "trustedrepositories" => {}
+            _ => {
+                let all = ["Ready", "TrustDataFresh", "Enforced"];
+                assert!(types == all || (types == all[..2] && !had_enforced), "{types:?}");
+            }
+        }
         let mut conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
         for condition in applied["status"]["conditions"].as_array().unwrap() {
             conditions.retain(|before| before["type"] != condition["type"]);
@@ -438,6 +459,7 @@ impl State {
                 "lastUsed",
                 "image",
             ],
+            "trustexemptions" => &["observedGeneration"],
             _ => &["observedGeneration", "repositories"],
         };
         for field in fields {

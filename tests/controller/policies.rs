@@ -37,8 +37,10 @@ async fn policies_of_both_kinds_are_in_force_and_a_change_or_deletion_follows_at
         requests,
         [
             "LIST clustertrustpolicies",
+            "LIST trustexemptions",
             "LIST trustpolicies",
             "WATCH clustertrustpolicies",
+            "WATCH trustexemptions",
             "WATCH trustpolicies"
         ]
     );

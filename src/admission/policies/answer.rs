@@ -52,21 +52,26 @@ impl Opinion {
 
     /// There was no time to judge it. It is not refused for that: what is wrong with it will stand in its status.
     pub fn late() -> Self {
-        let warning = "there was no time to judge this policy; its status will say whether it can be used";
+        let warning = "there was no time to judge this object; its status will say whether it can be used";
         Self { said: "there was no time to judge it", ..Self::passed(vec![warning.to_owned()]) }
     }
 
     /// Judging it panicked. Refused, because the watch of policies would fail on it too, and that ends every replica.
     pub fn failed() -> Self {
-        let message = "tagseal fails on this policy, which is a defect; its log says more";
+        let message = "tagseal fails on this object, which is a defect; its log says more";
         let error = PolicyError { field: "spec".to_owned(), message: message.to_owned() };
         Self::refused(vec![error], Vec::new())
     }
 
     /// It is no policy: whose rules ask about it is at fault, not whoever applies it.
     pub fn stranger(kind: &str) -> Self {
-        let warning = format!("{kind} is no policy; remove it from the rules of policies.tagseal.dev");
-        Self { said: "it is no policy, and was not judged", ..Self::passed(vec![warning]) }
+        let warning = format!(
+            "{kind} is neither a policy nor an exemption; remove it from the rules of policies.tagseal.dev"
+        );
+        Self {
+            said: "it is neither a policy nor an exemption, and was not judged",
+            ..Self::passed(vec![warning])
+        }
     }
 
     /// Says it, to the caller and in the log.

@@ -1,4 +1,4 @@
-//! Reads a review of a policy: what it would change.
+//! Reads a review of a policy or an exemption: what it would change.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::object::Text;
 use super::super::review::{Kind, Operation, Unreadable, read_as};
-use crate::policy::PolicyKind;
+use crate::policy::{EXEMPTION, PolicyKind, is_exemption};
 
 /// The request of a review. Its objects stay as they came until they are needed: a deletion never is for what it deletes.
 #[derive(Debug, Deserialize)]
@@ -52,11 +52,13 @@ pub enum Change {
         /// As it is; `None` for one that is new, or cannot be read.
         old: Option<Object>,
     },
+    /// The exemption would be this, as it would be stored.
+    Exemption(Value),
     /// There would be no such policy any more; `None` where what it was cannot be read.
     Removed(Option<Object>),
     /// It cannot be read, and why.
     Unreadable(String),
-    /// It is no policy, but this.
+    /// It is neither a policy nor an exemption, but this.
     Stranger(String),
 }
 
@@ -106,14 +108,19 @@ impl<'a> Request<'a> {
     /// What it would change. A status, metadata alone, and what becomes of a policy that is being deleted are nothing: else
     /// a finalizer of a broken policy could never be taken away.
     pub fn change(&self) -> Change {
-        let Some(kind) = PolicyKind::find(self.kind.group(), self.kind()) else {
-            return Change::Stranger(self.kind.name());
+        let kind = match PolicyKind::find(self.kind.group(), self.kind()) {
+            Some(kind) => Some(kind),
+            None if is_exemption(self.kind.group(), self.kind()) => None,
+            None => return Change::Stranger(self.kind.name()),
         };
         let old = self.old_object.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
         match self.operation {
             _ if !self.sub_resource.as_str().is_empty() => Change::Nothing,
             Operation::Connect => Change::Nothing,
-            Operation::Delete => Change::Removed(old.map(|old| self.object(kind, old))),
+            Operation::Delete => match kind {
+                Some(kind) => Change::Removed(old.map(|old| self.object(kind, old))),
+                None => Change::Nothing,
+            },
             Operation::Create | Operation::Update => {
                 let raw = self.object.map_or("null", RawValue::get);
                 let new = match serde_json::from_str::<Value>(raw) {
@@ -125,22 +132,31 @@ impl<'a> Request<'a> {
                 if is_going || is_same {
                     return Change::Nothing;
                 }
+                let Some(kind) = kind else { return Change::Exemption(self.known_by(EXEMPTION, new)) };
                 let old = old.map(|old| self.object(kind, old));
                 Change::Written { new: self.object(kind, new), old }
             }
         }
     }
 
-    /// Of the metadata, what a policy is known by; a name that is still to be made is its prefix.
-    fn object(&self, kind: PolicyKind, mut raw: Value) -> Object {
+    fn object(&self, kind: PolicyKind, raw: Value) -> Object {
+        Object { kind, raw: self.known_by(kind.as_str(), raw) }
+    }
+
+    /// Of the metadata, what an object is known by; a name that is still to be made is its prefix.
+    fn known_by(&self, kind: &str, mut raw: Value) -> Value {
         let text =
             |pointer: &str| raw.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
         let name = text("/metadata/name").or(text("/metadata/generateName")).unwrap_or(self.name());
         let namespace = text("/metadata/namespace").unwrap_or(self.namespace());
-        let mut object = json!({"kind": kind.as_str(), "metadata": {"namespace": namespace, "name": name}});
+        let mut metadata = json!({"name": name});
+        if let (Value::Object(metadata), false) = (&mut metadata, namespace.is_empty()) {
+            metadata.insert("namespace".to_owned(), namespace.into());
+        }
+        let mut object = json!({"kind": kind, "metadata": metadata});
         if let (Value::Object(object), Value::Object(raw)) = (&mut object, &mut raw) {
             object.extend(["apiVersion", "spec"].into_iter().filter_map(|field| raw.remove_entry(field)));
         }
-        Object { kind, raw: object }
+        object
     }
 }

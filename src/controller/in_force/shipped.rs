@@ -50,7 +50,11 @@ const fn policies(name: &'static str, is_namespaced: bool) -> Resource {
     Resource { group: "tagseal.dev", version: "v1alpha1", name, operations, is_namespaced }
 }
 
-const POLICIES: &[Resource] = &[policies("clustertrustpolicies", false), policies("trustpolicies", true)];
+const POLICIES: &[Resource] = &[
+    policies("clustertrustpolicies", false),
+    policies("trustpolicies", true),
+    policies("trustexemptions", false),
+];
 
 /// Those of the mutating configuration.
 pub(super) const MUTATING: &[Webhook] = &[Webhook {

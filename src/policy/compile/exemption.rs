@@ -12,6 +12,14 @@ use super::{Errors, PolicyError, Scope, schema, scope};
 use crate::api::{self, TrustExemptionSpec};
 use crate::image::ImageReference;
 
+/// The kind of exemptions.
+pub const EXEMPTION: &str = "TrustExemption";
+
+/// Whether this is the kind of exemptions.
+pub fn is_exemption(group: &str, kind: &str) -> bool {
+    group == api::GROUP && kind == EXEMPTION
+}
+
 /// An exemption, ready to be matched. One that is broken is one too: it exempts nothing.
 #[derive(Debug)]
 pub struct CompiledExemption {
@@ -48,22 +56,30 @@ pub fn compile_exemption(object: &Value) -> CompiledExemption {
     errors.0.extend(violations.errors);
     errors.0.extend(violations.unknown);
     let scope = scope::of_exemption(&spec, &mut errors);
+    let until = until(&spec, &mut errors);
     let decoded = match errors.0.is_empty() {
         true => errors.keep("spec", serde_json::from_value::<TrustExemptionSpec>(spec)),
         false => None,
     };
-    let exemption = decoded.map(|spec| exemption(&name, spec, &mut errors));
+    let exemption = decoded.map(|spec| exemption(&name, spec, until, &mut errors));
     let terms = exemption.filter(|_| errors.0.is_empty());
     let terms = terms.map(|exemption| Terms { scope, exemption: Arc::new(exemption) });
     CompiledExemption { name, errors: errors.0, terms }
 }
 
-fn exemption(name: &str, spec: TrustExemptionSpec, errors: &mut Errors) -> Exemption {
-    let until = spec.until.as_deref().and_then(|text| {
-        let read = text.parse::<Timestamp>();
-        let wanted = || format!("{text:?} is no time: write it as RFC 3339 has it, 2026-12-04T17:00:00Z");
-        errors.keep("spec.until", read.map_err(|_| wanted()))
-    });
+/// The end, where there is one that can be read. What the schema says of it is said elsewhere.
+fn until(spec: &Value, errors: &mut Errors) -> Option<Timestamp> {
+    let text = spec.get("until")?.as_str().filter(|text| !text.is_empty())?;
+    let wanted = || format!("{text:?} is no time: write it as RFC 3339 has it, 2026-12-04T17:00:00Z");
+    errors.keep("spec.until", text.parse::<Timestamp>().map_err(|_| wanted()))
+}
+
+fn exemption(
+    name: &str,
+    spec: TrustExemptionSpec,
+    until: Option<Timestamp>,
+    errors: &mut Errors,
+) -> Exemption {
     if spec.reason.trim().is_empty() {
         errors.push("spec.reason", "is blank: say why the images are exempt");
     }

@@ -172,6 +172,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::random::cases(256))]
+
         /// Every namespace that there can be is among these.
         #[test]
         fn nothing_that_is_wanted_is_left_out_unless_it_is_said(one in selectors(), wanted in selectors()) {

@@ -53,6 +53,9 @@ catalogue! {
     POLICY_VERDICTS = Counter "policy_verdicts" ["endpoint", "policy", "verdict", "reason"]
         "What each policy said of each image of each object";
         "`verdict`: `passed`, `denied`, `deferred` (by `mutate`: what `validate` will deny, if nobody changes it), or `reported` (by a Warn or Audit policy). A policy without these matches nothing.";
+    EXEMPTED = Counter "exempted" ["endpoint", "exemption"]
+        "Images that an exemption took out of the judgement of policies, once for each object";
+        "The log and the audit log name the object.";
     CACHE_REQUESTS = Counter "cache_requests" ["result"]
         "Questions to the trust data in memory, by whether it answered without waiting for a trust server";
         "`result`: `hit`, `miss`. A denial always waits, for one look at the server.";
@@ -83,6 +86,9 @@ catalogue! {
     POLICIES = Gauge "policies" ["kind", "state"]
         "Policies";
         "`kind`: `ClusterTrustPolicy`, `TrustPolicy`. `state`: `ready`, `invalid` (it denies what it could match).";
+    EXEMPTION_REMAINING = Gauge "exemption_remaining" in seconds ["exemption"]
+        "How long an exemption is still in force; 0 for one that is over";
+        "Absent for one without `until`. The same on every replica.";
     REPOSITORIES = Gauge "repositories" ["state"]
         "Repositories in memory";
         "`state`: `verified` (on the leader also what only other replicas were asked for), `unverified` (asked for, and never verified: invented names, mostly).";
@@ -97,7 +103,7 @@ catalogue! {
         "`result`: `posted`, `suppressed` (rate limit), `failed`.";
     PART_RESTARTS = Counter "part_restarts" ["part"]
         "Parts of the process that panicked, and were started anew because no decision depends on them";
-        "Each one is a defect; the log has its message. `part`: `the writer of Events`, `the look at policies for metrics`, `the metrics port`, `the writer of policy statuses`, `the writer of repository statuses`, `the warm-up`, `the leader's rounds`, `the watch of what is in force`.";
+        "Each one is a defect; the log has its message. `part`: `the writer of Events`, `the look at policies for metrics`, `the metrics port`, `the writer of policy statuses`, `the writer of exemption statuses`, `the writer of repository statuses`, `the warm-up`, `the leader's rounds`, `the watch of what is in force`.";
     CERTIFICATE_EXPIRY = Gauge "certificate_expiry_timestamp" in seconds ["certificate"]
         "When a certificate expires, in Unix time";
         "`certificate`: `serving` (what this replica shows), `authority` (the newest one that signs it, where tagseal made it).";

@@ -62,6 +62,12 @@ impl Inner {
                 verdicts.counter(&[endpoint.as_str(), label, verdict, reason], count)?;
             }
         }
+        let mut exempted = page.family(&c::EXEMPTED)?;
+        for (name, counts) in self.exemptions.all() {
+            for (endpoint, count) in counts.images() {
+                exempted.counter(&[endpoint.as_str(), &name], count)?;
+            }
+        }
         Ok(())
     }
 
@@ -109,6 +115,10 @@ impl Inner {
         let mut policies = page.family(&c::POLICIES)?;
         for ((kind, state), count) in &figures.kinds {
             policies.gauge(&[kind, state], number(*count))?;
+        }
+        let mut remaining = page.family(&c::EXEMPTION_REMAINING)?;
+        for (name, seconds) in &figures.exemptions {
+            remaining.gauge(&[name], *seconds)?;
         }
         let mut in_memory = page.family(&c::REPOSITORIES)?;
         if let Some((verified, unverified)) = figures.repositories {

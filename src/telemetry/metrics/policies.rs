@@ -62,6 +62,8 @@ pub struct Figures {
     pub policies: Vec<PolicyFigures>,
     /// How many policies there are, by kind and state.
     pub kinds: BTreeMap<(&'static str, &'static str), usize>,
+    /// The exemptions that have an end, by name, with the seconds that are left; 0 for one that is over.
+    pub exemptions: Vec<(String, i64)>,
     /// How many repositories in memory verified, and how many never did; `None`: nobody looked yet.
     pub repositories: Option<(usize, usize)>,
 }
@@ -82,8 +84,9 @@ pub struct PolicyFigures {
 }
 
 impl Figures {
-    /// The policies beyond the first `most` as one.
-    pub(super) fn at_most(mut self, most: usize) -> Self {
+    /// The policies beyond the first `most` as one, and so many exemptions.
+    pub(super) fn at_most(mut self, most: usize, exemptions: usize) -> Self {
+        self.exemptions.truncate(exemptions);
         let beyond = self.policies.split_off(most.min(self.policies.len()));
         self.policies.extend(
             beyond

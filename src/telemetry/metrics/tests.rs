@@ -46,7 +46,13 @@ fn full() -> Metrics {
         ailing: 1,
     };
     let kinds = BTreeMap::from([(("ClusterTrustPolicy", "ready"), 1)]);
-    metrics.figures(Figures { policies: vec![of("production")], kinds, repositories: Some((3, 1)) });
+    metrics.exempted(Endpoint::Validate, "vendor");
+    metrics.figures(Figures {
+        policies: vec![of("production")],
+        exemptions: vec![("vendor".to_owned(), 3600)],
+        kinds,
+        repositories: Some((3, 1)),
+    });
     metrics.leads(true);
     metrics.serving_certificate_expires(1_900_000_000);
     metrics.authority_expires(2_000_000_000);
@@ -228,7 +234,7 @@ fn the_series_of_a_deleted_policy_go_and_make_room() {
 fn of_policies_that_share_a_label_the_worst_is_told() {
     let of = |age, expires| PolicyFigures { label: "x".to_owned(), age, expires, fresh: 1, ailing: 2 };
     let policies = vec![of(Some(9), None), of(Some(1), Some(70)), of(None, Some(50)), of(Some(8), None)];
-    let figures = Figures { policies, ..Figures::default() }.at_most(1);
+    let figures = Figures { policies, ..Figures::default() }.at_most(1, 1);
     let other =
         PolicyFigures { label: "(other)".to_owned(), age: Some(8), expires: Some(50), fresh: 3, ailing: 6 };
     assert_eq!(figures.policies, [of(Some(9), None), other]);

@@ -66,8 +66,13 @@ async fn another_version_of_the_kinds_is_refused_and_another_kind_is_none_of_its
     for (group, kind) in [("", "Pod"), ("tagseal.dev", "TrustedRepository"), ("example.com", "TrustPolicy")] {
         let answer = world.review(&Review::create(group, "v1", kind, json!({}))).await;
         assert!(answer.is_allowed());
-        assert!(answer.warnings()[0].contains("is no policy; remove it from the rules"));
-        assert_eq!(log.take().pop().unwrap()["message"], "it is no policy, and was not judged");
+        assert!(
+            answer.warnings()[0].contains("is neither a policy nor an exemption; remove it from the rules")
+        );
+        assert_eq!(
+            log.take().pop().unwrap()["message"],
+            "it is neither a policy nor an exemption, and was not judged"
+        );
     }
 }
 

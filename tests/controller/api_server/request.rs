@@ -12,6 +12,7 @@ use super::Key;
 const RESOURCES: &[&str] = &[
     "clustertrustpolicies",
     "trustpolicies",
+    "trustexemptions",
     "trustedrepositories",
     "namespaces",
     "configmaps",
@@ -53,6 +54,8 @@ pub enum Verb {
     Merge,
     /// Strategic merge into one version of an object: webhooks by their names.
     Patch,
+    /// Merges fields into one version of a status.
+    Count,
     /// Server-side apply of the status, by tagseal, with force.
     Apply,
 }
@@ -118,6 +121,12 @@ impl Asked {
                     && parameter("fieldManager") == Some("tagseal-certificates") =>
             {
                 Verb::Patch
+            }
+            (&Method::PATCH, Some(_), Some("status"))
+                if header(CONTENT_TYPE) == "application/merge-patch+json"
+                    && parameter("fieldManager") == Some("tagseal-uses") =>
+            {
+                Verb::Count
             }
             (&Method::PATCH, Some(_), Some("status"))
                 if header(CONTENT_TYPE) == "application/apply-patch+yaml"
@@ -191,6 +200,7 @@ impl fmt::Display for Asked {
             Verb::Update => "UPDATE",
             Verb::Merge => "MERGE",
             Verb::Patch => "PATCH",
+            Verb::Count => "COUNT",
             Verb::Apply => "APPLY",
         };
         write!(f, "{verb} {}", self.resource)?;
@@ -203,7 +213,7 @@ impl fmt::Display for Asked {
         if !place.is_empty() {
             write!(f, " {place}")?;
         }
-        if self.verb == Verb::Apply {
+        if matches!(self.verb, Verb::Apply | Verb::Count) {
             f.write_str("/status")?;
         }
         if let Some(name) = &self.selected {
