@@ -33,7 +33,8 @@
 //!   without asking them.
 //! - **The order does not hang on the leader's clock.** Which authority issued the leaf is told without one. A leaf or an authority that
 //!   is not valid by the leader's clock is replaced, but in the same order: the leaf stays until every configuration had the new
-//!   authority for 30 s. Only a leaf that has been over for a day (or for its own life, if that is less) is replaced at once.
+//!   authority for 30 s, however long it has been over: replicas may serve an earlier one from memory that API servers accept. Only
+//!   when its authority has left the bundle is it replaced without waiting.
 //! - An older bundle never replaces a newer one: a configuration is read before the Secret whose bundle is written to it, and written on
 //!   condition that it is still the one that was read.
 //! - **Restore**: a Secret that is gone, or holds no leaf or one that is over, gets back what the leader's memory holds while

@@ -399,6 +399,23 @@ async fn an_authority_is_not_used_before_every_configuration_has_it() {
     assert!(bundles(&server).iter().all(|bundle| replica.is_covered_by(bundle)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_configuration_that_cannot_be_read_does_not_hold_up_the_next_certificate_for_ever() {
+    let server = shop();
+    let mut replica = Replica::leads(&server);
+    replica.serves().await;
+    replica.is_known_everywhere().await;
+    server.fail("GET validating", Fault::Status(403, "forbidden"));
+    // The first authority is over after 240 s, and the last leaf that it issued with it.
+    replica.passes(290).await;
+    let newest = |server: &ApiServer| STANDARD.decode(bench::pem(&bench::authorities(server)[0])).unwrap();
+    assert_eq!(bench::authorities(&server).len(), 2);
+    assert!(!replica.is_covered_by(&newest(&server)), "it is not known whether API servers know it");
+    // An authority of four minutes is forgotten when it has been over for one.
+    replica.passes(30).await;
+    assert!(replica.is_covered_by(&newest(&server)));
+}
+
 #[tokio::test]
 async fn a_secret_that_was_left_empty_is_filled() {
     let server = shop();

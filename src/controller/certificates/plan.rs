@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::issue::{self, CLOCKS_DIFFER, IssueError, Lifetimes};
-use super::material::{Authority, Certificate, Material};
+use super::material::{Authority, Material};
 
 /// What is to be kept right.
 #[derive(Debug, Clone)]
@@ -149,7 +149,6 @@ fn next(
     let dates = ends
         .chain(older.map(|authority| forgotten_at(authority, newest, wanted.lifetimes)))
         .chain(leaf.map(|leaf| leaf.due()))
-        .chain(leaf.map(|leaf| given_up(leaf, wanted.lifetimes)))
         .chain([authority_due(newest, wanted.lifetimes)])
         .chain(settled_at.filter(|_| is_under_way));
     Next::Wait(dates.filter(|date| *date > now).min().unwrap_or(Timestamp::MAX))
@@ -184,17 +183,10 @@ fn issues_now(
         _ => (signer..material.authorities.len()).find(issues),
     };
     let gains = |authority: &Authority| issue::leaf_until(authority, now, wanted.lifetimes) > leaf.until;
-    match by {
-        Some(by) => (!is_right || material.authorities.get(by).is_some_and(gains)).then_some(by),
-        // By this clock no authority that API servers know can issue, nor may the leaf be valid: but a clock may be wrong, and they
-        // go by theirs. So the leaf stays until they know the newest authority, or it is over by any sensible clock.
-        None => Some(0).filter(|_| given_up(leaf, wanted.lifetimes) <= now).filter(issues),
-    }
-}
-
-/// When a leaf is over by any sensible clock, so that there is no order to keep any more.
-fn given_up(leaf: &Certificate, lifetimes: Lifetimes) -> Timestamp {
-    after(leaf.until, tolerance(lifetimes))
+    // With `None`, no authority that API servers know can issue by this clock, nor may the leaf be valid. The leaf stays all the same
+    // until they know the newest authority: this clock may be wrong, and whatever it says, replicas may serve an earlier leaf
+    // from memory that API servers accept.
+    by.filter(|by| !is_right || material.authorities.get(*by).is_some_and(gains))
 }
 
 fn tolerance(lifetimes: Lifetimes) -> SignedDuration {

@@ -130,7 +130,10 @@ impl Cluster {
         let now = self.clock_of(index);
         let leader = &mut self.leaders[index];
         let Some((material, version)) = &self.secret else { return Round::Writes(None, Step::Create, None) };
-        leader.memory = Some(material.clone());
+        // As a replica does, which serves nothing that is over by its clock.
+        if material.stands(now) {
+            leader.memory = Some(material.clone());
+        }
         let bundle = bundle(material);
         let text = material.bundle().unwrap();
         let everywhere = configurations.iter().all(|(has, _)| *has == bundle);
