@@ -17,6 +17,7 @@ mod serve;
 mod settings;
 mod stop;
 mod trust;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -61,7 +62,10 @@ enum Command {
 ///
 /// Exits 0 when all passed, 1 when something was denied, 2 when something could not be decided.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::tell(&error),
+    };
     // The one TLS provider of the process. A second installation is refused and harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match cli.command {
@@ -74,7 +78,7 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("tagseal: {error:#}");
+        output::tell(&output::failure(&error));
         ExitCode::from(UNDECIDED)
     })
 }

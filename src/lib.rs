@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod digest;
+pub mod foreign;
 pub mod image;
 pub mod notary;
 pub mod policy;

@@ -1,9 +1,11 @@
 //! Telemetry: log lines, and the metrics that Prometheus scrapes.
 
+mod lines;
 mod log;
 mod metrics;
 mod panic;
 
+pub use lines::Lines;
 pub use log::{LogFormat, start};
 pub use metrics::{
     Counter, Endpoint, Figures, Metrics, Outcome, PolicyCounts, PolicyFigures, PolicyVerdict, ServerCounts,

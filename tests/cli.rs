@@ -5,4 +5,6 @@ mod life;
 mod refusals;
 mod run;
 mod serve;
+mod shown;
+mod stalled;
 mod verify;

@@ -39,6 +39,7 @@ const TERMINAL: &[&str] = &["clap", "clap_complete", "anyhow"];
 
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
+    Row { module: "foreign", ours: &[], others: Only(&[]) },
     Row { module: "digest", ours: &[], others: Only(&["serde", "sha2", "thiserror"]) },
     Row { module: "image", ours: &["digest"], others: Only(&["serde", "sha2", "thiserror"]) },
     Row { module: "tuf", ours: &["digest"], others: Only(&[
@@ -66,7 +67,9 @@ const TABLE: &[Row] = &[
 
 /// Everybody may import these ...
 const COMMON: &[&str] = &["clock", "telemetry"];
-/// ... but these, which are functions of their arguments.
+/// ... and this, those too ...
+const EVERYBODY: &[&str] = &["foreign"];
+/// ... that may not import the former, because they are functions of their arguments.
 const PURE: &[&str] = &["digest", "image", "tuf", "api", "policy", "clock", "telemetry"];
 
 /// Where a deadline is made or measured, tokio's own clock is the one that its timers obey. Judgements about trust data
@@ -186,6 +189,7 @@ impl Row {
     fn may_import(&self, ours: &str) -> bool {
         ours == self.module
             || self.ours.contains(&ours)
+            || EVERYBODY.contains(&ours)
             || (COMMON.contains(&ours) && !PURE.contains(&self.module))
     }
 

@@ -10,6 +10,7 @@ mod conformance;
 mod controller;
 mod crds;
 mod exits;
+mod foreign;
 mod imports;
 mod limits;
 mod notary;

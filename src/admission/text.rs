@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::judge::Denial;
+use crate::foreign::{Foreign, Quoted, is_ascii_text};
+pub use crate::foreign::{cut, one_line};
 use crate::policy::Reason;
 
 /// The longest image string that is repeated.
@@ -15,53 +17,20 @@ const DENIAL: usize = 32 * 1024;
 const WARNING: usize = 256;
 const WARNINGS: usize = 4096;
 
-/// At most `limit` bytes of one line that a terminal may show: control characters become their escapes.
-pub fn one_line(text: &str, limit: usize) -> Cow<'_, str> {
-    if is_plain(text) || !text.chars().any(char::is_control) {
-        return cut(text, limit);
-    }
-    let shown: String = text.chars().flat_map(escaped).collect();
-    cut(&shown, limit).into_owned().into()
-}
-
-/// At most `limit` bytes of what is fit to be shown already.
-pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
-    if text.len() <= limit {
-        return text.into();
-    }
-    let end = text.floor_char_boundary(limit.saturating_sub('…'.len_utf8()));
-    format!("{}…", &text[..end]).into()
-}
-
-/// Whether all of it is printable ASCII, as most texts are. Looks at many bytes at a time.
-fn is_plain(text: &str) -> bool {
-    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
-}
-
-fn escaped(c: char) -> impl Iterator<Item = char> {
-    let (control, plain) = if c.is_control() { (Some(c.escape_default()), None) } else { (None, Some(c)) };
-    control.into_iter().flatten().chain(plain)
-}
-
 /// An image as it was written, safe to repeat: what is not ASCII is no image name, and could look like another one.
 pub fn image(image: &str) -> Cow<'_, str> {
     if image.is_empty() {
         return "(no image)".into();
     }
-    if is_plain(image) {
+    if is_ascii_text(image) {
         return cut(image, IMAGE);
     }
-    if image.is_ascii() {
-        return one_line(image, IMAGE);
-    }
-    one_line(&image.escape_default().to_string(), IMAGE).into_owned().into()
+    Foreign(image).to_string().into()
 }
 
 /// The same between quotation marks, in which blanks show and no image can end early.
 pub fn quoted(image: &str) -> String {
-    let needs_escapes = !is_plain(image) || image.contains(['"', '\\']);
-    let shown = if needs_escapes { image.escape_default().to_string().into() } else { Cow::Borrowed(image) };
-    format!("\"{}\"", cut(&shown, IMAGE))
+    Quoted(image).to_string()
 }
 
 /// `NotSigned (ClusterTrustPolicy production): no required role lists …`
@@ -127,13 +96,10 @@ mod tests {
     use crate::policy::PolicyId;
 
     #[test]
-    fn one_line_escapes_controls_and_cuts_between_characters() {
-        assert_eq!(one_line("a\nb\u{1b}[31m\u{0}", 99), "a\\nb\\u{1b}[31m\\u{0}");
-        assert_eq!(one_line("müll", 5), "müll");
-        assert_eq!(one_line("müüüll", 6), "mü…");
+    fn an_image_is_shown_in_ascii_and_cut() {
         assert_eq!(image(""), "(no image)");
         assert_eq!(image(&"x".repeat(10_000)).len(), IMAGE);
-        assert_eq!(image("sh\u{202e}op"), "sh\\u{202e}op");
+        assert_eq!(image("sh\u{202e}op"), "\"sh\\u{202e}op\"");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! A question that is answered by yes or no.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 
 use anyhow::bail;
+
+use super::output::ask;
 
 /// Asks on the terminal, unless `yes` was said already.
 ///
@@ -15,8 +17,7 @@ pub fn confirm(question: &str, yes: bool) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("{question} There is no terminal to confirm this on: say --yes");
     }
-    eprint!("{question} [y/N] ");
-    let _ = std::io::stderr().flush();
+    ask(&format!("{question} [y/N]"));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::foreign::plain;
 use crate::image::{DOCKER_HUB_HOSTS, is_docker_hub};
 use crate::policy::{CredentialsSource, TrustServer};
 use crate::trust::{
@@ -233,7 +234,7 @@ fn run(mut command: Command, key: &str) -> Result<Option<Access>, String> {
 /// The first line of what a helper says, at most 200 characters.
 fn line(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
-    text.trim().lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect()
+    plain(text.trim().lines().next().unwrap_or_default(), 200).into_owned()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use self::view::{Failure, Inspection};
-use super::output::{Format, print, print_json};
+use super::output::{Format, print, print_json, tell};
 use super::reading::Reading;
 use super::repository::{Repository, read};
 use super::settings::Storage;
@@ -86,7 +86,7 @@ pub(super) fn show(args: &Args, config: &ResolverConfig) -> anyhow::Result<ExitC
             let failure = Failure::of(&reading, &refusal);
             match args.output {
                 Format::Json => print_json(&failure)?,
-                Format::Text => eprintln!("{}", failure.text()),
+                Format::Text => tell(&failure.text()),
             }
             Ok(ExitCode::from(match refusal {
                 Refusal::Untrusted(_) => DENIED,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use self::cluster::Cluster;
 pub use self::hints::Places;
 use self::printer::{Printer, Style};
-use super::output::print;
+use super::output::print_styled;
 use super::{DENIED, stop};
 use crate::clock::SystemClock;
 use crate::sandbox::stage::{Folder, Port, Stage, StageOptions};
@@ -115,7 +115,7 @@ impl Show<'_> {
         let mut stage = Stage::start(args.options(advertised)).await?;
         self.folder = Some(stage.folder());
         let started = tokio::time::Instant::now();
-        print(&hints::opening(&Places::of(&stage), printer.style()));
+        print_styled(&hints::opening(&Places::of(&stage), printer.style()));
         let steps = story::steps(&stage);
         let is_well = story::play(&stage, &mut |event| printer.tell(&event, steps)).await;
         printer.ending(is_well, steps, started.elapsed());
@@ -127,11 +127,11 @@ impl Show<'_> {
         }
         let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
         if self.cluster.is_some() || (is_terminal && !args.once) {
-            print(&hints::closing(&stage, args.kubeconfig.as_deref(), printer.style()));
+            print_styled(&hints::closing(&stage, args.kubeconfig.as_deref(), printer.style()));
             // Until somebody interrupts, which drops all this.
             stage.ended().await;
         } else if stage.is_kept() && is_well {
-            print(&hints::kept(&stage));
+            print_styled(&hints::kept(&stage));
         }
         Ok(())
     }

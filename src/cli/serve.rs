@@ -43,6 +43,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long the writes to disk that are under way may take when the process ends.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
+/// How long the last lines of the log may take.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 /// What the parts of one process share.
 struct Process {
     clock: SharedClock,
@@ -83,19 +86,27 @@ struct Surroundings {
 /// # Errors
 /// When it cannot start, or a part of it ends that must not.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    crate::telemetry::start(args.log_format);
+    let metrics = Metrics::default();
+    let log =
+        crate::telemetry::start(args.log_format, metrics.clone()).context("the log cannot be started")?;
     let runtime = super::runtime()?;
-    let ended = runtime.block_on(until_asked(args));
+    let ended = runtime.block_on(until_asked(args, metrics));
     // A file or a name that is being read is not waited for.
     runtime.shutdown_timeout(LAST_WRITES);
-    ended
+    let exit = ended.unwrap_or_else(|error| {
+        // By the log's way: nobody may read standard error, and that must not keep the process from ending.
+        log.push(&super::output::failure(&error));
+        ExitCode::from(super::UNDECIDED)
+    });
+    log.flush(LAST_LINES);
+    Ok(exit)
 }
 
 /// Serves, and drains when asked to end. Asked again, or before it serves, it ends at once.
-async fn until_asked(args: Args) -> anyhow::Result<ExitCode> {
+async fn until_asked(args: Args, metrics: Metrics) -> anyhow::Result<ExitCode> {
     let (stop, serves) = (Stop::listens(), Arc::new(AtomicBool::new(false)));
     // A task of its own: reading a file may hold it up.
-    let serving = tokio::spawn(serve(args, stop.clone(), Arc::clone(&serves)));
+    let serving = tokio::spawn(serve(args, metrics, stop.clone(), Arc::clone(&serves)));
     tokio::select! {
         ended = serving => ended.context("serving panicked, which is a defect")?,
         () = stop.at_once(&serves) => match serves.load(Ordering::Acquire) {
@@ -111,9 +122,14 @@ async fn until_asked(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn serve(args: Args, stop: Stop, serves: Arc<AtomicBool>) -> anyhow::Result<ExitCode> {
+async fn serve(
+    args: Args,
+    metrics: Metrics,
+    stop: Stop,
+    serves: Arc<AtomicBool>,
+) -> anyhow::Result<ExitCode> {
     let clock: SharedClock = Arc::new(SystemClock);
-    let mut process = Process { clock: clock.clone(), metrics: Metrics::default(), parts: Parts::default() };
+    let mut process = Process { clock: clock.clone(), metrics, parts: Parts::default() };
     let readiness = Readiness::default();
     let (snapshots, policies) = watch::channel(PolicySnapshot::default());
     let surroundings = match &args.policies {

@@ -15,6 +15,7 @@ use super::settings::{Policies, SYSTEM_NAMESPACE, Storage};
 use super::{DENIED, UNDECIDED, policy_files};
 use crate::admission::judge::{Circumstances, Fault, ImageVerdict, Outcome, Passed, View};
 use crate::clock::SystemClock;
+use crate::foreign::{Foreign, one_line};
 use crate::notary::NotaryClient;
 use crate::policy::{Exemption, Finding, ImageSite, Labels, Mutation, NamespaceView};
 use crate::trust::{Grant, Resolver, SignedDigest, Signer};
@@ -218,11 +219,13 @@ fn text(report: &Report) -> String {
     let mut lines = Vec::new();
     match report.verdict {
         "Sealed" => {
-            lines.push(format!("sealed      {}", report.sealed.as_deref().unwrap_or(&report.image)));
+            lines.push(format!("sealed      {}", Foreign(report.sealed.as_deref().unwrap_or(&report.image))));
         }
         word => {
-            lines.push(format!("{:<11} {}", word.to_ascii_lowercase(), report.image));
-            lines.extend(report.message.iter().map(|message| format!("            {message}")));
+            lines.push(format!("{:<11} {}", word.to_ascii_lowercase(), Foreign(&report.image)));
+            lines.extend(
+                report.message.iter().map(|message| format!("            {}", one_line(message, usize::MAX))),
+            );
             let digest = report.digest.iter();
             lines.extend(digest.map(|digest| format!("            {digest}, which no policy writes")));
         }
@@ -233,10 +236,16 @@ fn text(report: &Report) -> String {
     }
     let exemptions = report.exemptions.iter().map(|exemption| {
         let until = exemption.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
-        format!("            exempt by TrustExemption {}{until}: {}", exemption.name, exemption.reason)
+        format!(
+            "            exempt by TrustExemption {}{until}: {}",
+            Foreign(&exemption.name),
+            one_line(&exemption.reason, usize::MAX)
+        )
     });
     lines.extend(exemptions);
-    lines.extend(report.warnings.iter().map(|warning| format!("            warning: {warning}")));
+    lines.extend(
+        report.warnings.iter().map(|text| format!("            warning: {}", one_line(text, usize::MAX))),
+    );
     lines.join("\n")
 }
 

@@ -7,6 +7,7 @@ use super::deadline::Span;
 use super::peer::CertificateFault;
 use super::right::Right;
 use crate::digest::Digest;
+use crate::foreign::plain;
 use crate::trust::SourceError;
 
 /// What went wrong. Its text is the problem alone; [`Fault::told`] adds whose it is and what to check.
@@ -316,24 +317,7 @@ fn lack(right: Right) -> String {
     }
 }
 
-/// Text from a peer, fit for a message: printable, and at most 200 characters.
+/// Text from a peer, fit for a message, and short.
 pub(super) fn clean(text: &str) -> String {
-    clean_to(text, 200)
-}
-
-/// The same, of at most `longest` characters.
-pub(super) fn clean_to(text: &str, longest: usize) -> String {
-    let printable = |c: char| if is_printable(c) { c } else { '\u{fffd}' };
-    let mut cleaned: String = text.chars().take(longest).map(printable).collect();
-    if text.chars().nth(longest).is_some() {
-        cleaned.push('…');
-    }
-    cleaned
-}
-
-/// Neither a control character nor one that changes how those around it are shown.
-fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    plain(text, 200).into_owned()
 }

@@ -67,6 +67,7 @@ struct Inner {
     events: Words<3>,
     /// By part.
     restarts: Mutex<BTreeMap<&'static str, u64>>,
+    log_lines_dropped: AtomicU64,
     figures: Mutex<Figures>,
     serving_expires: Gauge,
     authority_expires: Gauge,
@@ -94,6 +95,7 @@ impl Default for Inner {
             state_writes: Words::new(["written", "conflict", "failed"]),
             events: Words::new(["posted", "suppressed", "failed"]),
             restarts: Mutex::default(),
+            log_lines_dropped: AtomicU64::new(0),
             figures: Mutex::default(),
             serving_expires: Gauge::default(),
             authority_expires: Gauge::default(),
@@ -240,6 +242,11 @@ impl Metrics {
     /// It ended, and is started anew.
     pub fn restarted(&self, part: &'static str) {
         *lock(&self.0.restarts).entry(part).or_default() += 1;
+    }
+
+    /// So many lines of the log were dropped, because nobody read them or they could not be written.
+    pub fn log_lines_dropped(&self, lines: u64) {
+        self.0.log_lines_dropped.fetch_add(lines, Ordering::Relaxed);
     }
 
     /// All of it, in the text format of OpenMetrics.

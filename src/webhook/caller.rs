@@ -10,6 +10,7 @@ use rustls::ServerConnection;
 use tokio::time::Instant;
 
 use super::tls::Tls;
+use crate::foreign::plain;
 
 /// What anybody may ask for: kubelet's probes present no certificate.
 const OPEN: &[&str] = &["/healthz", "/readyz"];
@@ -77,7 +78,7 @@ impl Caller {
 
 /// A peer's text, fit for a log line.
 fn clean(name: &str) -> String {
-    name.chars().take(100).filter(|c| !c.is_control()).collect()
+    plain(name, 100).into_owned()
 }
 
 /// Says that a handshake failed. Scanners and probes do that all day; a client certificate that is not believed is told, because

@@ -121,7 +121,7 @@ impl Ended {
         String::from_utf8(self.output.stderr.clone()).unwrap()
     }
 
-    fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         String::from_utf8(self.output.stdout.clone()).unwrap()
     }
 }

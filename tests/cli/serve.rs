@@ -18,7 +18,7 @@ use crate::support::{Page, days};
 const IMAGE: &str = "registry.example.com/shop/web:1.4";
 
 /// A policy whose trust server is nowhere.
-const POLICY: &str = r#"
+pub(super) const POLICY: &str = r#"
 apiVersion: tagseal.dev/v1alpha1
 kind: ClusterTrustPolicy
 metadata: {name: production}
@@ -73,12 +73,12 @@ impl Drop for Serving {
     }
 }
 
-fn localhost() -> Pair {
+pub(super) fn localhost() -> Pair {
     let now = SystemClock.now();
     pair_valid(&["localhost"], now - days(1), now + days(1))
 }
 
-async fn page(address: SocketAddr) -> Page {
+pub(super) async fn page(address: SocketAddr) -> Page {
     let page =
         Client::builder().no_proxy().build().unwrap().get(format!("http://{address}/metrics")).send().await;
     Page::read(&page.unwrap().text().await.unwrap())

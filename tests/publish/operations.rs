@@ -182,6 +182,36 @@ async fn taking_out_the_only_signer_leaves_the_role_to_a_witness_who_looks_first
     assert_eq!(world.tags().await, ["targets/releases v1", "targets/releases v2"]);
 }
 
+/// Whoever answers "yes" to a witness has read this list, which a signer who was removed may have made up.
+#[tokio::test]
+async fn t40_what_a_witness_is_asked_about_shows_names_that_cannot_forge_the_list() {
+    let world = World::new().await;
+    let (alice, key) = with_signer(&world).await;
+    let names = ["v1 sha256:0000, v2", "a\u{2028}b", "a\u{202e}b", "a\\u{202e}b", "\u{3164}"];
+    for name in names {
+        alice.publish(&[add(name, "one", &[])]).await.unwrap();
+    }
+    let bob = alice.signer("bob");
+    let change = [
+        delegate("targets/releases", &[&bob], None, &[]),
+        restrict("targets/releases", &[key.canonical_id()], &[]),
+        undelegate("targets/alice"),
+    ];
+    alice.publish(&change).await.unwrap();
+    let refused = alice.publish(&[witness(&["targets/releases"])]).await.unwrap_err();
+    let PublishError::NotLookedAt { listed, .. } = &refused else { panic!("{refused:?}") };
+    let shown = [
+        r#""\u{3164}""#,
+        r#""a\\u{202e}b""#,
+        r#""a\u{2028}b""#,
+        r#""a\u{202e}b""#,
+        r#""v1 sha256:0000, v2""#,
+    ];
+    let mut listed = listed.clone();
+    listed.sort();
+    assert_eq!(listed, shown.map(|name| format!("{name} {}", Digest::of(b"one"))));
+}
+
 #[tokio::test]
 async fn what_expired_is_renewed_by_a_witness_or_in_passing() {
     let world = World::new().await;

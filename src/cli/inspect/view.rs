@@ -5,6 +5,7 @@ mod text;
 use serde::Serialize;
 
 use crate::cli::reading::Reading;
+use crate::foreign::one_line;
 use crate::trust::{Refusal, Report};
 use crate::tuf::{Delegated, KeyId, Role};
 
@@ -94,7 +95,7 @@ impl Failure {
     }
 
     pub(super) fn text(&self) -> String {
-        format!("{}: {}", self.reason, self.message)
+        format!("{}: {}", self.reason, one_line(&self.message, usize::MAX))
     }
 }
 

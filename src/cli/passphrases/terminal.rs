@@ -34,7 +34,7 @@ impl Terminal for Tty {
     }
 
     fn tell(&self, text: &str) {
-        eprintln!("{text}");
+        crate::cli::output::tell(text);
     }
 }
 

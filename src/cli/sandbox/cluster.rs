@@ -11,6 +11,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::cli::output::tell;
 use crate::sandbox::cluster::{LABEL, NAME, mutating, namespace, validating};
 use crate::sandbox::stage::Stage;
 
@@ -87,9 +88,9 @@ impl Cluster {
             };
             if let Some(failure) = failure {
                 let kind = kind(object).to_lowercase();
-                eprintln!(
+                tell(&format!(
                     "tagseal: {failure}; the {kind} {NAME} is still in the cluster: `kubectl delete {kind} {NAME}` removes it"
-                );
+                ));
             }
         }
     }

@@ -1,9 +1,8 @@
 //! [`Printer`]: the story as people read it: aligned, wrapped, coloured on a terminal only.
 
-use std::io::Write as _;
 use std::time::Duration;
 
-use crate::cli::output::print;
+use crate::cli::output::{print_styled, rewrite, tell};
 use crate::sandbox::story::{Check, Event, Label, Line, Step};
 
 /// The longest line, as far as words allow.
@@ -70,7 +69,7 @@ impl Printer {
             Event::Begins { number, title } => self.progress(&format!("[{number}/{steps}] {title} …")),
             Event::Chapter(_) | Event::Step(_) => {
                 self.progress("");
-                print(&format!("\n{}", text(event, steps, self.style)));
+                print_styled(&format!("\n{}", text(event, steps, self.style)));
             }
         }
     }
@@ -82,21 +81,19 @@ impl Printer {
             true => self.style.green(&format!("All {steps} steps went as they should ({seconds:.1} s).")),
             false => self.style.red("A step did not go as it should: see ✘ above."),
         };
-        print(&format!("\n{line}"));
+        print_styled(&format!("\n{line}"));
     }
 
     /// Says that it was interrupted.
     pub(super) fn interrupted(&self) {
         self.progress("");
-        eprintln!("tagseal: interrupted; everything is stopped, and what was temporary is removed");
+        tell("tagseal: interrupted; everything is stopped, and what was temporary is removed");
     }
 
     /// A line that the next one replaces, where that can be done.
     fn progress(&self, text: &str) {
         if self.style.is_terminal {
-            let mut out = std::io::stdout().lock();
-            // A terminal that went away ends the output, not the story.
-            let _ = write!(out, "\r\u{1b}[2K{}", self.style.dim(text)).and_then(|()| out.flush());
+            rewrite(&self.style.dim(text));
         }
     }
 }

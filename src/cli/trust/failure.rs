@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::cli::DENIED;
+use crate::cli::output::{failure, tell};
 use crate::notary::RemoteError;
 use crate::publish::publisher::PublishError;
 use crate::trust::{Refusal, SourceError};
@@ -17,7 +18,7 @@ pub(super) fn exit_code(error: anyhow::Error) -> anyhow::Result<ExitCode> {
     if !is_refusal(&error) {
         return Err(error);
     }
-    eprintln!("tagseal: {error:#}");
+    tell(&failure(&error));
     Ok(ExitCode::from(DENIED))
 }
 

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::cli::output::{Format, print, print_json, table};
+use crate::cli::output::{Format, print, print_json, table, tell};
 use crate::cli::repository::Repository;
+use crate::foreign::one_line;
 use crate::publish::publisher::Published;
 
 /// What became of one repository.
@@ -87,7 +88,9 @@ impl Outcome {
             Format::Json => print_json(self)?,
             Format::Text => {
                 print(&self.text());
-                self.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+                self.warnings
+                    .iter()
+                    .for_each(|warning| tell(&format!("warning: {}", one_line(warning, usize::MAX))));
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::failure::is_refusal;
 use super::outcome::{Outcome, print_all};
-use crate::cli::output::Format;
+use crate::cli::output::{Format, failure, tell};
 use crate::cli::repository::Repository;
 use crate::cli::{DENIED, UNDECIDED};
 
@@ -26,11 +26,11 @@ impl Several {
         match outcome {
             Ok(outcome) => self.done.push(outcome),
             Err(error) => {
-                eprintln!("tagseal: {}: {error:#}", repository.gun());
                 match is_refusal(&error) {
                     true => self.refused += 1,
                     false => self.failed += 1,
                 }
+                tell(&failure(&error.context(repository.gun().to_string())));
             }
         }
     }

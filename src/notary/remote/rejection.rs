@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::notary::fault::clean_to;
+use crate::foreign::plain;
 
 /// No message is longer.
 const MAX_MESSAGE: usize = 500;
@@ -51,8 +51,8 @@ impl Rejection {
         match first(body) {
             Some(Entry { code, message, detail }) => Self {
                 status,
-                code: clean_to(&code, MAX_NAME),
-                message: clean_to(&message, MAX_MESSAGE),
+                code: plain(&code, MAX_NAME).into_owned(),
+                message: plain(&message, MAX_MESSAGE).into_owned(),
                 detail: read_detail(&detail),
             },
             None => Self { status, code: String::new(), message: text(body), detail: None },
@@ -76,7 +76,7 @@ fn read_detail(detail: &Value) -> Option<(String, String)> {
         },
         _ => detail.as_str().unwrap_or_default().to_owned(),
     };
-    let (name, said) = (clean_to(name, MAX_NAME), clean_to(&said, MAX_MESSAGE));
+    let (name, said) = (plain(name, MAX_NAME).into_owned(), plain(&said, MAX_MESSAGE).into_owned());
     (!name.is_empty() || !said.is_empty()).then_some((name, said))
 }
 
@@ -85,7 +85,7 @@ fn text(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     match text.trim() {
         page if page.starts_with('<') => String::new(),
-        text => clean_to(text, MAX_MESSAGE),
+        text => plain(text, MAX_MESSAGE).into_owned(),
     }
 }
 

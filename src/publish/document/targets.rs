@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{Document, DocumentError, Keyring, member_array, member_object, named, number, shape, text};
 use crate::digest::Digest;
+use crate::foreign::Foreign;
 use crate::publish::key::PublicForm;
 use crate::tuf::RoleName;
 use crate::tuf::canonical::Value;
@@ -46,8 +47,8 @@ impl Targets {
             Some(Digest::from_bytes(bytes))
         };
         let line = |(name, target): (&String, &Value)| match digest(target) {
-            Some(digest) => format!("{name} {digest}"),
-            None => format!("{name} without a sha256"),
+            Some(digest) => format!("{} {digest}", Foreign(name)),
+            None => format!("{} without a sha256", Foreign(name)),
         };
         targets.iter().map(line).collect()
     }

@@ -104,6 +104,9 @@ catalogue! {
     PART_RESTARTS = Counter "part_restarts" ["part"]
         "Parts of the process that panicked, and were started anew because no decision depends on them";
         "Each one is a defect; the log has its message. `part`: `the writer of Events`, `the look at policies for metrics`, `the metrics port`, `the writer of policy statuses`, `the writer of exemption statuses`, `the writer of repository statuses`, `the warm-up`, `the leader's rounds`, `the watch of what is in force`.";
+    LOG_LINES_DROPPED = Counter "log_lines_dropped" []
+        "Lines of the log that were dropped, because whoever reads standard error did not keep up, or writing failed";
+        "Decisions go on meanwhile, and stand in the API server's audit log.";
     CERTIFICATE_EXPIRY = Gauge "certificate_expiry_timestamp" in seconds ["certificate"]
         "When a certificate expires, in Unix time";
         "`certificate`: `serving` (what this replica shows), `authority` (the newest one that signs it, where tagseal made it).";

@@ -136,6 +136,7 @@ impl Inner {
         for (part, count) in lock(&self.restarts).iter() {
             restarts.counter(&[part], *count)?;
         }
+        page.family(&c::LOG_LINES_DROPPED)?.counter(&[], load(&self.log_lines_dropped))?;
         let mut expiries = page.family(&c::CERTIFICATE_EXPIRY)?;
         for (certificate, expires) in
             [("serving", &self.serving_expires), ("authority", &self.authority_expires)]

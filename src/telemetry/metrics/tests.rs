@@ -63,6 +63,7 @@ fn full() -> Metrics {
     metrics.state_write("conflict");
     metrics.event("suppressed");
     metrics.restarted("the metrics port");
+    metrics.log_lines_dropped(3);
     metrics
 }
 

@@ -11,13 +11,13 @@ async fn a_refusal_is_told_in_the_servers_words() {
             status,
             code: "INVALID_UPDATE".into(),
             message: "Update sent by the client is invalid.".into(),
-            detail: Some(("ErrBadTargets".into(), "no\u{fffd}[2J".into())),
+            detail: Some(("ErrBadTargets".into(), r"no\u{1b}[2J".into())),
         });
         let told = remote(&server).upload(&files()).await.unwrap_err();
         assert_eq!(told, expected);
         assert_eq!(told.is_undecided(), status == 500);
         let text = format!(
-            "the server answered {status} INVALID_UPDATE Update sent by the client is invalid. (ErrBadTargets: no\u{fffd}[2J)"
+            "the server answered {status} INVALID_UPDATE Update sent by the client is invalid. (ErrBadTargets: no\\u{{1b}}[2J)"
         );
         assert_eq!(told.to_string(), text);
         assert_eq!(server.lines().len(), 1);

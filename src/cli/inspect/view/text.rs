@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inspection;
 use crate::cli::output::table;
+use crate::foreign::{Foreign, one_line};
 
 const TARGETS: &str = "targets";
 /// The delegation that docker pulls from, before `targets`.
@@ -59,7 +60,9 @@ impl Inspection {
                 table(&["ROLE", "REASON", "WHY"], &rows),
             ));
         }
-        parts.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
+        parts.extend(
+            self.warnings.iter().map(|warning| format!("warning: {}", one_line(warning, usize::MAX))),
+        );
         parts.join("\n\n")
     }
 
@@ -77,7 +80,7 @@ impl Inspection {
         let (mut released, mut others) = (Vec::new(), Vec::new());
         for ((tag, digest), roles) in rows {
             let pulled = if in_releases.contains(tag) { RELEASES } else { TARGETS };
-            let row = |last: String| vec![tag.to_owned(), digest.to_owned(), last];
+            let row = |last: String| vec![Foreign(tag).to_string(), digest.to_owned(), last];
             match roles.contains(&pulled) {
                 true => released.push(row(signers_of(&roles))),
                 false => others.push(row(roles.join(", "))),
@@ -139,7 +142,9 @@ fn paths(paths: &[String]) -> String {
     match paths {
         [] => "none".to_owned(),
         paths if paths.iter().any(String::is_empty) => "all".to_owned(),
-        paths => paths.iter().map(|path| format!("{path}*")).collect::<Vec<_>>().join(", "),
+        paths => {
+            paths.iter().map(|path| Foreign(&format!("{path}*")).to_string()).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

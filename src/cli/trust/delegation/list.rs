@@ -8,6 +8,7 @@ use crate::cli::output::{Format, print, print_json, table};
 use crate::cli::repository::Repository;
 use crate::cli::trust::options::Options;
 use crate::cli::trust::session::Session;
+use crate::foreign::Foreign;
 use crate::trust::Report;
 use crate::tuf::{Delegated, Role};
 
@@ -66,7 +67,10 @@ impl Delegation {
         let paths = match self.paths.as_slice() {
             [] => "none".to_owned(),
             paths => {
-                let named = paths.iter().map(|path| if path.is_empty() { "\"\" <all paths>" } else { path });
+                let named = paths.iter().map(|path| match path.is_empty() {
+                    true => "\"\" <all paths>".to_owned(),
+                    false => Foreign(path).to_string(),
+                });
                 named.collect::<Vec<_>>().join(",")
             }
         };

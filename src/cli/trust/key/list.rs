@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cli::output::{Format, print, print_json, table};
 use crate::cli::trust::options::KeyOptions;
+use crate::foreign::Foreign;
 
 /// Arguments of `tagseal trust key list`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Format::Text if keys.is_empty() => print("No keys"),
         Format::Text => {
             let row = |key: &Key| {
-                let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+                let or_none = |text: &Option<String>| {
+                    text.as_deref().map_or_else(|| "-".to_owned(), |text| Foreign(text).to_string())
+                };
                 vec![
                     or_none(&key.role),
                     or_none(&key.repository),

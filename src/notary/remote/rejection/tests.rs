@@ -78,9 +78,9 @@ fn words_of_a_server_are_printable_and_short() {
     let body = r#"{"errors":[{"code":"A\u001b[2J","message":"a\nb\u202ec","detail":{"Name":"\u0000","Error":{"Msg":"\u001b]0;x\u0007"}}}]}"#;
     let expected = Rejection {
         status: 400,
-        code: "A\u{fffd}[2J".into(),
-        message: "a\u{fffd}b\u{fffd}c".into(),
-        detail: pair("\u{fffd}", "\u{fffd}]0;x\u{fffd}"),
+        code: r"A\u{1b}[2J".into(),
+        message: r"a\nb\u{202e}c".into(),
+        detail: pair(r"\u{0}", r"\u{1b}]0;x\u{7}"),
     };
     assert_eq!(of(body), expected);
     let long = "é".repeat(5000);
