@@ -23,7 +23,7 @@ async fn a_decision_is_one_line_with_everything_to_find_it_by() {
         [json!({
             "level": "INFO", "message": denied, "id": review.uid(), "hook": "validate", "decision": "Denied",
             "reason": "NotSynced", "kind": "Pod", "namespace": "shop", "name": "web", "subresource": "", "dry_run": false,
-            "image": "registry.example.com/shop/web:1.4\\n", "policy": "", "digest": "", "signers": "", "findings": ""
+            "image": "\"registry.example.com/shop/web:1.4\\n\"", "policy": "", "digest": "", "signers": "", "findings": ""
         })]
     );
 

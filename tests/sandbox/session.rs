@@ -110,6 +110,8 @@ impl Stable {
 
     fn word(&mut self, word: &str) -> String {
         let bare = word.trim_end_matches(['.', ':']);
+        // A record of trust state is a file that is named by a hash.
+        let bare = bare.strip_suffix(".json").unwrap_or(bare);
         let rest = &word[bare.len()..];
         let is_hex = |id: &str| id.bytes().all(|b| b.is_ascii_hexdigit());
         let is_short_key = bare.strip_suffix('…').is_some_and(|id| id.len() == 12 && is_hex(id));
