@@ -46,6 +46,9 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// What a record of trust state is kept by: pinned keys, rotation, server.
+type Record = (BTreeSet<usize>, bool, bool);
+
 /// One publish: the files, and of each role its version and how often its key had been rotated.
 struct Published {
     files: ServedFiles,
@@ -58,8 +61,8 @@ struct Story {
     root_keys: Vec<TestKey>,
     rotations: BTreeMap<&'static str, usize>,
     published: Vec<Published>,
-    /// Which publishes tagseal has verified.
-    seen: Vec<usize>,
+    /// Which publishes tagseal has verified, and for which record.
+    seen: Vec<(usize, Record)>,
     world: World,
 }
 
@@ -106,17 +109,42 @@ impl Story {
         demand.build()
     }
 
-    /// The lowest versions that may be believed under the keys of publish `at`.
-    fn is_below_a_floor(&self, at: usize) -> bool {
+    /// Whether publish `at` is below a floor that holds for `record`.
+    fn is_below_a_floor(&self, at: usize, record: &Record) -> bool {
         let offered = &self.published[at].roles;
-        self.seen.iter().any(|seen| {
+        let counts = |seen: usize, of: &Record| of == record || self.are_related(seen, at);
+        self.seen.iter().filter(|(seen, of)| counts(*seen, of)).any(|(seen, _)| {
             self.published[*seen].roles.iter().any(|(role, (version, rotations))| {
                 let (offered, present) = offered[role];
-                // A root is signed by its predecessor's key too.
-                let still_meets = *rotations == present || *role == "root" && *rotations == present + 1;
+                let still_meets = match *role {
+                    "root" => self.root_is_signed_by(*seen, present),
+                    _ => *rotations == present,
+                };
                 still_meets && offered < *version
             })
         })
+    }
+
+    /// Whether what was seen of publish `seen` counts for publish `at` whichever record it was seen for (docs/trust-data.md,
+    /// "Floors"): its root is signed by the present root key, or timestamp, snapshot and targets have the same keys.
+    fn are_related(&self, seen: usize, at: usize) -> bool {
+        let rotations = |publish: usize, role| self.published[publish].roles[role].1;
+        let base = ["timestamp", "snapshot", "targets"];
+        self.root_is_signed_by(seen, rotations(at, "root"))
+            || base.iter().all(|role| rotations(seen, role) == rotations(at, role))
+    }
+
+    /// Whether the root of a publish is signed by the root key that had been rotated so often. The root that brings a new key
+    /// is signed by its predecessor's too, and no later one is.
+    fn root_is_signed_by(&self, publish: usize, rotations: usize) -> bool {
+        let of = |publish: usize| self.published[publish].roles["root"].1;
+        let brings_a_key = publish > 0 && of(publish - 1) < of(publish);
+        of(publish) == rotations || brings_a_key && of(publish - 1) == rotations
+    }
+
+    fn record(&self, policy: &Policy) -> Record {
+        let pins = policy.pins.iter().map(|pin| (*pin).min(self.root_keys.len() - 1)).collect();
+        (pins, policy.follows, policy.moved)
     }
 
     /// Whether the root of publish `at` is trusted by a policy that pins these.
@@ -133,15 +161,16 @@ impl Story {
         }
         let replica: Resolver = self.world.replica();
         let resolved = resolve(&replica, &self.demand(policy), IMAGE).await;
-        let (below, trusted) = (self.is_below_a_floor(at), self.is_trusted(policy, at));
+        let record = self.record(policy);
+        let (below, trusted) = (self.is_below_a_floor(at, &record), self.is_trusted(policy, at));
         match resolved {
             Ok(_) => {
                 prop_assert!(trusted, "publish {at} is not trusted");
                 prop_assert!(!below, "publish {at} is below what was seen: {:?}", self.seen);
-                self.seen.push(at);
+                self.seen.push((at, record));
             }
             Err(refusal) => {
-                let newest = self.seen.iter().all(|seen| *seen <= at);
+                let newest = self.seen.iter().all(|(seen, _)| *seen <= at);
                 prop_assert!(!(trusted && newest), "nothing newer was seen: {refusal}");
             }
         }
