@@ -59,3 +59,44 @@ fn every_failing_image_of_a_pod_is_named() {
     let message = s.refuses(&pod, &init, "NotSigned");
     assert!(message.contains(&sidecar), "{message}");
 }
+
+#[test]
+fn a_template_whose_images_are_filled_in_later_is_taken_and_judged_when_they_are() {
+    let s = Scenario::new("sites-filled-in");
+    let (image, digest) = s.signed_web();
+    s.seals(&image, &sealed(&image, &digest));
+    let deployment = |container: &str, volume: Value| {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "later"},
+            "spec": {
+                "replicas": 0,
+                "selector": {"matchLabels": {"app": "later"}},
+                "template": {
+                    "metadata": {"labels": {"app": "later"}},
+                    "spec": {
+                        "containers": [{"name": "web", "image": container}],
+                        "volumes": [{"name": "data", "image": volume}],
+                    },
+                },
+            },
+        })
+    };
+    // As OpenShift's image triggers leave them.
+    s.cluster.applies(&deployment(" ", json!({})));
+    let unsigned = s.image("web:1.5");
+    for manifest in [
+        deployment(&unsigned, json!({})),
+        deployment(" ", json!({"reference": unsigned})),
+        deployment(&image, json!({"reference": unsigned})),
+    ] {
+        let answer = s.cluster.tries(&manifest);
+        assert!(!answer.passed && answer.errors.contains("NotSigned"), "{}", answer.text());
+    }
+    s.cluster.applies(&deployment(&image, json!({"reference": image})));
+    // The API server itself takes neither in a pod.
+    let mut pod = s.pod(&image);
+    pod["spec"]["volumes"] = json!([{"name": "data", "image": {}}]);
+    for pod in [s.pod(" "), pod] {
+        assert!(!s.cluster.tries(&pod).passed, "{pod}");
+    }
+}
