@@ -79,7 +79,7 @@ impl DockerConfig {
         found.map_err(|error| CredentialError { message: format!("{file}: {error}") })
     }
 
-    /// What is to be said to who is refused.
+    /// What a caller is told whose request is refused.
     fn remark(&self, image: ImageName<'_>) -> String {
         match &self.directory {
             Some(directory) => {

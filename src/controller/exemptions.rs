@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(super) use self::report::ExemptionReport;
 pub use self::status::ExemptionStatuses;
 pub use self::uses::ExemptionUses;
-use crate::api::{API_VERSION, TrustExemptionStatus};
-use crate::policy::{CompiledExemption, compile_exemption};
+use super::watched::{compiled_form, status_of};
+use crate::api::TrustExemptionStatus;
+use crate::policy::{CompiledExemption, EXEMPTION, compile_exemption};
 
 /// A `TrustExemption` as the API server has it: of its metadata what counts, of its status what tagseal writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,14 +35,8 @@ pub(super) struct WatchedExemption {
 impl WatchedExemption {
     pub(super) fn new(mut object: DynamicObject) -> Self {
         let name = object.name_any();
-        let mut raw =
-            json!({"apiVersion": API_VERSION, "kind": "TrustExemption", "metadata": {"name": name}});
-        if let (Value::Object(raw), Some(spec)) = (&mut raw, object.data.get_mut("spec")) {
-            raw.insert("spec".to_owned(), spec.take());
-        }
-        // A status that cannot be read is written anew.
-        let status = object.data.get_mut("status").map(Value::take);
-        let status = status.and_then(|status| serde_json::from_value(status).ok()).unwrap_or_default();
+        let raw = compiled_form(EXEMPTION, &mut object);
+        let status = status_of(&mut object);
         Self {
             name,
             object: raw,

@@ -2,6 +2,7 @@
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::{self, TrustPolicyStatus};
@@ -23,17 +24,8 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn new(kind: PolicyKind, mut object: DynamicObject) -> Self {
         let (namespace, name) = (object.namespace(), object.name_any());
-        let mut raw = json!({
-            "apiVersion": api::API_VERSION,
-            "kind": kind.as_str(),
-            "metadata": {"namespace": namespace, "name": name},
-        });
-        if let (Value::Object(raw), Some(spec)) = (&mut raw, object.data.get_mut("spec")) {
-            raw.insert("spec".to_owned(), spec.take());
-        }
-        // A status that cannot be read is as good as none: it is written anew.
-        let status = object.data.get_mut("status").map(Value::take);
-        let status = status.and_then(|status| serde_json::from_value(status).ok()).unwrap_or_default();
+        let raw = compiled_form(kind.as_str(), &mut object);
+        let status = status_of(&mut object);
         Self {
             id: PolicyId { namespace, name },
             kind,
@@ -49,4 +41,23 @@ impl Watched {
     pub(super) fn has_spec_of(&self, object: &DynamicObject) -> bool {
         self.object.get("spec") == object.data.get("spec")
     }
+}
+
+/// Takes out of `object` what is compiled. Its type is written in: the items of a list have none of their own.
+pub(super) fn compiled_form(kind: &str, object: &mut DynamicObject) -> Value {
+    let mut raw = json!({
+        "apiVersion": api::API_VERSION,
+        "kind": kind,
+        "metadata": {"namespace": object.namespace(), "name": object.name_any()},
+    });
+    if let (Value::Object(raw), Some(spec)) = (&mut raw, object.data.get_mut("spec")) {
+        raw.insert("spec".to_owned(), spec.take());
+    }
+    raw
+}
+
+/// Takes the status out of `object`. One that cannot be read is as good as none: it is written anew.
+pub(super) fn status_of<T: DeserializeOwned + Default>(object: &mut DynamicObject) -> T {
+    let status = object.data.get_mut("status").map(Value::take);
+    status.and_then(|status| serde_json::from_value(status).ok()).unwrap_or_default()
 }

@@ -152,7 +152,7 @@ async fn a_policy_that_reads_anonymously_does_so_here_too() {
     let alice = basic("alice", "pw").unwrap().unwrap();
     let found = access(CredentialsSource::ImagePullSecrets, "a.test").await;
     assert_eq!(found, vec![alice].into());
-    // Who is refused is told where credentials were looked for.
+    // A refusal says where credentials were looked for.
     let found = access(CredentialsSource::ImagePullSecrets, "b.test").await;
     assert_eq!(found.accesses, [Access::Anonymous]);
     assert!(found.remark.ends_with("config.json has no credentials for b.test/x"), "{}", found.remark);

@@ -6,7 +6,7 @@ use super::super::condition::find;
 use super::super::events::Notice;
 use super::WatchedExemption;
 use crate::api::{API_VERSION, TrustExemptionStatus};
-use crate::policy::CompiledExemption;
+use crate::policy::{CompiledExemption, EXEMPTION};
 
 /// What is to be told of the change from the status that stands to `after`: one Event for each change of the reason of
 /// `Active`. A leader that takes over reads the one that stands, and so tells nothing twice.
@@ -34,7 +34,7 @@ pub(super) fn news(
 fn reference(object: &WatchedExemption) -> ObjectReference {
     ObjectReference {
         api_version: Some(API_VERSION.to_owned()),
-        kind: Some("TrustExemption".to_owned()),
+        kind: Some(EXEMPTION.to_owned()),
         name: Some(object.name.clone()),
         uid: object.uid.clone(),
         ..ObjectReference::default()

@@ -8,7 +8,7 @@ use crate::policy::{CompiledExemption, PolicyId};
 
 /// How long before its end an exemption is said to end soon.
 const SOON: SignedDuration = SignedDuration::from_hours(24);
-/// So many policies that are not there are named.
+/// The message names at most this many missing policies.
 const NAMED: usize = 8;
 
 /// The conditions of `exemption`, which names the policies `unknown` that are not there.
