@@ -10,6 +10,7 @@ mod harness;
 mod helm;
 mod image;
 mod in_force;
+mod kustomize;
 mod leader;
 mod mutation;
 mod outages;

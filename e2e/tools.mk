@@ -1,6 +1,6 @@
 # Builds what the end-to-end suite runs against: `tools` leaves etcd, kube-apiserver, kube-controller-manager, kubectl,
-# helm and a registry in $(TOOLS_DIR), built from the versions that e2e/tools/*/go.mod pin, and sees to it that notary and
-# notary-server are installed. A tool that KUBEBUILDER_ASSETS already has is taken from there and not built.
+# helm, kustomize and a registry in $(TOOLS_DIR), built from the versions that e2e/tools/*/go.mod pin, and sees to it that
+# notary and notary-server are installed. A tool that KUBEBUILDER_ASSETS already has is taken from there and not built.
 # `chart-tools` is what checks the chart: helm, kubeconform, and schemas for it.
 
 TOOLS_DIR ?= $(CURDIR)/target/tools
@@ -15,11 +15,13 @@ rebuild_if_absent = $(if $(filter-out $(notdir $(wildcard $(addprefix $(TOOLS_DI
 KUBERNETES_TOOLS := $(call tools_wanted,kube-apiserver kube-controller-manager kubectl)
 ETCD_TOOLS := $(call tools_wanted,etcd)
 HELM_TOOLS := $(call tools_wanted,helm kubeconform)
+KUSTOMIZE_TOOLS := $(call tools_wanted,kustomize)
 REGISTRY_TOOLS := $(call tools_wanted,registry)
 HELM_PACKAGES := helm.sh/helm/v4/cmd/helm github.com/yannh/kubeconform/cmd/kubeconform
 KUBERNETES_STAMP := $(TOOLS_DIR)/.kubernetes-$(call tools_sum,kubernetes)
 ETCD_STAMP := $(TOOLS_DIR)/.etcd-$(call tools_sum,etcd)
 HELM_STAMP := $(TOOLS_DIR)/.helm-$(call tools_sum,helm)
+KUSTOMIZE_STAMP := $(TOOLS_DIR)/.kustomize-$(call tools_sum,kustomize)
 REGISTRY_STAMP := $(TOOLS_DIR)/.registry-$(call tools_sum,registry)
 
 # Without its version strings the server calls itself v0.0.0, and clients that check versions complain.
@@ -31,7 +33,7 @@ KUBERNETES_LDFLAGS := -s -w \
 
 .PHONY: tools
 tools: $(if $(ETCD_TOOLS),$(ETCD_STAMP)) $(if $(KUBERNETES_TOOLS),$(KUBERNETES_STAMP)) $(if $(HELM_TOOLS),$(HELM_STAMP)) \
-	$(if $(REGISTRY_TOOLS),$(REGISTRY_STAMP)) notary ## what the end-to-end suite runs against
+	$(if $(KUSTOMIZE_TOOLS),$(KUSTOMIZE_STAMP)) $(if $(REGISTRY_TOOLS),$(REGISTRY_STAMP)) notary ## what the end-to-end suite runs against
 
 $(ETCD_STAMP): $(call rebuild_if_absent,$(ETCD_TOOLS)) | $(TOOLS_DIR) go
 	cd $(E2E_TOOLS)/etcd && $(GO) build -o $(TOOLS_DIR)/etcd go.etcd.io/etcd/server/v3
@@ -45,6 +47,10 @@ $(KUBERNETES_STAMP): $(call rebuild_if_absent,$(KUBERNETES_TOOLS)) | $(TOOLS_DIR
 $(HELM_STAMP): $(call rebuild_if_absent,$(HELM_TOOLS)) | $(TOOLS_DIR) go
 	cd $(E2E_TOOLS)/helm && $(GO) build -ldflags '-s -w' -o $(TOOLS_DIR)/ $(filter $(addprefix %/,$(HELM_TOOLS)),$(HELM_PACKAGES))
 	@rm -f $(TOOLS_DIR)/.helm-* && touch $@
+
+$(KUSTOMIZE_STAMP): $(call rebuild_if_absent,$(KUSTOMIZE_TOOLS)) | $(TOOLS_DIR) go
+	cd $(E2E_TOOLS)/kustomize && $(GO) build -ldflags '-s -w' -o $(TOOLS_DIR)/kustomize sigs.k8s.io/kustomize/kustomize/v5
+	@rm -f $(TOOLS_DIR)/.kustomize-* && touch $@
 
 $(REGISTRY_STAMP): $(call rebuild_if_absent,$(REGISTRY_TOOLS)) | $(TOOLS_DIR) go
 	cd $(E2E_TOOLS)/registry && $(GO) build -ldflags '-s -w' -o $(TOOLS_DIR)/ github.com/distribution/distribution/v3/cmd/registry
