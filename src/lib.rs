@@ -9,6 +9,7 @@ pub mod clock;
 pub mod controller;
 pub mod digest;
 pub mod foreign;
+pub mod gitops;
 pub mod image;
 pub mod notary;
 pub mod policy;

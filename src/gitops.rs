@@ -1,0 +1,14 @@
+//! Images in files: where they stand, what the policies say of them, and their digests written in place. No network, no
+//! terminal; the verdicts are [`View`](crate::admission::judge::View)'s.
+//!
+//! A file's text becomes a [`Tree`] with exact byte ranges. A scan of the tree finds the [`Site`]s, [`judge`] asks the
+//! policies about each distinct image once, and the edits change the scalars of the sites and no other byte.
+
+pub mod judge;
+mod place;
+mod site;
+mod tree;
+
+pub use place::{Place, Problem};
+pub use site::{ObjectId, Origin, Part, Site, Slot};
+pub use tree::{Fields, Node, NodeId, Scalar, Style, SyntaxError, Tree, Value};

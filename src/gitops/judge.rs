@@ -1,0 +1,90 @@
+//! [`judge`]: the verdicts of many images, each distinct question asked once, a bounded number of them at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::admission::judge::{Circumstances, ImageVerdict, Resolve, View};
+use crate::policy::{ImageSite, Labels, NamespaceView, PolicySet};
+use crate::trust::Grant;
+
+/// How many images are asked about at once. Trust servers are asked over few connections each, whatever this is.
+const AT_ONCE: usize = 64;
+
+/// What is asked: an image, in a namespace, at a place in a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// The namespace whose policies hold.
+    pub namespace: String,
+    /// The image, as a pod spec would have it.
+    pub image: String,
+    /// Where in a pod it stands.
+    pub image_site: ImageSite,
+}
+
+/// By what images are judged.
+pub struct JudgeContext<'a> {
+    /// The policies and exemptions.
+    pub policies: Arc<PolicySet>,
+    /// The labels of the namespaces that are known. Of others every selector of a policy counts as matching.
+    pub namespaces: &'a BTreeMap<String, Arc<Labels>>,
+    /// Where signed digests come from.
+    pub resolver: &'a dyn Resolve,
+    /// By when exemptions are judged.
+    pub now: Timestamp,
+    /// When an answer that is asked for now must be there.
+    pub deadline: &'a (dyn Fn() -> Instant + Sync),
+    /// Told after each distinct question: how many are answered, and of how many.
+    pub progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+/// The verdicts, in the order of the questions. Equal questions are asked once and have equal answers.
+pub async fn judge(context: &JudgeContext<'_>, questions: &[Question]) -> Vec<ImageVerdict> {
+    let mut positions = HashMap::new();
+    let mut distinct = Vec::new();
+    let indices: Vec<usize> = questions
+        .iter()
+        .map(|question| {
+            *positions.entry(question).or_insert_with(|| {
+                distinct.push(question);
+                distinct.len() - 1
+            })
+        })
+        .collect();
+    let total = distinct.len();
+    let mut answers: Vec<Option<ImageVerdict>> = vec![None; total];
+    let mut asked = stream::iter(
+        distinct
+            .into_iter()
+            .enumerate()
+            .map(|(index, question)| async move { (index, context.ask(question).await) }),
+    )
+    .buffer_unordered(AT_ONCE);
+    let mut done = 0;
+    while let Some((index, verdict)) = asked.next().await {
+        answers[index] = Some(verdict);
+        done += 1;
+        (context.progress)(done, total);
+    }
+    indices.into_iter().filter_map(|index| answers[index].clone()).collect()
+}
+
+impl JudgeContext<'_> {
+    async fn ask(&self, question: &Question) -> ImageVerdict {
+        let Question { namespace, image, image_site } = question;
+        let view = match self.namespaces.get(namespace) {
+            Some(labels) => NamespaceView::new(namespace.as_str(), Arc::clone(labels)),
+            None => NamespaceView::unlabelled(namespace.as_str()),
+        };
+        let view = View::new(Arc::clone(&self.policies), view);
+        let grant = Grant { namespace: namespace.clone(), ..Grant::default() };
+        let deadline = (self.deadline)();
+        let circumstances =
+            Circumstances { grant: &grant, deadline, dry_run: false, site: *image_site, now: self.now };
+        view.judge_image(self.resolver, image, circumstances).await
+    }
+}
