@@ -6,6 +6,7 @@ mod confirm;
 pub mod crd;
 pub mod docker_config;
 mod durations;
+mod from_cluster;
 mod inspect;
 mod output;
 pub mod passphrases;

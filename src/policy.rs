@@ -33,7 +33,10 @@ pub use live::{
 };
 pub use load::{ExemptionDocument, LoadError, LoadedFile, PolicyDocument, load};
 pub use namespace::{Labels, LabelsError, LabelsFuture, NamespaceLabels, NamespaceView};
-pub use objects::{FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReferencedObjects};
+pub use objects::{
+    Either, FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReadObjects, ReferencedObjects,
+    text_of,
+};
 pub use pull_rights::PullRights;
 pub use reason::Reason;
 pub use selector::{Narrowing, Selector};

@@ -1,6 +1,6 @@
 //! The controller against an API server in memory, which records every request and serves no other.
 
-mod api_server;
+pub mod api_server;
 mod cable;
 mod certificates;
 mod coverage;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::policy::{
-    CompileContext, CompiledExemption, ExemptionDocument, FileObjects, LoadError, PolicyError, PolicySet,
-    SetOptions, UnknownFields, load,
+    CompileContext, CompiledExemption, CompiledPolicy, Either, ExemptionDocument, FileObjects, LoadError,
+    NoObjects, ObjectRef, PolicyDocument, PolicyError, PolicySet, ReferencedObjects, SetOptions,
+    UnknownFields, load,
 };
 
 /// Why files do not make a set. Every error of every file is in it.
@@ -46,32 +47,79 @@ pub fn compile(
     system_namespace: &str,
     options: SetOptions,
 ) -> Result<PolicySet, FilesError> {
-    let mut errors = Vec::new();
-    let mut objects = FileObjects::default();
-    let (mut documents, mut exemptions) = (Vec::new(), Vec::new());
-    for (name, text) in files {
-        match load(name, text) {
-            Ok(file) => {
-                objects.extend(file.objects);
-                documents.extend(file.policies);
-                exemptions.extend(file.exemptions);
-            }
-            Err(error) => errors.push(error),
-        }
-    }
-    let context =
-        CompileContext { system_namespace, objects: &objects, unknown_fields: UnknownFields::Refuse };
-    let mut policies = Vec::new();
-    for document in &documents {
-        let (policy, mut wrong) = document.compile(&context);
-        errors.append(&mut wrong);
-        policies.push(Arc::new(policy));
-    }
-    let exemptions = compile_exemptions(&exemptions, &mut errors);
-    if !errors.is_empty() {
-        return Err(FilesError(errors));
-    }
+    let Compiled { policies, exemptions } = Documents::load(files).compile(system_namespace, &NoObjects)?;
     Ok(PolicySet::new(policies, options).with_exemptions(exemptions))
+}
+
+/// What files hold, not yet compiled.
+#[derive(Debug, Default)]
+pub struct Documents {
+    policies: Vec<PolicyDocument>,
+    exemptions: Vec<ExemptionDocument>,
+    objects: FileObjects,
+    /// Why some files hold nothing.
+    errors: Vec<LoadError>,
+}
+
+/// What files hold, compiled.
+#[derive(Debug)]
+pub struct Compiled {
+    pub policies: Vec<Arc<CompiledPolicy>>,
+    pub exemptions: Vec<Arc<CompiledExemption>>,
+}
+
+impl Documents {
+    /// The documents of all files together. What is wrong with them [`Self::compile`] says.
+    pub fn load(files: &[(String, String)]) -> Self {
+        let mut all = Self::default();
+        for (name, text) in files {
+            match load(name, text) {
+                Ok(file) => {
+                    all.objects.extend(file.objects);
+                    all.policies.extend(file.policies);
+                    all.exemptions.extend(file.exemptions);
+                }
+                Err(error) => all.errors.push(error),
+            }
+        }
+        all
+    }
+
+    /// Which objects the policies name, there or not.
+    pub fn references(&self, system_namespace: &str) -> BTreeSet<ObjectRef> {
+        let context = self.context(system_namespace, &self.objects);
+        let compiled = self.policies.iter().map(|document| document.compile(&context).0);
+        compiled.flat_map(|policy| policy.references().to_vec()).collect()
+    }
+
+    /// Compiles all of them. What the files do not hold, `others` is asked for.
+    ///
+    /// # Errors
+    /// [`FilesError`] with everything that is wrong, in every file.
+    pub fn compile(
+        &self,
+        system_namespace: &str,
+        others: &dyn ReferencedObjects,
+    ) -> Result<Compiled, FilesError> {
+        let objects = Either(&self.objects, others);
+        let context = self.context(system_namespace, &objects);
+        let (mut policies, mut errors) = (Vec::new(), self.errors.clone());
+        for document in &self.policies {
+            let (policy, mut wrong) = document.compile(&context);
+            errors.append(&mut wrong);
+            policies.push(Arc::new(policy));
+        }
+        let exemptions = compile_exemptions(&self.exemptions, &mut errors);
+        if errors.is_empty() { Ok(Compiled { policies, exemptions }) } else { Err(FilesError(errors)) }
+    }
+
+    fn context<'a>(
+        &self,
+        system_namespace: &'a str,
+        objects: &'a dyn ReferencedObjects,
+    ) -> CompileContext<'a> {
+        CompileContext { system_namespace, objects, unknown_fields: UnknownFields::Refuse }
+    }
 }
 
 /// Compiles the exemptions of all files. Two of one name are an error: whoever changes one would believe that the other is

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 pub use self::args::Args;
 use self::args::MetricsListen;
+pub use self::args::namespace_prefix;
 use self::cluster::Repositories;
 use self::files::PolicyFolder;
 use self::observer::Observing;

@@ -10,15 +10,16 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::docker_config::DockerConfig;
-use super::output::{Format, print, print_json};
+use super::output::{Format, print, print_json, tell};
+use super::policy_files::Documents;
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage};
-use super::{DENIED, UNDECIDED, policy_files};
+use super::{DENIED, UNDECIDED, from_cluster, policy_files};
 use crate::admission::judge::{Circumstances, Fault, ImageVerdict, Outcome, Passed, View};
 use crate::clock::SystemClock;
 use crate::foreign::{Foreign, one_line};
 use crate::notary::NotaryClient;
 use crate::policy::{Exemption, Finding, ImageSite, Labels, Mutation, NamespaceView};
-use crate::trust::{Grant, Resolver, SignedDigest, Signer};
+use crate::trust::{Grant, Resolver, SignedDigest, Signer, TrustState};
 
 /// Arguments of `tagseal verify`.
 #[derive(Debug, clap::Args)]
@@ -26,14 +27,17 @@ pub struct Args {
     /// Images, as a pod spec names them.
     #[arg(required = true)]
     images: Vec<String>,
-    /// YAML file with policies (and the config maps that they name); `-` is standard input. May be repeated.
-    #[arg(long = "policy", short = 'p', required = true, value_name = "FILE")]
+    /// YAML file with policies (and the config maps that they name); `-` is standard input. May be repeated. Beside --from-cluster, a
+    /// policy of a file takes the place of the cluster's of the same name.
+    #[arg(long = "policy", short = 'p', required_unless_present = "from_cluster", value_name = "FILE")]
     policies: Vec<PathBuf>,
+    #[command(flatten)]
+    cluster: from_cluster::Args,
     /// The namespace that the pod would be in.
     #[arg(long, short = 'n', value_name = "NAME", default_value = "default")]
     namespace: String,
-    /// A label of that namespace. Without any, every namespaceSelector of a policy counts as matching, and none of an exemption
-    /// that asks for a label. May be repeated.
+    /// A label of that namespace, in place of those that it has in the cluster. Without any, and without --from-cluster, every
+    /// namespaceSelector of a policy counts as matching, and none of an exemption that asks for a label. May be repeated.
     #[arg(long = "namespace-label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
     /// Where in a pod the images stand: exemptions may be for some sites alone.
@@ -70,33 +74,73 @@ fn site(text: &str) -> Result<ImageSite, String> {
 /// Verifies the images. Exits 0 when all pass, 1 when one is denied, 2 when one could not be decided.
 ///
 /// # Errors
-/// When a policy file cannot be read or does not compile.
+/// When a policy file cannot be read or does not compile, or a cluster does not show what verdicts depend on.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let runtime = super::runtime()?;
     let files = policy_files::read(&args.policies)?;
-    let set = policy_files::compile(&files, &args.system_namespace, args.policy.set_options())?;
-    let namespace = match args.labels.as_slice() {
-        [] => NamespaceView::unlabelled(args.namespace.as_str()),
-        labels => {
-            NamespaceView::new(args.namespace.as_str(), Arc::new(labels.iter().cloned().collect::<Labels>()))
-        }
-    };
-    let view = View::new(Arc::new(set), namespace);
-    let verdicts = super::runtime()?.block_on(judge(&args, &view))?;
-    match args.output {
-        Format::Json => print_json(&verdicts.iter().map(Report::of).collect::<Vec<_>>())?,
-        Format::Text => verdicts.iter().for_each(|verdict| print(&text(&Report::of(verdict)))),
+    if !args.cluster.from_cluster {
+        let set = policy_files::compile(&files, &args.system_namespace, args.policy.set_options())?;
+        let view = View::new(Arc::new(set), labelled(&args, NamespaceView::unlabelled(&*args.namespace)));
+        return told(&args, &runtime.block_on(judge(&args, &view, args.storage.state()))?);
     }
-    Ok(exit_code(&verdicts))
+    anyhow::ensure!(
+        args.storage.state_dir.is_none(),
+        "--state-dir is for verdicts without a cluster: with --from-cluster, floors and pins are the cluster's"
+    );
+    let settings = from_cluster::Settings {
+        system_namespace: &args.system_namespace,
+        set: args.policy.set_options(),
+        files: &Documents::load(&files),
+        namespace: Some(&args.namespace),
+    };
+    let cluster = runtime.block_on(from_cluster::read(&args.cluster, &settings))?;
+    cluster.notes.iter().for_each(|note| tell(&format!("tagseal: {note}")));
+    let namespace = labelled(&args, cluster.namespace(&args.namespace));
+    if cluster.is_excluded(&namespace) {
+        let reports: Vec<_> =
+            args.images.iter().map(|image| Report::excluded(image, &args.namespace)).collect();
+        show(&reports, args.output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if namespace.labels.is_none() {
+        let name = Foreign(&args.namespace);
+        tell(&format!(
+            "tagseal: the cluster has no namespace {name}: every namespaceSelector of a policy counts as matching"
+        ));
+    }
+    let view = View::new(Arc::clone(&cluster.policies), namespace);
+    told(&args, &runtime.block_on(judge(&args, &view, cluster.state))?)
 }
 
-async fn judge(args: &Args, view: &View) -> anyhow::Result<Vec<ImageVerdict>> {
+/// The namespace, with the labels that the arguments give it.
+fn labelled(args: &Args, namespace: NamespaceView) -> NamespaceView {
+    match args.labels.as_slice() {
+        [] => namespace,
+        labels => NamespaceView::new(namespace.name, Arc::new(labels.iter().cloned().collect::<Labels>())),
+    }
+}
+
+fn told(args: &Args, verdicts: &[ImageVerdict]) -> anyhow::Result<ExitCode> {
+    show(&verdicts.iter().map(Report::of).collect::<Vec<_>>(), args.output)?;
+    Ok(exit_code(verdicts))
+}
+
+fn show(reports: &[Report], format: Format) -> anyhow::Result<()> {
+    match format {
+        Format::Json => print_json(&reports)?,
+        Format::Text => reports.iter().for_each(|report| print(&text(report))),
+    }
+    Ok(())
+}
+
+async fn judge(args: &Args, view: &View, state: Arc<dyn TrustState>) -> anyhow::Result<Vec<ImageVerdict>> {
     // Connections are judged by the real clock, trust data by the one that was asked for.
     let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
     let credentials = Arc::new(DockerConfig::from_env());
     let config = args.storage.seeded_resolver();
     let clock = super::clock(args.at);
     let now = clock.now();
-    let resolver = Resolver::new(config, source, credentials, args.storage.state(), clock);
+    let resolver = Resolver::new(config, source, credentials, state, clock);
     let grant = Grant { namespace: args.namespace.clone(), ..Grant::default() };
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let site = args.site;
@@ -113,7 +157,7 @@ async fn judge(args: &Args, view: &View) -> anyhow::Result<Vec<ImageVerdict>> {
 }
 
 /// One element of what `-o json` prints. The names are an interface: see `docs/cli.md`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     image: String,
@@ -164,6 +208,15 @@ impl Report {
             warnings: warnings(verdict),
             exemptions: verdict.exemptions.iter().map(|exemption| exempt_by(exemption)).collect(),
         }
+    }
+
+    /// Of an image in a namespace that the webhooks are not asked about.
+    fn excluded(image: &str, namespace: &str) -> Self {
+        let message = format!(
+            "the webhooks are not asked about the namespace {}: it would run unverified",
+            Foreign(namespace)
+        );
+        Self { image: image.to_owned(), verdict: "Excluded", message: Some(message), ..Self::default() }
     }
 }
 

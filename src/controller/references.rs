@@ -18,7 +18,7 @@ use super::names::is_object_name;
 use super::reread::reread;
 use super::trouble::{Failure, Subject};
 use crate::clock::SharedClock;
-use crate::policy::{Entries, LookupError, ObjectKind, ObjectRef, ReferencedObjects};
+use crate::policy::{Entries, LookupError, ObjectKind, ObjectRef, ReferencedObjects, text_of};
 
 /// What a policy may know of an object: the entries of a config map, nothing of a secret. `None`: there is no such object.
 type Seen = Option<Entries>;
@@ -137,16 +137,7 @@ impl References {
 impl ReferencedObjects for References {
     fn config_map_key(&self, namespace: &str, name: &str, key: &str) -> Result<Arc<str>, LookupError> {
         let object = object_ref(ObjectKind::ConfigMap, namespace, name);
-        let entries = self.object(&object)?;
-        let Some(bytes) = entries.get(key) else {
-            return Err(LookupError::NoKey { object, key: key.to_owned() });
-        };
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(text.into()),
-            Err(_) => {
-                Err(LookupError::Unreadable { object, message: format!("the value of {key:?} is not UTF-8") })
-            }
-        }
+        text_of(self.object(&object)?, &object, key)
     }
 
     fn secret(&self, namespace: &str, name: &str) -> Result<(), LookupError> {

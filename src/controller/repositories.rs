@@ -7,6 +7,7 @@ mod held;
 mod name;
 mod packed;
 mod record;
+mod recorded;
 mod requests;
 mod resets;
 mod status;
@@ -26,6 +27,7 @@ use tokio::time::timeout;
 
 use self::held::Held;
 use self::name::object_name;
+pub use self::recorded::RecordedState;
 use self::requests::{Failed, Requests};
 use self::resets::Resets;
 use self::status::StatusWriter;

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::Entries;
+
 /// The kind of an object that a policy refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ObjectKind {
@@ -76,6 +78,61 @@ pub trait ReferencedObjects {
     /// # Errors
     /// [`LookupError`], which breaks the policy that asked.
     fn secret(&self, namespace: &str, name: &str) -> Result<(), LookupError>;
+}
+
+/// The objects that policies name, each as it was read once; what was not read is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReadObjects(pub BTreeMap<ObjectRef, Entries>);
+
+impl ReadObjects {
+    fn entries(&self, object: &ObjectRef) -> Result<&Entries, LookupError> {
+        self.0.get(object).ok_or_else(|| LookupError::NoObject(object.clone()))
+    }
+}
+
+impl ReferencedObjects for ReadObjects {
+    fn config_map_key(&self, namespace: &str, name: &str, key: &str) -> Result<Arc<str>, LookupError> {
+        let config_map = object(ObjectKind::ConfigMap, namespace, name);
+        text_of(self.entries(&config_map)?, &config_map, key)
+    }
+
+    fn secret(&self, namespace: &str, name: &str) -> Result<(), LookupError> {
+        self.entries(&object(ObjectKind::Secret, namespace, name)).map(drop)
+    }
+}
+
+/// The text under `key` of `object`, which has these entries.
+///
+/// # Errors
+/// [`LookupError`] where there is no such key, or no text under it.
+pub fn text_of(entries: &Entries, object: &ObjectRef, key: &str) -> Result<Arc<str>, LookupError> {
+    let object = object.clone();
+    let Some(bytes) = entries.get(key) else {
+        return Err(LookupError::NoKey { object, key: key.to_owned() });
+    };
+    let message = || format!("the value of {key:?} is not UTF-8");
+    let text = std::str::from_utf8(bytes);
+    text.map(Arc::from).map_err(|_| LookupError::Unreadable { object, message: message() })
+}
+
+/// One source of objects, and another that is asked about what the first does not have.
+#[derive(Clone, Copy)]
+pub struct Either<'a>(pub &'a dyn ReferencedObjects, pub &'a dyn ReferencedObjects);
+
+impl ReferencedObjects for Either<'_> {
+    fn config_map_key(&self, namespace: &str, name: &str, key: &str) -> Result<Arc<str>, LookupError> {
+        match self.0.config_map_key(namespace, name, key) {
+            Err(LookupError::NoObject(_)) => self.1.config_map_key(namespace, name, key),
+            found => found,
+        }
+    }
+
+    fn secret(&self, namespace: &str, name: &str) -> Result<(), LookupError> {
+        match self.0.secret(namespace, name) {
+            Err(LookupError::NoObject(_)) => self.1.secret(namespace, name),
+            found => found,
+        }
+    }
 }
 
 /// No objects at all: every reference is missing.

@@ -39,6 +39,7 @@ struct State {
     watches: Vec<(Asked, mpsc::UnboundedSender<io::Result<Bytes>>)>,
     requests: Vec<String>,
     faults: Vec<(String, Fault)>,
+    faults_once: Vec<(String, Fault)>,
     unexpected: Vec<String>,
     /// What watches are not told yet.
     lagging: Option<Vec<(&'static str, Key, Value)>>,
@@ -103,6 +104,25 @@ impl ApiServer {
     /// Requests that begin with `start` end like this from now on.
     pub fn fail(&self, start: &str, fault: Fault) {
         self.state().faults.push((start.to_owned(), fault));
+    }
+
+    /// The next request that begins with `start` ends like this; those after it as they would.
+    pub fn fail_once(&self, start: &str, fault: Fault) {
+        self.state().faults_once.push((start.to_owned(), fault));
+    }
+
+    /// The same server for clients in other processes.
+    pub fn router(&self) -> axum::Router {
+        let server = self.clone();
+        axum::Router::new().fallback(move |request: Request<Body>| {
+            let server = server.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+                let request = Request::from_parts(head, kube::client::Body::from(body.to_vec()));
+                server.answer(request).await.unwrap_or_else(|error| status(502, &error.to_string()))
+            }
+        })
     }
 
     /// Tells who asks that it may not do this, in this namespace or in all of them at once.
@@ -197,8 +217,10 @@ impl ApiServer {
         let fault = {
             let mut state = self.state();
             let line = asked.to_string();
-            let fault = state.faults.iter().find(|(start, _)| line.starts_with(start.as_str()));
-            let fault = fault.map(|(_, fault)| fault.clone());
+            let is_about = |(start, _): &(String, Fault)| line.starts_with(start.as_str());
+            let once = state.faults_once.iter().position(is_about);
+            let once = once.map(|place| state.faults_once.remove(place).1);
+            let fault = once.or_else(|| Some(state.faults.iter().find(|fault| is_about(fault))?.1.clone()));
             state.requests.push(line);
             fault
         };
@@ -496,6 +518,7 @@ fn status(code: u16, message: &str) -> Response<Body> {
         403 => "Forbidden",
         404 => "NotFound",
         409 => "Conflict",
+        410 => "Expired",
         _ => "InternalError",
     };
     let status = json!({

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::policy::{Entries, LiveError, LookupError, ObjectKind, ObjectRef, ReferencedObjects};
+use crate::policy::{Entries, LiveError, LookupError, ObjectKind, ObjectRef, ReferencedObjects, text_of};
 
 /// Every object is there, and is what it should be: what is still wrong then is wrong with the policy itself.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +42,7 @@ impl ReferencedObjects for Shown {
         let Some(entries) = self.object(&object) else {
             return Promised.config_map_key(namespace, name, key);
         };
-        let Some(bytes) = entries?.get(key) else {
-            return Err(LookupError::NoKey { object, key: key.to_owned() });
-        };
-        let message = || format!("the value of {key:?} is not UTF-8");
-        let text = std::str::from_utf8(bytes);
-        text.map(Arc::from).map_err(|_| LookupError::Unreadable { object, message: message() })
+        text_of(entries?, &object, key)
     }
 
     fn secret(&self, namespace: &str, name: &str) -> Result<(), LookupError> {

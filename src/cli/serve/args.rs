@@ -159,7 +159,10 @@ fn match_conditions(value: &str) -> Result<MatchConditions, String> {
 }
 
 /// What the name of a namespace can begin with.
-fn namespace_prefix(value: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What to write instead.
+pub fn namespace_prefix(value: &str) -> Result<String, String> {
     let begins = value.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let fits =
         value.len() <= 63 && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
