@@ -4,11 +4,16 @@
 //! A file's text becomes a [`Tree`] with exact byte ranges. A scan of the tree finds the [`Site`]s, [`judge`] asks the
 //! policies about each distinct image once, and the edits change the scalars of the sites and no other byte.
 
+pub mod edit;
+pub mod files;
 pub mod judge;
 mod place;
 mod site;
+mod source;
 mod tree;
+pub mod write;
 
 pub use place::{Place, Problem};
 pub use site::{ObjectId, Origin, Part, Site, Slot};
+pub use source::{FileRole, SourceFile};
 pub use tree::{Fields, Node, NodeId, Scalar, Style, SyntaxError, Tree, Value};

@@ -137,6 +137,12 @@ impl Tree {
         &self.nodes[id.0 as usize]
     }
 
+    /// Every node, in the order in which they begin. Trees of equal structure give equal ones in the same order.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node)> {
+        // There are no more nodes than numbers for them: see `build`.
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index as u32), node))
+    }
+
     /// The node that `id` stands for: itself, or what it is an alias of.
     pub fn target(&self, id: NodeId) -> NodeId {
         match self.node(id).value {
