@@ -8,6 +8,7 @@ pub mod edit;
 pub mod files;
 pub mod judge;
 mod place;
+pub mod report;
 mod site;
 mod source;
 mod tree;

@@ -18,6 +18,9 @@ pub mod publish;
 #[path = "../tests/support/random.rs"]
 mod random;
 pub mod sandbox;
+#[cfg(test)]
+#[path = "../tests/support/schemas.rs"]
+mod schemas;
 pub mod telemetry;
 pub mod trust;
 pub mod tuf;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::time::Instant;
 
 use super::docker_config::DockerConfig;
@@ -14,12 +13,13 @@ use super::output::{Format, print, print_json, tell};
 use super::policy_files::Documents;
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage};
 use super::{DENIED, UNDECIDED, from_cluster, policy_files};
-use crate::admission::judge::{Circumstances, Fault, ImageVerdict, Outcome, Passed, View};
+use crate::admission::judge::{Circumstances, Fault, ImageVerdict, View};
 use crate::clock::SystemClock;
-use crate::foreign::{Foreign, one_line};
+use crate::foreign::Foreign;
+use crate::gitops::report::{ImageReport, image_text};
 use crate::notary::NotaryClient;
-use crate::policy::{Exemption, Finding, ImageSite, Labels, Mutation, NamespaceView};
-use crate::trust::{Grant, Resolver, SignedDigest, Signer, TrustState};
+use crate::policy::{ImageSite, Labels, Mutation, NamespaceView};
+use crate::trust::{Grant, Resolver, TrustState};
 
 /// Arguments of `tagseal verify`.
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let namespace = labelled(&args, cluster.namespace(&args.namespace));
     if cluster.is_excluded(&namespace) {
         let reports: Vec<_> =
-            args.images.iter().map(|image| Report::excluded(image, &args.namespace)).collect();
+            args.images.iter().map(|image| ImageReport::excluded(image, &args.namespace)).collect();
         show(&reports, args.output)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -121,14 +121,14 @@ fn labelled(args: &Args, namespace: NamespaceView) -> NamespaceView {
 }
 
 fn told(args: &Args, verdicts: &[ImageVerdict]) -> anyhow::Result<ExitCode> {
-    show(&verdicts.iter().map(Report::of).collect::<Vec<_>>(), args.output)?;
+    show(&verdicts.iter().map(ImageReport::of).collect::<Vec<_>>(), args.output)?;
     Ok(exit_code(verdicts))
 }
 
-fn show(reports: &[Report], format: Format) -> anyhow::Result<()> {
+fn show(reports: &[ImageReport], format: Format) -> anyhow::Result<()> {
     match format {
         Format::Json => print_json(&reports)?,
-        Format::Text => reports.iter().for_each(|report| print(&text(report))),
+        Format::Text => reports.iter().for_each(|report| print(&image_text(report))),
     }
     Ok(())
 }
@@ -154,152 +154,6 @@ async fn judge(args: &Args, view: &View, state: Arc<dyn TrustState>) -> anyhow::
         }
     }
     Ok(verdicts)
-}
-
-/// One element of what `-o json` prints. The names are an interface: see `docs/cli.md`.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Report {
-    image: String,
-    verdict: &'static str,
-    sealed: Option<String>,
-    digest: Option<String>,
-    policies: Vec<String>,
-    signed_by: Vec<SignedBy>,
-    reason: Option<&'static str>,
-    message: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    exemptions: Vec<ExemptBy>,
-}
-
-/// An exemption in force for an image.
-#[derive(Debug, Serialize)]
-struct ExemptBy {
-    name: String,
-    until: Option<String>,
-    reason: String,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SignedBy {
-    role: String,
-    #[serde(rename = "keyIDs")]
-    key_ids: Vec<String>,
-}
-
-impl Report {
-    fn of(verdict: &ImageVerdict) -> Self {
-        let passed = verdict.passed();
-        let signed = passed.and_then(|passed| passed.signed());
-        let headline = verdict.headline();
-        let sealed = passed.and_then(|passed| sealed(&verdict.image, passed));
-        Self {
-            image: verdict.image.clone(),
-            verdict: word(verdict),
-            sealed,
-            digest: signed.map(|signed| signed.digest().to_string()),
-            policies: verdict.policies.iter().map(ToString::to_string).collect(),
-            signed_by: signed.map(signed_by).unwrap_or_default(),
-            reason: headline.map(|denial| denial.reason().as_str()),
-            message: headline.map(|_| message(verdict)),
-            warnings: warnings(verdict),
-            exemptions: verdict.exemptions.iter().map(|exemption| exempt_by(exemption)).collect(),
-        }
-    }
-
-    /// Of an image in a namespace that the webhooks are not asked about.
-    fn excluded(image: &str, namespace: &str) -> Self {
-        let message = format!(
-            "the webhooks are not asked about the namespace {}: it would run unverified",
-            Foreign(namespace)
-        );
-        Self { image: image.to_owned(), verdict: "Excluded", message: Some(message), ..Self::default() }
-    }
-}
-
-fn exempt_by(exemption: &Exemption) -> ExemptBy {
-    let Exemption { name, until, reason, .. } = exemption;
-    ExemptBy { name: name.clone(), until: until.map(|until| until.to_string()), reason: reason.clone() }
-}
-
-fn signed_by(signed: &SignedDigest) -> Vec<SignedBy> {
-    let of = |signer: &Signer| SignedBy {
-        role: signer.role.to_string(),
-        key_ids: signer.key_ids.iter().map(ToString::to_string).collect(),
-    };
-    signed.signers().iter().map(of).collect()
-}
-
-/// What a pod would name: with the digest that is written there, or as it is where its digest was found signed. `None`:
-/// nobody vouches for a digest, or no policy writes it.
-fn sealed(image: &str, passed: &Passed) -> Option<String> {
-    match &passed.sealed {
-        Some(sealed) => (passed.mutation != Mutation::None).then(|| sealed.clone()),
-        None => (passed.signed().is_some() && image.contains('@')).then(|| image.to_owned()),
-    }
-}
-
-fn word(verdict: &ImageVerdict) -> &'static str {
-    match (&verdict.outcome, verdict.headline().map(|denial| denial.fault)) {
-        (Outcome::Passed(passed), _) if sealed(&verdict.image, passed).is_none() => "Admitted",
-        (Outcome::Passed(_), _) => "Sealed",
-        (Outcome::Denied(_), Some(Fault::Unavailable)) => "Unavailable",
-        (Outcome::Denied(_), _) => "Denied",
-        (Outcome::Unmatched, _) => "Unmatched",
-        (Outcome::Exempt, _) => "Exempt",
-    }
-}
-
-/// Everything that stands against the image, the headline's policy first.
-fn message(verdict: &ImageVerdict) -> String {
-    verdict.denials().iter().map(|denial| line(&denial.finding)).collect::<Vec<_>>().join("; ")
-}
-
-fn line(finding: &Finding) -> String {
-    let policy = finding.policy.as_ref().map(|policy| format!("{policy}: ")).unwrap_or_default();
-    format!("{policy}{}: {}", finding.reason, finding.message)
-}
-
-fn warnings(verdict: &ImageVerdict) -> Vec<String> {
-    let remarks = verdict.remarks.iter().map(|remark| line(&remark.denial.finding));
-    verdict.warnings.iter().cloned().chain(remarks).collect()
-}
-
-fn text(report: &Report) -> String {
-    let mut lines = Vec::new();
-    match report.verdict {
-        "Sealed" => {
-            lines.push(format!("sealed      {}", Foreign(report.sealed.as_deref().unwrap_or(&report.image))));
-        }
-        word => {
-            lines.push(format!("{:<11} {}", word.to_ascii_lowercase(), Foreign(&report.image)));
-            lines.extend(
-                report.message.iter().map(|message| format!("            {}", one_line(message, usize::MAX))),
-            );
-            let digest = report.digest.iter();
-            lines.extend(digest.map(|digest| format!("            {digest}, which no policy writes")));
-        }
-    }
-    for signer in &report.signed_by {
-        let keys: Vec<_> = signer.key_ids.iter().map(|id| id.get(..12).unwrap_or(id)).collect();
-        lines.push(format!("            signed in {} by {}", signer.role, keys.join(", ")));
-    }
-    let exemptions = report.exemptions.iter().map(|exemption| {
-        let until = exemption.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
-        format!(
-            "            exempt by TrustExemption {}{until}: {}",
-            Foreign(&exemption.name),
-            one_line(&exemption.reason, usize::MAX)
-        )
-    });
-    lines.extend(exemptions);
-    lines.extend(
-        report.warnings.iter().map(|text| format!("            warning: {}", one_line(text, usize::MAX))),
-    );
-    lines.join("\n")
 }
 
 /// Mixed results: 1 beats 2 beats 0 (design §11).

@@ -8,6 +8,7 @@ use futures::stream;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::Site;
 use crate::admission::judge::{Circumstances, ImageVerdict, Resolve, View};
 use crate::policy::{ImageSite, Labels, NamespaceView, PolicySet};
 use crate::trust::Grant;
@@ -24,6 +25,15 @@ pub struct Question {
     pub image: String,
     /// Where in a pod it stands.
     pub image_site: ImageSite,
+}
+
+/// One place that names an image, and what the policies say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteVerdict {
+    /// The place.
+    pub site: Site,
+    /// `None` where the webhooks are not asked about the namespace.
+    pub verdict: Option<ImageVerdict>,
 }
 
 /// By what images are judged.

@@ -3,10 +3,10 @@
 use std::fmt;
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
         /// Why an image is not admitted. The same word in denials, conditions, metrics, CLI JSON and exit text.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Reason { $($(#[$doc])* $name,)* }
+        pub enum Reason { $($(#[doc = $doc])* $name,)* }
 
         impl Reason {
             /// Every reason, in the order of the design's table.
@@ -15,6 +15,11 @@ macro_rules! reasons {
             /// The CamelCase word.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Reason::$name => stringify!($name),)* }
+            }
+
+            /// What it means, in a sentence.
+            pub const fn description(self) -> &'static str {
+                match self { $(Reason::$name => concat!($($doc),*).trim_ascii(),)* }
             }
         }
     };

@@ -18,6 +18,7 @@ pub mod log;
 pub mod metrics;
 pub mod moves;
 pub mod random;
+pub mod schemas;
 pub mod signer;
 pub mod source;
 pub mod state;
