@@ -1,6 +1,7 @@
 //! What the scenarios stand on: real processes, clients that read as sentences, and the few fakes for faults.
 
 mod account;
+mod argo;
 mod balancer;
 mod ca;
 mod cluster;
@@ -17,6 +18,7 @@ mod load;
 mod manifests;
 mod mix;
 mod name_server;
+mod nine_kinds;
 mod notary_server;
 mod oci;
 mod policy;
@@ -37,6 +39,7 @@ mod tunnel;
 mod verify;
 mod webhooks;
 
+pub use argo::Argo;
 pub use ca::Authority;
 pub use cluster::{Answer, Cluster};
 pub use control_plane::ControlPlane;
@@ -52,6 +55,7 @@ pub use load::{Mishap, Outcome};
 pub use manifests::*;
 pub use mix::Mix;
 pub use name_server::{KNOWN_NAME, NameServer};
+pub use nine_kinds::{NINE_KINDS, nine_kinds};
 pub use notary_server::{NotaryServer, client};
 pub use oci::{Distribution, Image};
 pub use policy::Policy;

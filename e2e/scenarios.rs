@@ -5,6 +5,7 @@ mod availability;
 mod certificates;
 mod chart;
 mod controllers;
+mod drift;
 mod exemptions;
 mod harness;
 mod helm;

@@ -1,23 +1,27 @@
 # Builds what the end-to-end suite runs against: `tools` leaves etcd, kube-apiserver, kube-controller-manager, kubectl,
-# helm, kustomize and a registry in $(TOOLS_DIR), built from the versions that e2e/tools/*/go.mod pin, and sees to it that
-# notary and notary-server are installed. A tool that KUBEBUILDER_ASSETS already has is taken from there and not built.
+# helm, kustomize, a registry and argo-diff (a program of our own around Argo CD's diff engine) in $(TOOLS_DIR), built from
+# the versions that e2e/tools/*/go.mod pin, and sees to it that notary and notary-server are installed. A tool that
+# KUBEBUILDER_ASSETS already has is taken from there and not built.
 # `chart-tools` is what checks the chart: helm, kubeconform, and schemas for it.
 
 TOOLS_DIR ?= $(CURDIR)/target/tools
 GO ?= go
 E2E_TOOLS := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))/tools
 
-# The stamps carry a checksum of the pins, so that neither a fresh clone nor another branch builds again what is there.
-tools_sum = $(shell cat $(E2E_TOOLS)/$(1)/go.mod $(E2E_TOOLS)/$(1)/go.sum | sha256sum | cut -c1-16)
+# The stamps carry a checksum of the pins, and of a program of our own, so that neither a fresh clone nor another branch
+# builds again what is there.
+tools_sum = $(shell cat $(E2E_TOOLS)/$(1)/go.mod $(E2E_TOOLS)/$(1)/go.sum $(wildcard $(E2E_TOOLS)/$(1)/*.go) | sha256sum | cut -c1-16)
 tools_wanted = $(strip $(foreach tool,$(1),$(if $(KUBEBUILDER_ASSETS),$(if $(wildcard $(KUBEBUILDER_ASSETS)/$(tool)),,$(tool)),$(tool))))
 rebuild_if_absent = $(if $(filter-out $(notdir $(wildcard $(addprefix $(TOOLS_DIR)/,$(1)))),$(1)),absent-tool)
 
+ARGO_TOOLS := $(call tools_wanted,argo-diff)
 KUBERNETES_TOOLS := $(call tools_wanted,kube-apiserver kube-controller-manager kubectl)
 ETCD_TOOLS := $(call tools_wanted,etcd)
 HELM_TOOLS := $(call tools_wanted,helm kubeconform)
 KUSTOMIZE_TOOLS := $(call tools_wanted,kustomize)
 REGISTRY_TOOLS := $(call tools_wanted,registry)
 HELM_PACKAGES := helm.sh/helm/v4/cmd/helm github.com/yannh/kubeconform/cmd/kubeconform
+ARGO_STAMP := $(TOOLS_DIR)/.argo-$(call tools_sum,argo)
 KUBERNETES_STAMP := $(TOOLS_DIR)/.kubernetes-$(call tools_sum,kubernetes)
 ETCD_STAMP := $(TOOLS_DIR)/.etcd-$(call tools_sum,etcd)
 HELM_STAMP := $(TOOLS_DIR)/.helm-$(call tools_sum,helm)
@@ -33,7 +37,12 @@ KUBERNETES_LDFLAGS := -s -w \
 
 .PHONY: tools
 tools: $(if $(ETCD_TOOLS),$(ETCD_STAMP)) $(if $(KUBERNETES_TOOLS),$(KUBERNETES_STAMP)) $(if $(HELM_TOOLS),$(HELM_STAMP)) \
-	$(if $(KUSTOMIZE_TOOLS),$(KUSTOMIZE_STAMP)) $(if $(REGISTRY_TOOLS),$(REGISTRY_STAMP)) notary ## what the end-to-end suite runs against
+	$(if $(KUSTOMIZE_TOOLS),$(KUSTOMIZE_STAMP)) $(if $(REGISTRY_TOOLS),$(REGISTRY_STAMP)) $(if $(ARGO_TOOLS),$(ARGO_STAMP)) \
+	notary ## what the end-to-end suite runs against
+
+$(ARGO_STAMP): $(call rebuild_if_absent,$(ARGO_TOOLS)) | $(TOOLS_DIR) go
+	cd $(E2E_TOOLS)/argo && $(GO) build -ldflags '-s -w' -o $(TOOLS_DIR)/argo-diff .
+	@rm -f $(TOOLS_DIR)/.argo-* && touch $@
 
 $(ETCD_STAMP): $(call rebuild_if_absent,$(ETCD_TOOLS)) | $(TOOLS_DIR) go
 	cd $(E2E_TOOLS)/etcd && $(GO) build -o $(TOOLS_DIR)/etcd go.etcd.io/etcd/server/v3
