@@ -11,6 +11,7 @@ mod harness;
 mod helm;
 mod image;
 mod in_force;
+mod inventory;
 mod kustomize;
 mod leader;
 mod mutation;

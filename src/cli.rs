@@ -8,6 +8,7 @@ pub mod docker_config;
 mod durations;
 mod from_cluster;
 mod inspect;
+mod inventory;
 mod output;
 pub mod passphrases;
 mod policy_files;
@@ -21,10 +22,12 @@ mod trust;
 mod usage;
 mod verify;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::clock::{ManualClock, SharedClock, SystemClock};
 
@@ -49,6 +52,8 @@ enum Command {
     Sandbox(sandbox::Args),
     /// Verify images against policy files, as the cluster would.
     Verify(Box<verify::Args>),
+    /// Take stock of a cluster: every image that runs or is declared, and whether it would be admitted.
+    Inventory(Box<inventory::Args>),
     /// Show a repository's signed tags, its roles and their keys.
     Inspect(Box<inspect::Args>),
     /// Sign images, and manage the keys and roles that sign: what `docker trust` and `notary` did.
@@ -63,7 +68,7 @@ enum Command {
 ///
 /// Exits 0 when all passed, 1 when something was denied, 2 when something could not be decided.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => return usage::tell(&error),
     };
@@ -73,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Sandbox(args) => sandbox::run(args),
         Command::Verify(args) => verify::run(*args),
+        Command::Inventory(args) => inventory::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Trust(args) => trust::run(*args),
         Command::Crd(args) => crd::run(&args),
@@ -82,6 +88,24 @@ pub fn main() -> ExitCode {
         output::tell(&output::failure(&error));
         ExitCode::from(UNDECIDED)
     })
+}
+
+/// A binary, or a link to it, of this name in `PATH` is what kubectl runs as `kubectl tagseal`.
+const PLUGIN: &str = "kubectl-tagseal";
+
+/// Reads the command line. As a plugin of kubectl the command is called as its user calls it, and takes stock of a cluster without
+/// being told to.
+fn parse(mut arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let program = arguments.first().map(Path::new).and_then(Path::file_stem);
+    if program.is_some_and(|program| program == PLUGIN) {
+        command = command.bin_name("kubectl tagseal");
+        let takes_stock = arguments.get(1).is_some_and(|command| command == "inventory");
+        if takes_stock && !arguments.iter().any(|argument| argument == inventory::FROM_CLUSTER) {
+            arguments.insert(2, inventory::FROM_CLUSTER.into());
+        }
+    }
+    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
 /// The runtime of a command.

@@ -40,7 +40,7 @@ mod warm_up;
 mod watched;
 
 pub use certificates::{CertificateOptions, Certificates, Lifetimes};
-pub use coverage::ClusterPods;
+pub use coverage::{ClusterPods, NOT_ENDED};
 pub use events::{EventWriter, Events, Notice};
 pub use exemptions::{ExemptionStatuses, ExemptionUses};
 pub use figures::PolicyFiguresWatch;

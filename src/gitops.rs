@@ -6,6 +6,7 @@
 
 pub mod edit;
 pub mod files;
+pub mod inventory;
 pub mod judge;
 mod place;
 pub mod report;

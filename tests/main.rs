@@ -12,6 +12,7 @@ mod crds;
 mod exits;
 mod foreign;
 mod imports;
+mod krew;
 mod limits;
 mod notary;
 mod policy;

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use self::client::{Address, connect};
-use super::policy_files::{Compiled, Documents};
+use super::policy_files::{Compiled, Documents, FilesError};
 use super::serve::namespace_prefix;
-use crate::controller::{Basis, ClusterReader, Named, RecordedState};
+use crate::controller::{Basis, ClusterReader, Named, ReadError, RecordedState};
 use crate::foreign::Foreign;
 use crate::policy::{
     CompileContext, CompiledExemption, CompiledPolicy, Labels, NamespaceView, ObjectRef, PolicyId,
@@ -89,29 +89,67 @@ impl ClusterView {
     }
 }
 
+/// Why there is no [`ClusterView`].
+#[derive(Debug)]
+pub enum Unread {
+    /// What could not be read.
+    Cluster(Vec<ReadError>),
+    /// What is wrong with the files.
+    Files(FilesError),
+}
+
+impl From<Unread> for anyhow::Error {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Cluster(errors) => advice::error(&errors),
+            Unread::Files(error) => error.into(),
+        }
+    }
+}
+
+/// Both of what was read at the same time.
+///
+/// # Errors
+/// What could not be read of either: whoever lacks rights is told of all of them at once.
+pub fn both<T>(
+    cluster: Result<ClusterView, Unread>,
+    other: Result<T, Vec<ReadError>>,
+) -> anyhow::Result<(ClusterView, T)> {
+    match (cluster, other) {
+        (Ok(cluster), Ok(other)) => Ok((cluster, other)),
+        (Err(Unread::Cluster(mut errors)), other) => {
+            errors.extend(other.err().into_iter().flatten());
+            Err(advice::error(&errors))
+        }
+        (Err(unread), _) => Err(unread.into()),
+        (_, Err(errors)) => Err(advice::error(&errors)),
+    }
+}
+
 /// Reads the cluster that `args` name.
 ///
 /// # Errors
 /// When there is none, when it does not answer, and when the caller lacks rights: which, and how they are given.
 pub async fn read(args: &Args, settings: &Settings<'_>) -> anyhow::Result<ClusterView> {
     let reader = ClusterReader::new(connect(&args.address).await?);
-    read_by(&reader, args.covered(settings.system_namespace), settings).await
+    Ok(read_by(&reader, args.covered(settings.system_namespace), settings).await?)
 }
 
 /// Reads through `reader`.
 ///
 /// # Errors
-/// As [`read`].
+/// [`Unread`]
 pub async fn read_by(
     reader: &ClusterReader,
     covered: Selector,
     settings: &Settings<'_>,
-) -> anyhow::Result<ClusterView> {
-    let basis = reader.basis(settings.namespace).await.map_err(|errors| advice::error(&errors))?;
+) -> Result<ClusterView, Unread> {
+    let basis = reader.basis(settings.namespace).await.map_err(Unread::Cluster)?;
     let wanted = references(&basis, settings);
-    let named = reader.named(&wanted).await.map_err(|errors| advice::error(&errors))?;
+    let named = reader.named(&wanted).await.map_err(Unread::Cluster)?;
     let mut notes: Vec<_> = named.assumed.iter().map(assumed).collect();
-    let of_files = settings.files.compile(settings.system_namespace, &named.objects)?;
+    let of_files =
+        settings.files.compile(settings.system_namespace, &named.objects).map_err(Unread::Files)?;
     let (policies, exemptions) = together(&basis, &named, of_files, settings.system_namespace, &mut notes);
     let set = PolicySet::new(policies, settings.set.clone());
     notes.extend(set.policies().filter_map(|(policy, errors)| {

@@ -23,8 +23,8 @@ use crate::policy::{ListFuture, LiveError, Running, RunningImages};
 const PAGE: u32 = 250;
 /// The longest page, in bytes; one that is longer is not read to its end.
 const LONGEST_PAGE: u64 = 32 * 1024 * 1024;
-/// Pods that have ended run nothing.
-const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
+/// Selects pods that have not ended: others run nothing.
+pub const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// Lists the pods of the cluster.
 #[derive(Clone)]

@@ -80,9 +80,6 @@ impl ClusterReader {
     /// # Errors
     /// Each thing that could not be read, and why.
     pub async fn basis(&self, namespace: Option<&str>) -> Result<Basis, Vec<ReadError>> {
-        if let Some(namespace) = namespace.filter(|name| !is_object_name(name)) {
-            return Err(vec![ReadError::NoName(namespace.to_owned())]);
-        }
         let policies = join(
             self.raw(resource(PolicyKind::Cluster), None, PolicyKind::Cluster.as_str()),
             self.raw(resource(PolicyKind::Namespaced), namespace, PolicyKind::Namespaced.as_str()),
@@ -142,6 +139,7 @@ impl ClusterReader {
         fields: Option<&str>,
         most: usize,
     ) -> Result<Listed<T>, ReadError> {
+        is_name(namespace)?;
         list(&self.client, resource, namespace, fields, most).await
     }
 
@@ -178,6 +176,7 @@ impl ClusterReader {
             let listed = self.all::<Labelled>(resource, None).await?;
             return Ok(listed.into_iter().map(named).collect());
         };
+        is_name(only)?;
         let right =
             || Right { verb: "get", resource: "namespaces".into(), namespace: None, name: Some(name.into()) };
         let found = self.get::<Namespace>(Api::all(self.client.clone()), name, right).await?;
@@ -222,6 +221,14 @@ impl ClusterReader {
         K: Resource + Clone + fmt::Debug + DeserializeOwned,
     {
         answered(timeout(LIMIT, api.get_metadata_opt(name)).await, right)
+    }
+}
+
+/// A name becomes part of a request's path: one with a slash would ask for something else.
+fn is_name(namespace: Option<&str>) -> Result<(), ReadError> {
+    match namespace.filter(|name| !is_object_name(name)) {
+        Some(namespace) => Err(ReadError::NoName(namespace.to_owned())),
+        None => Ok(()),
     }
 }
 

@@ -110,6 +110,14 @@ impl ImageReference {
         matches!(self.tag, TagAt::Written(..))
     }
 
+    /// The reference with this digest in place of any that it has: what the pod spec had, `:latest` if it had neither tag nor
+    /// digest, and `@sha256:…`.
+    pub fn with_digest(&self, digest: Digest) -> String {
+        let name = self.original.split_once('@').map_or(&*self.original, |(name, _)| name);
+        let latest = if matches!(self.tag, TagAt::Implied) { ":latest" } else { "" };
+        digest.with_hex(|hex| [name, latest, "@sha256:", hex].concat())
+    }
+
     /// The digest, if the reference carries one.
     pub fn digest(&self) -> Option<Digest> {
         self.digest

@@ -229,7 +229,7 @@ impl<'a> Case<'a> {
         ));
         let signers = votes.into_iter().map(|vote| Signer::of(&vote.role, &vote.signers));
         let evidence = Arc::new(Evidence::new(self.repository, signers));
-        Ok(Ok((SignedDigest::new(digest, evidence), warnings)))
+        Ok(Ok((SignedDigest::new(digest, evidence).until(until), warnings)))
     }
 
     /// The roles that once listed `digest` as `tag` so that it still counts, and else why not.

@@ -16,8 +16,8 @@ pub struct Evidence {
     signers: Box<[Signer]>,
     /// Each once: the base roles but `targets`, then what the publisher signs, sorted.
     versions: Box<[(RoleName, u64)]>,
-    /// When the first of the roles expires that the publisher must sign anew.
-    expires: Timestamp,
+    /// The first of the roles to expire that the publisher must sign anew, and when.
+    expires: Option<(RoleName, Timestamp)>,
     signers_text: Box<str>,
     versions_text: Box<str>,
 }
@@ -54,9 +54,9 @@ impl Evidence {
         let signers: Box<[Signer]> = signers.into_iter().collect();
         let basis = basis(repository, &signers);
         let renewed_by_publisher = basis.iter().filter(|(name, ..)| !is_renewed_by_server(name));
-        let expires = renewed_by_publisher.map(|(_, _, expires)| *expires).min();
+        let expires = renewed_by_publisher.min_by_key(|(_, _, expires)| *expires);
         Self {
-            expires: expires.unwrap_or(Timestamp::MAX),
+            expires: expires.map(|(name, _, expires)| (name.clone(), *expires)),
             signers_text: listed(&signers),
             versions_text: listed(basis.iter().map(|(name, version, _)| format!("{name}={version}"))),
             versions: basis.into_iter().map(|(name, version, _)| (name, version)).collect(),
@@ -72,6 +72,11 @@ impl Evidence {
     /// The versions that the answer rests on.
     pub fn versions(&self) -> &[(RoleName, u64)] {
         &self.versions
+    }
+
+    /// The first of the roles to expire that the publisher must sign anew, and when.
+    pub fn expires(&self) -> Option<(&RoleName, Timestamp)> {
+        self.expires.as_ref().map(|(role, expires)| (role, *expires))
     }
 
     /// `targets/qa=KEYID, targets/releases=KEYID+KEYID`
@@ -90,7 +95,8 @@ impl Evidence {
         repository: &'a TrustedRepository,
         soon: Timestamp,
     ) -> impl Iterator<Item = (&'a RoleName, Timestamp)> {
-        let roles = if self.expires < soon { &*self.versions } else { &[] };
+        let is_soon = self.expires().is_some_and(|(_, expires)| expires < soon);
+        let roles = if is_soon { &*self.versions } else { &[] };
         let expiries = roles
             .iter()
             .filter(|(name, _)| !is_renewed_by_server(name))

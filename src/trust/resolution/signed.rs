@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::evidence::{Evidence, Signer};
 use crate::digest::Digest;
 use crate::image::ImageReference;
@@ -11,11 +13,22 @@ use crate::image::ImageReference;
 pub struct SignedDigest {
     digest: Digest,
     evidence: Arc<Evidence>,
+    good_until: Option<Timestamp>,
 }
 
 impl SignedDigest {
     pub(super) fn new(digest: Digest, evidence: Arc<Evidence>) -> Self {
-        Self { digest, evidence }
+        Self { digest, evidence, good_until: None }
+    }
+
+    /// The same of a digest that was superseded, and passes until then.
+    pub(super) fn until(self, good_until: Timestamp) -> Self {
+        Self { good_until: Some(good_until), ..self }
+    }
+
+    /// Until when a superseded digest passes (`supersededDigests.acceptFor`); `None` for one that is current.
+    pub fn good_until(&self) -> Option<Timestamp> {
+        self.good_until
     }
 
     /// The digest.
@@ -36,14 +49,6 @@ impl SignedDigest {
     /// The reference with this digest: what the pod spec had, `:latest` if it had neither tag nor digest, and
     /// `@sha256:…`.
     pub fn seal(&self, image: &ImageReference) -> String {
-        let original = image.original();
-        let (name, digest) = match original.bytes().position(|byte| byte == b'@') {
-            Some(at) => original.split_at(at),
-            None => (original, ""),
-        };
-        // A colon before the last slash belongs to the registry's port.
-        let has_tag = name.bytes().rev().take_while(|byte| *byte != b'/').any(|byte| byte == b':');
-        let latest = if digest.is_empty() && !has_tag { ":latest" } else { "" };
-        self.digest.with_hex(|hex| [name, latest, "@sha256:", hex].concat())
+        image.with_digest(self.digest)
     }
 }

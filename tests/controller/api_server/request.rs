@@ -23,12 +23,22 @@ const RESOURCES: &[&str] = &[
     "mutatingwebhookconfigurations",
     "validatingwebhookconfigurations",
     "pods",
+    "podtemplates",
+    "replicationcontrollers",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "daemonsets",
+    "jobs",
+    "cronjobs",
     "customresourcedefinitions",
     "selfsubjectaccessreviews",
 ];
 
 const GROUPS: &[&str] = &[
     "/api/v1/",
+    "/apis/apps/v1/",
+    "/apis/batch/v1/",
     "/apis/tagseal.dev/v1alpha1/",
     "/apis/coordination.k8s.io/v1/",
     "/apis/events.k8s.io/v1/",
