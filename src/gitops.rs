@@ -10,12 +10,15 @@ pub mod inventory;
 pub mod judge;
 mod place;
 pub mod report;
+pub mod scalar;
+mod scan;
 mod site;
 mod source;
 mod tree;
 pub mod write;
 
 pub use place::{Place, Problem};
+pub use scan::{Frozen, ImagePath, ImagePathError, Object, Scan, ScanOptions, SharedScalar, objects, scan};
 pub use site::{ObjectId, Origin, Part, Site, Slot};
 pub use source::{FileRole, SourceFile};
 pub use tree::{Fields, Node, NodeId, Scalar, Style, SyntaxError, Tree, Value};

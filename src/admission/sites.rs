@@ -45,6 +45,11 @@ impl WorkloadKind {
         KINDS.iter().find(|row| row.kind == kind && row.group == group && row.version == version)
     }
 
+    /// The row of a kind in any version: the API server converts what is written in another one.
+    pub fn in_any_version(group: &str, kind: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|row| row.kind == kind && row.group == group)
+    }
+
     /// The kind's name.
     pub fn kind(&self) -> &'static str {
         self.kind
@@ -143,14 +148,23 @@ impl SiteList {
     /// Whether an entry's image is to be filled in by a controller later, as OpenShift's image triggers do it. The API server
     /// takes these in templates and in no pod (Kubernetes, `pkg/apis/core/validation`: `validateContainerOnlyForPod`,
     /// `validateImageVolumeSource`): blanks around a container's image, and an image volume without a reference.
-    fn is_to_be_filled_in(self, field: &ImageField<'_>) -> bool {
-        let (image, is_volume) = match (self, field) {
-            (Self::Volumes, ImageField::Reference(text)) => (text.as_str(), true),
-            (Self::InitContainers | Self::Containers, ImageField::Plain(text)) => (text.as_str(), false),
-            _ => return false,
-        };
+    pub fn is_to_be_filled_in(self, image: &str) -> bool {
         let written = image.trim();
-        if is_volume { written.is_empty() } else { written.len() < image.len() }
+        match self {
+            Self::Volumes => written.is_empty(),
+            Self::InitContainers | Self::Containers => written.len() < image.len(),
+            Self::EphemeralContainers => false,
+        }
+    }
+
+    fn has_image_to_be_filled_in(self, field: &ImageField<'_>) -> bool {
+        match (self, field) {
+            (Self::Volumes, ImageField::Plain(_)) => false,
+            (Self::Volumes, ImageField::Reference(text)) | (_, ImageField::Plain(text)) => {
+                self.is_to_be_filled_in(text.as_str())
+            }
+            _ => false,
+        }
     }
 
     /// An entry's image. A container always has one: without the field it is the empty string, which cannot be
@@ -223,7 +237,7 @@ pub fn sites<'n>(kind: &WorkloadKind, pod: &'n Node<'_>) -> impl Iterator<Item =
     let is_pod = kind.is_pod();
     SiteList::ALL.into_iter().flat_map(move |list| {
         pod.entries(list).iter().enumerate().filter_map(move |(index, entry)| {
-            if !is_pod && list.is_to_be_filled_in(entry.image()) {
+            if !is_pod && list.has_image_to_be_filled_in(entry.image()) {
                 return None;
             }
             let image = list.image_of(entry.image())?;

@@ -8,6 +8,7 @@ mod check;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::place::Place;
@@ -132,6 +133,11 @@ impl Tree {
         &self.documents
     }
 
+    /// Whether anything in it is an alias.
+    pub fn has_aliases(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.value, Value::Alias(_)))
+    }
+
     /// A node, which may be an alias.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
@@ -198,24 +204,24 @@ impl Tree {
     /// for anything else. The merge keys themselves are not among them.
     pub fn fields(&self, id: NodeId) -> Fields<'_> {
         let mut fields = Fields { entries: Vec::new() };
-        self.add_fields(id, &mut fields);
+        self.add_fields(id, &mut fields, &mut HashSet::new());
         fields
     }
 
-    fn add_fields<'t>(&'t self, id: NodeId, fields: &mut Fields<'t>) {
+    fn add_fields<'t>(&'t self, id: NodeId, fields: &mut Fields<'t>, names: &mut HashSet<&'t str>) {
         let Value::Mapping(entries) = self.value(id) else { return };
         for (key, value) in entries.iter().filter(|(key, _)| !self.is_merge(*key)) {
             let name = self.text(*key).unwrap_or_default();
-            if fields.get(name).is_none() {
+            if names.insert(name) {
                 fields.entries.push((name, *key, *value));
             }
         }
         for (_, value) in entries.iter().filter(|(key, _)| self.is_merge(*key)) {
             match self.value(*value) {
                 Value::Sequence(elements) => {
-                    elements.iter().for_each(|element| self.add_fields(*element, fields))
+                    elements.iter().for_each(|element| self.add_fields(*element, fields, names))
                 }
-                _ => self.add_fields(*value, fields),
+                _ => self.add_fields(*value, fields, names),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What is refused though the parser takes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{NodeId, SyntaxError, Tree, Value};
 use crate::foreign::Quoted;
@@ -70,6 +70,11 @@ fn keys(tree: &Tree, entries: &[(NodeId, NodeId)], errors: &mut Vec<SyntaxError>
     for (key, _) in entries {
         let name = tree.text(*key).unwrap_or_default();
         let place = tree.node(*key).place;
+        if tree.has_foreign_tag(*key) && !tree.is_merge(*key) {
+            let message = "a key with a tag, which readers of YAML take for different things; remove the tag"
+                .to_owned();
+            errors.push(SyntaxError { place, message });
+        }
         if let Some(first) = seen.insert(name, place) {
             let message = format!(
                 "the key {} stands twice, first at {first}: readers of YAML take one or the other; remove one",
@@ -83,7 +88,7 @@ fn keys(tree: &Tree, entries: &[(NodeId, NodeId)], errors: &mut Vec<SyntaxError>
 /// A merge key takes mappings, and comes before the keys that it shares with them: kubectl lets the later of the two win, kustomize
 /// the key that the mapping has itself.
 fn merges(tree: &Tree, entries: &[(NodeId, NodeId)], errors: &mut Vec<SyntaxError>) {
-    let mut before = Vec::new();
+    let mut before = HashSet::new();
     for (key, value) in entries {
         if !tree.is_merge(*key) {
             before.extend(tree.text(*key));
@@ -101,7 +106,7 @@ fn merges(tree: &Tree, entries: &[(NodeId, NodeId)], errors: &mut Vec<SyntaxErro
                 continue;
             }
             let fields = tree.fields(mapping);
-            if let Some(shared) = before.iter().find(|name| fields.get(name).is_some()) {
+            if let Some((shared, ..)) = fields.iter().find(|(name, ..)| before.contains(name)) {
                 let message = format!(
                     "<< comes after {}, which it brings too: readers of YAML take one or the other; put << first",
                     Quoted(shared)

@@ -58,6 +58,7 @@ fn what_two_readers_may_read_differently_is_refused() {
         ("a: {{ x }}\n", "1:5", "template"),
         ("{{ x }}: 1\n", "1:1", "template"),
         ("{\"a\":1}\n{\"b\":2}\n", "2:1", "not YAML"),
+        ("!!binary aW1hZ2U=: x\n", "1:10", "a key with a tag"),
         ("a: *nope\n", "1:4", "alias of nothing"),
         ("a: &a [*a]\n", "1:8", "stands in itself"),
         ("a: &a {i: 1}\nb:\n  i: 2\n  <<: *a\n", "4:3", "put << first"),
@@ -88,6 +89,15 @@ fn more_aliases_or_nesting_than_a_manifest_has_are_refused() {
     assert!(!refused(&"[".repeat(5000)).is_empty());
     let wide: String = (0..5000).map(|n| format!("- image: &i{n} web:{n}\n")).collect();
     parse(&wide);
+}
+
+#[test]
+fn many_keys_are_read_once() {
+    let keys: String = (0..30_000).map(|n| format!("  k{n}: v\n")).collect();
+    let text = format!("a: &a\n{keys}b:\n  c: d\n  <<: [{{k1: w}}]\ne:\n  <<: {{k0: w}}\n{keys}");
+    let tree = parse(&text);
+    let e = tree.field(tree.documents()[0].root, "e").unwrap();
+    assert_eq!(tree.fields(e).iter().count(), 30_000);
 }
 
 #[test]
