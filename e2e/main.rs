@@ -18,6 +18,7 @@ mod support {
     pub mod metrics;
     pub mod moves;
     pub mod random;
+    pub mod schemas;
     pub mod signer;
     pub mod time;
     pub mod trust_server;

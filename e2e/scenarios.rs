@@ -1,4 +1,5 @@
-//! What tagseal promises, shown through kubectl. `tagseal verify` is asked in every case too, and must agree.
+//! What tagseal promises, shown through kubectl. `tagseal verify` is asked in every case too, of the image and of the
+//! manifest, and must agree.
 
 mod admission;
 mod availability;
@@ -36,4 +37,5 @@ mod signing_model;
 mod sites;
 mod telemetry;
 mod trust_server;
+mod verify_files;
 mod webhooks;

@@ -1,6 +1,6 @@
 # Builds what the end-to-end suite runs against: `tools` leaves etcd, kube-apiserver, kube-controller-manager, kubectl,
 # helm, kustomize, a registry and argo-diff (a program of our own around Argo CD's diff engine) in $(TOOLS_DIR), built from
-# the versions that e2e/tools/*/go.mod pin, and sees to it that notary and notary-server are installed. A tool that
+# the versions that e2e/tools/*/go.mod pin, and sees to it that notary, notary-server and xmllint are installed. A tool that
 # KUBEBUILDER_ASSETS already has is taken from there and not built.
 # `chart-tools` is what checks the chart: helm, kubeconform, and schemas for it.
 

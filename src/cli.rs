@@ -9,9 +9,11 @@ mod durations;
 mod from_cluster;
 mod inspect;
 mod inventory;
+mod manifests;
 mod output;
 pub mod passphrases;
 mod policy_files;
+mod progress;
 mod reading;
 mod repository;
 pub mod sandbox;
@@ -50,7 +52,7 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Show everything on this machine alone: sign, seal, attack, recover.
     Sandbox(sandbox::Args),
-    /// Verify images against policy files, as the cluster would.
+    /// Verify images, or those of manifests, against policies, as the cluster would.
     Verify(Box<verify::Args>),
     /// Take stock of a cluster: every image that runs or is declared, and whether it would be admitted.
     Inventory(Box<inventory::Args>),

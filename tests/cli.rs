@@ -10,3 +10,4 @@ mod serve;
 mod shown;
 mod stalled;
 mod verify;
+mod verify_files;

@@ -262,9 +262,11 @@ impl Scenario {
     /// A pod that names `image` is stored with `sealed`, and `tagseal verify` says that it would be. Answers the pod.
     #[track_caller]
     pub fn seals(&self, image: &str, sealed: &str) -> Value {
-        let stored = self.cluster.creates(&self.pod(image)).object();
+        let pod = self.pod(image);
+        let stored = self.cluster.creates(&pod).object();
         assert_eq!(images(&stored), [sealed]);
         self.agrees(self.asks(image).is_sealed_as(sealed));
+        self.agrees_on_file(&pod, image, |verdict| verdict.is_sealed_as(sealed));
         stored
     }
 
@@ -304,7 +306,12 @@ impl Scenario {
     #[track_caller]
     pub fn refuses(&self, manifest: &Value, image: &str, reason: &str) -> String {
         let answer = self.cluster.creates(manifest);
-        self.is_refusal(answer, image, reason)
+        let message = self.is_refusal(answer, image, reason);
+        // A webhook may have put the image there; then no file names it.
+        if manifest.to_string().contains(&Value::from(image).to_string()) {
+            self.agrees_on_file(manifest, image, |verdict| verdict.is_refused(reason));
+        }
+        message
     }
 
     /// `answer` is tagseal's refusal because of `image`, with `reason`, and `tagseal verify` refuses the image too.
@@ -321,10 +328,12 @@ impl Scenario {
     /// A pod that names `image` is stored as it is, without a word, and `tagseal verify` has nothing against it.
     #[track_caller]
     pub fn leaves_alone(&self, image: &str) {
-        let answer = self.cluster.creates(&self.pod(image));
+        let pod = self.pod(image);
+        let answer = self.cluster.creates(&pod);
         assert_eq!(images(&answer.object()), [image]);
         assert_eq!(answer.errors, "");
         self.passes(image);
+        self.agrees_on_file(&pod, image, Verdict::passes);
     }
 
     /// `tagseal verify` has nothing against `image`.
@@ -349,8 +358,31 @@ impl Scenario {
 
     #[track_caller]
     fn asks_in(&self, namespace: &str, image: &str) -> Verdict {
-        let files: Vec<_> = self.policies.lock().unwrap().iter().map(|(_, file)| file.clone()).collect();
-        self.verifier.asks(image, &files, namespace)
+        self.verifier.asks(image, &self.policy_files(), namespace)
+    }
+
+    fn policy_files(&self) -> Vec<PathBuf> {
+        self.policies.lock().unwrap().iter().map(|(_, file)| file.clone()).collect()
+    }
+
+    /// What `tagseal verify -f` says of the manifest's images, site by site, if it was created in the scenario's namespace.
+    #[track_caller]
+    pub fn asks_of(&self, manifest: &Value) -> Vec<Verdict> {
+        self.verifier.asks_of(manifest, &self.policy_files(), &self.name)
+    }
+
+    /// What `tagseal verify -f` reports on the manifest in another form.
+    pub fn reports(&self, manifest: &Value, form: &str) -> String {
+        self.verifier.reports(manifest, form, &self.policy_files(), &self.name)
+    }
+
+    /// `tagseal verify -f` finds `image` in the manifest, and says this of it at each site.
+    #[track_caller]
+    fn agrees_on_file(&self, manifest: &Value, image: &str, says: impl Fn(&Verdict) -> Result<(), String>) {
+        let verdicts = self.asks_of(manifest);
+        let of_image: Vec<_> = verdicts.iter().filter(|verdict| verdict.answer["image"] == image).collect();
+        assert!(!of_image.is_empty(), "verify -f finds no {image} in {manifest}: {verdicts:?}");
+        of_image.into_iter().for_each(|verdict| self.agrees(says(verdict)));
     }
 
     #[track_caller]

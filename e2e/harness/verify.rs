@@ -16,7 +16,7 @@ pub struct Verifier {
 /// What it said of one image.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The process's exit code.
+    /// The process's exit code, which is that of all images together.
     pub code: Option<i32>,
     /// The image's element of the JSON array.
     pub answer: Value,
@@ -42,8 +42,30 @@ impl Verifier {
     /// Verifies `image` as a pod in `namespace` would be.
     #[track_caller]
     pub fn asks(&self, image: &str, policies: &[PathBuf], namespace: &str) -> Verdict {
+        let output = self.runs(&[image, "-o", "json"], b"", policies, namespace);
+        let answers = output.json();
+        Verdict { code: output.code, answer: answers[0].clone() }
+    }
+
+    /// Verifies the images of `manifest` as if it was created in `namespace`: one verdict for each site.
+    #[track_caller]
+    pub fn asks_of(&self, manifest: &Value, policies: &[PathBuf], namespace: &str) -> Vec<Verdict> {
+        let text = manifest.to_string();
+        let output = self.runs(&["-f", "-", "-o", "json"], text.as_bytes(), policies, namespace);
+        let answers = output.json();
+        let answers = answers.as_array().expect("an array");
+        answers.iter().map(|answer| Verdict { code: output.code, answer: answer.clone() }).collect()
+    }
+
+    /// The report on `manifest` in another form.
+    pub fn reports(&self, manifest: &Value, form: &str, policies: &[PathBuf], namespace: &str) -> String {
+        let text = manifest.to_string();
+        self.runs(&["-f", "-", "-o", form], text.as_bytes(), policies, namespace).printed
+    }
+
+    fn runs(&self, arguments: &[&str], input: &[u8], policies: &[PathBuf], namespace: &str) -> Ran {
         let mut verify = command(tagseal_binary());
-        verify.args(["verify", image, "-o", "json", "--namespace", namespace]);
+        verify.arg("verify").args(arguments).args(["--namespace", namespace]);
         // The label that every namespace has.
         verify.args(["--namespace-label", &format!("kubernetes.io/metadata.name={namespace}")]);
         // What the cluster remembers of a repository is remembered here too: what was current before counts.
@@ -53,13 +75,30 @@ impl Verifier {
             verify.arg("--policy").arg(policy);
         }
         verify.env("DOCKER_CONFIG", &self.dir).env("HOME", &self.dir);
-        let output = output_of(&mut verify, b"");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let answers: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            panic!("tagseal verify {image}: {}: {error}\n{text}{errors}", output.status)
-        });
-        Verdict { code: output.status.code(), answer: answers[0].clone() }
+        let output = output_of(&mut verify, input);
+        Ran {
+            command: format!("tagseal verify {}", arguments.join(" ")),
+            code: output.status.code(),
+            printed: String::from_utf8_lossy(&output.stdout).into_owned(),
+            errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// How the command ended.
+struct Ran {
+    command: String,
+    code: Option<i32>,
+    printed: String,
+    errors: String,
+}
+
+impl Ran {
+    #[track_caller]
+    fn json(&self) -> Value {
+        let Self { command, code, printed, errors } = self;
+        let parsed = serde_json::from_str(printed);
+        parsed.unwrap_or_else(|error| panic!("{command}: {code:?}: {error}\n{printed}{errors}"))
     }
 }
 

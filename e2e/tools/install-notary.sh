@@ -1,14 +1,17 @@
 #!/bin/sh
-# Sees to it that `notary` and `notary-server` are there: Debian's packages, installed with apt-get as root or by sudo.
+# Sees to it that `notary`, `notary-server` and `xmllint` are there: Debian's packages, installed with apt-get as root or by sudo.
 set -eu
 
-if command -v notary >/dev/null && command -v notary-server >/dev/null; then
+wanted=
+command -v notary >/dev/null && command -v notary-server >/dev/null || wanted="notary"
+command -v xmllint >/dev/null || wanted="$wanted libxml2-utils"
+if [ -z "$wanted" ]; then
     exit 0
 fi
 
 fail() {
-    echo "error: the end-to-end suite needs notary and notary-server: $1" >&2
-    echo "       on Debian and Ubuntu: apt-get install notary" >&2
+    echo "error: the end-to-end suite needs notary, notary-server and xmllint: $1" >&2
+    echo "       on Debian and Ubuntu: apt-get install notary libxml2-utils" >&2
     exit 1
 }
 
@@ -20,6 +23,9 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 $as_root apt-get update -q || fail "apt-get update failed"
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends notary \
-    || fail "apt-get install notary failed"
+# Names of packages, each a word.
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $wanted \
+    || fail "apt-get install failed"
 command -v notary-server >/dev/null || fail "the package notary did not bring notary-server"
+command -v xmllint >/dev/null || fail "the package libxml2-utils did not bring xmllint"

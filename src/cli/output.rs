@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use anyhow::Context as _;
+
 use crate::foreign::{lines, one_line};
 
 /// How a reading command prints.
@@ -20,6 +22,15 @@ pub enum Format {
 /// escape all the same, but for the colours of `print_styled`.
 pub fn print(text: &str) {
     write_line(&lines(text));
+}
+
+/// Writes a result that programs read, or that is a file's content, to standard output, byte for byte.
+///
+/// # Errors
+/// When it cannot be written: then the result is not there.
+pub fn write_exactly(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
 /// Prints text in which nothing is from outside.

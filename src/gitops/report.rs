@@ -65,6 +65,9 @@ pub struct SiteReport {
     /// The file from the working directory.
     #[serde(skip)]
     path: String,
+    /// The namespace whose policies hold.
+    #[serde(skip)]
+    namespace: String,
     #[serde(skip)]
     shown_at: Location,
 }
@@ -75,8 +78,7 @@ struct ObjectReport {
     api_version: String,
     kind: String,
     name: String,
-    /// The namespace whose policies hold.
-    namespace: String,
+    namespace: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -175,7 +177,8 @@ impl SiteReport {
             line: site.place.line,
             column: site.place.column,
             field: site.field.clone(),
-            object: ObjectReport::of(&site.object, &site.namespace),
+            object: ObjectReport::of(&site.object),
+            namespace: site.namespace.clone(),
             origin: site.origin.as_ref().map(OriginReport::of),
             shown_at: Location::of(&file, site.place, site.origin.as_ref(), paths),
             path: paths.relative(&file),
@@ -196,13 +199,9 @@ fn is_settled_by_update(verdict: &ImageVerdict) -> bool {
 }
 
 impl ObjectReport {
-    fn of(ObjectId { api_version, kind, name, .. }: &ObjectId, namespace: &str) -> Self {
-        Self {
-            api_version: api_version.clone(),
-            kind: kind.clone(),
-            name: name.clone(),
-            namespace: namespace.to_owned(),
-        }
+    fn of(object: &ObjectId) -> Self {
+        let ObjectId { api_version, kind, name, namespace } = object.clone();
+        Self { api_version, kind, name, namespace }
     }
 }
 

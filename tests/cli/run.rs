@@ -82,6 +82,11 @@ impl Machine {
 }
 
 impl Ended {
+    /// How a command that was run otherwise ended.
+    pub fn of(command: &str, output: Output) -> Self {
+        Self { command: command.to_owned(), output }
+    }
+
     /// What it printed. It must have done what was asked.
     #[track_caller]
     pub fn done(&self) -> String {

@@ -113,7 +113,7 @@ impl SiteReport {
         match (object.kind.as_str(), object.name.as_str()) {
             ("", _) => String::new(),
             (kind, "") => Foreign(kind).to_string(),
-            (kind, name) => format!("{} {}/{}", Foreign(kind), Foreign(&object.namespace), Foreign(name)),
+            (kind, name) => format!("{} {}/{}", Foreign(kind), Foreign(&self.namespace), Foreign(name)),
         }
     }
 
@@ -128,7 +128,7 @@ impl SiteReport {
             },
             &self.shown_at.path,
             &object.kind,
-            &object.namespace,
+            &self.namespace,
             &object.name,
             &self.field,
             image,

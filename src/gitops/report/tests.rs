@@ -148,7 +148,7 @@ fn an_element_of_json_is_that_of_an_image_with_its_place() {
             "image": WEB, "verdict": "Denied", "sealed": null, "digest": null, "policies": [], "signedBy": [],
             "reason": "NotSigned", "message": "ClusterTrustPolicy production: NotSigned: 50% of\n::error::it",
             "file": "deploy/web.yaml", "line": 11, "column": 16, "field": "spec.template.spec.containers[1].image",
-            "object": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "namespace": "shop"},
+            "object": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "namespace": null},
         })
     );
     assert_eq!(report[4]["warnings"], json!(["ClusterTrustPolicy production: NotSigned: nobody signed it"]));
