@@ -12,6 +12,7 @@ mod inventory;
 mod manifests;
 mod output;
 pub mod passphrases;
+mod pin;
 mod policy_files;
 mod progress;
 mod reading;
@@ -56,6 +57,8 @@ enum Command {
     Verify(Box<verify::Args>),
     /// Take stock of a cluster: every image that runs or is declared, and whether it would be admitted.
     Inventory(Box<inventory::Args>),
+    /// Write signed digests into manifests, kustomizations and Helm values, and change no other byte.
+    Pin(Box<pin::Args>),
     /// Show a repository's signed tags, its roles and their keys.
     Inspect(Box<inspect::Args>),
     /// Sign images, and manage the keys and roles that sign: what `docker trust` and `notary` did.
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Sandbox(args) => sandbox::run(args),
         Command::Verify(args) => verify::run(*args),
         Command::Inventory(args) => inventory::run(&args),
+        Command::Pin(args) => pin::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Trust(args) => trust::run(*args),
         Command::Crd(args) => crd::run(&args),

@@ -8,6 +8,7 @@ pub mod edit;
 pub mod files;
 pub mod inventory;
 pub mod judge;
+pub mod pin;
 mod place;
 pub mod report;
 pub mod scalar;

@@ -4,6 +4,7 @@ mod from_cluster;
 mod inventory;
 mod keys;
 mod life;
+mod pin;
 mod refusals;
 mod run;
 mod serve;

@@ -88,6 +88,13 @@ fn targets<'a>(replacements: &[Replacement<'a>]) -> Result<Vec<Target<'a>>, Vec<
     for Replacement { name, paths, before, after } in replacements {
         let first = targets.len();
         for path in *paths {
+            if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+                // A pipe, as in `-f <(…)`, or a folder that took its place.
+                let message =
+                    "is no regular file, so it cannot be written; pipe it into -f -, or name the file itself";
+                problems.push(problem(name, message.to_owned()));
+                continue;
+            }
             match fs::canonicalize(path) {
                 Ok(path) if known.insert(path.clone()) => {
                     let link_of = (targets.len() > first).then_some(first);

@@ -61,9 +61,6 @@ fn one(
 
 /// Whether the file may be written. Its mode counts for everybody: root, whom no mode stops, is told too.
 fn may_be_written(path: &Path, metadata: &Metadata) -> Result<(), String> {
-    if !metadata.is_file() {
-        return Err("is no regular file, so it cannot be written; read it by -f - instead".to_owned());
-    }
     if metadata.mode() & 0o222 == 0 {
         return Err("is read-only; make it writable, or leave it out; no file was changed".to_owned());
     }
