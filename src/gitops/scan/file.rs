@@ -112,6 +112,7 @@ impl<'f, 'n> FileScan<'f, 'n> {
         let by_place = |(place, _): &(Place, String)| *place;
         self.sites.sort_by_key(|site| site.place);
         self.problems.sort_by_key(by_place);
+        self.problems.dedup();
         self.notices.sort_by_key(by_place);
         scan.sites.append(&mut self.sites);
         let problem = |(place, message)| Problem { file: name.clone(), place: Some(place), message };

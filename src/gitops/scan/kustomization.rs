@@ -3,7 +3,7 @@
 use super::file::{FileScan, Found, Holder, Reader, Refused};
 use super::objects::Object;
 use super::uses::Cursor;
-use crate::foreign::Quoted;
+use crate::foreign::{Foreign, Quoted};
 use crate::gitops::site::Part;
 use crate::gitops::tree::Value;
 use crate::policy::ImageSite;
@@ -35,6 +35,7 @@ pub(super) fn kustomization(scan: &mut FileScan<'_, '_>, object: &Object) {
         id.kind = "Kustomization".to_owned();
     }
     let unknown = Holder { object: &id, namespace: "", origin: None };
+    keys(scan, object.cursor, &unknown, &["namespace", "images", "imageTags"]);
     let namespace = match scan.walk.field(object.cursor, "namespace") {
         Some(at) => scan.text(at, "namespace", &unknown, Reader::Kustomize).unwrap_or_default(),
         None => None,
@@ -45,6 +46,21 @@ pub(super) fn kustomization(scan: &mut FileScan<'_, '_>, object: &Object) {
     for field in ["images", "imageTags"] {
         if let Some(list) = scan.walk.field(object.cursor, field) {
             images(scan, &holder, list, field);
+            for entry in scan.walk.elements(list).collect::<Vec<_>>() {
+                keys(scan, entry, &holder, &["name", "newName", "newTag", "digest", "tagSuffix"]);
+            }
+        }
+    }
+}
+
+/// kustomize takes `newtag` for `newTag`, as Go's JSON decoder does, and which of two such keys it takes is by chance.
+fn keys(scan: &mut FileScan<'_, '_>, at: Cursor, holder: &Holder<'_>, known: &[&str]) {
+    for field in scan.walk.fields(at) {
+        let meant =
+            known.iter().find(|known| known.eq_ignore_ascii_case(field.name) && **known != field.name);
+        if let Some(meant) = meant {
+            let name = Foreign(field.name);
+            scan.problem(field.key, format!("{name} of {holder} is {meant} to kustomize: write it so"));
         }
     }
 }

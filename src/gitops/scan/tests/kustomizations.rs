@@ -56,6 +56,8 @@ fn tags_that_are_no_strings_are_refused() {
         ("- {newTag: '1.4'}", "2:3", "neither name nor newName"),
         ("- {name: web, newTag: [a]}", "2:23", "is a list"),
         ("- web", "2:3", "no mapping"),
+        ("- {name: web, newtag: '1.4'}", "2:15", "newtag of the Kustomization is newTag to kustomize"),
+        ("- {name: web}\nNameSpace: shop", "3:1", "is namespace to kustomize"),
         ("  {}", "2:3", "no list"),
     ] {
         is_problem(&kustomization(images), place, what);

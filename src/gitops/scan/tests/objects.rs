@@ -160,6 +160,8 @@ fn what_is_no_string_at_a_site_is_refused_where_it_stands() {
     }
     let object = "apiVersion: v1\nkind: Pod\nmetadata: {namespace: 7}\nspec: {containers: [{image: web}]}\n";
     is_problem(&scanned(object), "3:23", "metadata.namespace");
+    let twice = scan(&[file("a.yaml", FileRole::Manifest, object)], &options(&["Pod=spec"]));
+    assert_eq!(problems(&twice).len(), 1);
     is_problem(&scanned("apiVersion: v1\nkind: !!binary UG9k\n"), "2:16", "kind has a tag");
 }
 
