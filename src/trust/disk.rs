@@ -176,6 +176,15 @@ impl DiskCache {
     }
 }
 
+/// What `directory` has of a repository, for whichever servers and anchors, and as a seed.
+pub(super) fn trees(directory: &Path, gun: &Gun) -> Vec<Tree> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    let is_home = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| Digest::from_hex(name).is_ok());
+    let homes = entries.filter(|entry| is_home(&entry.file_name())).map(|entry| entry.path());
+    let trees = homes.chain([directory.to_owned()]).map(|home| Tree::read(&metadata(&home, gun)));
+    trees.filter(|tree| *tree != Tree::default()).collect()
+}
+
 /// The number in the name of what was put away.
 fn grave_number(name: &str) -> Option<u64> {
     let (of, number) = name.split_once(GRAVE)?;
