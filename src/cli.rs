@@ -21,6 +21,7 @@ pub mod sandbox;
 mod serve;
 mod settings;
 mod stop;
+mod test;
 mod trust;
 mod usage;
 mod verify;
@@ -63,6 +64,8 @@ enum Command {
     Inspect(Box<inspect::Args>),
     /// Sign images, and manage the keys and roles that sign: what `docker trust` and `notary` did.
     Trust(Box<trust::Args>),
+    /// Test policies: what they say of images, against what is expected.
+    Test(Box<test::Args>),
     /// Print the custom resource definitions.
     Crd(crd::Args),
     /// Print a shell's completion script.
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Pin(args) => pin::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Trust(args) => trust::run(*args),
+        Command::Test(args) => test::run(&args),
         Command::Crd(args) => crd::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

@@ -4,6 +4,7 @@
 //! A file's text becomes a [`Tree`] with exact byte ranges. A scan of the tree finds the [`Site`]s, [`judge`] asks the
 //! policies about each distinct image once, and the edits change the scalars of the sites and no other byte.
 
+pub mod cases;
 pub mod edit;
 pub mod files;
 pub mod inventory;

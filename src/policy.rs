@@ -31,7 +31,9 @@ pub use finding::{Finding, first_finding, sort_findings};
 pub use live::{
     Entries, EntriesFuture, LacksFuture, ListFuture, LiveError, LiveObjects, Running, RunningImages,
 };
-pub use load::{ExemptionDocument, LoadError, LoadedFile, PolicyDocument, load};
+pub use load::{
+    Document, ExemptionDocument, LoadError, LoadedFile, Place, PolicyDocument, documents, load, load_within,
+};
 pub use namespace::{Labels, LabelsError, LabelsFuture, NamespaceLabels, NamespaceView};
 pub use objects::{
     Either, FileObjects, LookupError, NoObjects, ObjectKind, ObjectRef, ReadObjects, ReferencedObjects,

@@ -13,6 +13,7 @@
 //! | known repositories are asked for after a start | `warm` |
 //! | conditions that name the reason | `health` |
 //! | disk, restart during an outage, seeds | `disk`, `recall` |
+//! | trust servers' answers in a folder, for tests of policies | `recording` |
 //! | which digest is signed (design §2) | `resolution`, `history` |
 
 mod answer;
@@ -37,6 +38,7 @@ mod moment;
 mod others;
 mod recall;
 mod record;
+mod recording;
 mod refresh;
 mod report;
 mod resolution;
@@ -52,6 +54,7 @@ pub use docker_auths::{AuthEntry, DockerAuths, DockerAuthsError, read_json};
 pub use error::{Refusal, Unavailable, Untrusted};
 pub use health::{Asked, Confirmed, RepositoryHealth, Survey, Surveyed};
 pub use maintain::{IN_USE, Maintenance};
+pub use recording::{Recorder, Recording, RecordingError};
 pub use report::{Report, ReportQuestion};
 pub use resolution::{Evidence, SignedDigest, Signer};
 pub use resolver::{Question, Resolved, Resolver, ResolverConfig};

@@ -6,7 +6,7 @@ mod keys;
 mod life;
 mod pin;
 mod refusals;
-mod run;
+pub mod run;
 mod serve;
 mod shown;
 mod stalled;

@@ -11,6 +11,7 @@ mod controller;
 mod crds;
 mod exits;
 mod foreign;
+mod gitops;
 mod imports;
 mod krew;
 mod limits;

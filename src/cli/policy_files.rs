@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use crate::policy::{
     CompileContext, CompiledExemption, CompiledPolicy, Either, ExemptionDocument, FileObjects, LoadError,
-    NoObjects, ObjectRef, PolicyDocument, PolicyError, PolicySet, ReferencedObjects, SetOptions,
+    LoadedFile, NoObjects, ObjectRef, PolicyDocument, PolicyError, PolicySet, ReferencedObjects, SetOptions,
     UnknownFields, load,
 };
 
@@ -16,6 +16,13 @@ use crate::policy::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", lines(.0))]
 pub struct FilesError(Vec<LoadError>);
+
+impl FilesError {
+    /// Every error of every file.
+    pub fn into_errors(self) -> Vec<LoadError> {
+        self.0
+    }
+}
 
 fn lines(errors: &[LoadError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
@@ -72,17 +79,20 @@ impl Documents {
     /// The documents of all files together. What is wrong with them [`Self::compile`] says.
     pub fn load(files: &[(String, String)]) -> Self {
         let mut all = Self::default();
-        for (name, text) in files {
-            match load(name, text) {
-                Ok(file) => {
-                    all.objects.extend(file.objects);
-                    all.policies.extend(file.policies);
-                    all.exemptions.extend(file.exemptions);
-                }
-                Err(error) => all.errors.push(error),
-            }
-        }
+        files.iter().for_each(|(name, text)| all.add(load(name, text)));
         all
+    }
+
+    /// Adds what a file holds, or why it holds nothing.
+    pub fn add(&mut self, loaded: Result<LoadedFile, LoadError>) {
+        match loaded {
+            Ok(file) => {
+                self.objects.extend(file.objects);
+                self.policies.extend(file.policies);
+                self.exemptions.extend(file.exemptions);
+            }
+            Err(error) => self.errors.push(error),
+        }
     }
 
     /// Which objects the policies name, there or not.

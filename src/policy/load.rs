@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use serde_json::Value;
 
-use self::located::{Document, Place};
+pub use self::located::{Document, Place, documents};
 use super::compile::{
     CompileContext, CompiledExemption, CompiledPolicy, PolicyError, PolicyKind, compile, compile_exemption,
     type_of,
@@ -73,12 +73,27 @@ struct Origin {
 /// [`LoadError`] for what is not YAML, and for a document that is none of these.
 pub fn load(file: &str, text: &str) -> Result<LoadedFile, LoadError> {
     let name: Arc<str> = file.into();
-    let documents = located::documents(text).map_err(|(place, message)| at(&name, place, message))?;
+    let documents = documents(text).map_err(|(place, message)| at(&name, place, message))?;
     let mut loaded = LoadedFile::default();
     for document in documents {
         let document = Arc::new(document);
         take(&name, &document, &document.value, String::new(), &mut loaded)?;
     }
+    Ok(loaded)
+}
+
+/// Takes an object that stands at `path` in a document of another kind.
+///
+/// # Errors
+/// [`LoadError`] for what is no policy, exemption, config map or secret.
+pub fn load_within(
+    file: &str,
+    document: &Arc<Document>,
+    object: &Value,
+    path: &str,
+) -> Result<LoadedFile, LoadError> {
+    let mut loaded = LoadedFile::default();
+    take(&file.into(), document, object, path.to_owned(), &mut loaded)?;
     Ok(loaded)
 }
 

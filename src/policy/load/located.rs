@@ -26,7 +26,9 @@ impl From<Location> for Place {
 /// empty). A field's place is its name's.
 #[derive(Debug)]
 pub struct Document {
+    /// The value.
     pub value: Value,
+    /// The places of its parts, by their paths.
     pub places: BTreeMap<String, Place>,
 }
 

@@ -1,0 +1,3 @@
+//! Images in files, as users of GitOps ask about them.
+
+mod cases;

@@ -1,0 +1,6 @@
+//! `tagseal test`: policies against cases, by live servers and by recorded ones.
+
+mod example;
+mod files;
+mod recorded;
+mod world;
