@@ -9,6 +9,7 @@ mod durations;
 mod from_cluster;
 mod inspect;
 mod inventory;
+mod krm;
 mod manifests;
 mod output;
 pub mod passphrases;
@@ -60,6 +61,8 @@ enum Command {
     Inventory(Box<inventory::Args>),
     /// Write signed digests into manifests, kustomizations and Helm values, and change no other byte.
     Pin(Box<pin::Args>),
+    /// Pin or verify a ResourceList, as a function of kustomize and kpt.
+    Krm(Box<krm::Args>),
     /// Show a repository's signed tags, its roles and their keys.
     Inspect(Box<inspect::Args>),
     /// Sign images, and manage the keys and roles that sign: what `docker trust` and `notary` did.
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(*args),
         Command::Inventory(args) => inventory::run(&args),
         Command::Pin(args) => pin::run(&args),
+        Command::Krm(args) => krm::run(*args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Trust(args) => trust::run(*args),
         Command::Test(args) => test::run(&args),

@@ -3,6 +3,7 @@
 mod from_cluster;
 mod inventory;
 mod keys;
+mod krm;
 mod life;
 mod pin;
 mod refusals;

@@ -19,7 +19,7 @@ use crate::gitops::files::{self, Input};
 use crate::gitops::judge::{JudgeContext, Question, judge};
 use crate::gitops::{ImagePath, Scan, ScanOptions, scan};
 use crate::notary::NotaryClient;
-use crate::policy::{Labels, NamespaceView, PolicySet};
+use crate::policy::{Labels, NamespaceView, NoObjects, PolicySet};
 use crate::trust::{Resolver, TrustState};
 
 /// Which files.
@@ -114,11 +114,25 @@ impl Judging {
         questions: &[Question],
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> anyhow::Result<Vec<Option<ImageVerdict>>> {
+        let policies = Documents::load(&policy_files::read(policies)?);
+        self.judge_by(&policies, declared, questions, progress)
+    }
+
+    /// The same by policies that are read already.
+    ///
+    /// # Errors
+    /// As [`Judging::judge`].
+    pub(super) fn judge_by(
+        &self,
+        policies: &Documents,
+        declared: &BTreeMap<String, Arc<Labels>>,
+        questions: &[Question],
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> anyhow::Result<Vec<Option<ImageVerdict>>> {
         let runtime = super::runtime()?;
-        let files = policy_files::read(policies)?;
         let Basis { policies, mut namespaces, cluster, state } = match self.cluster.from_cluster {
-            true => runtime.block_on(self.of_cluster(&files))?,
-            false => self.of_files(&files)?,
+            true => runtime.block_on(self.of_cluster(policies))?,
+            false => self.of_files(policies)?,
         };
         namespaces.extend(declared.iter().map(|(name, labels)| (name.clone(), Arc::clone(labels))));
         if !self.labels.is_empty() {
@@ -154,13 +168,15 @@ impl Judging {
         Ok(questions.iter().map(|question| is_judged(&question).then(|| verdicts.next()).flatten()).collect())
     }
 
-    fn of_files(&self, files: &[(String, String)]) -> anyhow::Result<Basis> {
-        let set = policy_files::compile(files, &self.system_namespace, self.policy.set_options())?;
+    fn of_files(&self, files: &Documents) -> anyhow::Result<Basis> {
+        let compiled = files.compile(&self.system_namespace, &NoObjects)?;
+        let set =
+            PolicySet::new(compiled.policies, self.policy.set_options()).with_exemptions(compiled.exemptions);
         let state = self.storage.state();
         Ok(Basis { policies: Arc::new(set), namespaces: BTreeMap::new(), cluster: None, state })
     }
 
-    async fn of_cluster(&self, files: &[(String, String)]) -> anyhow::Result<Basis> {
+    async fn of_cluster(&self, files: &Documents) -> anyhow::Result<Basis> {
         anyhow::ensure!(
             self.storage.state_dir.is_none(),
             "--state-dir is for verdicts without a cluster: with --from-cluster, floors and pins are the cluster's"
@@ -168,7 +184,7 @@ impl Judging {
         let settings = from_cluster::Settings {
             system_namespace: &self.system_namespace,
             set: self.policy.set_options(),
-            files: &Documents::load(files),
+            files,
             namespace: None,
         };
         let cluster = from_cluster::read(&self.cluster, &settings).await?;

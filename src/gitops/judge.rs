@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Site;
 use crate::admission::judge::{Circumstances, ImageVerdict, Resolve, View};
-use crate::policy::{ImageSite, Labels, NamespaceView, PolicySet};
+use crate::policy::{ImageSite, Labels, Mutation, NamespaceView, PolicySet};
 use crate::trust::Grant;
 
 /// How many images are asked about at once. Trust servers are asked over few connections each, whatever this is.
@@ -97,4 +97,13 @@ impl JudgeContext<'_> {
             Circumstances { grant: &grant, deadline, dry_run: false, site: *image_site, now: self.now };
         view.judge_image(self.resolver, image, circumstances).await
     }
+}
+
+/// The verdict on what would be stored. The mutating webhook writes the digest, or the template may do without it; but for policies
+/// with mutation None, by which nobody writes it and the validating webhook demands it.
+pub fn stored(mut verdict: ImageVerdict) -> ImageVerdict {
+    if verdict.passed().is_some_and(|passed| passed.mutation == Mutation::None) {
+        verdict.require_seal();
+    }
+    verdict
 }

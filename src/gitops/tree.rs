@@ -43,6 +43,9 @@ pub struct Node {
     /// Its bytes without anchor and tag. A scalar's quotes are part of it, a block scalar's header is not, and a collection's is
     /// its first byte alone.
     pub range: Range<usize>,
+    /// Where a collection ends: the byte of its bracket or brace, or, without one, where what follows it begins. A scalar's is
+    /// the end of its range.
+    pub end: usize,
     /// Its first character.
     pub place: Place,
 }

@@ -6,14 +6,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::{Args, Output};
-use crate::admission::judge::ImageVerdict;
 use crate::cli::output::{print, tell, write_exactly};
 use crate::cli::progress::Progress;
 use crate::cli::{DENIED, UNDECIDED};
-use crate::gitops::judge::{Question, SiteVerdict};
+use crate::gitops::judge::{Question, SiteVerdict, stored};
 use crate::gitops::report::{Form, Paths, Report, Standing};
 use crate::gitops::{Problem, Site};
-use crate::policy::Mutation;
 
 /// Verifies the images of the files. Exits 0 when all pass, 1 when one is denied, 2 when one could not be decided or a file not be read.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -48,15 +46,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn question(site: &Site) -> Question {
     Question { namespace: site.namespace.clone(), image: site.image.clone(), image_site: site.image_site }
-}
-
-/// The verdict on what would be stored. The mutating webhook writes the digest, or the template may do without it; but for policies
-/// with mutation None, by which nobody writes it and the validating webhook demands it.
-fn stored(mut verdict: ImageVerdict) -> ImageVerdict {
-    if verdict.passed().is_some_and(|passed| passed.mutation == Mutation::None) {
-        verdict.require_seal();
-    }
-    verdict
 }
 
 fn show(report: &Report<'_>, output: Output) -> anyhow::Result<()> {

@@ -71,7 +71,9 @@ impl Builder<'_> {
                 self.open.push((id, None));
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                self.open.pop();
+                if let Some((id, _)) = self.open.pop() {
+                    self.nodes[id.0 as usize].end = range.start;
+                }
             }
             Event::Alias(anchor) => self.alias(anchor, range, at)?,
             Event::UnresolvedAlias(name) => {
@@ -117,7 +119,7 @@ impl Builder<'_> {
             _ => false,
         };
         let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()));
-        self.nodes.push(Node { value, tag, range, place });
+        self.nodes.push(Node { value, tag, end: range.end, range, place });
         if anchor != 0 {
             self.anchors.insert(anchor, id);
         }
