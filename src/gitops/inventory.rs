@@ -17,7 +17,6 @@ pub use self::object::{Declared, Owner, Pod, Template, Workload};
 pub use self::row::{OwnerShown, Row, Running, SiteShown, Standing};
 pub use self::show::{HEADING, cells, summary};
 use super::judge::Question;
-use crate::digest::Digest;
 use crate::image::ImageReference;
 
 /// The answers.
@@ -46,7 +45,7 @@ impl Place {
 
     /// The references as they run, each with the digest that the status names. What has its digest in the reference is asked about
     /// as it stands: the kubelet pulls that and nothing else.
-    fn now(&self, found: &Found) -> Vec<(Option<Digest>, Question)> {
+    fn now(&self, found: &Found) -> Vec<(Option<Box<str>>, Question)> {
         if found.pods == 0 {
             return Vec::new();
         }
@@ -54,8 +53,11 @@ impl Place {
         let Some(bare) = bare.filter(|_| !found.running.is_empty()) else {
             return vec![(None, self.question(&self.image))];
         };
-        let with = |digest: &Digest| (Some(*digest), self.question(&bare.with_digest(*digest)));
-        let mut all: Vec<_> = found.running.keys().map(with).collect();
+        let with = |digest: &str| {
+            let by_digest = ImageReference::parse(&format!("image@{digest}")).ok()?.digest()?;
+            Some((Some(digest.into()), self.question(&bare.with_digest(by_digest))))
+        };
+        let mut all: Vec<_> = found.running.keys().filter_map(|digest| with(digest)).collect();
         if found.running.values().sum::<usize>() < found.pods {
             // Pods that have not started yet.
             all.push((None, self.question(&self.image)));

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::object::{Declared, Owner, Pod, Template};
 use crate::admission::sites::SiteList;
-use crate::digest::Digest;
 
 /// What one row is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +25,8 @@ pub struct Place {
 pub struct Found {
     /// How many pods have it.
     pub pods: usize,
-    /// How many pods run which digest. Those whose status names none are not in it.
-    pub running: BTreeMap<Digest, usize>,
+    /// How many pods run which digest, `sha256:…`. Those whose status names none are not in it.
+    pub running: BTreeMap<Box<str>, usize>,
     /// The image that the owner's template has at this site now; `None` where there is none.
     pub template: Option<Box<str>>,
 }
@@ -111,7 +110,7 @@ impl Collected {
             let found = self.at(namespace, &owner, site);
             found.pods += 1;
             if let Some(digest) = running {
-                *found.running.entry(digest).or_default() += 1;
+                *found.running.entry(digest.into()).or_default() += 1;
             }
             found.template = match (&maker, template) {
                 // Nothing makes it anew but who applies it again.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::admission::Node;
 use crate::admission::sites::{KINDS, SiteList, WorkloadKind, sites};
-use crate::digest::Digest;
+use crate::image::ImageReference;
 
 /// An object by which another is named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,14 +140,16 @@ struct ContainerStatus {
     #[serde(default)]
     name: Box<str>,
     #[serde(rename = "imageID", default, deserialize_with = "running")]
-    digest: Option<Digest>,
+    digest: Option<Box<str>>,
 }
 
 /// The digest that an image was pulled by: `docker.io/library/web@sha256:…`, with or without `docker-pullable://` before it. A bare
 /// `sha256:…` is the hash of an image's configuration, which nobody signs.
-fn running<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
+fn running<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str>>, D::Error> {
     let id = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(id.rsplit_once("@sha256:").and_then(|(_, hex)| Digest::from_hex(hex).ok()))
+    let hex = id.rsplit_once("@sha256:").map(|(_, hex)| hex);
+    let by_digest = hex.and_then(|hex| ImageReference::parse(&format!("image@sha256:{hex}")).ok());
+    Ok(by_digest.and_then(|image| image.digest()).map(|digest| digest.to_string().into()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -191,11 +193,11 @@ impl Pod {
     }
 
     /// Its sites, each with the digest that runs there, where the status says so.
-    pub fn sites(&self) -> impl Iterator<Item = (&Declared, Option<Digest>)> {
+    pub fn sites(&self) -> impl Iterator<Item = (&Declared, Option<&str>)> {
         self.spec.0.iter().map(|site| (site, self.running(site)))
     }
 
-    fn running(&self, site: &Declared) -> Option<Digest> {
+    fn running(&self, site: &Declared) -> Option<&str> {
         let status = self.status.as_ref()?;
         let list = match site.list {
             SiteList::InitContainers => &status.init_container_statuses,
@@ -204,7 +206,7 @@ impl Pod {
             // What an image volume was mounted from is in no status yet.
             SiteList::Volumes => return None,
         };
-        list.iter().flatten().find(|one| one.name == site.name)?.digest
+        list.iter().flatten().find(|one| one.name == site.name)?.digest.as_deref()
     }
 
     /// It as its own owner, where nobody else is.

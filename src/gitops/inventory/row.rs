@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::Answers;
 use super::answer::{Answer, Ends};
 use super::collect::{Collected, Found, Place};
-use crate::digest::Digest;
 use crate::gitops::judge::Question;
 use crate::gitops::report::{SignedBy, Word};
 use crate::image::ImageReference;
@@ -198,17 +197,17 @@ fn row(place: &Place, found: &Found, answers: &Answers, now: Timestamp) -> Row {
 fn running(
     place: &Place,
     found: &Found,
-    asked: &[(Option<Digest>, Question)],
+    asked: &[(Option<Box<str>>, Question)],
     answers: &Answers,
 ) -> Vec<Running> {
-    let named = ImageReference::parse(&place.image).ok().and_then(|image| image.digest());
+    let named = named(place);
     let each = found.running.iter().map(|(digest, pods)| {
-        let of = asked.iter().find(|(with, _)| with.is_none_or(|with| with == *digest));
+        let of = asked.iter().find(|(with, _)| with.as_ref().is_none_or(|with| with == digest));
         let answer = of.and_then(|(_, question)| answers.get(question));
         Running {
             digest: digest.to_string(),
             pods: *pods,
-            is_referenced: named.map(|named| named == *digest),
+            is_referenced: named.as_deref().map(|named| *named == **digest),
             verdict: answer.map(Answer::word),
             reason: answer.and_then(|answer| answer.report.reason).map(Reason::as_str),
         }
@@ -243,14 +242,19 @@ fn standing(
     }
 }
 
+/// The digest that the reference names.
+fn named(place: &Place) -> Option<String> {
+    Some(ImageReference::parse(&place.image).ok()?.digest()?.to_string())
+}
+
 /// Whether another digest would run than does.
 fn changes(place: &Place, found: &Found, anew: Option<&Answer>) -> bool {
     let Some(digest) = anew.and_then(|anew| anew.report.digest.as_ref()) else { return false };
-    let named = ImageReference::parse(&place.image).ok().and_then(|image| image.digest());
-    let is_other = |runs: &Digest| runs.to_string() != *digest;
+    let named = named(place);
+    let is_other = |runs: &str| runs != digest;
     match named {
         // What a reference names is pulled by it, whatever a runtime calls what it got.
         Some(named) => found.pods > 0 && is_other(&named),
-        None => found.running.keys().any(is_other),
+        None => found.running.keys().any(|runs| is_other(runs)),
     }
 }
