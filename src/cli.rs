@@ -115,7 +115,7 @@ fn parse(mut arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     if program.is_some_and(|program| program == PLUGIN) {
         command = command.bin_name("kubectl tagseal");
         let takes_stock = arguments.get(1).is_some_and(|command| command == "inventory");
-        if takes_stock && !arguments.iter().any(|argument| argument == inventory::FROM_CLUSTER) {
+        if takes_stock && !arguments.iter().any(|argument| inventory::says_where(argument)) {
             arguments.insert(2, inventory::FROM_CLUSTER.into());
         }
     }

@@ -1,8 +1,10 @@
-//! `tagseal inventory`: every image that runs in a cluster or is declared there, and whether it would be admitted.
+//! `tagseal inventory`: every image that runs in a cluster, or is declared there or in files, and whether it would be admitted.
 
+mod files;
 mod judging;
 mod listing;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use anyhow::ensure;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::manifests::Manifests;
 use super::output::{Format, print, print_json, table, tell};
 use super::policy_files::Documents;
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage};
@@ -22,12 +25,21 @@ use crate::gitops::inventory::{Collected, HEADING, Row, Standing, cells, summary
 /// The option that a plugin of kubectl need not be given.
 pub const FROM_CLUSTER: &str = "--from-cluster";
 
+/// Whether an argument says what to take stock of.
+pub fn says_where(argument: &OsStr) -> bool {
+    let argument = argument.to_string_lossy();
+    let files = ["-f", "--filename", "--helm-values"];
+    argument == FROM_CLUSTER || files.iter().any(|option| argument.starts_with(option))
+}
+
 /// Arguments of `tagseal inventory`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     cluster: from_cluster::Args,
-    /// Of this namespace alone; default: of all.
+    #[command(flatten)]
+    manifests: Manifests,
+    /// Of this namespace alone; default: of all. With files, the namespace of what names none.
     #[arg(long, short = 'n', value_name = "NAME")]
     namespace: Option<String>,
     /// Of all namespaces, which is the default.
@@ -103,9 +115,13 @@ struct Report<'a> {
 /// # Errors
 /// When the cluster cannot be read, or a policy file does not compile.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if !(args.manifests.paths.is_empty() && args.manifests.helm_values.is_empty()) {
+        return files::run(args);
+    }
     ensure!(
         args.cluster.from_cluster,
-        "name the cluster that is to be looked at: --from-cluster, with --context or --kubeconfig where it is not the current one"
+        "name the cluster that is to be looked at: --from-cluster, with --context or --kubeconfig where it is not the current one; or \
+         files, with -f"
     );
     ensure!(
         args.storage.state_dir.is_none(),
@@ -137,11 +153,16 @@ async fn take(args: &Args, files: &Documents) -> anyhow::Result<ExitCode> {
     let timeout = Duration::from_secs(args.timeout);
     let answers = judging::answers(collected.questions(), &cluster, &args.storage, clock, timeout).await;
     let rows = collected.rows(&answers, now);
+    show(args, &rows, pods, left_out)
+}
+
+/// Prints what is wanted of the rows. How it ends is by all of them, and by whether anything was left out.
+fn show(args: &Args, rows: &[Row], pods: usize, left_out: Vec<String>) -> anyhow::Result<ExitCode> {
     let is_wanted =
         |row: &&Row| args.only.is_empty() || args.only.iter().any(|only| only.holds(row.standing));
     let shown: Vec<&Row> = rows.iter().filter(is_wanted).collect();
     left_out.iter().for_each(|what| tell(&format!("tagseal: {what}")));
-    let exit = exit_code(&rows, left_out.is_empty());
+    let exit = exit_code(rows, left_out.is_empty());
     match args.output {
         Format::Json => {
             print_json(&Report { complete: left_out.is_empty(), left_out, pods, images: shown })?;
@@ -150,7 +171,7 @@ async fn take(args: &Args, files: &Documents) -> anyhow::Result<ExitCode> {
             if !shown.is_empty() {
                 print(&table(&HEADING, &shown.iter().map(|row| cells(row)).collect::<Vec<_>>()));
             }
-            print(&summary(&rows));
+            print(&summary(rows));
         }
     }
     Ok(exit)

@@ -3,6 +3,7 @@
 
 mod answer;
 mod collect;
+mod declared;
 mod object;
 mod row;
 mod show;
@@ -13,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 
 pub use self::answer::{Answer, Ends};
 pub use self::collect::{Collected, Found, Place};
+pub use self::declared::declared;
 pub use self::object::{Declared, Owner, Pod, Template, Workload};
 pub use self::row::{OwnerShown, Row, Running, SiteShown, Standing};
 pub use self::show::{HEADING, cells, summary};

@@ -347,3 +347,59 @@ fn kubectl_finds_it_as_a_plugin() {
     let said = cluster.machine.run(&["inventory", "--help"]).done();
     assert!(said.contains("Usage: tagseal inventory [OPTIONS]"), "{said}");
 }
+
+#[test]
+fn what_files_declare_is_taken_stock_of_without_a_cluster() {
+    let cluster = Cluster::new();
+    cluster.sign("1.0", "1.0");
+    let policy = cluster.object("ClusterTrustPolicy", None, "production", json!({}));
+    std::fs::write(cluster.machine.file("policy.yaml"), policy.to_string()).unwrap();
+    let deployment = |name: &str, image: &str| {
+        let spec = json!({"containers": [{"name": "web", "image": image}]});
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "shop"}, "spec": {"template": {"spec": spec}}})
+    };
+    let tag = format!("{REPOSITORY}:1.0");
+    std::fs::write(cluster.machine.file("good.yaml"), deployment("good", &tag).to_string()).unwrap();
+    let run =
+        |more: &[&str]| cluster.machine.run(&[&["inventory", "--policy", "policy.yaml"], more].concat());
+    let stock = run(&["-f", "good.yaml", "-o", "json"]).json();
+    assert_eq!((&stock["complete"], &stock["pods"]), (&json!(true), &json!(0)));
+    let row = &stock["images"][0];
+    assert_eq!(
+        (&row["standing"], &row["namespace"], &row["now"]),
+        (&json!("Good"), &json!("shop"), &json!(null))
+    );
+    assert_eq!(row["owner"], json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "good"}));
+    assert_eq!(row["site"], json!({"list": "containers", "name": "spec.template.spec.containers[0].image"}));
+    assert_eq!(
+        (&row["digest"], &row["anew"]["sealed"]),
+        (&json!(digest("1.0")), &json!(format!("{tag}@{}", digest("1.0"))))
+    );
+
+    let unsigned = deployment("bad", &format!("{REPOSITORY}:9.9"));
+    std::fs::write(cluster.machine.file("bad.yaml"), unsigned.to_string()).unwrap();
+    let ended = run(&["-f", "good.yaml", "bad.yaml"]);
+    ended.failed(1);
+    assert!(
+        ended
+            .printed()
+            .ends_with("2 images in 1 namespace: 1 would be refused if created anew, 1 are good\n"),
+        "{}",
+        ended.printed()
+    );
+    // A file that cannot be read is told, hides no other, and is left out.
+    std::fs::write(cluster.machine.file("broken.yaml"), "a: {").unwrap();
+    let ended = run(&["-f", "good.yaml", "-f", "broken.yaml"]);
+    let said = ended.failed(2);
+    assert!(
+        said.contains("broken.yaml:1:") && ended.printed().contains("Deployment/good"),
+        "{said}{}",
+        ended.printed()
+    );
+    let said = cluster.machine.run(&["inventory", "-f", "good.yaml"]).failed(2);
+    assert!(said.contains("files are judged by policies: name them with --policy"), "{said}");
+    // By the policies of a cluster.
+    cluster.api.put("clustertrustpolicies", policy);
+    let stock = cluster.machine.run(&["inventory", "-f", "good.yaml", "--from-cluster", "-o", "json"]).json();
+    assert_eq!(stock["images"][0]["standing"], "Good");
+}

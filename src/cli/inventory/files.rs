@@ -1,0 +1,42 @@
+//! `tagseal inventory -f`: the same of what files declare.
+
+use std::process::ExitCode;
+
+use super::{Args, show};
+use crate::cli::manifests::Judging;
+use crate::cli::output::tell;
+use crate::gitops::inventory::{Answer, Answers, declared};
+use crate::gitops::judge::Question;
+
+/// Takes stock of the files.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        args.cluster.from_cluster || !args.policies.is_empty(),
+        "files are judged by policies: name them with --policy, or a cluster that has them with --from-cluster"
+    );
+    let judging = Judging {
+        cluster: args.cluster.clone(),
+        namespace: args.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        labels: Vec::new(),
+        system_namespace: args.system_namespace.clone(),
+        policy: args.policy.clone(),
+        storage: args.storage.clone(),
+        at: args.at,
+        timeout: args.timeout,
+    };
+    let (input, scan) = args.manifests.read(&judging.namespace);
+    input.notices.iter().chain(&scan.notices).for_each(|notice| tell(notice));
+    let problems = input.problems.iter().chain(&scan.problems).map(ToString::to_string).collect();
+    let collected = declared(&input.files, &scan.sites);
+    let questions: Vec<Question> = collected.questions().into_iter().collect();
+    let verdicts = judging.judge(&args.policies, &scan.namespaces, &questions, &|_, _| {})?;
+    let answer = |(question, verdict): (Question, Option<_>)| {
+        let answer = match verdict {
+            Some(verdict) => Answer::of(verdict),
+            None => Answer::excluded(&question.image, &question.namespace),
+        };
+        (question, answer)
+    };
+    let answers: Answers = questions.into_iter().zip(verdicts).map(answer).collect();
+    show(args, &collected.rows(&answers, crate::cli::clock(args.at).now()), 0, problems)
+}
