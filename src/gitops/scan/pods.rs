@@ -97,7 +97,9 @@ pub(super) fn image(
     (at, field): (Cursor, String),
 ) {
     let Ok(Some(image)) = scan.text(at, &field, holder, Reader::Kubectl) else { return };
-    if is_pod || !list.is_to_be_filled_in(image) {
+    // Blanks around an image are taken in a template and in no pod (`SiteList::is_to_be_filled_in`): of a file that is a mistake,
+    // as in `image: |`. Only where nothing but blanks stands is the image to be filled in.
+    if is_pod || !image.trim().is_empty() || !list.is_to_be_filled_in(image) {
         let image_site = list.image_site();
         scan.add(holder, Found { at, field, image_site, image: image.to_owned(), part: Part::Reference });
     }

@@ -166,14 +166,14 @@ fn what_is_no_string_at_a_site_is_refused_where_it_stands() {
 }
 
 #[test]
-fn images_that_are_filled_in_later_are_the_webhooks() {
+fn blank_images_of_templates_are_filled_in_later_and_others_are_mistakes() {
     for (kind, spec, expected) in [
         ("v1, kind: Pod", "{containers: [{image: ''}]}", 1),
         ("v1, kind: Pod", "{containers: [{image: ' '}]}", 1),
         ("v1, kind: Pod", "{volumes: [{image: {reference: ''}}]}", 1),
         ("apps/v1, kind: Deployment", "{template: {spec: {containers: [{image: ''}]}}}", 1),
         ("apps/v1, kind: Deployment", "{template: {spec: {containers: [{image: ' '}]}}}", 0),
-        ("apps/v1, kind: Deployment", "{template: {spec: {initContainers: [{image: 'web '}]}}}", 0),
+        ("apps/v1, kind: Deployment", "{template: {spec: {initContainers: [{image: 'web '}]}}}", 1),
         ("apps/v1, kind: Deployment", "{template: {spec: {ephemeralContainers: [{image: 'web '}]}}}", 1),
         ("apps/v1, kind: Deployment", "{template: {spec: {volumes: [{image: {reference: ''}}]}}}", 0),
     ] {
