@@ -13,6 +13,7 @@ mod helm;
 mod image;
 mod in_force;
 mod inventory;
+mod krm;
 mod kustomize;
 mod leader;
 mod mutation;

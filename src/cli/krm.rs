@@ -86,7 +86,9 @@ fn answer(args: Args, list: &ResourceList, config: FunctionConfig) -> anyhow::Re
     }
     let mut plan = plan(files, &scan, &verdicts, is_update);
     if mode == Mode::Verify {
+        // What stands against writing a digest stands against no image.
         plan.changes.clear();
+        plan.problems.clone_from(&scan.problems);
     }
     let outcome = outcome(list, &scan, &plan, output == Output::Items);
     scan.notices.iter().chain(&outcome.errors).for_each(|line| tell(&one_line(line, usize::MAX)));
