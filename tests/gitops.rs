@@ -1,3 +1,4 @@
 //! Images in files, as users of GitOps ask about them.
 
 mod cases;
+mod corpus;

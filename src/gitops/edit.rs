@@ -48,7 +48,7 @@ pub fn sealed_scalar(part: Part, scalar: &str, image: &str, sealed: &str) -> Opt
     }
 }
 
-/// The change that makes `scalar` say `value`, a word without blanks. What both have in common up to an `@` stays as it is written.
+/// The change that makes `scalar` say `value`, a word without blanks. What both have in common up to an `@`, and that, stays as it is written.
 ///
 /// # Errors
 /// [`EditError`] where the scalar is written in a way in which it cannot be changed in place.
@@ -80,7 +80,7 @@ pub fn edit(text: &str, tree: &Tree, scalar: NodeId, value: &str) -> Result<Edit
         Chars::read(source, written.style).filter(|chars| chars.text == written.text).ok_or_else(unknown)?;
     let kept = match value.split_once('@') {
         Some((before, _)) if written.text.strip_prefix(before).is_some_and(|rest| rest.starts_with('@')) => {
-            before.len()
+            before.len() + 1
         }
         _ => common_prefix(&written.text, value),
     };

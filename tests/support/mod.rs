@@ -11,14 +11,17 @@
 
 #![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
 
+pub mod awkward;
 pub mod credentials;
 pub mod deal;
 pub mod demand;
 pub mod log;
+pub mod manifests;
 pub mod metrics;
 pub mod moves;
 pub mod random;
 pub mod schemas;
+pub mod served;
 pub mod signer;
 pub mod source;
 pub mod state;

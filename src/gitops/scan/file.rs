@@ -227,7 +227,11 @@ impl<'f, 'n> FileScan<'f, 'n> {
             let walk = &self.walk;
             let sops = walk.entry(walk.root(document.root), "sops")?;
             walk.string_at(sops.value, &["mac"])?;
-            if walk.string_at(sops.value, &["mac_only_encrypted"]) == Some("true") {
+            let is_true = |at| {
+                let value = walk.value(at);
+                matches!(value, Value::Scalar(scalar) if scalar.style == Style::Plain && scalar.text == "true")
+            };
+            if walk.at(sops.value, &["mac_only_encrypted"]).is_some_and(is_true) {
                 return None;
             }
             let message = "SOPS keeps a MAC of every value of this file, and a digest would make it wrong: pin the file before \
