@@ -14,11 +14,14 @@ mod scenarios;
 #[allow(dead_code, unused_imports)]
 #[path = "../tests/support"]
 mod support {
+    pub mod awkward;
     pub mod deal;
+    pub mod manifests;
     pub mod metrics;
     pub mod moves;
     pub mod random;
     pub mod schemas;
+    pub mod served;
     pub mod signer;
     pub mod time;
     pub mod trust_server;

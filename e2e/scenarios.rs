@@ -22,6 +22,7 @@ mod policies;
 mod policy_webhook;
 mod publishing;
 mod quorum;
+mod readers;
 mod refusals;
 mod replicas;
 mod repositories;
