@@ -22,6 +22,7 @@ mod support {
     pub mod random;
     pub mod schemas;
     pub mod served;
+    pub mod shop;
     pub mod signer;
     pub mod time;
     pub mod trust_server;

@@ -7,6 +7,7 @@ mod certificates;
 mod chart;
 mod controllers;
 mod drift;
+mod examples;
 mod exemptions;
 mod harness;
 mod helm;

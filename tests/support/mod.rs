@@ -22,6 +22,7 @@ pub mod moves;
 pub mod random;
 pub mod schemas;
 pub mod served;
+pub mod shop;
 pub mod signer;
 pub mod source;
 pub mod state;
