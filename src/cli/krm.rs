@@ -84,7 +84,11 @@ fn answer(args: Args, list: &ResourceList, config: FunctionConfig) -> anyhow::Re
     if mode == Mode::Verify {
         verdicts = verdicts.into_iter().map(|verdict| verdict.map(stored)).collect();
     }
-    let mut plan = plan(files, &scan, &verdicts, is_update);
+    let advice = match is_update {
+        true => "",
+        false => "update: true in a PinImages moves it to the digest that is signed now",
+    };
+    let mut plan = plan(files, &scan, &verdicts, advice);
     if mode == Mode::Verify {
         // What stands against writing a digest stands against no image.
         plan.changes.clear();

@@ -93,7 +93,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let problems = input.problems.iter().chain(&scan.problems);
         problems.for_each(|problem| say_aside(&problem.to_string()));
     })?;
-    let mut plan = plan(&input.files, &scan, &verdicts, args.update);
+    let advice = match args.update {
+        true => "",
+        false => "tagseal pin --update moves it to the digest that is signed now",
+    };
+    let mut plan = plan(&input.files, &scan, &verdicts, advice);
     let mut problems = std::mem::take(&mut input.problems);
     problems.append(&mut plan.problems);
     let mut outcome = Outcome { input, scan, plan, problems, written: false };

@@ -139,12 +139,14 @@ type Uses = Vec<(usize, Option<Wanted>)>;
 type Edits = Vec<(NodeId, Pin, String)>;
 
 /// Puts the verdicts together: one for each site, `None` where the webhooks are not asked about the namespace.
-pub fn plan(files: &[SourceFile], scan: &Scan, verdicts: &[Option<ImageVerdict>], update: bool) -> Plan {
+///
+/// `advice` is what to do about a pin whose tag is signed otherwise; empty where pins are moved.
+pub fn plan(files: &[SourceFile], scan: &Scan, verdicts: &[Option<ImageVerdict>], advice: &str) -> Plan {
     let mut plan = Plan { problems: scan.problems.clone(), ..Plan::default() };
     let mut scalars: BTreeMap<Scalar, Uses> = BTreeMap::new();
     for (index, (site, verdict)) in scan.sites.iter().zip(verdicts).enumerate() {
         let Some(file) = files.get(site.file) else { continue };
-        let wanted = plan.take(index, site, verdict.as_ref(), update);
+        let wanted = plan.take(index, site, verdict.as_ref(), advice);
         if let Ok(wanted) = wanted {
             let text = file.tree.text(site.slot.scalar).unwrap_or_default();
             let wanted = wanted.and_then(|sealed| Wanted::of(site, text, sealed));
@@ -199,7 +201,7 @@ impl Plan {
         index: usize,
         site: &Site,
         verdict: Option<&'v ImageVerdict>,
-        update: bool,
+        advice: &str,
     ) -> Result<Option<&'v str>, ()> {
         let is_bare = !site.image.contains('@');
         let mut leave = |why| {
@@ -221,7 +223,7 @@ impl Plan {
             },
             Outcome::Denied(_) => {
                 if let Some(headline) = verdict.headline() {
-                    let message = refusal(verdict, headline, update);
+                    let message = refusal(verdict, headline, advice);
                     let Denial { fault, .. } = headline;
                     self.refusals.push(Refusal {
                         site: index,
@@ -317,13 +319,13 @@ fn digest_of(sealed: &str) -> &str {
 }
 
 /// Everything that stands against an image, what decides first.
-fn refusal(verdict: &ImageVerdict, headline: &Denial, update: bool) -> String {
+fn refusal(verdict: &ImageVerdict, headline: &Denial, advice: &str) -> String {
     let others = verdict.denials().iter().filter(|denial| *denial != headline);
     let mut lines: Vec<String> = vec![line(headline)];
     lines.extend(others.map(line));
     let mut message = lines.join("; ");
-    if headline.reason() == Reason::DigestMismatch && !update {
-        message += "; tagseal pin --update moves it to the digest that is signed now";
+    if headline.reason() == Reason::DigestMismatch && !advice.is_empty() {
+        message += &format!("; {advice}");
     }
     message
 }

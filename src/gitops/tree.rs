@@ -192,7 +192,7 @@ impl Tree {
     /// Whether it has a tag that makes it anything but a string.
     pub fn has_foreign_tag(&self, id: NodeId) -> bool {
         let tag = self.node(self.target(id)).tag.as_deref();
-        tag.is_some_and(|tag| tag != STR_TAG && tag != "!")
+        tag.is_some_and(|tag| tag != STR_TAG)
     }
 
     /// The elements of a sequence, aliases followed; none of anything else.

@@ -74,7 +74,7 @@ fn judged(question: &Question) -> Option<ImageVerdict> {
 fn planned(files: &[SourceFile], update: bool) -> (Scan, Plan) {
     let scan = scan(files, &ScanOptions { namespace: "default".to_owned(), image_paths: Vec::new() });
     let verdicts: Vec<_> = questions(&scan, update).iter().map(judged).collect();
-    let plan = plan(files, &scan, &verdicts, update);
+    let plan = plan(files, &scan, &verdicts, if update { "" } else { "tagseal pin --update moves it" });
     (scan, plan)
 }
 
@@ -149,7 +149,7 @@ fn what_no_policy_seals_is_left_and_told() {
     let mut observed = passed("web:1", None);
     let actions = Actions { deny: false, warn: true, audit: false };
     observed.remarks.push(Remark { actions, denial: Denial { finding, fault: Fault::Untrusted } });
-    let plan = super::plan(&files, &scan, &[Some(observed)], false);
+    let plan = super::plan(&files, &scan, &[Some(observed)], "");
     assert_eq!(plan.warnings, [Warning { site: 0, message: "NotSigned: no".to_owned() }]);
     assert_eq!(plan.left, [Left { site: 0, why: WhyLeft::NotWritten }]);
     assert!(!plan.is_refused());
