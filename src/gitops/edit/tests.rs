@@ -81,7 +81,6 @@ fn the_digest_is_inserted_where_the_reference_ends() {
             ("? image\n: web:1\n", "? image\n: web:1@DIGEST\n"),
             ("? |-\n  image\n: 'web:1'\n", "? |-\n  image\n: 'web:1@DIGEST'\n"),
             ("image: !!str web:1\n", "image: !!str web:1@DIGEST\n"),
-            ("image: ! web:1\n", "image: ! web:1@DIGEST\n"),
             ("image: &i !!str 'web:1'\nb: *i\n", "image: &i !!str 'web:1@DIGEST'\nb: *i\n"),
             (
                 "image: !<tag:yaml.org,2002:str> &i web:1\n",
