@@ -9,6 +9,7 @@ mod durations;
 mod from_cluster;
 mod inspect;
 mod inventory;
+mod judging;
 mod krm;
 mod manifests;
 mod output;
@@ -40,6 +41,15 @@ use crate::clock::{ManualClock, SharedClock, SystemClock};
 const DENIED: u8 = 1;
 /// Exit status when it could not be decided.
 const UNDECIDED: u8 = 2;
+
+/// How a command ends that was about several things: 1 beats 2 beats 0 (design §11).
+fn exit_code(is_denied: bool, is_undecided: bool) -> ExitCode {
+    match (is_denied, is_undecided) {
+        (true, _) => ExitCode::from(DENIED),
+        (false, true) => ExitCode::from(UNDECIDED),
+        (false, false) => ExitCode::SUCCESS,
+    }
+}
 
 /// A Kubernetes cluster runs exactly the images that their publishers signed.
 #[derive(Debug, Parser)]

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use self::client::{Address, connect};
+use super::output::tell;
 use super::policy_files::{Compiled, Documents, FilesError};
 use super::serve::namespace_prefix;
 use crate::controller::{Basis, ClusterReader, Named, ReadError, RecordedState};
 use crate::foreign::Foreign;
 use crate::policy::{
-    CompileContext, CompiledExemption, CompiledPolicy, Labels, NamespaceView, ObjectRef, PolicyId,
-    PolicyKind, PolicySet, ReadObjects, Selector, SetOptions, UnknownFields, compile, compile_exemption,
+    CompileContext, CompiledExemption, CompiledPolicy, Labels, ObjectRef, PolicyId, PolicyKind, PolicySet,
+    ReadObjects, Selector, SetOptions, UnknownFields, compile, compile_exemption,
 };
 
 /// Which cluster, and what its `serve` was told besides policies.
@@ -74,18 +75,9 @@ impl Args {
 }
 
 impl ClusterView {
-    /// The namespace as policies see it; of one that the cluster does not have, only the name is known.
-    pub fn namespace(&self, name: &str) -> NamespaceView {
-        match self.namespaces.get(name) {
-            Some(labels) => NamespaceView::new(name, Arc::clone(labels)),
-            None => NamespaceView::unlabelled(name),
-        }
-    }
-
-    /// Whether the webhooks are not asked about this namespace: what is in it runs unverified.
-    pub fn is_excluded(&self, namespace: &NamespaceView) -> bool {
-        let none = Labels::new();
-        !self.covered.selects(&namespace.name, namespace.labels.as_deref().unwrap_or(&none))
+    /// Tells its notes on standard error.
+    pub fn tell_notes(&self) {
+        self.notes.iter().for_each(|note| tell(&format!("tagseal: {note}")));
     }
 }
 

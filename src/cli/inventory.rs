@@ -1,7 +1,6 @@
 //! `tagseal inventory`: every image that runs in a cluster, or is declared there or in files, and whether it would be admitted.
 
 mod files;
-mod judging;
 mod listing;
 
 use std::ffi::OsStr;
@@ -13,14 +12,15 @@ use anyhow::ensure;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::judging::Basis;
 use super::manifests::Manifests;
 use super::output::{Format, print, print_json, table, tell};
 use super::policy_files::Documents;
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage};
-use super::{DENIED, UNDECIDED, from_cluster, policy_files};
+use super::{exit_code, from_cluster, policy_files};
 use crate::controller::ClusterReader;
 use crate::foreign::Foreign;
-use crate::gitops::inventory::{Collected, HEADING, Row, Standing, cells, summary};
+use crate::gitops::inventory::{Collected, HEADING, Row, Standing, answers, cells, summary};
 
 /// The option that a plugin of kubectl need not be given.
 pub const FROM_CLUSTER: &str = "--from-cluster";
@@ -123,10 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         "name the cluster that is to be looked at: --from-cluster, with --context or --kubeconfig where it is not the current one; or \
          files, with -f"
     );
-    ensure!(
-        args.storage.state_dir.is_none(),
-        "--state-dir is for verdicts without a cluster: with --from-cluster, floors and pins are the cluster's"
-    );
+    args.storage.leave_state_to_cluster()?;
     let files = Documents::load(&policy_files::read(&args.policies)?);
     super::runtime()?.block_on(take(args, &files))
 }
@@ -145,14 +142,15 @@ async fn take(args: &Args, files: &Documents) -> anyhow::Result<ExitCode> {
         listing::list(&reader, args.namespace.as_deref(), args.limit),
     );
     let (cluster, listed) = from_cluster::both(cluster, listed)?;
-    cluster.notes.iter().for_each(|note| tell(&format!("tagseal: {note}")));
+    cluster.tell_notes();
     let (pods, left_out) = (listed.pods.len(), listed.left_out);
     let collected = Collected::of(listed.pods, listed.templates);
     let clock = super::clock(args.at);
     let now = clock.now();
     let timeout = Duration::from_secs(args.timeout);
-    let answers = judging::answers(collected.questions(), &cluster, &args.storage, clock, timeout).await;
-    let rows = collected.rows(&answers, now);
+    let questions: Vec<_> = collected.questions().into_iter().collect();
+    let verdicts = Basis::from(cluster).judge(&questions, &args.storage, clock, timeout, &|_, _| {}).await;
+    let rows = collected.rows(&answers(questions, verdicts), now);
     show(args, &rows, pods, left_out)
 }
 
@@ -162,7 +160,7 @@ fn show(args: &Args, rows: &[Row], pods: usize, left_out: Vec<String>) -> anyhow
         |row: &&Row| args.only.is_empty() || args.only.iter().any(|only| only.holds(row.standing));
     let shown: Vec<&Row> = rows.iter().filter(is_wanted).collect();
     left_out.iter().for_each(|what| tell(&format!("tagseal: {what}")));
-    let exit = exit_code(rows, left_out.is_empty());
+    let exit = exit(rows, left_out.is_empty());
     match args.output {
         Format::Json => {
             print_json(&Report { complete: left_out.is_empty(), left_out, pods, images: shown })?;
@@ -177,16 +175,9 @@ fn show(args: &Args, rows: &[Row], pods: usize, left_out: Vec<String>) -> anyhow
     Ok(exit)
 }
 
-/// Mixed results: 1 beats 2 beats 0 (design §11).
-fn exit_code(rows: &[Row], is_complete: bool) -> ExitCode {
+fn exit(rows: &[Row], is_complete: bool) -> ExitCode {
     let any = |standing: Standing| rows.iter().any(|row| row.standing == standing);
-    if any(Standing::Refused) || any(Standing::RefusedAnew) {
-        ExitCode::from(DENIED)
-    } else if any(Standing::Undecided) || !is_complete {
-        ExitCode::from(UNDECIDED)
-    } else {
-        ExitCode::SUCCESS
-    }
+    exit_code(any(Standing::Refused) || any(Standing::RefusedAnew), any(Standing::Undecided) || !is_complete)
 }
 
 /// What was not listed, in the order in which the API server lists.

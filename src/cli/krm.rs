@@ -4,10 +4,10 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::manifests::Judging;
+use super::judging::Judging;
 use super::output::{tell, write_exactly};
 use super::policy_files::{self, Documents};
-use super::{DENIED, UNDECIDED};
+use super::{UNDECIDED, exit_code};
 use crate::foreign::one_line;
 use crate::gitops::judge::stored;
 use crate::gitops::krm::{FunctionConfig, Mode, Output, ResourceList, outcome};
@@ -99,9 +99,5 @@ fn answer(args: Args, list: &ResourceList, config: FunctionConfig) -> anyhow::Re
     if let Some(text) = &outcome.text {
         write_exactly(text)?;
     }
-    Ok(ExitCode::from(match (outcome.is_denied, outcome.is_undecided) {
-        (true, _) => DENIED,
-        (false, true) => UNDECIDED,
-        (false, false) => 0,
-    }))
+    Ok(exit_code(outcome.is_denied, outcome.is_undecided))
 }

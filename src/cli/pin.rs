@@ -3,12 +3,13 @@
 mod json;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::manifests::{Judging, Manifests};
+use super::exit_code;
+use super::judging::Judging;
+use super::manifests::Manifests;
 use super::output::{Format, print, print_json, tell, write_exactly};
-use super::{DENIED, UNDECIDED};
 use crate::admission::judge::Fault;
 use crate::foreign::{Foreign, one_line, plain};
 use crate::gitops::edit::unified;
@@ -53,13 +54,9 @@ impl Args {
 
     /// What can be said of the arguments alone.
     fn check(&self) -> anyhow::Result<()> {
-        let has_stdin = self.manifests.has_stdin();
+        self.manifests.read_stdin_once(&self.policies)?;
         anyhow::ensure!(
-            !(has_stdin && self.policies.iter().any(|path| path == Path::new("-"))),
-            "standard input is either a manifest or a policy: name a file for one of the two"
-        );
-        anyhow::ensure!(
-            !(has_stdin && self.writes() && self.output == Format::Json),
+            !(self.manifests.has_stdin() && self.writes() && self.output == Format::Json),
             "with -f - the result is printed, and nothing else: add --dry-run, --check or --diff to -o json"
         );
         Ok(())
@@ -238,16 +235,9 @@ impl Outcome {
         change.map_or(&self.input.files[stdin].text, |change| &change.after)
     }
 
-    /// 1 beats 2 beats 0.
     fn exit(&self, check: bool) -> ExitCode {
         let is_denied = self.plan.refusals.iter().any(|refusal| refusal.fault == Fault::Untrusted);
-        if is_denied || (check && !self.plan.changes.is_empty()) {
-            ExitCode::from(DENIED)
-        } else if self.is_refused() {
-            ExitCode::from(UNDECIDED)
-        } else {
-            ExitCode::SUCCESS
-        }
+        exit_code(is_denied || (check && !self.plan.changes.is_empty()), self.is_refused())
     }
 }
 

@@ -54,8 +54,7 @@ pub fn compile(
     system_namespace: &str,
     options: SetOptions,
 ) -> Result<PolicySet, FilesError> {
-    let Compiled { policies, exemptions } = Documents::load(files).compile(system_namespace, &NoObjects)?;
-    Ok(PolicySet::new(policies, options).with_exemptions(exemptions))
+    Documents::load(files).policy_set(system_namespace, options)
 }
 
 /// What files hold, not yet compiled.
@@ -121,6 +120,15 @@ impl Documents {
         }
         let exemptions = compile_exemptions(&self.exemptions, &mut errors);
         if errors.is_empty() { Ok(Compiled { policies, exemptions }) } else { Err(FilesError(errors)) }
+    }
+
+    /// Compiles all of them into one set. What the policies name stands in the files.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn policy_set(&self, system_namespace: &str, options: SetOptions) -> Result<PolicySet, FilesError> {
+        let Compiled { policies, exemptions } = self.compile(system_namespace, &NoObjects)?;
+        Ok(PolicySet::new(policies, options).with_exemptions(exemptions))
     }
 
     fn context<'a>(

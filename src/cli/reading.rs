@@ -8,14 +8,13 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::docker_config::DockerConfig;
 use super::repository::Repository;
-use crate::clock::{SharedClock, SystemClock};
-use crate::notary::NotaryClient;
+use super::settings::live_resolver;
+use crate::clock::SharedClock;
 use crate::policy::{
     CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId, TrustServer,
 };
-use crate::trust::{Grant, Refusal, Report, ReportQuestion, Resolver, ResolverConfig, TrustState};
+use crate::trust::{Grant, Refusal, Report, ReportQuestion, ResolverConfig, TrustState};
 use crate::tuf::Anchors;
 
 /// What is read, and by what it is trusted.
@@ -38,10 +37,7 @@ impl Reading {
         clock: SharedClock,
         timeout: Duration,
     ) -> Result<Report, Refusal> {
-        // Connections are judged by the real clock, trust data by the one that was asked for.
-        let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
-        let credentials = Arc::new(DockerConfig::from_env());
-        let resolver = Resolver::new(config, source, credentials, state, clock);
+        let resolver = live_resolver(config, state, clock);
         let question = ReportQuestion {
             demand: &self.demand(),
             registry: self.repository.registry(),

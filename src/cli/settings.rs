@@ -6,9 +6,12 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use url::Url;
 
+use super::docker_config::DockerConfig;
 use super::durations::duration;
+use crate::clock::{SharedClock, SystemClock};
+use crate::notary::NotaryClient;
 use crate::policy::{SetOptions, UnmatchedImages, server_url};
-use crate::trust::{DiskState, MemoryState, ResolverConfig, TrustState};
+use crate::trust::{DiskState, MemoryState, Resolver, ResolverConfig, TrustState};
 
 /// tagseal's namespace, if nothing else is said.
 pub const SYSTEM_NAMESPACE: &str = "tagseal-system";
@@ -76,8 +79,27 @@ impl Storage {
         }
     }
 
+    /// Floors and pins are the cluster's where verdicts are.
+    ///
+    /// # Errors
+    /// When they are to live in a folder, too.
+    pub fn leave_state_to_cluster(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.state_dir.is_none(),
+            "--state-dir is for verdicts without a cluster: with --from-cluster, floors and pins are the cluster's"
+        );
+        Ok(())
+    }
+
     /// How the resolver of a command is set up: a tree that notary or docker left in the cache folder is a seed.
     pub fn seeded_resolver(&self) -> ResolverConfig {
         ResolverConfig { seed: true, ..self.resolver() }
     }
+}
+
+/// A resolver that asks trust servers on behalf of docker's configuration. Connections are judged by the real clock, trust data by
+/// `clock`.
+pub fn live_resolver(config: ResolverConfig, state: Arc<dyn TrustState>, clock: SharedClock) -> Resolver {
+    let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
+    Resolver::new(config, source, Arc::new(DockerConfig::from_env()), state, clock)
 }

@@ -16,7 +16,6 @@ use super::durations::duration;
 use super::output::{print, print_json, tell};
 use super::policy_files::{Compiled, Documents};
 use super::settings::{Policies, SYSTEM_NAMESPACE};
-use super::{DENIED, UNDECIDED};
 use crate::foreign::Foreign;
 use crate::gitops::Problem;
 use crate::gitops::cases::{self, Court, Judged, Outcome, PolicySource, Test};
@@ -86,18 +85,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Format::Json => print_json(&cases::json(&judged))?,
         Format::Junit => print(cases::junit(&judged, &problems)?.trim_end()),
     }
-    Ok(exit_code(&judged, &problems))
+    Ok(exit(&judged, &problems))
 }
 
-fn exit_code(judged: &[Judged], problems: &[Problem]) -> ExitCode {
+fn exit(judged: &[Judged], problems: &[Problem]) -> ExitCode {
     let any = |outcome| judged.iter().any(|judged| judged.compared.outcome == outcome);
-    if any(Outcome::Failed) {
-        ExitCode::from(DENIED)
-    } else if any(Outcome::Undecided) || !problems.is_empty() {
-        ExitCode::from(UNDECIDED)
-    } else {
-        ExitCode::SUCCESS
-    }
+    super::exit_code(any(Outcome::Failed), any(Outcome::Undecided) || !problems.is_empty())
 }
 
 impl Args {

@@ -2,25 +2,20 @@
 
 mod files;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::docker_config::DockerConfig;
-use super::manifests::{Judging, Manifests};
+use super::judging::Judging;
+use super::manifests::Manifests;
 use super::output::{Format, print, print_json, tell};
 use super::policy_files::Documents;
-use super::{DENIED, UNDECIDED, from_cluster, policy_files};
-use crate::admission::judge::{Circumstances, Fault, ImageVerdict, View};
-use crate::clock::SystemClock;
+use super::{exit_code, policy_files};
+use crate::admission::judge::{Fault, ImageVerdict};
 use crate::foreign::Foreign;
+use crate::gitops::judge::{Question, stored};
 use crate::gitops::report::{Form, ImageReport, image_text};
-use crate::notary::NotaryClient;
-use crate::policy::{ImageSite, Labels, Mutation, NamespaceView};
-use crate::trust::{Grant, Resolver, TrustState};
+use crate::policy::ImageSite;
 
 /// Arguments of `tagseal verify`.
 #[derive(Debug, clap::Args)]
@@ -102,54 +97,34 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return files::run(&args);
     }
     let format = args.output.without_places()?;
-    let runtime = super::runtime()?;
     let judging = &args.judging;
-    let files = policy_files::read(&args.policies)?;
-    if !judging.cluster.from_cluster {
-        let set = policy_files::compile(&files, &judging.system_namespace, judging.policy.set_options())?;
-        let view = View::new(Arc::new(set), labelled(&args, NamespaceView::unlabelled(&*judging.namespace)));
-        let verdicts = runtime.block_on(judge(&args, &view, judging.storage.state()))?;
-        return told(&verdicts, format);
-    }
-    anyhow::ensure!(
-        judging.storage.state_dir.is_none(),
-        "--state-dir is for verdicts without a cluster: with --from-cluster, floors and pins are the cluster's"
-    );
-    let settings = from_cluster::Settings {
-        system_namespace: &judging.system_namespace,
-        set: judging.policy.set_options(),
-        files: &Documents::load(&files),
-        namespace: Some(&judging.namespace),
+    let documents = Documents::load(&policy_files::read(&args.policies)?);
+    let question = |image: &String| Question {
+        namespace: judging.namespace.clone(),
+        image: image.clone(),
+        image_site: args.site,
     };
-    let cluster = runtime.block_on(from_cluster::read(&judging.cluster, &settings))?;
-    cluster.notes.iter().for_each(|note| tell(&format!("tagseal: {note}")));
-    let namespace = labelled(&args, cluster.namespace(&judging.namespace));
-    if cluster.is_excluded(&namespace) {
-        let excluded = |image: &String| ImageReport::excluded(image, &judging.namespace);
-        show(&args.images.iter().map(excluded).collect::<Vec<_>>(), format)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if namespace.labels.is_none() {
-        let name = Foreign(&judging.namespace);
-        tell(&format!(
-            "tagseal: the cluster has no namespace {name}: every namespaceSelector of a policy counts as matching"
-        ));
-    }
-    let view = View::new(Arc::clone(&cluster.policies), namespace);
-    told(&runtime.block_on(judge(&args, &view, cluster.state))?, format)
-}
-
-/// The namespace, with the labels that the arguments give it.
-fn labelled(args: &Args, namespace: NamespaceView) -> NamespaceView {
-    match args.judging.labels.as_slice() {
-        [] => namespace,
-        labels => NamespaceView::new(namespace.name, Arc::new(labels.iter().cloned().collect::<Labels>())),
-    }
-}
-
-fn told(verdicts: &[ImageVerdict], format: Format) -> anyhow::Result<ExitCode> {
-    show(&verdicts.iter().map(ImageReport::of).collect::<Vec<_>>(), format)?;
-    Ok(exit_code(verdicts))
+    let questions: Vec<_> = args.images.iter().map(question).collect();
+    let verdicts = super::runtime()?.block_on(async {
+        let basis = judging.basis(&documents, Some(&judging.namespace), &BTreeMap::new()).await?;
+        if basis.lacks(&judging.namespace) && !basis.is_excluded(&judging.namespace) {
+            let name = Foreign(&judging.namespace);
+            tell(&format!(
+                "tagseal: the cluster has no namespace {name}: every namespaceSelector of a policy counts as matching"
+            ));
+        }
+        let (clock, timeout) = (judging.clock(), judging.timeout());
+        anyhow::Ok(basis.judge(&questions, &judging.storage, clock, timeout, &|_, _| {}).await)
+    })?;
+    let verdicts: Vec<_> = verdicts.into_iter().map(|verdict| verdict.map(stored)).collect();
+    let report = |(image, verdict): (&String, &Option<ImageVerdict>)| match verdict {
+        Some(verdict) => ImageReport::of(verdict),
+        None => ImageReport::excluded(image, &judging.namespace),
+    };
+    show(&args.images.iter().zip(&verdicts).map(report).collect::<Vec<_>>(), format)?;
+    let headlines = verdicts.iter().flatten().filter_map(ImageVerdict::headline);
+    let faults: Vec<_> = headlines.map(|denial| denial.fault).collect();
+    Ok(exit_code(faults.contains(&Fault::Untrusted), !faults.is_empty()))
 }
 
 fn show(reports: &[ImageReport], format: Format) -> anyhow::Result<()> {
@@ -158,40 +133,4 @@ fn show(reports: &[ImageReport], format: Format) -> anyhow::Result<()> {
         Format::Text => reports.iter().for_each(|report| print(&image_text(report))),
     }
     Ok(())
-}
-
-async fn judge(args: &Args, view: &View, state: Arc<dyn TrustState>) -> anyhow::Result<Vec<ImageVerdict>> {
-    // Connections are judged by the real clock, trust data by the one that was asked for.
-    let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
-    let credentials = Arc::new(DockerConfig::from_env());
-    let config = args.judging.storage.seeded_resolver();
-    let clock = super::clock(args.judging.at);
-    let now = clock.now();
-    let resolver = Resolver::new(config, source, credentials, state, clock);
-    let grant = Grant { namespace: args.judging.namespace.clone(), ..Grant::default() };
-    let deadline = Instant::now() + Duration::from_secs(args.judging.timeout);
-    let site = args.site;
-    let circumstances = Circumstances { grant: &grant, deadline, dry_run: false, site, now };
-    let verdicts = args.images.iter().map(|image| view.judge_image(&resolver, image, circumstances));
-    let mut verdicts = futures::future::join_all(verdicts).await;
-    for verdict in &mut verdicts {
-        // Nothing would seal such an image in the cluster either.
-        if verdict.passed().is_some_and(|passed| passed.mutation == Mutation::None) {
-            verdict.require_seal();
-        }
-    }
-    Ok(verdicts)
-}
-
-/// Mixed results: 1 beats 2 beats 0 (design §11).
-fn exit_code(verdicts: &[ImageVerdict]) -> ExitCode {
-    let faults: Vec<_> =
-        verdicts.iter().filter_map(|verdict| verdict.headline()).map(|denial| denial.fault).collect();
-    if faults.contains(&Fault::Untrusted) {
-        ExitCode::from(DENIED)
-    } else if faults.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(UNDECIDED)
-    }
 }

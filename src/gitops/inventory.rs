@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
-pub use self::answer::{Answer, Ends};
+pub use self::answer::{Answer, Ends, answers};
 pub use self::collect::{Collected, Found, Place};
 pub use self::declared::declared;
 pub use self::object::{Declared, Owner, Pod, Template, Workload};

@@ -14,7 +14,7 @@ use crate::policy::{ImageSite, Labels, Mutation, NamespaceView, PolicySet};
 use crate::trust::Grant;
 
 /// How many images are asked about at once. Trust servers are asked over few connections each, whatever this is.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 /// What is asked: an image, in a namespace, at a place in a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,6 +25,12 @@ pub struct Question {
     pub image: String,
     /// Where in a pod it stands.
     pub image_site: ImageSite,
+}
+
+impl From<&Site> for Question {
+    fn from(site: &Site) -> Self {
+        Self { namespace: site.namespace.clone(), image: site.image.clone(), image_site: site.image_site }
+    }
 }
 
 /// One place that names an image, and what the policies say of it.
@@ -86,16 +92,32 @@ pub async fn judge(context: &JudgeContext<'_>, questions: &[Question]) -> Vec<Im
 impl JudgeContext<'_> {
     async fn ask(&self, question: &Question) -> ImageVerdict {
         let Question { namespace, image, image_site } = question;
-        let view = match self.namespaces.get(namespace) {
-            Some(labels) => NamespaceView::new(namespace.as_str(), Arc::clone(labels)),
-            None => NamespaceView::unlabelled(namespace.as_str()),
-        };
-        let view = View::new(Arc::clone(&self.policies), view);
-        let grant = Grant { namespace: namespace.clone(), ..Grant::default() };
-        let deadline = (self.deadline)();
-        let circumstances =
-            Circumstances { grant: &grant, deadline, dry_run: false, site: *image_site, now: self.now };
-        view.judge_image(self.resolver, image, circumstances).await
+        let namespace = NamespaceView::among(self.namespaces, namespace);
+        let asked = Asked { image, site: *image_site, deadline: (self.deadline)(), now: self.now };
+        asked.verdict(&self.policies, namespace, self.resolver).await
+    }
+}
+
+/// One image, and when and by when it is judged.
+pub(super) struct Asked<'a> {
+    pub image: &'a str,
+    pub site: ImageSite,
+    pub deadline: Instant,
+    pub now: Timestamp,
+}
+
+impl Asked<'_> {
+    /// What the policies say of it in a namespace.
+    pub(super) async fn verdict(
+        &self,
+        policies: &Arc<PolicySet>,
+        namespace: NamespaceView,
+        resolver: &dyn Resolve,
+    ) -> ImageVerdict {
+        let Self { image, site, deadline, now } = *self;
+        let grant = Grant { namespace: namespace.name.to_string(), ..Grant::default() };
+        let circumstances = Circumstances { grant: &grant, deadline, dry_run: false, site, now };
+        View::new(Arc::clone(policies), namespace).judge_image(resolver, image, circumstances).await
     }
 }
 

@@ -111,11 +111,7 @@ pub struct Warning {
 /// What the judge is asked, a question for each site, in their order. With `update`, an image with tag and digest is judged by its tag
 /// alone, as if it had no digest.
 pub fn questions(scan: &Scan, update: bool) -> Vec<Question> {
-    let question = |site: &Site| Question {
-        namespace: site.namespace.clone(),
-        image: asked(site, update).to_owned(),
-        image_site: site.image_site,
-    };
+    let question = |site: &Site| Question { image: asked(site, update).to_owned(), ..Question::from(site) };
     scan.sites.iter().map(question).collect()
 }
 

@@ -25,6 +25,14 @@ impl NamespaceView {
         Self { name: name.into(), labels: Some(labels) }
     }
 
+    /// One of the namespaces whose labels are known, or one of which only the name is.
+    pub fn among(known: &BTreeMap<String, Arc<Labels>>, name: &str) -> Self {
+        match known.get(name) {
+            Some(labels) => Self::new(name, Arc::clone(labels)),
+            None => Self::unlabelled(name),
+        }
+    }
+
     /// A namespace of which only the name is known.
     pub fn unlabelled(name: impl Into<Arc<str>>) -> Self {
         Self { name: name.into(), labels: None }

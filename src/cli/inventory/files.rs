@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use super::{Args, show};
-use crate::cli::manifests::Judging;
+use crate::cli::judging::Judging;
 use crate::cli::output::tell;
-use crate::gitops::inventory::{Answer, Answers, declared};
-use crate::gitops::judge::Question;
+use crate::gitops::inventory::{answers, declared};
 
 /// Takes stock of the files.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -28,15 +27,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     input.notices.iter().chain(&scan.notices).for_each(|notice| tell(notice));
     let problems = input.problems.iter().chain(&scan.problems).map(ToString::to_string).collect();
     let collected = declared(&input.files, &scan.sites);
-    let questions: Vec<Question> = collected.questions().into_iter().collect();
+    let questions: Vec<_> = collected.questions().into_iter().collect();
     let verdicts = judging.judge(&args.policies, &scan.namespaces, &questions, &|_, _| {})?;
-    let answer = |(question, verdict): (Question, Option<_>)| {
-        let answer = match verdict {
-            Some(verdict) => Answer::of(verdict),
-            None => Answer::excluded(&question.image, &question.namespace),
-        };
-        (question, answer)
-    };
-    let answers: Answers = questions.into_iter().zip(verdicts).map(answer).collect();
-    show(args, &collected.rows(&answers, crate::cli::clock(args.at).now()), 0, problems)
+    let rows = collected.rows(&answers(questions, verdicts), judging.clock().now());
+    show(args, &rows, 0, problems)
 }

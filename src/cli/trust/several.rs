@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use super::failure::is_refusal;
 use super::outcome::{Outcome, print_all};
+use crate::cli::exit_code;
 use crate::cli::output::{Format, failure, tell};
 use crate::cli::repository::Repository;
-use crate::cli::{DENIED, UNDECIDED};
 
 /// Collects what became of each repository.
 pub(super) struct Several {
@@ -35,16 +35,12 @@ impl Several {
         }
     }
 
-    /// Prints what was done. 1 beats 2 beats 0, as everywhere.
+    /// Prints what was done.
     ///
     /// # Errors
     /// Those of the JSON writer.
     pub(super) fn finish(self) -> anyhow::Result<ExitCode> {
         print_all(&self.done, self.format)?;
-        Ok(match (self.refused, self.failed) {
-            (0, 0) => ExitCode::SUCCESS,
-            (0, _) => ExitCode::from(UNDECIDED),
-            _ => ExitCode::from(DENIED),
-        })
+        Ok(exit_code(self.refused > 0, self.failed > 0))
     }
 }

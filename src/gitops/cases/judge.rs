@@ -8,14 +8,11 @@ use tokio::time::Instant;
 
 use super::compare::{Compared, compare};
 use super::file::{Case, Test};
-use crate::admission::judge::{Circumstances, ImageVerdict, Resolve, View};
+use crate::admission::judge::{ImageVerdict, Resolve};
+use crate::gitops::judge::{AT_ONCE, Asked, stored};
 use crate::gitops::place::Place;
 use crate::gitops::report::ImageReport;
-use crate::policy::{Mutation, NamespaceView, PolicySet};
-use crate::trust::Grant;
-
-/// So many cases are judged at once.
-const AT_ONCE: usize = 64;
+use crate::policy::{NamespaceView, PolicySet};
 
 /// By what cases are judged.
 pub struct Court<'a> {
@@ -63,16 +60,7 @@ pub async fn judge(court: &Court<'_>, test: &Test) -> Vec<Judged> {
 impl Court<'_> {
     async fn verdict(&self, case: &Case) -> ImageVerdict {
         let namespace = NamespaceView::new(case.namespace.as_str(), Arc::clone(&case.labels));
-        let view = View::new(Arc::clone(&self.policies), namespace);
-        let grant = Grant { namespace: case.namespace.clone(), ..Grant::default() };
-        let (deadline, site, now) = ((self.deadline)(), case.site, self.now);
-        let circumstances = Circumstances { grant: &grant, deadline, dry_run: false, site, now };
-        let resolver = (self.resolver)();
-        let mut verdict = view.judge_image(&*resolver, &case.image, circumstances).await;
-        // Nothing would seal such an image in the cluster either.
-        if verdict.passed().is_some_and(|passed| passed.mutation == Mutation::None) {
-            verdict.require_seal();
-        }
-        verdict
+        let asked = Asked { image: &case.image, site: case.site, deadline: (self.deadline)(), now: self.now };
+        stored(asked.verdict(&self.policies, namespace, &*(self.resolver)()).await)
     }
 }

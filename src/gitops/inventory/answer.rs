@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Answers;
 use crate::admission::judge::ImageVerdict;
+use crate::gitops::judge::{Question, stored};
 use crate::gitops::report::{ImageReport, Word};
-use crate::policy::Mutation;
 
 /// When what a verdict rests on ends first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -31,11 +32,8 @@ pub struct Answer {
 
 impl Answer {
     /// What `verdict` says.
-    pub fn of(mut verdict: ImageVerdict) -> Self {
-        // Nothing would seal such an image in the cluster either.
-        if verdict.passed().is_some_and(|passed| passed.mutation == Mutation::None) {
-            verdict.require_seal();
-        }
+    pub fn of(verdict: ImageVerdict) -> Self {
+        let verdict = stored(verdict);
         let answers = verdict.passed().map(|passed| &passed.answers[..]).unwrap_or_default();
         let mut signed = answers.iter().filter_map(|answer| answer.signed.as_ref());
         let is_superseded = signed.any(|signed| signed.good_until().is_some());
@@ -56,6 +54,18 @@ impl Answer {
     pub fn is_observed(&self) -> bool {
         self.report.warnings.iter().any(|warning| warning.reason.is_some())
     }
+}
+
+/// The answers to questions, of which each has its verdict; `None` where the webhooks are not asked about the namespace.
+pub fn answers(questions: Vec<Question>, verdicts: Vec<Option<ImageVerdict>>) -> Answers {
+    let answer = |(question, verdict): (Question, Option<_>)| {
+        let answer = match verdict {
+            Some(verdict) => Answer::of(verdict),
+            None => Answer::excluded(&question.image, &question.namespace),
+        };
+        (question, answer)
+    };
+    questions.into_iter().zip(verdicts).map(answer).collect()
 }
 
 /// What ends first: a signed role, the time for which a superseded digest is accepted, an exemption.
