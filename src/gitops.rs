@@ -9,6 +9,7 @@ pub mod edit;
 pub mod files;
 pub mod inventory;
 pub mod judge;
+mod junit;
 pub mod krm;
 pub mod pin;
 mod place;

@@ -37,7 +37,7 @@ pub struct Args {
     pub excluded_prefixes: Vec<String>,
 }
 
-/// What is not the cluster's to say.
+/// Settings of `serve`, and policies from files, which the cluster's objects do not hold.
 #[derive(Debug)]
 pub struct Settings<'a> {
     /// tagseal's own namespace.
@@ -84,9 +84,9 @@ impl ClusterView {
 /// Why there is no [`ClusterView`].
 #[derive(Debug)]
 pub enum Unread {
-    /// What could not be read.
+    /// Something in the cluster could not be read.
     Cluster(Vec<ReadError>),
-    /// What is wrong with the files.
+    /// A policy file does not compile.
     Files(FilesError),
 }
 

@@ -180,7 +180,7 @@ fn exit(rows: &[Row], is_complete: bool) -> ExitCode {
     exit_code(any(Standing::Refused) || any(Standing::RefusedAnew), any(Standing::Undecided) || !is_complete)
 }
 
-/// What was not listed, in the order in which the API server lists.
+/// Says which pods were not listed. The API server lists by namespace and name.
 fn after(namespace: &str, name: &str, limit: u32) -> String {
     format!(
         "there are more than {limit} pods: those after {}/{}, by namespace and name, are left out; raise --limit, or look at one \

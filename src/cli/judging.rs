@@ -1,4 +1,4 @@
-//! By what commands judge images: policies from files or a cluster, what is known of namespaces, and trust data as of a time.
+//! How commands judge images: by policies from files or from a cluster, the labels of namespaces, and trust data as of a time.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -63,7 +63,7 @@ impl Args {
     }
 }
 
-/// What was read and decided.
+/// The files, their images, and what is to be done with them.
 struct Outcome {
     input: Input,
     scan: Scan,

@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             print(&cases::summary(&judged));
         }
         Format::Json => print_json(&cases::json(&judged))?,
-        Format::Junit => print(cases::junit(&judged, &problems)?.trim_end()),
+        Format::Junit => print(&cases::junit(&judged, &problems)?),
     }
     Ok(exit(&judged, &problems))
 }
@@ -144,7 +144,7 @@ impl Args {
             }
             Ok(_) => None,
             Err(error) => {
-                problems.extend(error.into_errors().into_iter().map(cases::problem));
+                problems.extend(error.into_errors().into_iter().map(Problem::from));
                 None
             }
         }

@@ -29,9 +29,9 @@ use super::watched::compiled_form;
 use crate::api::{TrustExemption, TrustedRepository};
 use crate::policy::{EXEMPTION, Entries, Labels, ObjectKind, ObjectRef, PolicyKind, ReadObjects};
 
-/// So many objects of a kind are read; a cluster that has more is refused, not cut.
+/// The most objects of a kind that are read. A cluster that has more is an error: nothing is left out silently.
 const MOST: usize = 50_000;
-/// So many objects that policies name are asked for at once.
+/// How many objects that policies name are asked for at once.
 const AT_ONCE: usize = 8;
 
 /// Reads through a client.
@@ -85,7 +85,7 @@ impl ClusterReader {
             self.raw(resource(PolicyKind::Namespaced), namespace, PolicyKind::Namespaced.as_str()),
         );
         let exemptions = self.raw(ApiResource::erase::<TrustExemption>(&()), None, EXEMPTION);
-        let records = self.all::<DynamicObject>(ApiResource::erase::<TrustedRepository>(&()), None);
+        let records = self.all::<DynamicObject>(ApiResource::erase::<TrustedRepository>(&()), None, MOST);
         let rest = join(join(exemptions, records), self.namespaces(namespace));
         let ((cluster, namespaced), ((exemptions, records), namespaces)) = join(policies, rest).await;
         let mut errors = Vec::new();
@@ -143,17 +143,18 @@ impl ClusterReader {
         list(&self.client, resource, namespace, fields, most).await
     }
 
-    async fn all<T: DeserializeOwned>(
+    /// All objects as `T`; more than `most` are refused, not cut.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub async fn all<T: DeserializeOwned>(
         &self,
         resource: ApiResource,
         namespace: Option<&str>,
+        most: usize,
     ) -> Result<Vec<T>, ReadError> {
-        let listed = self.list(&resource, namespace, None, MOST).await?;
-        if listed.is_cut {
-            Err(ReadError::TooMany { what: resource.plural, most: MOST })
-        } else {
-            Ok(listed.items)
-        }
+        let listed = self.list(&resource, namespace, None, most).await?;
+        if listed.is_cut { Err(ReadError::TooMany { what: resource.plural, most }) } else { Ok(listed.items) }
     }
 
     /// The objects, each as it is compiled.
@@ -163,7 +164,7 @@ impl ClusterReader {
         namespace: Option<&str>,
         kind: &str,
     ) -> Result<Vec<Value>, ReadError> {
-        let mut objects = self.all::<DynamicObject>(resource, namespace).await?;
+        let mut objects = self.all::<DynamicObject>(resource, namespace, MOST).await?;
         Ok(objects.iter_mut().map(|object| compiled_form(kind, object)).collect())
     }
 
@@ -173,7 +174,7 @@ impl ClusterReader {
             (namespace.metadata.name, Arc::new(namespace.metadata.labels.unwrap_or_default()))
         };
         let Some(name) = only else {
-            let listed = self.all::<Labelled>(resource, None).await?;
+            let listed = self.all::<Labelled>(resource, None, MOST).await?;
             return Ok(listed.into_iter().map(named).collect());
         };
         is_name(only)?;

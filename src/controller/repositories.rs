@@ -221,12 +221,7 @@ impl ClusterState {
         let (own, objects) = (object_name(key), self.view().of_gun(&key.gun));
         let mut others = Vec::new();
         for held in objects.iter().filter(|held| *held.name != *own) {
-            let Some(about) = held.about() else { continue };
-            match held.floors(about) {
-                Ok(floors) => others.push(OtherRecord { key: about.clone(), floors }),
-                Err(error) if is_new => return Err(error),
-                Err(error) => tracing::debug!(gun = %key.gun, %error, "another record is left out"),
-            }
+            others.extend(held.as_other(is_new)?);
         }
         Ok(others)
     }

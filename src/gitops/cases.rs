@@ -13,7 +13,7 @@ mod show;
 
 pub use self::compare::{Compared, Difference, Outcome};
 pub use self::elsewhere::Elsewhere;
-pub use self::file::{Case, Expected, PolicySource, Test, Trust, problem, read};
+pub use self::file::{Case, Expected, PolicySource, Test, Trust, read};
 pub use self::judge::{Court, Judged, judge};
 pub use self::junit::junit;
 pub use self::show::{json, summary, text};

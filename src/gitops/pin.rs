@@ -207,7 +207,7 @@ impl Plan {
             Ok(None)
         };
         let Some(verdict) = verdict else { return leave(WhyLeft::Excluded) };
-        let remarks = verdict.remarks.iter().map(|remark| line(&remark.denial));
+        let remarks = verdict.remarks.iter().map(|remark| remark.denial.finding.to_string());
         let warnings = verdict.warnings.iter().cloned().chain(remarks);
         self.warnings.extend(warnings.map(|message| Warning { site: index, message }));
         match &verdict.outcome {
@@ -317,18 +317,13 @@ fn digest_of(sealed: &str) -> &str {
 /// Everything that stands against an image, what decides first.
 fn refusal(verdict: &ImageVerdict, headline: &Denial, advice: &str) -> String {
     let others = verdict.denials().iter().filter(|denial| *denial != headline);
-    let mut lines: Vec<String> = vec![line(headline)];
-    lines.extend(others.map(line));
+    let findings = std::iter::once(headline).chain(others).map(|denial| denial.finding.to_string());
+    let lines: Vec<String> = findings.collect();
     let mut message = lines.join("; ");
     if headline.reason() == Reason::DigestMismatch && !advice.is_empty() {
         message += &format!("; {advice}");
     }
     message
-}
-
-fn line(denial: &Denial) -> String {
-    let policy = denial.finding.policy.as_ref().map(|policy| format!("{policy}: ")).unwrap_or_default();
-    format!("{policy}{}: {}", denial.finding.reason, denial.finding.message)
 }
 
 fn problem(files: &[SourceFile], file: usize, place: Place, message: String) -> Problem {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::policy::{self, LoadError};
+
 /// A place in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -30,6 +32,20 @@ impl Place {
     }
 }
 
+impl From<policy::Place> for Place {
+    fn from(place: policy::Place) -> Self {
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Self { line: number(place.line), column: number(place.column) }
+    }
+}
+
+impl From<Place> for policy::Place {
+    fn from(place: Place) -> Self {
+        let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Self { line: number(place.line), column: number(place.column) }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
@@ -45,6 +61,12 @@ pub struct Problem {
     pub place: Option<Place>,
     /// What is wrong, and what to do. Text from outside in it is quoted.
     pub message: String,
+}
+
+impl From<LoadError> for Problem {
+    fn from(LoadError { file, line, column, message }: LoadError) -> Self {
+        Self { file, place: Some(policy::Place { line, column }.into()), message }
+    }
 }
 
 impl fmt::Display for Problem {

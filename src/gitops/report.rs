@@ -59,9 +59,9 @@ pub struct SiteReport {
     line: usize,
     column: usize,
     field: String,
-    object: ObjectReport,
+    object: ObjectId,
     #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<OriginReport>,
+    origin: Option<Origin>,
     /// The file from the working directory.
     #[serde(skip)]
     path: String,
@@ -70,22 +70,6 @@ pub struct SiteReport {
     namespace: String,
     #[serde(skip)]
     shown_at: Location,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ObjectReport {
-    api_version: String,
-    kind: String,
-    name: String,
-    namespace: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct OriginReport {
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repository: Option<String>,
 }
 
 /// Where tools show a finding.
@@ -177,9 +161,9 @@ impl SiteReport {
             line: site.place.line,
             column: site.place.column,
             field: site.field.clone(),
-            object: ObjectReport::of(&site.object),
+            object: site.object.clone(),
             namespace: site.namespace.clone(),
-            origin: site.origin.as_ref().map(OriginReport::of),
+            origin: site.origin.clone(),
             shown_at: Location::of(&file, site.place, site.origin.as_ref(), paths),
             path: paths.relative(&file),
             file,
@@ -196,19 +180,6 @@ impl SiteReport {
 fn is_settled_by_update(verdict: &ImageVerdict) -> bool {
     let Outcome::Denied(denials) = &verdict.outcome else { return false };
     denials.iter().all(|denial| denial.reason() == Reason::DigestMismatch)
-}
-
-impl ObjectReport {
-    fn of(object: &ObjectId) -> Self {
-        let ObjectId { api_version, kind, name, namespace } = object.clone();
-        Self { api_version, kind, name, namespace }
-    }
-}
-
-impl OriginReport {
-    fn of(Origin { path, repository }: &Origin) -> Self {
-        Self { path: path.clone(), repository: repository.clone() }
-    }
 }
 
 impl ProblemReport<'_> {

@@ -1,5 +1,7 @@
 //! [`Site`]: one place in a file that names an image.
 
+use serde::Serialize;
+
 use super::place::Place;
 use super::tree::NodeId;
 use crate::policy::ImageSite;
@@ -28,7 +30,8 @@ pub struct Site {
 }
 
 /// The object that holds an image. Fields that it does not have are empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ObjectId {
     /// `apiVersion`
     pub api_version: String,
@@ -61,10 +64,11 @@ pub enum Part {
 }
 
 /// The file that a renderer made the object from: kustomize's `config.kubernetes.io/origin`, Helm's `# Source:` comment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// As the renderer names it.
     pub path: String,
     /// The repository, where kustomize names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
 }

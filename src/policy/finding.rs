@@ -1,6 +1,7 @@
 //! The one order of reasons where several hold (design §6): what leads a denial's message and names its reason.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use super::{PolicyId, Reason};
 use crate::tuf::RoleName;
@@ -16,6 +17,16 @@ pub struct Finding {
     pub reason: Reason,
     /// What was found and what would fix it.
     pub message: String,
+}
+
+/// `ClusterTrustPolicy production: NotSigned: …`
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(policy) = &self.policy {
+            write!(f, "{policy}: ")?;
+        }
+        write!(f, "{}: {}", self.reason, self.message)
+    }
 }
 
 /// Findings of no policy first, then cluster policies before namespaced, then by name, then by role (findings about the

@@ -1,4 +1,4 @@
-//! What is listed for the inventory: pods that have not ended, and the objects that declare them.
+//! Lists the pods of a cluster that have not ended, and the objects that declare pods.
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -11,7 +11,7 @@ use crate::gitops::inventory::{Pod, Template, Workload};
 
 /// Kinds are listed so many at once: each has a page of some megabytes in memory meanwhile.
 const AT_ONCE: usize = 3;
-/// So many objects of a kind are read; a cluster that has more is refused, not cut.
+/// The most objects of a kind that are read. A cluster that has more is an error: nothing is left out silently.
 const MOST: usize = 100_000;
 
 // Every row of the table is listed: pods, and eight kinds with a template.
@@ -21,7 +21,7 @@ const _: () = assert!(KINDS.len() == 9);
 pub struct Stock {
     pub pods: Vec<Pod>,
     pub templates: Vec<Template>,
-    /// What was left out, each a line.
+    /// A line for each thing that was left out.
     pub left_out: Vec<String>,
 }
 
@@ -87,12 +87,8 @@ async fn of<const ROW: usize>(
     reader: &ClusterReader,
     namespace: Option<&str>,
 ) -> Result<Vec<Template>, ReadError> {
-    let resource = resource(ROW);
-    let listed = reader.list::<Workload<ROW>>(&resource, namespace, None, MOST).await?;
-    if listed.is_cut {
-        return Err(ReadError::TooMany { what: resource.plural, most: MOST });
-    }
-    Ok(listed.items.into_iter().map(Workload::template).collect())
+    let listed = reader.all::<Workload<ROW>>(resource(ROW), namespace, MOST).await?;
+    Ok(listed.into_iter().map(Workload::template).collect())
 }
 
 /// How the API server names the kind of this row.

@@ -28,17 +28,8 @@ struct At<'a> {
     line: usize,
     column: usize,
     field: &'a str,
-    object: Object<'a>,
+    object: &'a ObjectId,
     image: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Object<'a> {
-    api_version: &'a str,
-    kind: &'a str,
-    name: &'a str,
-    namespace: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,7 +109,5 @@ fn file_report<'a>(
 
 fn at(site: &Site, place: Place) -> At<'_> {
     let Site { field, object, image, .. } = site;
-    let ObjectId { api_version, kind, name, namespace } = object;
-    let object = Object { api_version, kind, name, namespace: namespace.as_deref() };
     At { line: place.line, column: place.column, field, object, image }
 }

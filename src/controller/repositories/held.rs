@@ -12,7 +12,7 @@ use super::packed::Packed;
 use super::record::{self, RecordError};
 use crate::api::{PinnedBy, TrustedRepositorySpec, TrustedRepositoryStatus};
 use crate::digest::Digest;
-use crate::trust::{RepositoryKey, Revision, StateError, TrustRecord};
+use crate::trust::{OtherRecord, RepositoryKey, Revision, StateError, TrustRecord};
 use crate::tuf::Floors;
 
 /// A `TrustedRepository` as the API server has it.
@@ -123,6 +123,23 @@ impl Held {
             let _ = content.floors.set(Arc::clone(&floors));
         }
         Ok(floors)
+    }
+
+    /// What others of its GUN may know of it; `None` where nobody knows what it is about. A new record needs the floors of all others:
+    /// else one that is not believed is left out.
+    ///
+    /// # Errors
+    /// As [`Self::record`], for a new record.
+    pub(super) fn as_other(&self, is_new: bool) -> Result<Option<OtherRecord>, StateError> {
+        let Some(about) = self.about() else { return Ok(None) };
+        match self.floors(about) {
+            Ok(floors) => Ok(Some(OtherRecord { key: about.clone(), floors })),
+            Err(error) if is_new => Err(error),
+            Err(error) => {
+                tracing::debug!(gun = %about.gun, %error, "another record is left out");
+                Ok(None)
+            }
+        }
     }
 
     /// The object, which its UID names, and its version.

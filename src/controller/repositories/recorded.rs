@@ -59,14 +59,9 @@ impl RecordedState {
         let mut others = Vec::new();
         let learnt = self.learnt();
         for (name, held) in self.held.iter().filter(|(name, _)| ***name != *own) {
-            let Some(about) = held.about().filter(|about| about.gun == key.gun) else { continue };
-            match learnt.get(&**name) {
-                Some(_) => {}
-                None => match held.floors(about) {
-                    Ok(floors) => others.push(OtherRecord { key: about.clone(), floors }),
-                    Err(error) if is_new => return Err(error),
-                    Err(_) => {}
-                },
+            let is_of_gun = held.about().is_some_and(|about| about.gun == key.gun);
+            if is_of_gun && !learnt.contains_key(&**name) {
+                others.extend(held.as_other(is_new)?);
             }
         }
         let of_gun = learnt.iter().filter(|(name, learnt)| **name != own && learnt.key.gun == key.gun);

@@ -44,7 +44,7 @@ pub(super) fn compare(expected: &Expected, said: &ImageReport) -> Compared {
             differences.push(Difference { field, expected, got });
         }
     };
-    differ("verdict", expected.verdict, &said.verdict.to_string());
+    differ("verdict", expected.verdict.as_str(), said.verdict.as_str());
     if let Some(reason) = expected.reason {
         differ("reason", reason.as_str(), said.reason.map_or(NONE, Reason::as_str));
     }
@@ -59,14 +59,15 @@ pub(super) fn compare(expected: &Expected, said: &ImageReport) -> Compared {
     }
     let outcome = match differences.is_empty() {
         true => Outcome::Passed,
-        false if said.verdict == Word::Unavailable && expected.verdict != UNAVAILABLE => Outcome::Undecided,
+        false if said.verdict == Word::Unavailable && expected.verdict != Word::Unavailable => {
+            Outcome::Undecided
+        }
         false => Outcome::Failed,
     };
     Compared { outcome, differences }
 }
 
 const NONE: &str = "none";
-const UNAVAILABLE: &str = "Unavailable";
 
 /// The reasons of what Warn and Audit policies found.
 fn warnings_of(said: &ImageReport) -> Vec<Reason> {

@@ -11,13 +11,15 @@ use url::Url;
 
 use self::reader::Reader;
 use crate::gitops::place::{Place, Problem};
+use crate::gitops::report::Word;
+use crate::image::ImageReference;
 use crate::policy::{
-    Document, ImageSite, Labels, LoadError, LoadedFile, Reason, UnmatchedImages, documents, load_within,
-    server_url,
+    Document, ImageSite, Labels, LoadedFile, Reason, UnmatchedImages, documents, load_within, server_url,
 };
 
-/// The words that a verdict may have, as `verify -o json` prints them.
-pub(super) const VERDICTS: [&str; 6] = ["Sealed", "Admitted", "Denied", "Unavailable", "Unmatched", "Exempt"];
+/// The verdicts that a case may expect. Without a cluster no namespace is excluded.
+const VERDICTS: [Word; 6] =
+    [Word::Sealed, Word::Admitted, Word::Denied, Word::Unavailable, Word::Unmatched, Word::Exempt];
 
 /// The label that Kubernetes gives to every namespace: its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -93,8 +95,8 @@ pub struct Case {
 /// What a case expects. What it does not say may be anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// The word of the verdict.
-    pub verdict: &'static str,
+    /// The verdict.
+    pub verdict: Word,
     /// The reason of a denial, or of the lack of an answer.
     pub reason: Option<Reason>,
     /// The signed digest, `sha256:…`.
@@ -125,15 +127,10 @@ pub fn read(file: &str, text: &str) -> (Vec<Test>, Vec<Problem>) {
             }
         }
         Err((place, message)) => {
-            problems.push(Problem { file: file.to_owned(), place: Some(place_of(place)), message });
+            problems.push(Problem { file: file.to_owned(), place: Some(place.into()), message });
         }
     }
     (tests, problems)
-}
-
-fn place_of(place: crate::policy::Place) -> Place {
-    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    Place { line: number(place.line), column: number(place.column) }
 }
 
 fn read_test(reader: &mut Reader) -> Option<Test> {
@@ -170,7 +167,7 @@ fn policy(
         Value::Object(_) => match load_within(reader.file(), document, value, &field) {
             Ok(loaded) => Some(PolicySource::Inline(loaded)),
             Err(error) => {
-                reader.add(problem(error));
+                reader.add(error.into());
                 None
             }
         },
@@ -179,12 +176,6 @@ fn policy(
             Some(PolicySource::File { path, place: reader.place(&field) })
         }
     }
-}
-
-/// A policy's error, as a problem.
-pub fn problem(error: LoadError) -> Problem {
-    let LoadError { file, line, column, message } = error;
-    Problem { file, place: Some(place_of(crate::policy::Place { line, column })), message }
 }
 
 fn time(reader: &mut Reader, value: &Value) -> Option<Timestamp> {
@@ -283,16 +274,17 @@ fn labels(reader: &mut Reader, field: &str, namespace: &str, value: Option<&Valu
 
 fn expected(reader: &mut Reader, at: &str, fields: &serde_json::Map<String, Value>) -> Option<Expected> {
     let within = |field: &str| format!("{at}.{field}");
+    let words = VERDICTS.map(Word::as_str);
     let verdict = reader.text(&within("expect"), fields.get("expect"));
     if verdict.is_none() && fields.get("expect").is_none_or(Value::is_null) {
-        reader.problem(at, &format!("{at}.expect is missing: write one of {}", VERDICTS.join(", ")));
+        reader.problem(at, &format!("{at}.expect is missing: write one of {}", words.join(", ")));
     }
-    let verdict = verdict.and_then(|word| reader.word(&within("expect"), &word, &VERDICTS));
+    let verdict = verdict.and_then(|word| reader.word(&within("expect"), &word, &words));
     let verdict = verdict.map(|index| VERDICTS[index]);
     let reason = reader.text(&within("reason"), fields.get("reason"));
     let reason = reason.and_then(|word| reason_of(reader, &within("reason"), &word));
     if let (Some(verdict), Some(_)) = (verdict, reason)
-        && !["Denied", "Unavailable"].contains(&verdict)
+        && !matches!(verdict, Word::Denied | Word::Unavailable)
     {
         reader
             .problem(&within("reason"), &format!("only Denied and Unavailable have a reason, not {verdict}"));
@@ -334,6 +326,5 @@ fn reason_of(reader: &mut Reader, field: &str, word: &str) -> Option<Reason> {
 }
 
 fn is_digest(text: &str) -> bool {
-    let hex = text.strip_prefix("sha256:").unwrap_or_default();
-    hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    ImageReference::parse(&format!("image@{text}")).is_ok()
 }

@@ -1,5 +1,6 @@
 //! [`ResourceList`]: what kustomize and kpt hand to a function, and what they get back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -10,7 +11,7 @@ use crate::foreign::Quoted;
 use crate::gitops::place::{Place, Problem};
 use crate::gitops::source::{FileRole, SourceFile};
 use crate::gitops::tree::{NodeId, Scalar, Style, Tree, Value};
-use crate::policy::Document;
+use crate::policy::{self, Document};
 
 const GROUP: &str = "config.kubernetes.io/";
 const KIND: &str = "ResourceList";
@@ -88,34 +89,22 @@ impl ResourceList {
         let Some(node) = tree.field(self.root, "functionConfig").filter(|node| !tree.is_null(*node)) else {
             return Ok(FunctionConfig::default());
         };
-        let mut document = Document { value: Json::Null, places: std::collections::BTreeMap::new() };
+        let mut document = Document { value: Json::Null, places: BTreeMap::new() };
         document.value = self.json(node, "functionConfig", &mut document.places);
         let document = Arc::new(document);
         FunctionConfig::read(&self.file.name, &document).map_err(|errors| {
             let problem = |ConfigError { field, message }: ConfigError| {
-                let place = document.place(&field);
-                let place = Place { line: to_usize(place.line), column: to_usize(place.column) };
-                Problem {
-                    file: self.file.name.clone(),
-                    place: Some(place),
-                    message: format!("{field}: {message}"),
-                }
+                let place = Some(document.place(&field).into());
+                Problem { file: self.file.name.clone(), place, message: format!("{field}: {message}") }
             };
             errors.into_iter().map(problem).collect()
         })
     }
 
     /// A node as JSON, and the place of everything in it by its path.
-    fn json(
-        &self,
-        id: NodeId,
-        path: &str,
-        places: &mut std::collections::BTreeMap<String, crate::policy::Place>,
-    ) -> Json {
+    fn json(&self, id: NodeId, path: &str, places: &mut BTreeMap<String, policy::Place>) -> Json {
         let tree = &self.file.tree;
-        let place = tree.node(id).place;
-        let place = crate::policy::Place { line: to_u64(place.line), column: to_u64(place.column) };
-        places.entry(path.to_owned()).or_insert(place);
+        places.entry(path.to_owned()).or_insert(tree.node(id).place.into());
         match tree.value(id) {
             Value::Scalar(scalar) => json_of(tree, id, scalar),
             Value::Sequence(elements) => {
@@ -142,31 +131,19 @@ impl ResourceList {
         if entries.is_empty() {
             return Ok(text);
         }
-        let problem = |message: String| Problem { file: self.file.name.clone(), place: None, message };
-        let tree = Tree::parse(&text)
-            .map_err(|_| problem("the list with its pins is no YAML any more".to_owned()))?;
-        let root = tree.documents().iter().map(|document| document.root).find(|root| !tree.is_null(*root));
-        let root = root.ok_or_else(|| problem("the list is empty".to_owned()))?;
+        let problem = |message: &str| Problem {
+            file: self.file.name.clone(),
+            place: None,
+            message: message.to_owned(),
+        };
+        let tree = Tree::parse(&text).map_err(|_| problem("the list with its pins is no YAML any more"))?;
+        let root = root_of(&tree).ok_or_else(|| problem("the list is empty"))?;
         let added = results::add(&text, &tree, root, entries);
-        let is_kept = Tree::parse(&added).is_ok_and(|after| {
-            let root_after =
-                after.documents().iter().map(|document| document.root).find(|root| !after.is_null(*root));
-            let items = |tree: &Tree, root| tree.field(root, "items").map(|items| plain(tree, items));
-            root_after.is_some_and(|after_root| {
-                items(&tree, root) == items(&after, after_root)
-                    && after.field(after_root, "results").map(|results| after.elements(results).len())
-                        == Some(
-                            entries.len()
-                                + tree
-                                    .field(root, "results")
-                                    .map_or(0, |results| tree.elements(results).len()),
-                        )
-            })
-        });
+        let is_kept = Tree::parse(&added).is_ok_and(|after| is_kept((&tree, root), &after, entries.len()));
         if is_kept {
             Ok(added)
         } else {
-            Err(problem("results cannot be added to a list that is written like this".to_owned()))
+            Err(problem("results cannot be added to a list that is written like this"))
         }
     }
 
@@ -183,20 +160,41 @@ impl ResourceList {
     }
 }
 
-/// What a node says, without where it stands.
-fn plain(tree: &Tree, id: NodeId) -> Json {
-    match tree.value(id) {
-        Value::Scalar(scalar) => json_of(tree, id, scalar),
-        Value::Sequence(elements) => {
-            Json::Array(elements.iter().map(|element| plain(tree, *element)).collect())
+/// What the first document that is not empty holds.
+fn root_of(tree: &Tree) -> Option<NodeId> {
+    tree.documents().iter().map(|document| document.root).find(|root| !tree.is_null(*root))
+}
+
+/// Whether a list has the items that it had, and so many results more.
+fn is_kept((before, root): (&Tree, NodeId), after: &Tree, more: usize) -> bool {
+    let Some(root_after) = root_of(after) else { return false };
+    let count =
+        |tree: &Tree, root| tree.field(root, "results").map_or(0, |results| tree.elements(results).len());
+    let has_items = match (before.field(root, "items"), after.field(root_after, "items")) {
+        (Some(a), Some(b)) => same((before, a), (after, b)),
+        (None, None) => true,
+        _ => false,
+    };
+    has_items && count(after, root_after) == count(before, root) + more
+}
+
+/// Whether two nodes of two texts say the same.
+fn same((one, a): (&Tree, NodeId), (other, b): (&Tree, NodeId)) -> bool {
+    match (one.value(a), other.value(b)) {
+        (Value::Scalar(x), Value::Scalar(y)) => {
+            x == y && one.node(one.target(a)).tag == other.node(other.target(b)).tag
         }
-        Value::Mapping(_) => {
-            let fields = tree.fields(id);
-            Json::Object(
-                fields.iter().map(|(name, _, value)| (name.to_owned(), plain(tree, value))).collect(),
-            )
+        (Value::Sequence(a), Value::Sequence(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same((one, *a), (other, *b)))
         }
-        Value::Alias(_) => Json::Null,
+        (Value::Mapping(a), Value::Mapping(b)) => {
+            let pairs = a.iter().zip(b);
+            a.len() == b.len()
+                && pairs
+                    .into_iter()
+                    .all(|((a, x), (b, y))| same((one, *a), (other, *b)) && same((one, *x), (other, *y)))
+        }
+        _ => false,
     }
 }
 
@@ -212,12 +210,4 @@ fn json_of(tree: &Tree, id: NodeId, scalar: &Scalar) -> Json {
     value
         .filter(|value| value.is_number() || value.is_boolean())
         .unwrap_or_else(|| Json::String(scalar.text.clone()))
-}
-
-fn to_u64(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
-}
-
-fn to_usize(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
 }

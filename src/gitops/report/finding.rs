@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Location, OriginReport, Report, SiteReport, Word};
+use super::{Location, Report, SiteReport, Word};
 use crate::foreign::{Foreign, one_line};
+use crate::gitops::Origin;
 use crate::image::ImageReference;
 use crate::policy::Reason;
 
@@ -95,7 +96,7 @@ impl SiteReport {
     /// `(Deployment shop/web, spec.containers[0].image)`, and what that was rendered from.
     pub(super) fn stands_at(&self) -> String {
         match &self.origin {
-            Some(origin) => format!("{} (rendered from {})", self.site_name(), origin.name()),
+            Some(origin) => format!("{} (rendered from {})", self.site_name(), origin.shown()),
             None => self.site_name(),
         }
     }
@@ -137,9 +138,9 @@ impl SiteReport {
     }
 }
 
-impl OriginReport {
+impl Origin {
     /// `chart/templates/web.yaml`, and the repository where it is another.
-    fn name(&self) -> String {
+    fn shown(&self) -> String {
         match &self.repository {
             Some(repository) => format!("{} of {}", Foreign(&self.path), Foreign(repository)),
             None => Foreign(&self.path).to_string(),

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::admission::judge::{Fault, ImageVerdict, Outcome, Passed};
 use crate::foreign::Foreign;
-use crate::policy::{Exemption, Finding, Mutation, Reason};
+use crate::policy::{Exemption, Mutation, Reason};
 use crate::trust::{SignedDigest, Signer};
 
 /// What is said of one image.
@@ -57,9 +57,24 @@ pub enum Word {
     Excluded,
 }
 
+impl Word {
+    /// The word, as JSON has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sealed => "Sealed",
+            Self::Admitted => "Admitted",
+            Self::Denied => "Denied",
+            Self::Unavailable => "Unavailable",
+            Self::Unmatched => "Unmatched",
+            Self::Exempt => "Exempt",
+            Self::Excluded => "Excluded",
+        }
+    }
+}
+
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.as_str())
     }
 }
 
@@ -180,19 +195,14 @@ fn word(verdict: &ImageVerdict) -> Word {
 }
 
 fn message(verdict: &ImageVerdict) -> String {
-    verdict.denials().iter().map(|denial| line(&denial.finding)).collect::<Vec<_>>().join("; ")
-}
-
-fn line(finding: &Finding) -> String {
-    let policy = finding.policy.as_ref().map(|policy| format!("{policy}: ")).unwrap_or_default();
-    format!("{policy}{}: {}", finding.reason, finding.message)
+    verdict.denials().iter().map(|denial| denial.finding.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 fn warnings(verdict: &ImageVerdict) -> Vec<Warning> {
     let soon = verdict.warnings.iter().map(|text| Warning { reason: None, text: text.clone() });
     let remarks = verdict.remarks.iter().map(|remark| {
         let finding = &remark.denial.finding;
-        Warning { reason: Some(finding.reason), text: line(finding) }
+        Warning { reason: Some(finding.reason), text: finding.to_string() }
     });
     soon.chain(remarks).collect()
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::place_of;
 use crate::foreign::{Quoted, one_line};
 use crate::gitops::place::{Place, Problem};
 use crate::policy::Document;
@@ -39,7 +38,7 @@ impl<'a> Reader<'a> {
 
     /// The place of a field, or of the nearest thing above it.
     pub(super) fn place(&self, field: &str) -> Place {
-        place_of(self.document.place(field))
+        self.document.place(field).into()
     }
 
     pub(super) fn add(&mut self, problem: Problem) {
