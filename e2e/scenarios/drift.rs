@@ -15,7 +15,7 @@ type Kinds = BTreeSet<String>;
 /// What a tool does not find as Git has it, by the tool: one that finds nothing is not in it.
 type Drift = BTreeMap<&'static str, Kinds>;
 
-// What is asked, each by the name of its tool and of what it does there.
+// The questions, each named by its tool and what the tool does.
 const DIFF: &str = "kubectl diff";
 const CONFIGURED: &str = "kubectl apply: configured";
 const CHANGED: &str = "kubectl apply: specified otherwise afterwards";

@@ -81,7 +81,7 @@ impl Examples {
         Answer::from(output_of(&mut kustomize, b""))
     }
 
-    /// What is built without any word.
+    /// Asserts that the build succeeds and prints nothing on standard error.
     #[track_caller]
     fn built(&self, folder: &str, flags: &[&str]) -> String {
         let answer = self.builds(folder, flags);

@@ -24,7 +24,7 @@ impl Progress {
         Self { bar }
     }
 
-    /// So many are done, of so many.
+    /// Shows how many are done, and of how many.
     pub fn at(&self, done: usize, of: usize) {
         self.bar.set_length(u64::try_from(of).unwrap_or(u64::MAX));
         self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));

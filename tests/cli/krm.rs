@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use super::run::{Machine, REPOSITORY, digest, trust_server};
+use super::run::{Machine, REPOSITORY, digest, policy, trust_server};
 
 struct World {
     machine: Machine,
@@ -23,16 +23,11 @@ impl World {
     }
 
     fn sign(&self, tag: &str, content: &str) {
-        self.machine
-            .trust(&format!("sign {REPOSITORY}:{tag} --digest {} --size 500", digest(content)))
-            .done();
+        self.machine.sign(tag, content);
     }
 
     fn policy(&self) -> Value {
-        json!({
-            "apiVersion": "tagseal.dev/v1alpha1", "kind": "ClusterTrustPolicy", "metadata": {"name": "production"},
-            "spec": {"images": {"include": ["registry.test/**"]}, "notary": {"server": self.server}, "firstUse": "Trust"},
-        })
+        policy("production", &self.server, &json!({}))
     }
 
     fn krm(&self, input: &str, more: &[&str]) -> Output {

@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use super::run::{Ended, Machine, REPOSITORY, digest, trust_server};
+use super::run::{Ended, Machine, REPOSITORY, digest, policy, trust_server};
 use crate::support::trust_server::TrustServer;
 
 /// A machine with some tags of one repository signed, and a policy that asks for them.
@@ -34,21 +34,11 @@ impl World {
     }
 
     fn sign(&self, tag: &str, content: &str) {
-        let line = format!("sign {REPOSITORY}:{tag} --digest {} --size 500", digest(content));
-        self.machine.trust(&line).done();
+        self.machine.sign(tag, content);
     }
 
     fn policy(&self, more: Value) {
-        let mut spec = json!({
-            "images": {"include": ["registry.test/**"]}, "notary": {"server": self.server}, "firstUse": "Trust",
-        });
-        for (field, value) in more.as_object().unwrap() {
-            spec[field] = value.clone();
-        }
-        let object = json!({
-            "apiVersion": "tagseal.dev/v1alpha1", "kind": "ClusterTrustPolicy", "metadata": {"name": "production"}, "spec": spec,
-        });
-        self.write("policy.yaml", &object.to_string());
+        self.write("policy.yaml", &policy("production", &self.server, &more).to_string());
     }
 
     fn write(&self, file: &str, text: &str) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tagseal::clock::SystemClock;
 use tagseal::sandbox::server::NotaryServer;
 use tempfile::TempDir;
@@ -79,6 +79,29 @@ impl Machine {
     pub fn trust(&self, line: &str) -> Ended {
         self.run(&["trust"].into_iter().chain(line.split(' ')).collect::<Vec<_>>())
     }
+}
+
+impl Machine {
+    /// Signs a tag of [`REPOSITORY`] with the digest that `content` has.
+    pub fn sign(&self, tag: &str, content: &str) {
+        self.trust(&format!("sign {REPOSITORY}:{tag} --digest {} --size 500", digest(content))).done();
+    }
+}
+
+/// A policy for `registry.test` that trusts what comes first, with these fields of its spec besides, or in their place.
+pub fn policy(name: &str, server: &str, more: &Value) -> Value {
+    let mut spec = json!({
+        "images": {"include": ["registry.test/**"]}, "notary": {"server": server}, "firstUse": "Trust",
+    });
+    for (field, value) in more.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    object("ClusterTrustPolicy", name, &spec)
+}
+
+/// An object of tagseal's own API.
+pub fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "tagseal.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 
 impl Ended {

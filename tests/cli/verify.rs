@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::run::{Ended, Machine, REPOSITORY, digest, trust_server};
+use super::run::{Ended, Machine, REPOSITORY, digest, object, policy, trust_server};
 
 const OTHER: &str = "ghcr.io/other/image:1";
 
@@ -16,18 +16,12 @@ impl World {
     fn new() -> Self {
         let server = trust_server();
         let machine = Machine::of_publisher(&server);
-        machine.trust(&format!("sign {REPOSITORY}:1.0 --digest {} --size 500", digest("1.0"))).done();
+        machine.sign("1.0", "1.0");
         Self { machine, server: server.url().to_owned() }
     }
 
     fn policy(&self, more: Value) {
-        let mut spec = json!({
-            "images": {"include": ["registry.test/**"]}, "notary": {"server": self.server}, "firstUse": "Trust",
-        });
-        for (field, value) in more.as_object().unwrap() {
-            spec[field] = value.clone();
-        }
-        self.write("policy.yaml", "ClusterTrustPolicy", "production", &spec);
+        self.write("policy.yaml", &policy("production", &self.server, &more));
     }
 
     fn exemption(&self, more: Value) {
@@ -35,11 +29,10 @@ impl World {
         for (field, value) in more.as_object().unwrap() {
             spec[field] = value.clone();
         }
-        self.write("exemption.yaml", "TrustExemption", "e", &spec);
+        self.write("exemption.yaml", &object("TrustExemption", "e", &spec));
     }
 
-    fn write(&self, file: &str, kind: &str, name: &str, spec: &Value) {
-        let object = json!({"apiVersion": "tagseal.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    fn write(&self, file: &str, object: &Value) {
         std::fs::write(self.machine.file(file), object.to_string()).unwrap();
     }
 

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::run::{Ended, Machine, REPOSITORY, digest, trust_server};
+use super::run::{Ended, Machine, REPOSITORY, digest, policy, trust_server};
 use crate::support::schemas;
 use crate::support::trust_server::TrustServer;
 
@@ -30,15 +30,7 @@ impl World {
 
     /// Adds to `policy.yaml`.
     fn policy(&self, name: &str, more: Value) {
-        let mut spec = json!({
-            "images": {"include": ["registry.test/**"]}, "notary": {"server": self.server.url()}, "firstUse": "Trust",
-        });
-        for (field, value) in more.as_object().unwrap() {
-            spec[field] = value.clone();
-        }
-        let policy = json!({
-            "apiVersion": "tagseal.dev/v1alpha1", "kind": "ClusterTrustPolicy", "metadata": {"name": name}, "spec": spec,
-        });
+        let policy = policy(name, self.server.url(), &more);
         std::fs::write(self.machine.file(&format!("{name}.policy")), policy.to_string()).unwrap();
     }
 

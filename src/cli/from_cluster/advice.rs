@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::controller::{ReadError, Right};
 use crate::foreign::plain;
 
-/// So much of what the API server says is shown.
+/// How much of the API server's message is shown, in characters.
 const SAID: usize = 400;
 
 /// All of it, with the commands that give the rights that are missing.
@@ -51,7 +51,7 @@ fn right(error: &ReadError) -> Option<&Right> {
     }
 }
 
-/// Who asked, as the API server calls them: `… is forbidden: User "jane" cannot list …`.
+/// The name of the user in the API server's message: `… is forbidden: User "jane" cannot list …`.
 fn user(error: &ReadError) -> Option<String> {
     let ReadError::Forbidden { said, .. } = error else { return None };
     let (_, rest) = said.split_once("User \"")?;

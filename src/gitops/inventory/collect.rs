@@ -41,7 +41,7 @@ type Key = (Box<str>, Owner);
 #[derive(Debug, Default)]
 struct Templates(HashMap<Key, Template>);
 
-/// So many controllers above one another are followed: Pod, Job and CronJob are three.
+/// How many controllers above one another are followed. A CronJob, its Job and the Job's Pod are three levels.
 const HIGHEST: usize = 8;
 
 impl Templates {

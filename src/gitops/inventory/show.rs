@@ -10,9 +10,9 @@ use crate::gitops::report::Word;
 /// The columns.
 pub const HEADING: [&str; 8] = ["NAMESPACE", "OWNER", "SITE", "IMAGE", "PODS", "NOW", "ANEW", "WHY"];
 
-/// So much of a reason is shown; JSON has all of it.
+/// How much of a reason the table shows, in characters. JSON has all of it.
 const WHY: usize = 240;
-/// So much of a digest.
+/// How much of a digest the table shows, in characters.
 const DIGEST: usize = 12;
 
 /// A row's cells.

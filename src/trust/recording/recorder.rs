@@ -21,7 +21,7 @@ use crate::tuf::{Fetch, FileName, Gun, RoleName, Selector};
 /// The cap on a file that no case asked for.
 const MAX_FILE: u64 = 16 << 20;
 
-/// So many older roots are recorded besides those that were asked for.
+/// How many older roots are recorded besides those that were asked for.
 const MAX_ROOTS: u64 = 64;
 
 /// More roles than this are not recorded of one repository, unless they were asked for.
