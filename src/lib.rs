@@ -11,6 +11,7 @@ pub mod digest;
 pub mod foreign;
 pub mod gitops;
 pub mod image;
+pub mod limits;
 pub mod notary;
 pub mod policy;
 pub mod publish;

@@ -40,6 +40,7 @@ const TERMINAL: &[&str] = &["clap", "clap_complete", "anyhow"];
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     Row { module: "foreign", ours: &[], others: Only(&[]) },
+    Row { module: "limits", ours: &[], others: Only(&[]) },
     Row { module: "digest", ours: &[], others: Only(&["serde", "sha2", "thiserror"]) },
     Row { module: "image", ours: &["digest"], others: Only(&["serde", "sha2", "thiserror"]) },
     Row { module: "tuf", ours: &["digest"], others: Only(&[
@@ -67,8 +68,8 @@ const TABLE: &[Row] = &[
 
 /// Everybody may import these ...
 const COMMON: &[&str] = &["clock", "telemetry"];
-/// ... and this, those too ...
-const EVERYBODY: &[&str] = &["foreign"];
+/// ... and these, those too ...
+const EVERYBODY: &[&str] = &["foreign", "limits"];
 /// ... that may not import the former, because they are functions of their arguments.
 const PURE: &[&str] = &["digest", "image", "tuf", "api", "policy", "clock", "telemetry"];
 

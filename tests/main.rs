@@ -15,6 +15,7 @@ mod gitops;
 mod imports;
 mod krew;
 mod limits;
+mod limits_table;
 mod notary;
 mod policy;
 mod publish;

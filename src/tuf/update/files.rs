@@ -7,15 +7,10 @@ use sha2::{Digest as _, Sha512};
 
 use super::{Answer, Fetch, FileName, Halt};
 use crate::digest::Digest;
+use crate::limits::METADATA_FILE;
 use crate::tuf::error::TufError;
 use crate::tuf::metadata::FileMeta;
 use crate::tuf::role::RoleName;
-
-/// The cap on a timestamp (Notary v1, client verification, "Limits").
-pub(super) const MAX_TIMESTAMP: u64 = 1 << 20;
-
-/// The cap on every other file. Notary's own is 100 MiB; a targets file of 50,000 tags is below 16 MiB.
-pub(super) const MAX_FILE: u64 = 16 << 20;
 
 /// The cap on all files of one update together.
 const MAX_TOTAL: usize = 256 << 20;
@@ -149,7 +144,7 @@ pub(super) fn fetch_named(role: &RoleName, meta: &FileMeta) -> Fetch {
         Some(sha256) => FileName::by_hash(role.clone(), sha256),
         None => FileName::current(role.clone()),
     };
-    Fetch { file, max_bytes: meta.length.min(MAX_FILE) }
+    Fetch { file, max_bytes: meta.length.min(METADATA_FILE) }
 }
 
 /// The body of an answer, or what its absence means where the file must be there.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::files::{MAX_FILE, MAX_TIMESTAMP, body};
+use super::files::body;
 use super::{Answer, Fetch, FileName, Floor, Floors, FloorsAbove, Halt, Update, Updated};
 use crate::digest::Digest;
+use crate::limits::{METADATA_FILE, TIMESTAMP_FILE};
 use crate::tuf::envelope::Envelope;
 use crate::tuf::error::TufError;
 use crate::tuf::lineage::Present;
@@ -295,9 +296,9 @@ fn floor_of<T: Metadata>(verified: &Verified<T>) -> Floor {
 }
 
 pub(super) fn fetch_timestamp() -> Fetch {
-    Fetch { file: FileName::current(RoleName::timestamp()), max_bytes: MAX_TIMESTAMP }
+    Fetch { file: FileName::current(RoleName::timestamp()), max_bytes: TIMESTAMP_FILE }
 }
 
 pub(super) fn fetch_root() -> Fetch {
-    Fetch { file: FileName::current(RoleName::root()), max_bytes: MAX_FILE }
+    Fetch { file: FileName::current(RoleName::root()), max_bytes: METADATA_FILE }
 }

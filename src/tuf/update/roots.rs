@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::files::{MAX_FILE, body};
+use super::files::body;
 use super::pass::{fetch_root, fetch_timestamp};
 use super::{Answer, Fetch, FileName, Halt, Update, UpdateInput};
 use crate::digest::Digest;
+use crate::limits::METADATA_FILE;
 use crate::tuf::error::{RootMismatch, TufError};
 use crate::tuf::lineage::Lineage;
 use crate::tuf::metadata::FileMeta;
@@ -331,5 +332,5 @@ fn link_file(version: u64) -> FileName {
 }
 
 fn fetch_link(version: u64) -> Fetch {
-    Fetch { file: link_file(version), max_bytes: MAX_FILE }
+    Fetch { file: link_file(version), max_bytes: METADATA_FILE }
 }
