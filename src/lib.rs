@@ -14,6 +14,7 @@ pub mod image;
 pub mod limits;
 pub mod notary;
 pub mod policy;
+pub mod pool;
 pub mod publish;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]

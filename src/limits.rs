@@ -40,4 +40,14 @@ limits! {
         "A targets file of 40,000 tags has 8 MiB. A larger file is InvalidMetadata.";
     TIMESTAMP_FILE: u64 = 1 << 20, "publisher, trust server", "bytes of one timestamp file", "",
         "It lists one file and its signatures. A larger one is InvalidMetadata.";
+    POOL_THREADS: usize = 4, "everybody", "threads that parse and verify what strangers send, at least; one for each core beyond", "",
+        "They are not the threads that answer, and the system divides the time among all of them.";
+    POOL_JOBS: usize = 256, "everybody", "jobs that wait for these threads", "",
+        "What they hold is bounded below. A job beyond is refused, and its request with it.";
+    POOL_BYTES: usize = 96 << 20, "everybody", "bytes of memory of all jobs that wait or run", "",
+        "With requests in flight and answers it stays below the 256 MiB that are left for such work. A job beyond is refused.";
+    POOL_SHARE_JOBS: usize = 64, "one namespace, one trust server", "jobs that wait for these threads", "",
+        "A quarter of all. A job beyond is refused; others go on.";
+    POOL_SHARE_BYTES: usize = 48 << 20, "one namespace, one trust server", "bytes of memory of its jobs that wait or run", "",
+        "Half of all: the largest honest metadata file fits, with what its parser makes of it. A share also has half of the threads at most.";
 }

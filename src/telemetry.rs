@@ -8,6 +8,7 @@ mod panic;
 pub use lines::Lines;
 pub use log::{LogFormat, start};
 pub use metrics::{
-    Counter, Endpoint, Figures, Metrics, Outcome, PolicyCounts, PolicyFigures, PolicyVerdict, ServerCounts,
+    Counter, Endpoint, Figures, Metrics, Outcome, PolicyCounts, PolicyFigures, PolicyVerdict, PoolCounts,
+    ServerCounts,
 };
 pub use panic::panic_message;

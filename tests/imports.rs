@@ -62,12 +62,13 @@ const TABLE: &[Row] = &[
         "digest", "image", "tuf", "api", "policy", "trust", "notary", "admission", "webhook", "controller", "publish",
         "gitops", "sandbox",
     ] },
+    Row { module: "pool", ours: &[], others: Only(&["tokio", "thiserror"]) },
     Row { module: "clock", ours: &[], others: Only(&["jiff"]) },
     Row { module: "telemetry", ours: &[], others: Only(&["tracing", "tracing_subscriber", "prometheus_client"]) },
 ];
 
 /// Everybody may import these ...
-const COMMON: &[&str] = &["clock", "telemetry"];
+const COMMON: &[&str] = &["clock", "telemetry", "pool"];
 /// ... and these, those too ...
 const EVERYBODY: &[&str] = &["foreign", "limits"];
 /// ... that may not import the former, because they are functions of their arguments.

@@ -10,6 +10,7 @@ mod exemptions;
 mod histogram;
 mod labels;
 mod policies;
+mod pools;
 mod servers;
 mod words;
 
@@ -26,6 +27,7 @@ use self::exemptions::ExemptionCounts;
 use self::histogram::Histogram;
 pub use self::labels::{Endpoint, Outcome, PolicyVerdict};
 pub use self::policies::{Figures, PolicyCounts, PolicyFigures};
+pub use self::pools::PoolCounts;
 pub use self::servers::ServerCounts;
 use self::words::Words;
 
@@ -62,6 +64,8 @@ struct Inner {
     /// Failed refreshes, by reason.
     not_refreshed: Mutex<BTreeMap<&'static str, u64>>,
     servers: Bounded<ServerCounts>,
+    /// By name.
+    pools: Mutex<BTreeMap<&'static str, Arc<PoolCounts>>>,
     resets: AtomicU64,
     state_writes: Words<3>,
     events: Words<3>,
@@ -91,6 +95,7 @@ impl Default for Inner {
             refreshed: AtomicU64::new(0),
             not_refreshed: Mutex::default(),
             servers: Bounded::new(MAX_SERVERS),
+            pools: Mutex::default(),
             resets: AtomicU64::new(0),
             state_writes: Words::new(["written", "conflict", "failed"]),
             events: Words::new(["posted", "suppressed", "failed"]),
@@ -192,6 +197,11 @@ impl Metrics {
     /// The counts of the trust server at this address.
     pub fn server(&self, address: &str) -> Arc<ServerCounts> {
         self.0.servers.of(address.trim_end_matches('/'))
+    }
+
+    /// The counts of the pool of threads of this name.
+    pub fn pool(&self, name: &'static str) -> Arc<PoolCounts> {
+        Arc::clone(lock(&self.0.pools).entry(name).or_default())
     }
 
     /// Whether this replica is the leader.

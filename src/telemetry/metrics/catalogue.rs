@@ -119,6 +119,15 @@ catalogue! {
     DEFINITION_IN_FORCE = Gauge "definition_in_force" ["definition"]
         "Whether a custom resource definition is there and serves";
         "`definition`: `clustertrustpolicies.tagseal.dev`, `trustedrepositories.tagseal.dev`, `trustexemptions.tagseal.dev`, `trustpolicies.tagseal.dev`. Without one, every object of its kind is gone. 0 also where it cannot be read. The same on every replica.";
+    POOL_JOBS = Counter "pool_jobs" ["pool", "result"]
+        "Jobs of a pool of threads, by what came of them";
+        "`pool`: `work` (what strangers send is parsed and verified on it). `result`: `done`, `panicked` (a defect), `stopped` (the caller left, or the job's time was over), `refused` (the queue was full, or the share of whoever caused it).";
+    POOL_QUEUE = Gauge "pool_queue" ["pool", "state"]
+        "Jobs that a pool of threads holds";
+        "`state`: `waiting`, `running`.";
+    POOL_BYTES = Gauge "pool_bytes" ["pool"]
+        "Memory that the jobs of a pool of threads hold, as far as it is accounted for";
+        "";
     LEADER = Gauge "leader" []
         "Whether this replica is the leader";
         "";

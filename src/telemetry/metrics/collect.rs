@@ -28,6 +28,7 @@ impl Collector for Metrics {
         self.0.admissions(&mut page)?;
         self.0.trust(&mut page)?;
         self.0.figures(&mut page)?;
+        self.0.pools(&mut page)?;
         self.0.process(&mut page)
     }
 }
@@ -124,6 +125,23 @@ impl Inner {
         if let Some((verified, unverified)) = figures.repositories {
             in_memory.gauge(&["verified"], number(verified))?;
             in_memory.gauge(&["unverified"], number(unverified))?;
+        }
+        Ok(())
+    }
+
+    fn pools(&self, page: &mut Page<'_>) -> fmt::Result {
+        let pools = lock(&self.pools).clone();
+        let mut jobs = page.family(&c::POOL_JOBS)?;
+        for (pool, counts) in &pools {
+            counts.jobs().try_for_each(|(result, count)| jobs.counter(&[pool, result], count))?;
+        }
+        let mut queue = page.family(&c::POOL_QUEUE)?;
+        for (pool, counts) in &pools {
+            counts.held().iter().try_for_each(|(state, count)| queue.gauge(&[pool, state], *count))?;
+        }
+        let mut bytes = page.family(&c::POOL_BYTES)?;
+        for (pool, counts) in &pools {
+            bytes.gauge(&[pool], counts.bytes())?;
         }
         Ok(())
     }
@@ -229,6 +247,6 @@ fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-fn number(count: usize) -> i64 {
+pub(super) fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

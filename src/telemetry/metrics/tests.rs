@@ -53,6 +53,9 @@ fn full() -> Metrics {
         kinds,
         repositories: Some((3, 1)),
     });
+    let pool = metrics.pool("work");
+    pool.job("refused");
+    pool.holds(2, 1, 3_000);
     metrics.leads(true);
     metrics.serving_certificate_expires(1_900_000_000);
     metrics.authority_expires(2_000_000_000);
