@@ -15,6 +15,7 @@ mod pin;
 mod repository;
 mod role;
 mod root;
+mod stop;
 mod update;
 pub mod upload;
 mod verify;
@@ -27,6 +28,7 @@ pub use repository::{
     Delegated, HistoricTargets, Lookup, Role, RoleProblem, RoleSigner, TargetEntry, TrustedRepository,
 };
 pub use role::{Gun, NameError, RoleName};
+pub use stop::Stop;
 pub use update::{
     Answer, Fetch, FileName, Floor, Floors, FloorsAbove, RootKeys, Selector, Step, Update, UpdateInput,
     Updated,

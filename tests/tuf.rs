@@ -8,4 +8,5 @@ mod hashes;
 mod roots;
 mod samples;
 mod server;
+mod stopping;
 mod successors;

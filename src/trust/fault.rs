@@ -44,6 +44,7 @@ pub(super) fn reason(error: &TufError) -> Reason {
         TufError::DamagedPin(_) => Reason::StateUnavailable,
         TufError::RepositoryNotFound => Reason::RepositoryNotFound,
         TufError::Unreachable { .. } => Reason::TrustServerUnreachable,
+        TufError::Stopped => Reason::DeadlineExceeded,
     }
 }
 
@@ -64,7 +65,9 @@ pub(super) fn refusal(error: &TufError, causes: &Causes, key: &RepositoryKey) ->
     let message = format!("{} at {}: {what}{}", key.gun, key.server, advice(error));
     match reason {
         // Nothing was learned about the image.
-        Reason::TrustServerUnreachable | Reason::StateUnavailable => Refusal::unavailable(reason, message),
+        Reason::TrustServerUnreachable | Reason::StateUnavailable | Reason::DeadlineExceeded => {
+            Refusal::unavailable(reason, message)
+        }
         _ => Refusal::untrusted(reason, message),
     }
 }

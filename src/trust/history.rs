@@ -23,7 +23,7 @@ use super::refresh::{remarked, server_for};
 use super::resolution::PastFile;
 use super::source::SourceError;
 use crate::digest::Digest;
-use crate::tuf::{Fetch, FileName, HistoricTargets, Selector, TufError};
+use crate::tuf::{Fetch, FileName, HistoricTargets, Selector, Stop, TufError};
 
 /// The cap on one file.
 const MAX_BYTES: u64 = 16 << 20;
@@ -204,8 +204,10 @@ impl Core {
         };
         let role = &key.file.role;
         let read = file.map(|file| match key.file.selector {
-            Selector::Hash(sha256) => served.repository.historic(role, sha256, &file),
-            Selector::Version(version) => served.repository.historic_unseen(role, version, &file),
+            Selector::Hash(sha256) => served.repository.historic(role, sha256, &file, &Stop::default()),
+            Selector::Version(version) => {
+                served.repository.historic_unseen(role, version, &file, &Stop::default())
+            }
             Selector::Current => Err(TufError::Missing { file: key.file.clone() }),
         });
         let read = match read {

@@ -19,7 +19,7 @@ use super::moment::Since;
 use super::source::BoxFuture;
 use super::state::{RepositoryKey, Revision, TrustRecord};
 use crate::policy::Reason;
-use crate::tuf::{TufError, Update, UpdateInput};
+use crate::tuf::{Stop, TufError, Update, UpdateInput};
 
 /// Unverified files of a repository.
 #[derive(Debug, Default)]
@@ -121,6 +121,7 @@ impl Core {
             timestamp_fallback: true,
             now,
             clock_skew: self.config.clock_skew,
+            stop: Stop::default(),
         });
         match drive_offline(update) {
             Ok(updated) => {

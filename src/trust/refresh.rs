@@ -18,7 +18,7 @@ use super::source::{Access, FoundCredentials, SourceError};
 use super::state::RootPin;
 use crate::digest::Digest;
 use crate::policy::{Reason, TrustServer};
-use crate::tuf::{Fetch, FileName, RoleName, Selector, TufError, Update, UpdateInput, Updated};
+use crate::tuf::{Fetch, FileName, RoleName, Selector, Stop, TufError, Update, UpdateInput, Updated};
 
 /// How often a refresh starts anew because another replica pinned first, or an admin reset the repository.
 pub(super) const MAX_RACES: usize = 4;
@@ -329,6 +329,7 @@ impl Attempt<'_> {
             timestamp_fallback: self.plan.fall_back,
             now: self.core.clock.now(),
             clock_skew: self.core.config.clock_skew,
+            stop: Stop::default(),
         }
     }
 

@@ -119,6 +119,9 @@ pub enum TufError {
     /// The trust server knows no such repository, and neither do we.
     #[error("the trust server has no trust data for this repository")]
     RepositoryNotFound,
+    /// [`super::Stop`] ended the work. Nothing was learned about the files.
+    #[error("the work on the repository's metadata was stopped before it was done")]
+    Stopped,
     /// There was no answer about a file that is needed. The caller knows the cause.
     #[error("{file} could not be fetched")]
     Unreachable {

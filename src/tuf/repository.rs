@@ -14,6 +14,7 @@ use super::lineage::Lineage;
 use super::metadata::{self, Delegation, Metadata, RoleKeys, Snapshot, Targets};
 use super::role::{Gun, RoleName};
 use super::root::TrustedRoot;
+use super::stop::Stop;
 use super::update::{Floor, Floors};
 use super::verify::{Verified, check_expiry, has_expired};
 use crate::digest::Digest;
@@ -286,13 +287,17 @@ impl TrustedRepository {
     /// those of the role's present keys.
     ///
     /// # Errors
-    /// [`TufError::HashMismatch`] or [`TufError::Malformed`].
+    /// [`TufError::HashMismatch`], [`TufError::Malformed`], or [`TufError::Stopped`], which says nothing about the file.
     pub fn historic(
         &self,
         role: &RoleName,
         recorded: Digest,
         bytes: &[u8],
+        stop: &Stop,
     ) -> Result<HistoricTargets, TufError> {
+        if stop.is_stopped() {
+            return Err(TufError::Stopped);
+        }
         HistoricTargets::decode(self.roles.get(role).map(|slot| &**slot), role, recorded, bytes)
     }
 
@@ -306,7 +311,11 @@ impl TrustedRepository {
         role: &RoleName,
         version: u64,
         bytes: &[u8],
+        stop: &Stop,
     ) -> Result<HistoricTargets, TufError> {
+        if stop.is_stopped() {
+            return Err(TufError::Stopped);
+        }
         HistoricTargets::decode_unseen(self.roles.get(role).map(|slot| &**slot), role, version, bytes)
     }
 

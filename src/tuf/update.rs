@@ -23,6 +23,7 @@ use super::key::KeyIdentities;
 use super::pin::Anchors;
 use super::repository::TrustedRepository;
 use super::role::{Gun, RoleName};
+use super::stop::Stop;
 use crate::digest::Digest;
 use files::Files;
 use floors::KnownFloors;
@@ -153,6 +154,8 @@ pub struct UpdateInput {
     pub now: Timestamp,
     /// Tolerance for clocks when expiry is judged (`--clock-skew`, 60 s by default).
     pub clock_skew: SignedDuration,
+    /// Ends the update early, with [`TufError::Stopped`].
+    pub stop: Stop,
 }
 
 impl UpdateInput {
@@ -171,6 +174,7 @@ impl UpdateInput {
             timestamp_fallback: false,
             now,
             clock_skew: SignedDuration::ZERO,
+            stop: Stop::default(),
         }
     }
 }
@@ -260,7 +264,9 @@ impl Update {
             if let Some(done) = &self.done {
                 return Step::Done(done.clone());
             }
-            match self.run_pass() {
+            let pass =
+                if self.input.stop.is_stopped() { Err(TufError::Stopped.into()) } else { self.run_pass() };
+            match pass {
                 Ok(updated) => self.done = Some(Ok(updated)),
                 Err(Halt::Need(fetches)) => {
                     self.files.ask(&fetches);
@@ -303,6 +309,7 @@ impl Update {
 fn is_final(error: &TufError) -> bool {
     match error {
         TufError::Unreachable { .. }
+        | TufError::Stopped
         | TufError::RepositoryNotFound
         | TufError::RootNotPinned
         | TufError::DamagedPin(_) => true,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::json;
-use tagseal::tuf::{Answer, KeyId, Lookup, PublicKey, RoleProblem, TufError, UpdateInput};
+use tagseal::tuf::{Answer, KeyId, Lookup, PublicKey, RoleProblem, Stop, TufError, UpdateInput};
 
 use super::driver::{Driven, SKEW, but, drive, from, input, role};
 use crate::support::{CertificateSpec, ServedFiles, TestKey, TestRepository, days, image_digest, t};
@@ -342,7 +342,7 @@ fn an_older_file_is_read_by_the_record_of_its_hash_alone() {
     repository.sign_target(RELEASES, "1.4", image_digest("newer")).paths(RELEASES, &["1."]);
     let files = repository.publish(now());
     let set = update(&repository, &files).repository();
-    let historic = set.historic(&role(RELEASES), recorded, &old).unwrap();
+    let historic = set.historic(&role(RELEASES), recorded, &old, &Stop::default()).unwrap();
     assert_eq!(historic.digest("1.4"), Some(image_digest("releases")));
     assert_eq!(historic.tags_of(image_digest("releases")).collect::<Vec<_>>(), ["1.4"]);
     assert_eq!((historic.digest("dev"), historic.signers().len()), (None, 1));
@@ -350,10 +350,10 @@ fn an_older_file_is_read_by_the_record_of_its_hash_alone() {
     let other = files.current(RELEASES);
     let actual = tagseal::digest::Digest::of(other);
     let error = TufError::HashMismatch { role: role(RELEASES), expected: recorded, actual };
-    assert_eq!(set.historic(&role(RELEASES), recorded, other), Err(error));
+    assert_eq!(set.historic(&role(RELEASES), recorded, other, &Stop::default()), Err(error));
 
     // Its signer was removed since.
     let files = repository.rotate(RELEASES, &[&bob]).publish(now());
     let set = update(&repository, &files).repository();
-    assert!(set.historic(&role(RELEASES), recorded, &old).unwrap().signers().is_empty());
+    assert!(set.historic(&role(RELEASES), recorded, &old, &Stop::default()).unwrap().signers().is_empty());
 }
