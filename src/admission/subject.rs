@@ -6,7 +6,7 @@ use super::sites::WorkloadKind;
 use crate::policy::Mutation;
 
 /// The object in which images stand.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject {
     /// Its kind.
     pub kind: &'static WorkloadKind,
@@ -20,8 +20,13 @@ pub struct Subject {
 impl Subject {
     /// The object of a request.
     pub fn of(request: &Request<'_>, kind: &'static WorkloadKind, object: &Node<'_>) -> Self {
-        let is_controlled = !kind.is_pod() && object.metadata().is_some_and(Metadata::has_controller);
-        Self { kind, is_controlled, is_mirror: request.is_mirror_pod() }
+        let has_controller = object.metadata().is_some_and(Metadata::has_controller);
+        Self { is_mirror: request.is_mirror_pod(), ..Self::declared(kind, has_controller) }
+    }
+
+    /// An object that is yet to be created, as its manifest has it.
+    pub fn declared(kind: &'static WorkloadKind, has_controller: bool) -> Self {
+        Self { kind, is_controlled: has_controller && !kind.is_pod(), is_mirror: false }
     }
 
     /// Whether the mutating hook writes digests into it (design §2 "Where the digest is written").

@@ -82,7 +82,8 @@ fn answer(args: Args, list: &ResourceList, config: FunctionConfig) -> anyhow::Re
     let questions = questions(&scan, is_update);
     let mut verdicts = judging.judge_by(&documents, &scan.namespaces, &questions, &|_, _| {})?;
     if mode == Mode::Verify {
-        verdicts = verdicts.into_iter().map(|verdict| verdict.map(stored)).collect();
+        let of_sites = verdicts.into_iter().zip(&scan.sites);
+        verdicts = of_sites.map(|(verdict, site)| Some(stored(verdict?, site.subject))).collect();
     }
     let advice = match is_update {
         true => "",

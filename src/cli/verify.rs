@@ -116,7 +116,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let (clock, timeout) = (judging.clock(), judging.timeout());
         anyhow::Ok(basis.judge(&questions, &judging.storage, clock, timeout, &|_, _| {}).await)
     })?;
-    let verdicts: Vec<_> = verdicts.into_iter().map(|verdict| verdict.map(stored)).collect();
+    let verdicts: Vec<_> = verdicts.into_iter().map(|verdict| Some(stored(verdict?, None))).collect();
     let report = |(image, verdict): (&String, &Option<ImageVerdict>)| match verdict {
         Some(verdict) => ImageReport::of(verdict),
         None => ImageReport::excluded(image, &judging.namespace),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Site;
+use crate::admission::Subject;
 use crate::admission::judge::{Circumstances, ImageVerdict, Resolve, View};
 use crate::policy::{ImageSite, Labels, Mutation, NamespaceView, PolicySet};
 use crate::trust::Grant;
@@ -121,10 +122,14 @@ impl Asked<'_> {
     }
 }
 
-/// The verdict on what would be stored. The mutating webhook writes the digest, or the template may do without it; but for policies
-/// with mutation None, by which nobody writes it and the validating webhook demands it.
-pub fn stored(mut verdict: ImageVerdict) -> ImageVerdict {
-    if verdict.passed().is_some_and(|passed| passed.mutation == Mutation::None) {
+/// The verdict on what would be stored in `subject`; in a pod, where that is not known. The mutating webhook writes the digest, or the
+/// object may do without it; but for policies with mutation None, by which nobody writes it and the validating webhook demands it.
+pub fn stored(mut verdict: ImageVerdict, subject: Option<Subject>) -> ImageVerdict {
+    let stays_unsealed = |mutation| match subject {
+        Some(subject) => subject.must_be_sealed(mutation) && !subject.is_written(mutation),
+        None => mutation == Mutation::None,
+    };
+    if verdict.passed().is_some_and(|passed| stays_unsealed(passed.mutation)) {
         verdict.require_seal();
     }
     verdict

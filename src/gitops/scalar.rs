@@ -7,16 +7,24 @@ pub fn is_string_in_yaml_1_1(text: &str) -> bool {
     !(is_word(text) || is_number(text))
 }
 
+/// Whether a scalar without quotes and tag is the boolean `true` to them.
+pub fn is_true_in_yaml_1_1(text: &str) -> bool {
+    ["y", "yes", "true", "on"].into_iter().any(|word| is_written_as(text, word))
+}
+
+/// Whether `text` is this word in small letters, in capitals, or with a capital first letter.
+fn is_written_as(text: &str, word: &str) -> bool {
+    let (first, rest) = word.split_at(1);
+    text == word || text == word.to_ascii_uppercase() || text == first.to_ascii_uppercase() + rest
+}
+
 /// Null, a boolean, or a number that is a word.
 fn is_word(text: &str) -> bool {
-    let is_written_as = |word: &str| {
-        let (first, rest) = word.split_at(1);
-        text == word || text == word.to_ascii_uppercase() || text == first.to_ascii_uppercase() + rest
-    };
     let is_infinite = |text: &str| matches!(text, ".inf" | ".Inf" | ".INF");
     matches!(text, "" | "~" | ".nan" | ".NaN" | ".NAN")
         || is_infinite(text.strip_prefix(['+', '-']).unwrap_or(text))
-        || ["y", "yes", "true", "on", "n", "no", "false", "off", "null"].into_iter().any(is_written_as)
+        || is_true_in_yaml_1_1(text)
+        || ["n", "no", "false", "off", "null"].into_iter().any(|word| is_written_as(text, word))
 }
 
 fn is_number(text: &str) -> bool {

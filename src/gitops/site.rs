@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::place::Place;
 use super::tree::NodeId;
+use crate::admission::Subject;
 use crate::policy::ImageSite;
 
 /// One place that names an image.
@@ -21,6 +22,8 @@ pub struct Site {
     pub namespace: String,
     /// Where in a pod the image stands, for exemptions.
     pub image_site: ImageSite,
+    /// The object, where the webhooks are asked about it.
+    pub subject: Option<Subject>,
     /// The image as a pod spec would have it.
     pub image: String,
     /// What takes the digest.

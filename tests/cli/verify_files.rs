@@ -186,6 +186,33 @@ fn a_policy_that_writes_no_digest_wants_it_in_the_file() {
 }
 
 #[test]
+fn what_a_controller_owns_is_asked_for_no_digest_but_a_pod_is() {
+    let world = World::new();
+    world.policy("production", json!({"mutation": "None"}));
+    let owned = |kind: &str, controller: &str, spec: &str| {
+        format!(
+            "apiVersion: {}\nkind: {kind}\nmetadata:\n  name: web\n  ownerReferences:\n  - {{controller: {controller}}}\nspec: {spec}\n",
+            if kind == "Pod" { "v1" } else { "apps/v1" }
+        )
+    };
+    let pod = format!("{{containers: [{{name: web, image: '{REPOSITORY}:1.0'}}]}}");
+    let template = format!("{{template: {{spec: {pod}}}}}");
+    let said = |text: &str| {
+        let answer = parsed(&world.verify_stdin(text, &["-o", "json"]));
+        answer[0]["reason"].as_str().unwrap_or("passes").to_owned()
+    };
+    for controller in ["true", "True", "yes"] {
+        assert_eq!(said(&owned("ReplicaSet", controller, &template)), "passes", "{controller}");
+    }
+    for controller in ["false", "'true'", "!!str true", "null"] {
+        assert_eq!(said(&owned("ReplicaSet", controller, &template)), "NotSealed", "{controller}");
+    }
+    assert_eq!(said(&owned("Pod", "true", &pod)), "NotSealed");
+    let unsigned = owned("ReplicaSet", "true", &template.replace(":1.0", ":9.9"));
+    assert_eq!(said(&unsigned), "NotSigned");
+}
+
+#[test]
 fn labels_of_namespaces_in_the_input_count() {
     let world = World::new();
     world.policy("production", json!({"namespaceSelector": {"matchLabels": {"stage": "live"}}}));

@@ -26,8 +26,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     drop(progress);
     let sites = scan.sites.into_iter().zip(verdicts);
-    let sites: Vec<_> =
-        sites.map(|(site, verdict)| SiteVerdict { site, verdict: verdict.map(stored) }).collect();
+    let sites: Vec<_> = sites
+        .map(|(site, verdict)| {
+            let verdict = verdict.map(|verdict| stored(verdict, site.subject));
+            SiteVerdict { site, verdict }
+        })
+        .collect();
     let files: Vec<_> = input.files.into_iter().map(|file| file.name).collect();
     let paths = Paths::new(std::env::current_dir().context("the working directory is not known")?);
     let report = Report::new(&files, &sites, &problems, &paths);

@@ -61,6 +61,6 @@ impl Court<'_> {
     async fn verdict(&self, case: &Case) -> ImageVerdict {
         let namespace = NamespaceView::new(case.namespace.as_str(), Arc::clone(&case.labels));
         let asked = Asked { image: &case.image, site: case.site, deadline: (self.deadline)(), now: self.now };
-        stored(asked.verdict(&self.policies, namespace, &*(self.resolver)()).await)
+        stored(asked.verdict(&self.policies, namespace, &*(self.resolver)()).await, None)
     }
 }

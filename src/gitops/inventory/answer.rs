@@ -33,7 +33,7 @@ pub struct Answer {
 impl Answer {
     /// What `verdict` says.
     pub fn of(verdict: ImageVerdict) -> Self {
-        let verdict = stored(verdict);
+        let verdict = stored(verdict, None);
         let answers = verdict.passed().map(|passed| &passed.answers[..]).unwrap_or_default();
         let mut signed = answers.iter().filter_map(|answer| answer.signed.as_ref());
         let is_superseded = signed.any(|signed| signed.good_until().is_some());

@@ -70,6 +70,7 @@ fn site(file: usize, index: usize, verdict: Option<ImageVerdict>) -> SiteVerdict
         object,
         namespace: "shop".to_owned(),
         image_site: ImageSite::Containers,
+        subject: None,
         image: verdict.as_ref().map_or(WEB, |verdict| &verdict.image).to_owned(),
         slot: Slot { scalar: tree.documents()[0].root, part: Part::Reference },
         origin: None,

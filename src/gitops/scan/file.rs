@@ -7,6 +7,7 @@ use super::namespaces::Namespaces;
 use super::objects::{self, Object};
 use super::uses::{Cursor, Use, Walk};
 use super::{Frozen, Scan, ScanOptions, SharedScalar, helm, image_path, kustomization, pods};
+use crate::admission::Subject;
 use crate::foreign::{Foreign, Quoted};
 use crate::gitops::place::{Place, Problem};
 use crate::gitops::scalar::is_string_in_yaml_1_1;
@@ -33,6 +34,8 @@ pub(super) struct Holder<'a> {
     pub object: &'a ObjectId,
     pub namespace: &'a str,
     pub origin: Option<&'a Origin>,
+    /// What the webhooks are asked about, where they are.
+    pub subject: Option<Subject>,
 }
 
 /// A scalar that takes a digest.
@@ -143,7 +146,7 @@ impl<'f, 'n> FileScan<'f, 'n> {
         'f: 'a,
     {
         if let Some(at) = self.walk.at(object.cursor, &["metadata", "namespace"]) {
-            let holder = Holder { object: &object.id, namespace: "", origin: None };
+            let holder = Holder { object: &object.id, namespace: "", origin: None, subject: None };
             // What is refused here is told, and the namespace is shown as it stands.
             let _ = self.text(at, "metadata.namespace", &holder, Reader::Kubectl);
         }
@@ -170,6 +173,7 @@ impl<'f, 'n> FileScan<'f, 'n> {
             object: holder.object.clone(),
             namespace: holder.namespace.to_owned(),
             image_site: found.image_site,
+            subject: holder.subject,
             image: found.image,
             slot: Slot { scalar: found.at.id, part: found.part },
             origin: holder.origin.cloned(),

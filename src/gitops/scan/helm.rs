@@ -17,7 +17,7 @@ pub(super) const KIND: &str = "Values";
 pub(super) fn values(scan: &mut FileScan<'_, '_>) {
     let object = ObjectId { kind: KIND.to_owned(), ..ObjectId::default() };
     let options = scan.options;
-    let holder = Holder { object: &object, namespace: &options.namespace, origin: None };
+    let holder = Holder { object: &object, namespace: &options.namespace, origin: None, subject: None };
     for document in scan.file.tree.documents() {
         let root = scan.walk.root(document.root);
         visit(scan, &holder, root, "");

@@ -108,7 +108,7 @@ pub(super) fn images(scan: &mut FileScan<'_, '_>, object: &Object) -> bool {
         return false;
     }
     let namespace = scan.namespace_of(object);
-    let holder = Holder { object: &object.id, namespace, origin: object.origin.as_ref() };
+    let holder = Holder { object: &object.id, namespace, origin: object.origin.as_ref(), subject: None };
     for path in paths {
         follow(scan, &holder, &path.steps, (object.cursor, String::new()));
     }

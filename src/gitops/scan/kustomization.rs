@@ -34,14 +34,14 @@ pub(super) fn kustomization(scan: &mut FileScan<'_, '_>, object: &Object) {
     if id.kind.is_empty() {
         id.kind = "Kustomization".to_owned();
     }
-    let unknown = Holder { object: &id, namespace: "", origin: None };
+    let unknown = Holder { object: &id, namespace: "", origin: None, subject: None };
     keys(scan, object.cursor, &unknown, &["namespace", "images", "imageTags"]);
     let namespace = match scan.walk.field(object.cursor, "namespace") {
         Some(at) => scan.text(at, "namespace", &unknown, Reader::Kustomize).unwrap_or_default(),
         None => None,
     };
     let namespace = namespace.filter(|namespace| !namespace.is_empty()).unwrap_or(&scan.options.namespace);
-    let holder = Holder { object: &id, namespace, origin: object.origin.as_ref() };
+    let holder = Holder { object: &id, namespace, origin: object.origin.as_ref(), subject: None };
     // kustomize takes the former name too.
     for field in ["images", "imageTags"] {
         if let Some(list) = scan.walk.field(object.cursor, field) {
@@ -70,7 +70,7 @@ pub(super) fn flux(scan: &mut FileScan<'_, '_>, object: &Object) {
     let own = scan.namespace_of(object);
     let target = scan.walk.string_at(object.cursor, &["spec", "targetNamespace"]);
     let namespace = target.filter(|namespace| !namespace.is_empty()).unwrap_or(own);
-    let holder = Holder { object: &object.id, namespace, origin: object.origin.as_ref() };
+    let holder = Holder { object: &object.id, namespace, origin: object.origin.as_ref(), subject: None };
     if let Some(list) = scan.walk.at(object.cursor, &["spec", "images"]) {
         images(scan, &holder, list, "spec.images");
     }

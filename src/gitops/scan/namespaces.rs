@@ -33,7 +33,7 @@ struct Declared {
 impl FileScan<'_, '_> {
     /// Takes the labels of a namespace.
     pub(super) fn namespace(&mut self, object: &Object) {
-        let holder = Holder { object: &object.id, namespace: "", origin: None };
+        let holder = Holder { object: &object.id, namespace: "", origin: None, subject: None };
         let mut labels = Labels::new();
         let fields = match self.walk.at(object.cursor, &["metadata", "labels"]) {
             Some(at) => self.walk.fields(at),

@@ -2,11 +2,13 @@
 
 use super::file::{FileScan, Found, Holder, Reader};
 use super::objects::Object;
-use super::uses::Cursor;
+use super::uses::{Cursor, Walk};
+use crate::admission::Subject;
 use crate::admission::sites::{SiteList, WorkloadKind};
 use crate::foreign::{Foreign, Quoted};
+use crate::gitops::scalar::is_true_in_yaml_1_1;
 use crate::gitops::site::Part;
-use crate::gitops::tree::Value;
+use crate::gitops::tree::{Style, Value};
 
 /// A pod spec in an object.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +25,8 @@ pub(super) fn workload(scan: &mut FileScan<'_, '_>, object: &Object) -> bool {
     let kind = object.group().and_then(|group| WorkloadKind::in_any_version(group, &object.id.kind));
     let Some(kind) = kind else { return false };
     let namespace = scan.namespace_of(object);
-    let holder = Holder { object: &object.id, namespace, origin: object.origin.as_ref() };
+    let subject = Some(Subject::declared(kind, has_controller(&scan.walk, object)));
+    let holder = Holder { object: &object.id, namespace, origin: object.origin.as_ref(), subject };
     let mut at = object.cursor;
     let mut field = String::new();
     for child in kind.path() {
@@ -42,6 +45,21 @@ pub(super) fn workload(scan: &mut FileScan<'_, '_>, object: &Object) -> bool {
     }
     pod_spec(scan, &holder, PodSpec { at, field: &field, is_pod: kind.is_pod() });
     true
+}
+
+/// Whether the object says that a controller owns it. What is a boolean in quotes or under a tag the API server does not take.
+fn has_controller(walk: &Walk<'_>, object: &Object) -> bool {
+    let is_true = |at| match walk.value(at) {
+        Value::Scalar(scalar) => {
+            scalar.style == Style::Plain
+                && walk.tree.node(at.id).tag.is_none()
+                && is_true_in_yaml_1_1(&scalar.text)
+        }
+        _ => false,
+    };
+    let owners = walk.at(object.cursor, &["metadata", "ownerReferences"]);
+    let mut owners = owners.into_iter().flat_map(|owners| walk.elements(owners));
+    owners.any(|owner| walk.field(owner, "controller").is_some_and(is_true))
 }
 
 /// The images of a pod spec.
@@ -111,7 +129,7 @@ pub(super) fn notice(scan: &mut FileScan<'_, '_>, object: &Object) {
     let containers = SiteList::Containers.field();
     let found = scan.walk.at(object.cursor, &POD_SPEC).and_then(|pod| scan.walk.entry(pod, containers));
     let Some(containers) = found.filter(|found| !scan.walk.is_null(found.value)) else { return };
-    let holder = Holder { object: &object.id, namespace: "", origin: None };
+    let holder = Holder { object: &object.id, namespace: "", origin: None, subject: None };
     let advice = match (object.id.kind.as_str(), object.group()) {
         ("", _) => "it has no kind".to_owned(),
         (kind, group) => {
