@@ -1,6 +1,7 @@
 //! What the scenarios stand on: real processes, clients that read as sentences, and the few fakes for faults.
 
 mod account;
+mod agreement;
 mod argo;
 mod balancer;
 mod ca;

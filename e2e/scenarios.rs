@@ -1,5 +1,5 @@
 //! What tagseal promises, shown through kubectl. `tagseal verify` is asked in every case too, of the image and of the
-//! manifest, and must agree.
+//! manifest, and must agree; `Scenario` says of what no file tells.
 
 mod admission;
 mod availability;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::agreement::{is_refused_as_said, is_refused_for, is_stored_as_said};
 use super::cluster::{Answer, Cluster};
 use super::manifests::{images, pod};
 use super::policy::Policy;
@@ -33,6 +34,7 @@ pub struct Scenario {
     /// The cluster in the scenario's namespace.
     pub cluster: Cluster,
     policies: Mutex<Vec<(Policy, PathBuf)>>,
+    exemptions: Mutex<Vec<PathBuf>>,
     verifier: Verifier,
     /// The pull secret that its pods name.
     pull_secret: Mutex<Option<String>>,
@@ -78,6 +80,7 @@ impl Scenario {
             name: name.to_owned(),
             cluster,
             policies: Mutex::default(),
+            exemptions: Mutex::default(),
             verifier: Verifier::new(&dir),
             pull_secret: Mutex::default(),
             pods: AtomicUsize::new(0),
@@ -174,6 +177,14 @@ impl Scenario {
         policies.push((policy.clone(), path));
     }
 
+    /// Applies an exemption, to the cluster and for `tagseal verify`, and does not wait.
+    pub fn has_exemption(&self, exemption: &Value) {
+        self.cluster.applies(exemption);
+        let path = self.dir.join(format!("{}.yaml", exemption["metadata"]["name"].as_str().expect("a name")));
+        std::fs::write(&path, exemption.to_string()).expect("the exemption's file");
+        self.exemptions.lock().unwrap().push(path);
+    }
+
     /// A condition of the policy's status soon has this status and this reason. Answers the whole status.
     #[track_caller]
     pub fn soon_says(&self, policy: &Policy, condition: &str, status: &str, reason: &str) -> Value {
@@ -247,6 +258,53 @@ fn make_namespace(cluster: &Cluster, labels: &Value) {
     cluster.does(&["wait", "--for=create", "serviceaccount/default", "--timeout=60s"]);
 }
 
+/// Objects sent to the API server, after which `tagseal verify -f` is asked and must say the same of each of their images. `cluster`
+/// does not ask: it is for what no file says, and for moments when the cluster knows what the files' user does not.
+impl Scenario {
+    /// `kubectl create`, whatever comes of it.
+    #[track_caller]
+    pub fn creates(&self, manifest: &Value) -> Answer {
+        self.is_judged_alike(manifest, self.cluster.creates(manifest))
+    }
+
+    /// `kubectl create --dry-run=server`, whatever comes of it.
+    #[track_caller]
+    pub fn tries(&self, manifest: &Value) -> Answer {
+        self.is_judged_alike(manifest, self.cluster.tries(manifest))
+    }
+
+    /// `kubectl apply`, which must pass.
+    #[track_caller]
+    pub fn applies(&self, manifest: &Value) -> Answer {
+        let answer = self.cluster.applies(manifest);
+        let get = ["get", "-f", "-", "-o", "json"];
+        let stored = self.cluster.kubectl_with(&get, manifest.to_string().as_bytes()).object();
+        self.is_stored_alike(manifest, &stored);
+        answer
+    }
+
+    /// What `tagseal verify -f` says of the manifest is what came of it in the cluster. Answers the answer.
+    #[track_caller]
+    pub fn is_judged_alike(&self, manifest: &Value, answer: Answer) -> Answer {
+        if answer.passed {
+            self.is_stored_alike(manifest, &answer.object());
+        } else if answer.errors.contains("\"validate.tagseal.dev\" denied the request") {
+            self.agrees(is_refused_as_said(&self.asks_of(manifest), &answer));
+        }
+        // The API server refuses some by itself.
+        answer
+    }
+
+    /// The cluster stored the manifest, an object or a list, as `tagseal verify -f` says of it.
+    #[track_caller]
+    pub fn is_stored_alike(&self, manifest: &Value, stored: &Value) {
+        let verdicts = self.asks_of(manifest);
+        assert!(!verdicts.is_empty(), "verify -f finds no image in {manifest}");
+        let objects = stored["items"].as_array().cloned().unwrap_or_else(|| vec![stored.clone()]);
+        self.agrees(is_stored_as_said(&verdicts, &objects));
+    }
+}
+
 /// The two judges.
 impl Scenario {
     /// A pod with one container of `image`, named as none was before.
@@ -263,7 +321,7 @@ impl Scenario {
     #[track_caller]
     pub fn seals(&self, image: &str, sealed: &str) -> Value {
         let pod = self.pod(image);
-        let stored = self.cluster.creates(&pod).object();
+        let stored = self.creates(&pod).object();
         assert_eq!(images(&stored), [sealed]);
         self.agrees(self.asks(image).is_sealed_as(sealed));
         self.agrees_on_file(&pod, image, |verdict| verdict.is_sealed_as(sealed));
@@ -296,7 +354,7 @@ impl Scenario {
     pub fn soon_denies(&self, image: &str, reason: &str) -> String {
         eventually(&format!("{image} is denied: {reason}"), SETTLED, || {
             let answer = self.cluster.tries(&self.pod(image));
-            if answer.errors.contains(reason) { Ok(()) } else { Err(answer.text()) }
+            if is_refused_for(&answer, image, reason) { Ok(()) } else { Err(answer.text()) }
         });
         eventually("tagseal verify follows", SETTLED, || self.asks(image).is_refused(reason));
         self.denies(image, reason)
@@ -306,17 +364,25 @@ impl Scenario {
     #[track_caller]
     pub fn refuses(&self, manifest: &Value, image: &str, reason: &str) -> String {
         let answer = self.cluster.creates(manifest);
-        let message = self.is_refusal(answer, image, reason);
         // A webhook may have put the image there; then no file names it.
         if manifest.to_string().contains(&Value::from(image).to_string()) {
-            self.agrees_on_file(manifest, image, |verdict| verdict.is_refused(reason));
+            self.is_refusal(answer, manifest, image, reason)
+        } else {
+            self.is_refusal_of(answer, image, reason)
         }
-        message
     }
 
-    /// `answer` is tagseal's refusal because of `image`, with `reason`, and `tagseal verify` refuses the image too.
+    /// `answer` is tagseal's refusal of what `manifest` says, because of `image`, with `reason`, and `tagseal verify` refuses the image
+    /// too.
     #[track_caller]
-    pub fn is_refusal(&self, answer: Answer, image: &str, reason: &str) -> String {
+    pub fn is_refusal(&self, answer: Answer, manifest: &Value, image: &str, reason: &str) -> String {
+        self.agrees_on_file(manifest, image, |verdict| verdict.is_refused(reason));
+        let answer = self.is_judged_alike(manifest, answer);
+        self.is_refusal_of(answer, image, reason)
+    }
+
+    #[track_caller]
+    fn is_refusal_of(&self, answer: Answer, image: &str, reason: &str) -> String {
         assert!(!answer.passed, "{image} was admitted, not refused with {reason}: {}", answer.text());
         for part in ["denied the request", reason, image] {
             assert!(answer.errors.contains(part), "no {part:?} in: {}", answer.errors);
@@ -329,7 +395,7 @@ impl Scenario {
     #[track_caller]
     pub fn leaves_alone(&self, image: &str) {
         let pod = self.pod(image);
-        let answer = self.cluster.creates(&pod);
+        let answer = self.creates(&pod);
         assert_eq!(images(&answer.object()), [image]);
         assert_eq!(answer.errors, "");
         self.passes(image);
@@ -351,9 +417,14 @@ impl Scenario {
     /// A pod that names `image` is stored in `neighbour` as `expected`, and `tagseal verify` says the same of it there.
     #[track_caller]
     pub fn stores_elsewhere(&self, neighbour: &Cluster, image: &str, expected: &str) {
-        assert_eq!(images(&neighbour.creates(&pod("web", image)).object()), [expected]);
-        let verdict = self.asks_in(neighbour.namespace(), image);
+        let pod = pod("web", image);
+        let stored = neighbour.creates(&pod).object();
+        assert_eq!(images(&stored), [expected]);
+        let namespace = neighbour.namespace();
+        let verdict = self.asks_in(namespace, image);
         self.agrees(if image == expected { verdict.passes() } else { verdict.is_sealed_as(expected) });
+        let of_file = self.verifier.asks_of(&pod, &self.policy_files(), namespace);
+        self.agrees(is_stored_as_said(&of_file, &[stored]));
     }
 
     #[track_caller]
@@ -362,7 +433,9 @@ impl Scenario {
     }
 
     fn policy_files(&self) -> Vec<PathBuf> {
-        self.policies.lock().unwrap().iter().map(|(_, file)| file.clone()).collect()
+        let policies = self.policies.lock().unwrap();
+        let exemptions = self.exemptions.lock().unwrap();
+        policies.iter().map(|(_, file)| file).chain(exemptions.iter()).cloned().collect()
     }
 
     /// What `tagseal verify -f` says of the manifest's images, site by site, if it was created in the scenario's namespace.

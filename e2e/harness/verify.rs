@@ -110,6 +110,11 @@ impl Verdict {
         if same { Ok(()) } else { Err(format!("tagseal verify: expected {sealed}, got {self:?}")) }
     }
 
+    /// Whether this image was refused, whatever came of others.
+    pub fn refuses(&self) -> bool {
+        self.answer["verdict"] == "Denied" || self.answer["verdict"] == "Unavailable"
+    }
+
     /// `Err` unless the image was refused with `reason`.
     pub fn is_refused(&self, reason: &str) -> Result<(), String> {
         let code = match self.answer["verdict"].as_str() {

@@ -42,6 +42,7 @@ impl Old {
 
     fn plays(&self) {
         let others = self.others();
+        // There is no policy yet, and afterwards much passes because it does not change: no file says either.
         self.s.cluster.applies(&self.deployment());
         others.iter().for_each(|manifest| drop(self.s.cluster.applies(manifest)));
         self.replica_sets(1, "at the start");
@@ -264,8 +265,8 @@ fn a31_a_job_that_is_applied_again_after_its_tag_was_signed_anew_is_unchanged() 
         }}},
     });
     let stored = |object: &str| s.cluster.gets(object);
-    s.cluster.applies(&job);
-    s.cluster.applies(&pod("web", &image));
+    s.applies(&job);
+    s.applies(&pod("web", &image));
     let (before, pod_before) = (stored("job/once"), stored("pod/web"));
     assert_eq!(images(&before["spec"]["template"]), [sealed(&image, &digest_of("one"))]);
 

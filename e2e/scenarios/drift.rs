@@ -152,8 +152,7 @@ impl Shop {
 
     #[track_caller]
     fn applies(&self, manifests: &[Value]) {
-        let answer = self.kubectl(&["apply", "-f", "-"], manifests);
-        assert!(answer.passed, "{}", answer.errors);
+        self.s.applies(&json!({"apiVersion": "v1", "kind": "List", "items": manifests}));
     }
 
     /// The objects as they are in the cluster.

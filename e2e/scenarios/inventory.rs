@@ -86,15 +86,15 @@ fn what_runs_stands_as_the_cluster_would_judge_it() {
     s.cluster.applies(&deployment("before", 1, &unsigned));
     s.pods_of("before", 1);
     s.has_policy(&s.policy().trusts(&web).with("freshness", json!({"revalidateAfter": "1s"})));
-    s.cluster.applies(&deployment("web", 2, &image));
-    s.cluster.applies(&deployment("bad", 1, &bad));
+    s.applies(&deployment("web", 2, &image));
+    s.applies(&deployment("bad", 1, &bad));
     // So that `tagseal verify` remembers it, too.
     s.seals(&bad, &sealed(&bad, &leaked));
     let pods = s.pods_of("web", 2);
     assert_eq!(images(&pods[0]), [sealed(&image, &old)]);
     runs(&s, &pods, &s.image("web"), &old);
     runs(&s, &s.pods_of("bad", 1), &s.image("web"), &leaked);
-    s.cluster.applies(&suspended_cron_job("tick", &image));
+    s.applies(&suspended_cron_job("tick", &image));
 
     let rows = auditor.rows(&["-n", "inventory"]);
     assert_eq!(standing(&rows, "before").0, "Refused");

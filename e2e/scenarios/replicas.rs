@@ -183,7 +183,7 @@ fn a24_with_all_replicas_down_nothing_is_caught_in_a_trap_and_they_come_back_wit
     web.signs(&["targets"], "1.4", &digest);
     let proxy = Proxy::of(suite().notary().url());
     s.has_policy(&Policy::cluster("a24-restart", &s.all_images(), &proxy.url()).trusts(&web));
-    s.cluster.applies(&deployment("web", 1, &image));
+    s.applies(&deployment("web", 1, &image));
     let running = s.pods_of("web", 1)[0]["metadata"]["name"].as_str().expect("a name").to_owned();
     let running = format!("pod/{running}");
     s.cluster.does(&["patch", &running, "-p", r#"{"metadata":{"finalizers":["e2e.tagseal.dev/hold"]}}"#]);

@@ -172,6 +172,7 @@ fn a_new_replica_is_ready_once_it_has_what_the_cluster_knows() {
     s.denies(&s.image("other:1.4"), "TrustServerUnreachable");
     // A trust server that is down holds up no replica.
     s.tagseal_starts_anew();
+    // `tagseal verify` still has its cache.
     let answer = s.cluster.creates(&s.pod(&image));
     assert!(!answer.passed && answer.errors.contains("TrustServerUnreachable"), "{}", answer.text());
 }

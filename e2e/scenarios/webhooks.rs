@@ -102,11 +102,11 @@ fn a23_without_the_mutating_webhook_nothing_unsealed_passes() {
 fn a24_while_tagseal_is_down_only_what_concerns_no_image_passes() {
     let s = Scenario::with_own_tagseal("a24-down", &TagsealOptions::default());
     let (image, _) = s.signed_web();
-    s.cluster.applies(&deployment("web", 1, &image));
+    s.applies(&deployment("web", 1, &image));
     s.pods_of("web", 1);
     let mut held = pod("held", &image);
     held["metadata"]["finalizers"] = json!(["e2e.tagseal.dev/hold"]);
-    assert!(s.cluster.creates(&held).passed);
+    assert!(s.creates(&held).passed);
 
     s.loses_tagseal();
     s.cluster.does(&["label", "deployment/web", "pod/held", "seen=yes"]);
