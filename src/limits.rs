@@ -50,4 +50,34 @@ limits! {
         "A quarter of all. A job beyond is refused; others go on.";
     POOL_SHARE_BYTES: usize = 48 << 20, "one namespace, one trust server", "bytes of memory of its jobs that wait or run", "",
         "Half of all: the largest honest metadata file fits, with what its parser makes of it. A share also has half of the threads at most.";
+    DROPPED_ROLES: usize = 4, "publisher", "delegations without which one refresh goes on", "",
+        "What only other policies need keeps nobody else's data from being fresh. With more of them that fail, the refresh fails.";
+    RACES: usize = 4, "other replicas", "times that one refresh starts anew", "",
+        "Each time another replica pinned another root first. Then it is StateUnavailable.";
+    CONFLICTS: usize = 16, "other replicas", "times that one write of trust state is tried", "",
+        "Each time somebody else wrote first, and both are merged. Then it is StateUnavailable.";
+    REFRESHES_OF_ONE_QUESTION: usize = 6, "publisher, admin", "refreshes that one image of one policy causes or waits for", "",
+        "Data that change faster than they can be read are TrustServerUnreachable.";
+    OLDER_FILE_BATCHES: usize = 64, "publisher", "times that one image of one policy asks for superseded files", "",
+        "Each asks for a few files at once. Then it is TrustServerUnreachable.";
+    OLDER_FILES_OF_ONE_QUESTION: usize = 64 << 20, "publisher", "bytes of versions that passed unseen, for one image of one policy", "",
+        "There may be hundreds of any size. What is beyond counts as not to be had, and so as revoked.";
+    OLDER_FILES: u64 = 32 << 20, "publisher", "bytes of superseded files in memory", "",
+        "A denial that is repeated verifies nothing again. Beyond, the least used go.";
+    OLDER_FILES_OF_ONE: u64 = 8 << 20, "publisher", "bytes of superseded files of one repository in memory", "",
+        "A long past of large files pushes out nobody else's. What is beyond is read each time.";
+    REMEMBERED_ABSENCES: usize = 1024, "publisher, trust server", "superseded files of one repository that are remembered as absent", "",
+        "They are remembered for two seconds. What is beyond is asked for again.";
+    REMEMBERED_FAILURES: usize = 256, "pod author", "requesters of one repository whose failed refresh is remembered", "",
+        "It is remembered for two seconds, so that a burst of admissions is no burst of requests.";
+    PERMISSIONS: usize = 1024, "pod author", "requesters that one repository knows to be allowed", "",
+        "Beyond, the one that was shown longest ago is asked for again.";
+    ASKING_POLICIES: usize = 1024, "namespace admin", "policies that one repository knows to have asked for it", "",
+        "They get its conditions. Beyond, the one that was noted first goes.";
+    WANTED_ROLES: usize = 256, "namespace admin", "delegations that one repository loads", "",
+        "Policies name a handful. What is beyond is loaded only where the policy that names it is asked.";
+    STATE_LOOKUPS_AT_ONCE: usize = 16, "pod author", "look-ups at once whether trust state knows a repository", "",
+        "They are made where there is no room for repositories that never verified. The others wait for their turn.";
+    CLEARED_AT_ONCE: usize = 4, "admin", "repositories whose files are deleted at once", "",
+        "A reset of thousands holds up no commit.";
 }

@@ -1,63 +1,87 @@
 //! Trust data: resolver, cache and state. Design §4 in code.
 //!
+//! What is held of a repository is a [`cell::Cell`]: one immutable value behind one pointer. A question is answered by
+//! [`decide`](decide::decide), a function of that value, the question and the time, which says what is needed where there
+//! is no answer yet; `resolve` satisfies the needs.
+//!
 //! | rule of design §4 | file |
 //! |---|---|
-//! | update, credentials in turn, one role's failure is not all roles' | `refresh` |
-//! | floors and pins before anything serves | `commit`, `record` |
+//! | what suffices, what is waited for, denials confirmed | `decide`, `resolve` |
+//! | which digest is signed (design §2) | `resolution`, `older_files`, `read_older` |
+//! | one refresh for all who ask alike | `in_flight`, `refreshing` |
+//! | update, credentials in turn, one role's failure is not all roles' | `refresh`, `attempt`, `connection`, `driver` |
+//! | floors and pins before anything serves | `commit`, `record`, `others` |
+//! | disk, restart during an outage, seeds | `disk`, `load` |
+//! | an admin's reset | `reset` |
 //! | whose fault, and by which reason | `fault` |
-//! | what suffices, what is waited for, denials confirmed | `answer` |
-//! | single-flight | `flight`, `core` |
-//! | read grants | `grant` |
-//! | unknown repositories do not starve known ones | `entries`, `known`, `budget` |
+//! | read permissions | `requester`, `permissions` |
+//! | unknown repositories do not starve known ones | `table`, `known`, `per_server` |
 //! | refreshed ahead | `maintain` |
 //! | known repositories are asked for after a start | `warm` |
 //! | conditions that name the reason | `health` |
-//! | disk, restart during an outage, seeds | `disk`, `recall` |
 //! | trust servers' answers in a folder, for tests of policies | `recording` |
-//! | which digest is signed (design §2) | `resolution`, `history` |
 
-mod answer;
-mod budget;
+mod attempt;
+mod cell;
 mod commit;
+mod config;
+mod connection;
+mod contents;
 mod core;
+mod decide;
 mod disk;
 mod docker_auths;
 mod driver;
-mod entries;
-mod entry;
 mod error;
 mod fault;
 mod files;
-mod flight;
-mod grant;
 mod health;
-mod history;
+mod in_flight;
+mod incomplete;
+mod key;
 mod known;
+mod load;
 mod maintain;
 mod moment;
+mod older_files;
 mod others;
-mod recall;
+mod per_server;
+mod permissions;
+mod plan;
+mod question;
+mod read_older;
 mod record;
+mod recorded;
 mod recording;
 mod refresh;
+mod refreshing;
 mod report;
+mod requester;
+mod reset;
 mod resolution;
+mod resolve;
 mod resolver;
+mod served;
 mod source;
 mod state;
 mod status;
+mod table;
+
+mod usage;
 mod warm;
 mod warnings;
 
 pub use crate::policy::{CredentialsSource, TrustServer};
+pub use config::ResolverConfig;
 pub use docker_auths::{AuthEntry, DockerAuths, DockerAuthsError, read_json};
 pub use error::{Refusal, Unavailable, Untrusted};
-pub use health::{Asked, Confirmed, RepositoryHealth, Survey, Surveyed};
-pub use maintain::{IN_USE, Maintenance};
+pub use health::{Confirmed, RepositoryHealth, Survey, Surveyed};
+pub use maintain::Maintenance;
+pub use question::{Question, Resolved};
 pub use recording::{Recorder, Recording, RecordingError};
 pub use report::{Report, ReportQuestion};
 pub use resolution::{Evidence, SignedDigest, Signer};
-pub use resolver::{Question, Resolved, Resolver, ResolverConfig};
+pub use resolver::Resolver;
 pub use source::{
     Access, BoxFuture, CredentialError, Credentials, FoundCredentials, Grant, ImageName, MetadataSource,
     Secret, SourceError, SourceRequest,
@@ -67,4 +91,5 @@ pub use state::{
     TrustRecord, TrustState,
 };
 pub use status::RepositoryStatus;
+pub use usage::{Asked, IN_USE};
 pub use warm::{Held, Remembered, Warmth};

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::changes::Changes;
 use super::exempting::by_exemption;
-use super::judge::{self, Circumstances, Denial, Resolve, View};
+use super::judge::{Circumstances, Denial, Resolve, View};
 use super::object::Node;
 use super::observer::{Decided, Observer};
 use super::patch::Patch;
@@ -199,12 +200,12 @@ impl Admission {
         let groups = by_exemption(&view, by_image(changes.sites()), now);
         let grant = grant(request.namespace(), pod);
         let dry_run = request.is_dry_run();
-        let judge = |(image, sites): &(&str, Vec<Site<'_>>)| {
+        let judgements = groups.iter().map(|(image, sites)| {
             let site = sites.first().map_or(ImageSite::Containers, |site| site.list.image_site());
             let circumstances = Circumstances { grant: &grant, deadline, dry_run, site, now };
             view.judge_image(&*self.resolver, image, circumstances)
-        };
-        let verdicts = judge::all(groups.iter().map(judge).collect()).await;
+        });
+        let verdicts = join_all(judgements).await;
         let judged = groups.into_iter().zip(verdicts).map(|((_, sites), verdict)| Judged { sites, verdict });
         changes.settle(&subject, judged.collect())
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::verdict::{Denial, Fault, ImageVerdict, Outcome, Passed, Remark};
-pub use self::view::{Judging, View, all};
+pub use self::view::View;
 use crate::image::ImageReference;
 use crate::policy::{
     Chosen, Demand, Exemptions, ImageSite, Matched, Observed, PolicySet, Reason, Selection, UnmatchedImages,
@@ -20,20 +20,11 @@ use crate::trust::{BoxFuture, Grant, Question, Refusal, Resolved, Resolver, Unav
 
 /// What a judge asks for signed digests: the resolver, or a stand-in where a test needs one that waits or counts.
 pub trait Resolve: Send + Sync {
-    /// As [`Resolver::at_hand`].
-    fn at_hand(&self, _question: Question<'_>) -> Option<Resolved> {
-        None
-    }
-
     /// As [`Resolver::resolve`].
     fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>>;
 }
 
 impl Resolve for Resolver {
-    fn at_hand(&self, question: Question<'_>) -> Option<Resolved> {
-        Self::at_hand(self, question)
-    }
-
     fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>> {
         Box::pin(Self::resolve(self, question))
     }
@@ -92,28 +83,6 @@ impl Case {
             }
         }
         if is_matched { verdict } else { unmatched(policies.unmatched(), verdict) }
-    }
-}
-
-/// The verdict, where all that the policies demand is at hand.
-fn judge_at_hand(
-    resolver: &dyn Resolve,
-    case: &Case,
-    circumstances: Circumstances<'_>,
-) -> Option<ImageVerdict> {
-    let (image, selection) = (&case.matched.image, &case.chosen().selection);
-    match selection {
-        Selection::Unmatched => Some(ImageVerdict::of(image.original(), Outcome::Unmatched)),
-        Selection::Invalid(objections) => Some(tally::invalid(image, objections.clone())),
-        Selection::Require { deny, observe } if observe.is_empty() => {
-            let mut answers = Vec::with_capacity(deny.len());
-            for demand in deny {
-                answers.push(resolver.at_hand(circumstances.question(demand, image))?);
-            }
-            let mutation = selection.mutation().unwrap_or_default();
-            Some(tally::at_hand(image, mutation, deny, answers))
-        }
-        Selection::Require { .. } => None,
     }
 }
 

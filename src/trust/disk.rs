@@ -22,8 +22,8 @@ use bytes::Bytes;
 
 pub(super) use self::note::Note;
 pub(super) use self::tree::Tree;
-use super::entry::EntryKey;
 use super::files;
+use super::key::CacheKey;
 use crate::digest::Digest;
 use crate::tuf::{Gun, RoleName};
 
@@ -81,12 +81,12 @@ impl DiskCache {
     }
 
     /// Whether there is anything of a repository.
-    pub(super) fn knows(&self, key: &EntryKey) -> bool {
+    pub(super) fn knows(&self, key: &CacheKey) -> bool {
         self.known.read().unwrap_or_else(PoisonError::into_inner).contains(&name(key))
     }
 
     /// What is there; what cannot be read is a miss.
-    pub(super) fn load(&self, key: &EntryKey) -> Stored {
+    pub(super) fn load(&self, key: &CacheKey) -> Stored {
         let home = self.home(key);
         let note =
             std::fs::read(home.join("tagseal.json")).ok().and_then(|bytes| Note::read(&bytes, &key.gun));
@@ -103,7 +103,7 @@ impl DiskCache {
     /// chain from a pin.
     pub(super) fn save(
         &self,
-        key: &EntryKey,
+        key: &CacheKey,
         new: &[(RoleName, Bytes)],
         roots: &[(u64, Bytes)],
         replaced: Option<u64>,
@@ -136,21 +136,21 @@ impl DiskCache {
     }
 
     /// Writes down that the set is still current.
-    pub(super) fn note(&self, key: &EntryKey, note: &Note) -> std::io::Result<()> {
+    pub(super) fn note(&self, key: &CacheKey, note: &Note) -> std::io::Result<()> {
         let home = self.home(key);
         files::create_dir(&home)?;
         files::write(&home.join("tagseal.json"), &note.write())
     }
 
     /// A superseded file of a role.
-    pub(super) fn history(&self, key: &EntryKey, sha256: Digest) -> Option<Bytes> {
+    pub(super) fn history(&self, key: &CacheKey, sha256: Digest) -> Option<Bytes> {
         let bytes = std::fs::read(history_path(&self.home(key), sha256)).ok()?;
         (Digest::of(&bytes) == sha256).then(|| bytes.into())
     }
 
     /// Puts everything of a repository away, which takes no longer for many files: from now on there is nothing of it. Where
     /// that is, to be deleted; `None`: there was nothing.
-    pub(super) fn bury(&self, key: &EntryKey) -> std::io::Result<Option<PathBuf>> {
+    pub(super) fn bury(&self, key: &CacheKey) -> std::io::Result<Option<PathBuf>> {
         let name = name(key);
         self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
         let number = self.graves.fetch_add(1, Ordering::Relaxed);
@@ -171,7 +171,7 @@ impl DiskCache {
         }
     }
 
-    fn home(&self, key: &EntryKey) -> PathBuf {
+    fn home(&self, key: &CacheKey) -> PathBuf {
         self.directory.join(name(key))
     }
 }
@@ -193,10 +193,10 @@ fn grave_number(name: &str) -> Option<u64> {
 }
 
 /// The name of a repository's directory.
-fn name(key: &EntryKey) -> String {
+fn name(key: &CacheKey) -> String {
     let ca = key.server.ca_pem.as_deref().map_or(&[][..], str::as_bytes);
     let (server, gun) = (key.server.url.as_str().as_bytes(), key.gun.as_str().as_bytes());
-    let parts = [server, Digest::of(ca).as_bytes(), gun, key.anchors.as_bytes()].join(&0);
+    let parts = [server, Digest::of(ca).as_bytes(), gun, key.anchors.fingerprint().as_bytes()].join(&0);
     Digest::of(&parts).hex()
 }
 

@@ -1,37 +1,15 @@
 //! The one loop that drives an update against a source, and keeps why files did not come.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
 
+use super::connection::Connection;
 use super::fault::Causes;
-use super::source::{Access, MetadataSource, SourceError, SourceRequest};
+use super::source::SourceError;
 use crate::digest::Digest;
-use crate::policy::TrustServer;
-use crate::tuf::{Answer, Fetch, FileName, Gun, Selector, Step, TufError, Update, Updated};
-
-/// A way to a repository on a trust server.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
-    pub(super) source: &'a dyn MetadataSource,
-    pub(super) server: &'a Arc<TrustServer>,
-    pub(super) gun: &'a Gun,
-    pub(super) registry: &'a str,
-    pub(super) access: &'a Access,
-    pub(super) known: bool,
-    pub(super) timeout: Duration,
-}
-
-impl Line<'_> {
-    /// Asks for one file. `Ok(None)` is the server's word that there is none.
-    pub(super) async fn fetch(&self, fetch: &Fetch) -> Result<Option<Bytes>, SourceError> {
-        let Line { server, gun, registry, access, known, timeout, .. } = *self;
-        self.source.fetch(SourceRequest { server, gun, fetch, access, registry, known, timeout }).await
-    }
-}
+use crate::tuf::{Answer, Fetch, FileName, Selector, Step, TufError, Update, Updated};
 
 /// What came of earlier attempts of one refresh: files that are named by hash need not come twice.
 #[derive(Debug, Default)]
@@ -43,7 +21,7 @@ pub(super) struct Downloads {
 /// Drives `update` to its end. The files of a step are asked for at once.
 pub(super) async fn drive(
     update: &mut Update,
-    line: &Line<'_>,
+    connection: &Connection<'_>,
     downloads: &mut Downloads,
 ) -> Result<Updated, TufError> {
     loop {
@@ -62,7 +40,7 @@ pub(super) async fn drive(
                         update.feed(&fetch.file, Answer::Bytes(bytes.clone()));
                     }
                 }
-                let came = join_all(missing.iter().map(|fetch| line.fetch(fetch))).await;
+                let came = join_all(missing.iter().map(|fetch| connection.fetch(fetch))).await;
                 for (fetch, came) in missing.iter().zip(came) {
                     let answer = downloads.take(fetch, came);
                     update.feed(&fetch.file, answer);

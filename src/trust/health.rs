@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::cell::Cell;
 use super::core::Core;
-use super::entry::{Entry, Served};
 use super::error::Refusal;
-use super::maintain::is_in_use;
+use super::key::is_same;
 use super::resolution::roles_of;
+use super::served::Served;
+use super::usage::Asked;
 use crate::digest::Digest;
-use crate::image::ImageReference;
-use crate::policy::{Demand, PolicyId, TrustServer};
+use crate::policy::{Demand, TrustServer};
 use crate::tuf::{Gun, RoleName};
 
 /// What conditions say of one repository in use: one that verified, or one that could not.
@@ -31,15 +32,6 @@ pub struct RepositoryHealth {
     pub trouble: Option<(Refusal, Timestamp)>,
 }
 
-/// That a policy asked for a repository.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// The policy.
-    pub policy: Arc<PolicyId>,
-    /// One of the images that it was asked for: whether the policy as it stands today still leads here can be seen by it.
-    pub image: Arc<ImageReference>,
-}
-
 /// A set that verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmed {
@@ -50,11 +42,12 @@ pub struct Confirmed {
 }
 
 impl RepositoryHealth {
-    /// Whether `demand` is answered from this repository's data. Mirrors the key of the cache (design §4 "Cache").
+    /// Whether `demand` is answered from this repository's data.
     pub fn answers(&self, demand: &Demand) -> bool {
-        let is_server =
-            |server: &TrustServer| server.url == demand.server.url && server.ca_pem == demand.server.ca_pem;
-        self.gun == demand.gun && is_server(&self.server) && self.anchors == demand.anchors.fingerprint()
+        is_same(
+            (&self.server, &self.gun, self.anchors),
+            (&demand.server, &demand.gun, demand.anchors.fingerprint()),
+        )
     }
 }
 
@@ -93,43 +86,40 @@ impl Surveyed {
     }
 }
 
-impl Core {
-    /// The repositories in use. Those whose first look-up is under way are not there yet, nor those that only a dry run
-    /// saw: what nobody pinned nothing rests on.
-    pub(super) fn health(&self) -> Vec<RepositoryHealth> {
-        self.survey().in_use.into_iter().map(|surveyed| surveyed.health).collect()
-    }
+/// The repositories in use. Those whose first look-up is under way are not there yet, nor those that only a dry run saw:
+/// what nobody pinned nothing rests on.
+pub(super) fn health(core: &Core) -> Vec<RepositoryHealth> {
+    survey(core).in_use.into_iter().map(|surveyed| surveyed.health).collect()
+}
 
-    pub(super) fn survey(&self) -> Survey {
-        let now = self.clock.now();
-        let entries = self.entries.all();
-        let verified = entries.iter().filter(|entry| entry.is_known()).count();
-        let in_use = entries.iter().filter(|entry| is_in_use(entry, now));
-        let in_use = in_use.filter_map(|entry| self.surveyed(entry, now)).collect();
-        Survey { in_use, verified, unverified: entries.len() - verified }
-    }
+/// What is in memory.
+pub(super) fn survey(core: &Core) -> Survey {
+    let now = core.clock.now();
+    let cells = core.repositories.all();
+    let verified = cells.iter().filter(|cell| cell.contents().is_known()).count();
+    let in_use = cells.iter().filter(|cell| cell.usage.is_in_use(now));
+    let in_use = in_use.filter_map(|cell| surveyed(core, cell, now)).collect();
+    Survey { in_use, verified, unverified: cells.len() - verified }
+}
 
-    fn surveyed(&self, entry: &Entry, now: Timestamp) -> Option<Surveyed> {
-        let served = entry.served().filter(|served| served.pinned);
-        let health = self.health_of(entry, served.as_deref(), now)?;
-        Some(Surveyed { health, served })
-    }
-
-    fn health_of(&self, entry: &Entry, served: Option<&Served>, now: Timestamp) -> Option<RepositoryHealth> {
-        let trouble = entry.trouble.load().as_ref().map(|trouble| (trouble.refusal.clone(), trouble.since));
-        let confirmed = served.and_then(|served| {
-            let at = served.vouched?.at();
-            let (repository, skew) = (&served.repository, self.config.clock_skew);
-            let has_expired = repository.usable(&RoleName::targets(), now, skew).is_err();
-            Some(Confirmed { at, expired: has_expired.then(|| repository.earliest_expiry([])) })
-        });
-        (confirmed.is_some() || trouble.is_some()).then(|| RepositoryHealth {
-            server: Arc::clone(&entry.key.server),
-            gun: entry.key.gun.clone(),
-            anchors: entry.key.anchors,
-            asked: entry.asked(),
-            confirmed,
-            trouble,
-        })
-    }
+fn surveyed(core: &Core, cell: &Cell, now: Timestamp) -> Option<Surveyed> {
+    let contents = cell.contents();
+    let served = contents.pinned().cloned();
+    let trouble = contents.failing.as_ref().map(|failing| (failing.refusal.clone(), failing.since));
+    let confirmed = served.as_ref().and_then(|served| {
+        let at = served.vouched?.at();
+        let (repository, skew) = (&served.repository, core.config.clock_skew);
+        let has_expired = repository.usable(&RoleName::targets(), now, skew).is_err();
+        Some(Confirmed { at, expired: has_expired.then(|| repository.earliest_expiry([])) })
+    });
+    let is_worth_saying = confirmed.is_some() || trouble.is_some();
+    let health = is_worth_saying.then(|| RepositoryHealth {
+        server: Arc::clone(&cell.key.server),
+        gun: cell.key.gun.clone(),
+        anchors: cell.key.anchors.fingerprint(),
+        asked: cell.usage.asked(),
+        confirmed,
+        trouble,
+    })?;
+    Some(Surveyed { health, served })
 }

@@ -3,36 +3,23 @@
 
 use std::sync::Arc;
 
+use super::cell::Cell;
 use super::core::Core;
-use super::entries::Full;
-use super::entry::Entry;
-use super::grant::Accessor;
+use super::key::CacheKey;
+use super::table::Full;
 use crate::policy::Demand;
 
-/// So many look at once whether trust state knows a repository.
-pub(super) const AT_ONCE: usize = 16;
-
-impl Core {
-    /// The entry of a repository for which there is no room among those that never verified: one that disk or trust state
-    /// has needs none there.
-    pub(super) async fn known_entry(&self, demand: &Demand) -> Result<Arc<Entry>, Full> {
-        let key = self.entries.key(&demand.server, &demand.gun, &demand.anchors);
-        let is_on_disk = self.disk.as_ref().is_some_and(|disk| disk.knows(&key));
-        if !is_on_disk {
-            let _turn = self.asking_state.acquire().await;
-            let recorded = self.state.load(&key.state_key()).await;
-            if !matches!(recorded, Ok(Some(_))) {
-                return Err(Full);
-            }
+/// The cell of a repository for which there is no room among those that never verified: one that disk or trust state
+/// has needs none there.
+pub(super) async fn cell(core: &Core, demand: &Demand) -> Result<Arc<Cell>, Full> {
+    let key = CacheKey::of(demand);
+    let is_on_disk = core.disk.as_ref().is_some_and(|disk| disk.knows(&key));
+    if !is_on_disk {
+        let _turn = core.asking_state.acquire().await;
+        let recorded = core.state.load(&key.state_key()).await;
+        if !matches!(recorded, Ok(Some(_))) {
+            return Err(Full);
         }
-        self.entries.entry_of_known(key, &demand.anchors, self.clock.now())
     }
-}
-
-impl Entry {
-    /// Whether requests on this accessor's behalf have the known repositories' share: a tenant who was never let in has no
-    /// more claim to it than one who invents names.
-    pub(super) fn is_known_to(&self, accessor: &Accessor) -> bool {
-        self.is_known() && (!accessor.is_tenant() || self.grants.at(&accessor.eyes()).is_some())
-    }
+    core.repositories.cell_of_known(demand, core.clock.now())
 }

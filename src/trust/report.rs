@@ -5,15 +5,21 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout_at};
 
+use super::cell::Cell;
+use super::commit::commit;
 use super::core::Core;
-use super::entries::Full;
-use super::entry::{Entry, Vouched};
 use super::error::Refusal;
 use super::fault;
-use super::grant::Eyes;
-use super::refresh::{MAX_RACES, Plan, too_many_races};
+use super::incomplete::Incomplete;
+use super::load;
+use super::plan::Plan;
+use super::refresh::{fetch, too_many_races};
+use super::requester::RequesterRef;
+use super::served::Vouched;
 use super::source::{Grant, ImageName};
+use super::table::Full;
 use super::warnings;
+use crate::limits::RACES;
 use crate::policy::{Demand, Reason};
 use crate::tuf::{RoleName, TrustedRepository};
 
@@ -52,74 +58,78 @@ impl Report {
     }
 }
 
-impl Core {
-    pub(super) async fn report(&self, question: ReportQuestion<'_>) -> Result<Report, Refusal> {
-        let entry = self
-            .entries
-            .entry(&question.demand.server, &question.demand.gun, &question.demand.anchors, self.moment())
-            .map_err(|Full| {
-                Refusal::unavailable(
-                    Reason::TrustServerUnreachable,
-                    "too many repositories are being looked up at once",
-                )
-            })?;
-        timeout_at(question.deadline, self.report_on(&entry, question)).await.unwrap_or_else(|_| {
-            let message = format!("{}: no answer before the deadline", question.demand.gun);
-            Err(Refusal::unavailable(Reason::DeadlineExceeded, message))
-        })
-    }
+/// Refreshes a repository and hands out what it says. Reports the refresh itself: a server at fault fails it even where
+/// older data is at hand.
+pub(super) async fn report(core: &Core, question: ReportQuestion<'_>) -> Result<Report, Refusal> {
+    timeout_at(question.deadline, report_on(core, question)).await.unwrap_or_else(|_| {
+        let message = format!("{}: no answer before the deadline", question.demand.gun);
+        Err(Refusal::unavailable(Reason::DeadlineExceeded, message))
+    })
+}
 
-    async fn report_on(&self, entry: &Arc<Entry>, question: ReportQuestion<'_>) -> Result<Report, Refusal> {
-        self.recall(entry).await?;
-        let eyes = Eyes::new(
-            &question.demand.credentials,
-            question.grant,
-            ImageName { registry: question.registry, ..ImageName::of(&question.demand.gun) },
-            &question.demand.server.token_realms,
-        );
-        let accessor = eyes.into();
-        let plan = Plan { accessor: &accessor, wanted: None, needed: &[], fall_back: true, under: None };
-        for _ in 0..MAX_RACES {
-            let fetched = self.fetch(entry, &plan).await.map_err(|crash| crash.refusal)?;
-            // Somebody waits: it is never void.
-            let Some(fetched) = fetched else { continue };
-            let repository = Arc::clone(&fetched.updated.repository);
-            let now = self.clock.now();
-            let mut report =
-                Report { repository, now, clock_skew: self.config.clock_skew, warnings: Vec::new() };
-            if let Some(error) = &fetched.updated.fell_back {
-                let why = fault::refusal(error, &fetched.causes, &entry.state_key);
-                let vouched = entry.served().and_then(|served| served.vouched);
-                self.check_staleness(entry, question.demand, vouched, &why)?;
-                let vouched = vouched.map(|vouched| vouched.at());
-                report.warnings.push(warnings::old_data(vouched, &why.to_string()));
-                return Ok(report);
-            }
-            if self.commit(entry, &plan, fetched, true).await? {
-                return Ok(report);
-            }
+async fn report_on(core: &Core, question: ReportQuestion<'_>) -> Result<Report, Refusal> {
+    let requester = RequesterRef::new(
+        &question.demand.credentials,
+        question.grant,
+        ImageName { registry: question.registry, ..ImageName::of(&question.demand.gun) },
+        &question.demand.server.token_realms,
+    );
+    let requester = requester.into();
+    let plan = Plan { requester: &requester, wanted: None, needed: &[], fall_back: true };
+    for _ in 0..RACES {
+        let cell = core.repositories.cell(question.demand, core.moment()).map_err(|Full| {
+            let message = "too many repositories are being looked up at once";
+            Refusal::unavailable(Reason::TrustServerUnreachable, message)
+        })?;
+        match attempt(core, &cell, question.demand, &plan).await {
+            Ok(Some(report)) => return Ok(report),
+            Ok(None) | Err(Incomplete::Replaced) => {}
+            Err(Incomplete::Failed(error)) => return Err(error.refusal),
         }
-        Err(too_many_races(entry))
     }
+    Err(too_many_races(&question.demand.gun))
+}
 
-    /// Our own disk serves within `maxStaleness`; a seed, whose age nobody knows, until it expires.
-    fn check_staleness(
-        &self,
-        entry: &Entry,
-        demand: &Demand,
-        vouched: Option<Vouched>,
-        cause: &Refusal,
-    ) -> Result<(), Refusal> {
-        let Some(vouched) = vouched else { return Ok(()) };
-        let (at, bound) = (vouched.at(), demand.freshness.max_staleness);
-        if vouched.age(&self.moment()) <= bound {
-            return Ok(());
-        }
-        let (gun, server) = (&entry.state_key.gun, &entry.state_key.server);
-        let message = format!(
-            "{gun} at {server}: trust data was last confirmed at {at}, more than {bound:#} ago; it cannot be refreshed: \
-             {cause}"
-        );
-        Err(Refusal::unavailable(Reason::TooStale, message))
+/// `None`: another replica pinned another root first.
+async fn attempt(
+    core: &Core,
+    cell: &Arc<Cell>,
+    demand: &Demand,
+    plan: &Plan<'_>,
+) -> Result<Option<Report>, Incomplete> {
+    load::load(core, cell).await?;
+    let fetched = fetch(core, cell, plan).await?;
+    let repository = Arc::clone(&fetched.updated.repository);
+    let (now, clock_skew) = (core.clock.now(), core.config.clock_skew);
+    let mut report = Report { repository, now, clock_skew, warnings: Vec::new() };
+    if let Some(error) = &fetched.updated.fell_back {
+        let why = fault::refusal(error, &fetched.causes, &cell.state_key);
+        let vouched = cell.contents().served.as_ref().and_then(|served| served.vouched);
+        check_staleness(core, cell, demand, vouched, &why)?;
+        let vouched = vouched.map(|vouched| vouched.at());
+        report.warnings.push(warnings::old_data(vouched, &why.to_string()));
+        return Ok(Some(report));
     }
+    Ok(commit(core, cell, plan, fetched, true).await?.then_some(report))
+}
+
+/// Our own disk serves within `maxStaleness`; a seed, whose age nobody knows, until it expires.
+fn check_staleness(
+    core: &Core,
+    cell: &Cell,
+    demand: &Demand,
+    vouched: Option<Vouched>,
+    cause: &Refusal,
+) -> Result<(), Refusal> {
+    let Some(vouched) = vouched else { return Ok(()) };
+    let (at, bound) = (vouched.at(), demand.freshness.max_staleness);
+    if vouched.age(&core.moment()) <= bound {
+        return Ok(());
+    }
+    let (gun, server) = (&cell.state_key.gun, &cell.state_key.server);
+    let message = format!(
+        "{gun} at {server}: trust data was last confirmed at {at}, more than {bound:#} ago; it cannot be refreshed: \
+         {cause}"
+    );
+    Err(Refusal::unavailable(Reason::TooStale, message))
 }

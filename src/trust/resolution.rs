@@ -80,16 +80,17 @@ pub(super) fn roles_of(demand: &Demand) -> impl Iterator<Item = &RoleName> {
 /// Answers a question.
 pub(super) fn judge(case: &Case<'_>, past: &Past) -> Judgement {
     let judged = match asked(case.demand, case.image) {
-        Asked::Tag(tag) => {
-            case.under(tag).map(|found| found.signed(case)).map_err(|objections| Stop::No(refuse(objections)))
-        }
+        Asked::Tag(tag) => case
+            .under(tag)
+            .map(|found| found.signed(case))
+            .map_err(|objections| Unresolved::No(refuse(objections))),
         Asked::TagAndDigest(tag, digest) => case.tag_and_digest(tag, digest, past),
         Asked::Digest(digest) => case.digest_alone(digest, past),
     };
     match judged {
         Ok((signed, warnings)) => Judgement::Signed { signed, warnings },
-        Err(Stop::No(refusal)) => Judgement::Refused(refusal),
-        Err(Stop::Needs(files)) => Judgement::NeedsPast(files),
+        Err(Unresolved::No(refusal)) => Judgement::Refused(refusal),
+        Err(Unresolved::Needs(files)) => Judgement::NeedsPast(files),
     }
 }
 
@@ -104,15 +105,15 @@ fn asked<'a>(demand: &Demand, image: &'a ImageReference) -> Asked<'a> {
 }
 
 /// Why there is no signed digest yet.
-enum Stop {
+enum Unresolved {
     No(Refusal),
     Needs(Vec<FileName>),
 }
 
-type Judged = Result<(SignedDigest, Vec<String>), Stop>;
+type Judged = Result<(SignedDigest, Vec<String>), Unresolved>;
 
-fn no(reason: Reason, message: String) -> Stop {
-    Stop::No(Refusal::untrusted(reason, message))
+fn no(reason: Reason, message: String) -> Unresolved {
+    Unresolved::No(Refusal::untrusted(reason, message))
 }
 
 impl<'a> Case<'a> {
@@ -146,7 +147,7 @@ impl<'a> Case<'a> {
                 if objections.iter().all(|objection| objection.reason == Reason::NotSigned) {
                     self.revoked(tag, digest, past)?;
                 }
-                Err(Stop::No(refuse(objections)))
+                Err(Unresolved::No(refuse(objections)))
             }
         }
     }
@@ -165,7 +166,7 @@ impl<'a> Case<'a> {
         objections.extend(self.standing_objections());
         objections.retain(|objection| objection.reason != Reason::NotSigned);
         if !objections.is_empty() {
-            return Err(Stop::No(refuse(objections)));
+            return Err(Unresolved::No(refuse(objections)));
         }
         self.digest_once(digest, past)
     }
@@ -214,7 +215,7 @@ impl<'a> Case<'a> {
         tag: &str,
         digest: Digest,
         past: &Past,
-    ) -> Result<Result<(SignedDigest, Vec<String>), NotNow>, Stop> {
+    ) -> Result<Result<(SignedDigest, Vec<String>), NotNow>, Unresolved> {
         let mut cast = self.votes(found, tag, digest, past, Began::WithThatVersion)?;
         if found.met_until(&cast.0).is_none() && found.suffices(&cast.0.iter().collect::<Vec<_>>()) {
             cast = self.votes(found, tag, digest, past, Began::AtFirst)?;
@@ -240,7 +241,7 @@ impl<'a> Case<'a> {
         digest: Digest,
         past: &Past,
         began: Began,
-    ) -> Result<(Vec<Vote>, NotNow), Stop> {
+    ) -> Result<(Vec<Vote>, NotNow), Unresolved> {
         let oldest = self.now.saturating_sub(self.demand.accept_for).unwrap_or(Timestamp::MIN);
         let mut votes = Vec::new();
         let mut not_now = NotNow::Never;
@@ -267,13 +268,13 @@ impl<'a> Case<'a> {
     }
 
     /// `DigestRevoked` where a role listed `digest` under `tag` once and lists the tag no longer.
-    fn revoked(&self, tag: &str, digest: Digest, past: &Past) -> Result<(), Stop> {
+    fn revoked(&self, tag: &str, digest: Digest, past: &Past) -> Result<(), Unresolved> {
         for role in self.listing_roles() {
             let still =
                 self.repository.role(&role).is_some_and(|role| role.tags_of(digest).any(|t| t == tag));
             // A file that cannot be had does not turn "not signed" into "no answer".
             let then = match once(self, past, &role, (tag, digest), Timestamp::MIN, Began::WithThatVersion) {
-                Err(Stop::No(_)) => Then::Never,
+                Err(Unresolved::No(_)) => Then::Never,
                 then => then?,
             };
             if !still && !matches!(then, Then::Never) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::cell::Cell;
 use super::core::Core;
 use super::error::Refusal;
 use super::state::RepositoryKey;
@@ -35,36 +36,31 @@ pub struct RepositoryStatus {
     pub image: Option<Arc<ImageReference>>,
 }
 
-impl Core {
-    pub(super) fn status(&self) -> Vec<RepositoryStatus> {
-        let entries = self.entries.all();
-        entries
-            .iter()
-            .filter_map(|entry| {
-                let served = entry.served().filter(|served| served.pinned)?;
-                let repository = &served.repository;
-                let roles: Vec<RoleName> = repository.floors().into_keys().collect();
-                let signers = roles.iter().filter_map(|name| {
-                    let ids = repository.role(name)?.signed_by().iter().map(|signer| signer.key_id);
-                    Some((name.clone(), ids.collect()))
-                });
-                Some(RepositoryStatus {
-                    key: entry.state_key.clone(),
-                    last_verified: served.vouched.map(|vouched| vouched.at()),
-                    earliest_expiry: repository.earliest_expiry(&roles),
-                    root_version: repository.root().version(),
-                    root_key_ids: repository.root().key_ids(),
-                    root_carries_pin: repository.root_carries_pin(),
-                    signers: signers.collect(),
-                    trouble: entry
-                        .trouble
-                        .load()
-                        .as_ref()
-                        .map(|trouble| (trouble.refusal.clone(), trouble.since)),
-                    last_used: Timestamp::from_second(entry.last_used()).unwrap_or(Timestamp::MIN),
-                    image: entry.asked().first().map(|asked| Arc::clone(&asked.image)),
-                })
-            })
-            .collect()
-    }
+/// What is known of every repository that verified.
+pub(super) fn status(core: &Core) -> Vec<RepositoryStatus> {
+    core.repositories.all().iter().filter_map(|cell| status_of(cell)).collect()
+}
+
+fn status_of(cell: &Cell) -> Option<RepositoryStatus> {
+    let contents = cell.contents();
+    let served = contents.pinned()?;
+    let repository = &served.repository;
+    let roles: Vec<RoleName> = repository.floors().into_keys().collect();
+    let signers = roles.iter().filter_map(|name| {
+        let ids = repository.role(name)?.signed_by().iter().map(|signer| signer.key_id);
+        Some((name.clone(), ids.collect()))
+    });
+    let failing = contents.failing.as_ref();
+    Some(RepositoryStatus {
+        key: cell.state_key.clone(),
+        last_verified: served.vouched.map(|vouched| vouched.at()),
+        earliest_expiry: repository.earliest_expiry(&roles),
+        root_version: repository.root().version(),
+        root_key_ids: repository.root().key_ids(),
+        root_carries_pin: repository.root_carries_pin(),
+        signers: signers.collect(),
+        trouble: failing.map(|failing| (failing.refusal.clone(), failing.since)),
+        last_used: Timestamp::from_second(cell.usage.last_used()).unwrap_or(Timestamp::MIN),
+        image: cell.usage.asked().first().map(|asked| Arc::clone(&asked.image)),
+    })
 }

@@ -17,10 +17,11 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::sleep;
 
 use self::round::Servers;
+use super::cell::Cell;
 use super::core::Core;
-use super::entry::Entry;
-use super::grant::{Accessor, Eyes};
+use super::load;
 use super::moment::Moment;
+use super::requester::{Requester, RequesterRef};
 use super::resolution::roles_of;
 use super::source::Grant;
 use super::state::RepositoryKey;
@@ -28,7 +29,7 @@ use crate::image::ImageReference;
 use crate::policy::{CredentialsSource, Demand};
 
 /// So many are looked for on disk at once.
-const RECALLS: usize = 16;
+const LOADS: usize = 16;
 
 /// What a server that was down has left over is tried again after these pauses, in seconds: for twenty minutes.
 const PAUSES: [u64; 8] = [10, 20, 40, 80, 160, 300, 300, 300];
@@ -62,13 +63,13 @@ impl Held {
 
     /// Whether it verified, and nothing is known to be wrong with it since.
     pub fn is_well(&self, key: &RepositoryKey) -> bool {
-        self.verified.get(key).is_some_and(|held| held.0.trouble.load().is_none())
+        self.verified.get(key).is_some_and(|held| held.0.contents().failing.is_none())
     }
 }
 
-/// An entry that is looked up by its repository: of ten thousand keys none is copied.
+/// A cell that is looked up by its repository: of ten thousand keys none is copied.
 #[derive(Debug)]
-struct ByKey(Arc<Entry>);
+struct ByKey(Arc<Cell>);
 
 impl Borrow<RepositoryKey> for ByKey {
     fn borrow(&self) -> &RepositoryKey {
@@ -110,9 +111,9 @@ pub struct Warmth {
 /// A repository that is not warm yet.
 #[derive(Debug)]
 struct Cold {
-    entry: Arc<Entry>,
-    /// Whose eyes read it: those that need no pod.
-    accessors: Vec<Accessor>,
+    cell: Arc<Cell>,
+    /// On whose behalf it can be read: those that need no pod.
+    requesters: Vec<Requester>,
     last_used: Timestamp,
     /// Disk and state were looked at, by whoever came first: the look at all of them, or its turn at its server.
     looked: OnceCell<()>,
@@ -126,21 +127,20 @@ struct Warming<'a> {
     told: &'a watch::Sender<Warmth>,
 }
 
-impl Core {
-    pub(super) async fn warm(self: &Arc<Self>, remembered: Vec<Remembered>, told: &watch::Sender<Warmth>) {
-        let warming = Warming { core: self, started: self.moment(), told };
-        let all = warming.all(remembered);
-        let mut servers = by_server(&all);
-        // A server is asked while the disk is read: neither waits for all of the other.
-        tokio::join!(warming.recall_all(all), warming.round(&mut servers));
-        told.send_modify(|warmth| warmth.once = true);
-        for pause in PAUSES {
-            if servers.is_empty() {
-                return;
-            }
-            sleep(Duration::from_secs(pause)).await;
-            warming.round(&mut servers).await;
+/// Has repositories that are known from before in memory, before anybody asks for them. `told` hears how far it is.
+pub(super) async fn warm(core: &Arc<Core>, remembered: Vec<Remembered>, told: &watch::Sender<Warmth>) {
+    let warming = Warming { core, started: core.moment(), told };
+    let all = warming.all(remembered);
+    let mut servers = by_server(&all);
+    // A server is asked while the disk is read: neither waits for all of the other.
+    tokio::join!(warming.load_all(all), warming.round(&mut servers));
+    told.send_modify(|warmth| warmth.once = true);
+    for pause in PAUSES {
+        if servers.is_empty() {
+            return;
         }
+        sleep(Duration::from_secs(pause)).await;
+        warming.round(&mut servers).await;
     }
 }
 
@@ -148,51 +148,49 @@ impl Core {
 /// nobody's is pushed out for them.
 const ROUNDS_FILL: (usize, usize) = (9, 10);
 
-impl Core {
-    /// One round alone, no longer than `limit`. Which servers gave no answer, or were not done by then.
-    pub(super) async fn warm_once(
-        self: &Arc<Self>,
-        remembered: Vec<Remembered>,
-        limit: Duration,
-    ) -> BTreeSet<String> {
-        let (told, _) = watch::channel(Warmth::default());
-        let warming = Warming { core: self, started: self.moment(), told: &told };
-        let servers = by_server(&warming.all(remembered));
-        warming.only_round(servers, limit).await
-    }
+/// One round alone, no longer than `limit`. Which servers gave no answer, or were not done by then.
+pub(super) async fn warm_once(
+    core: &Arc<Core>,
+    remembered: Vec<Remembered>,
+    limit: Duration,
+) -> BTreeSet<String> {
+    let (told, _) = watch::channel(Warmth::default());
+    let warming = Warming { core, started: core.moment(), told: &told };
+    let servers = by_server(&warming.all(remembered));
+    warming.only_round(servers, limit).await
+}
 
-    /// What verified and is in memory.
-    pub(super) fn held(&self) -> Held {
-        let all = self.entries.all();
-        let (numerator, denominator) = ROUNDS_FILL;
-        let most = self.config.max_repositories / denominator * numerator;
-        let known = all.iter().filter(|entry| entry.is_known()).count();
-        let verified = all.into_iter().filter(|entry| entry.served().is_some_and(|served| served.pinned));
-        Held { verified: verified.map(ByKey).collect(), room: most.saturating_sub(known) }
-    }
+/// What verified and is in memory.
+pub(super) fn held(core: &Core) -> Held {
+    let all = core.repositories.all();
+    let (numerator, denominator) = ROUNDS_FILL;
+    let most = core.config.max_repositories / denominator * numerator;
+    let known = all.iter().filter(|cell| cell.contents().is_known()).count();
+    let verified = all.into_iter().filter(|cell| cell.contents().pinned().is_some());
+    Held { verified: verified.map(ByKey).collect(), room: most.saturating_sub(known) }
+}
 
-    /// Notes what is remembered of repositories in memory: who asks for them, and when somebody did.
-    pub(super) fn remind(&self, remembered: &[Remembered]) {
-        for one in remembered {
-            for demand in &one.demands {
-                let key = self.entries.key(&demand.server, &demand.gun, &demand.anchors);
-                if let Some(entry) = self.entries.find(&key) {
-                    one.note_in(&entry, demand);
-                }
+/// Notes what is remembered of repositories in memory: who asks for them, and when somebody did.
+pub(super) fn remind(core: &Core, remembered: &[Remembered]) {
+    for one in remembered {
+        for demand in &one.demands {
+            if let Some(cell) = core.repositories.find(demand) {
+                one.note_in(&cell, demand);
             }
         }
     }
 }
 
 impl Remembered {
-    fn note_in(&self, entry: &Entry, demand: &Demand) {
-        entry.was_used(self.last_used);
-        entry.keep_fresh(&demand.freshness);
-        entry.want(&roles_of(demand).cloned().collect::<Vec<_>>());
+    fn note_in(&self, cell: &Cell, demand: &Demand) {
+        let usage = &cell.usage;
+        usage.was_used(self.last_used);
+        usage.keep_fresh(&demand.freshness);
+        usage.want(roles_of(demand));
         // Not for a namespaced policy: who was asked for in which namespace is not remembered, and its status is for its
         // namespace to read.
         if self.was_asked && demand.policy.namespace.is_none() {
-            entry.note_asked(&demand.policy, &self.image);
+            usage.note_asked(&demand.policy, &self.image);
         }
     }
 }
@@ -201,7 +199,7 @@ impl Remembered {
 fn by_server(all: &[Arc<Cold>]) -> Servers {
     let mut servers = Servers::new();
     for cold in all {
-        servers.entry(cold.entry.state_key.server.clone()).or_default().push_back(Arc::clone(cold));
+        servers.entry(cold.cell.state_key.server.clone()).or_default().push_back(Arc::clone(cold));
     }
     servers
 }
@@ -211,53 +209,52 @@ impl Warming<'_> {
     fn all(&self, mut remembered: Vec<Remembered>) -> Vec<Arc<Cold>> {
         remembered.sort_by_key(|one| Reverse(one.last_used));
         remembered.truncate(self.core.config.max_repositories);
-        let mut all: Vec<Cold> = remembered.iter().flat_map(|one| self.entries(one)).collect();
+        let mut all: Vec<Cold> = remembered.iter().flat_map(|one| self.cells(one)).collect();
         all.sort_by_key(|cold| Reverse(cold.last_used));
         self.told.send_modify(|warmth| warmth.repositories += all.len());
         all.into_iter().map(Arc::new).collect()
     }
 
     /// Loads what the disk has, whether its server is slow or down.
-    async fn recall_all(&self, all: Vec<Arc<Cold>>) {
+    async fn load_all(&self, all: Vec<Arc<Cold>>) {
         let queue = Mutex::new(VecDeque::from(all));
-        let recall = || async {
+        let load = || async {
             while let Some(cold) = next(&queue) {
                 self.look(&cold).await;
             }
         };
-        join_all((0..RECALLS).map(|_| recall())).await;
+        join_all((0..LOADS).map(|_| load())).await;
     }
 
     /// Looks at disk and state of one, once.
     async fn look(&self, cold: &Cold) {
         let look = async || {
             // What fails here is tried again in its turn.
-            let _ = self.core.recall_behind(&cold.entry).await;
-            let loaded = usize::from(cold.entry.served().is_some());
+            let _ = load::load_behind(self.core, &cold.cell).await;
+            let loaded = usize::from(cold.cell.contents().served.is_some());
             self.told.send_modify(|warmth| warmth.loaded += loaded);
         };
         cold.looked.get_or_init(look).await;
     }
 
-    /// The entries of a repository: one, or one for each set of authorities that policies know its server by.
-    fn entries(&self, one: &Remembered) -> Vec<Cold> {
+    /// The cells of a repository: one, or one for each set of authorities that policies know its server by.
+    fn cells(&self, one: &Remembered) -> Vec<Cold> {
         let mut cold: Vec<Cold> = Vec::new();
         for demand in &one.demands {
-            let entries = &self.core.entries;
-            let key = entries.key(&demand.server, &demand.gun, &demand.anchors);
-            let Ok(entry) = entries.entry_of_known(key, &demand.anchors, one.last_used) else { continue };
-            one.note_in(&entry, demand);
-            let place = cold.iter().position(|cold| Arc::ptr_eq(&cold.entry, &entry));
+            let repositories = &self.core.repositories;
+            let Ok(cell) = repositories.cell_of_known(demand, one.last_used) else { continue };
+            one.note_in(&cell, demand);
+            let place = cold.iter().position(|cold| Arc::ptr_eq(&cold.cell, &cell));
             let place = place.unwrap_or_else(|| {
-                let (accessors, last_used) = (Vec::new(), one.last_used);
+                let (requesters, last_used) = (Vec::new(), one.last_used);
                 let (looked, has_failed) = (OnceCell::new(), AtomicBool::new(false));
-                cold.push(Cold { entry, accessors, last_used, looked, has_failed });
+                cold.push(Cold { cell, requesters, last_used, looked, has_failed });
                 cold.len() - 1
             });
-            if let (Some(accessor), Some(cold)) = (without_pod(demand, &one.image), cold.get_mut(place))
-                && !cold.accessors.contains(&accessor)
+            if let (Some(requester), Some(cold)) = (without_pod(demand, &one.image), cold.get_mut(place))
+                && !cold.requesters.contains(&requester)
             {
-                cold.accessors.push(accessor);
+                cold.requesters.push(requester);
             }
         }
         cold
@@ -265,17 +262,17 @@ impl Warming<'_> {
 }
 
 /// Whether there is a record, and with first use a pin. Without, an admin reset it, or nobody ever used it.
-fn is_trusted(entry: &Entry) -> bool {
-    let recorded = entry.recorded.load();
-    let is_recorded = recorded.as_ref().is_some_and(|recorded| recorded.revision.is_some());
-    is_recorded && (!entry.is_first_use() || entry.has_pin())
+fn is_trusted(cell: &Cell) -> bool {
+    let contents = cell.contents();
+    let is_recorded = contents.recorded.as_ref().is_some_and(|recorded| recorded.revision.is_some());
+    is_recorded && (!cell.key.is_first_use() || contents.has_pin())
 }
 
-/// Whose eyes read the repository for this demand, if they need no pod.
-fn without_pod(demand: &Demand, image: &ImageReference) -> Option<Accessor> {
+/// On whose behalf the repository is read for this demand, if that needs no pod.
+fn without_pod(demand: &Demand, image: &ImageReference) -> Option<Requester> {
     let needs_a_pod = demand.credentials == CredentialsSource::ImagePullSecrets;
     let (realms, nobody) = (&demand.server.token_realms, Grant::default());
-    (!needs_a_pod).then(|| Eyes::new(&demand.credentials, &nobody, image.into(), realms).into())
+    (!needs_a_pod).then(|| RequesterRef::new(&demand.credentials, &nobody, image.into(), realms).into())
 }
 
 fn next<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {

@@ -53,23 +53,6 @@ pub(super) fn tally(
     ImageVerdict { policies, remarks, warnings, ..ImageVerdict::of(image.original(), outcome) }
 }
 
-/// The verdict where all Deny policies pass, `demands` in the order of their `answers`, and there are no others.
-pub(super) fn at_hand(
-    image: &ImageReference,
-    mutation: Mutation,
-    demands: &[Demand],
-    answers: Vec<Resolved>,
-) -> ImageVerdict {
-    let policies = demands.iter().map(|demand| &demand.policy);
-    let (conflict, warnings) = (conflict(policies.clone().zip(&answers)), warnings(&answers));
-    let outcome = match conflict {
-        Some(denial) => Outcome::Denied(vec![denial]),
-        None => Outcome::Passed(passed(image, mutation, answers)),
-    };
-    let policies = policies.cloned().collect();
-    ImageVerdict { policies, warnings, ..ImageVerdict::of(image.original(), outcome) }
-}
-
 /// Where only Warn and Audit policies match: they report. Those that say where digests are written seal what they can
 /// resolve, if all agree.
 fn observed(image: &ImageReference, mutation: Mutation, observations: Vec<Observation<'_>>) -> ImageVerdict {

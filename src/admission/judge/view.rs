@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use futures::future::{Either, Ready, join_all, ready};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::verdict::{Denial, ImageVerdict, Outcome, Remark};
-use super::{Case, Circumstances, Resolve, judge, judge_at_hand};
+use super::{Case, Circumstances, Resolve, judge};
 use crate::policy::{
     Exemptions, ImageSite, Labels, Mutation, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot,
     Reason, UnmatchedImages,
 };
-use crate::trust::BoxFuture;
 
 /// The policies as one namespace sees them, or why nothing can be said of any image in it.
 #[derive(Debug)]
@@ -52,32 +50,24 @@ impl View {
         policies.matched(namespace, image).ok()?.chosen.selection.mutation()
     }
 
-    /// What the policies say of `image`, a string as a pod spec has it. What is at hand is judged at once, and does not pay
-    /// for the state of a verdict that waits.
-    pub fn judge_image<'a>(
-        &'a self,
-        resolver: &'a dyn Resolve,
+    /// What the policies say of `image`, a string as a pod spec has it.
+    pub async fn judge_image(
+        &self,
+        resolver: &dyn Resolve,
         image: &str,
-        circumstances: Circumstances<'a>,
-    ) -> Judging<'a> {
+        circumstances: Circumstances<'_>,
+    ) -> ImageVerdict {
         let (policies, namespace) = match &self.state {
             Ok(state) => state,
-            Err(denial) => {
-                return done(ImageVerdict::of(image, Outcome::Denied(vec![denial.clone()])));
-            }
+            Err(denial) => return ImageVerdict::of(image, Outcome::Denied(vec![denial.clone()])),
         };
         let matched = match policies.matched(namespace, image) {
             Ok(matched) => matched,
-            Err(error) => return done(unreadable(policies, namespace, image, &error.to_string())),
+            Err(error) => return unreadable(policies, namespace, image, &error.to_string()),
         };
         let case = Case::new(policies, matched, circumstances);
-        match judge_at_hand(resolver, &case, circumstances) {
-            Some(verdict) => done(case.conclude(policies, verdict)),
-            None => Either::Right(Box::pin(async move {
-                let verdict = judge(resolver, &case, circumstances).await;
-                case.conclude(policies, verdict)
-            })),
-        }
+        let verdict = judge(resolver, &case, circumstances).await;
+        case.conclude(policies, verdict)
     }
 
     /// The exemptions in force for `image` at `site`; none where it cannot be read.
@@ -91,25 +81,6 @@ impl View {
     pub fn tells_sites_apart(&self) -> bool {
         self.state.as_ref().is_ok_and(|(policies, _)| policies.tells_sites_apart())
     }
-}
-
-/// A verdict, or the wait for one.
-pub type Judging<'a> = Either<Ready<ImageVerdict>, BoxFuture<'a, ImageVerdict>>;
-
-/// All verdicts, in order. Nobody pays for a wait where there is none.
-pub async fn all(judgings: Vec<Judging<'_>>) -> Vec<ImageVerdict> {
-    if judgings.iter().any(|judging| matches!(judging, Either::Right(_))) {
-        return join_all(judgings).await;
-    }
-    let ready = judgings.into_iter().filter_map(|judging| match judging {
-        Either::Left(ready) => Some(ready.into_inner()),
-        Either::Right(_) => None,
-    });
-    ready.collect()
-}
-
-fn done<'a>(verdict: ImageVerdict) -> Judging<'a> {
-    Either::Left(ready(verdict))
 }
 
 /// From memory; where they are not there, live. What the caller is told when that fails is NotSynced: which policies

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::trust::grant::{Accessor, Who};
+use crate::trust::requester::{Requester, Who};
 use crate::trust::source::{Grant, ImageName};
 use crate::tuf::Gun;
 
@@ -13,7 +13,7 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::trust) struct Note {
     pub(in crate::trust) vouched: Timestamp,
-    pub(in crate::trust) grants: Vec<(Accessor, Timestamp)>,
+    pub(in crate::trust) grants: Vec<(Requester, Timestamp)>,
     /// Whether trust state that lasts had a record of the repository then. If there is none now, it was deleted.
     pub(in crate::trust) recorded: bool,
     /// Which record that was. If there is another one now, it was deleted likewise.
@@ -71,23 +71,29 @@ impl Note {
                 (None, _) => ImageName::of(gun).repository.to_owned(),
             };
             let GrantEntry { registry, token_realms, at, .. } = entry;
-            (Accessor { who, registry, repository, token_realms }, at)
+            (Requester { who, registry, repository, token_realms }, at)
         });
         let Document { format, vouched, recorded, record, .. } = document;
         (format == FORMAT).then(|| Self { vouched, grants: grants.collect(), recorded, record })
     }
 
     pub(super) fn write(&self) -> Vec<u8> {
-        let grants = self.grants.iter().map(|(accessor, at)| {
-            let who = match accessor.who.clone() {
+        let grants = self.grants.iter().map(|(requester, at)| {
+            let who = match requester.who.clone() {
                 Who::Anybody => WhoEntry::Anybody,
                 Who::Policy { namespace, name } => WhoEntry::Policy { namespace, name },
                 Who::Pod(Grant { namespace, service_account, pull_secrets }) => {
                     WhoEntry::Pod { namespace, service_account, pull_secrets }
                 }
             };
-            let (registry, token_realms) = (accessor.registry.clone(), accessor.token_realms.clone());
-            GrantEntry { registry, repository: Some(accessor.repository.clone()), token_realms, at: *at, who }
+            let (registry, token_realms) = (requester.registry.clone(), requester.token_realms.clone());
+            GrantEntry {
+                registry,
+                repository: Some(requester.repository.clone()),
+                token_realms,
+                at: *at,
+                who,
+            }
         });
         let document = Document {
             format: FORMAT,

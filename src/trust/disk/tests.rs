@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use super::super::grant::{Accessor, Who};
+use super::super::requester::{Requester, Who};
 use super::*;
 use crate::policy::TrustServer;
 use crate::trust::Grant;
+use crate::tuf::{Anchor, Anchors, KeyId, RootRotation};
 
-fn key(server: &str, ca: Option<&str>, anchors: &str) -> EntryKey {
+fn key(server: &str, ca: Option<&str>, anchors: &str) -> CacheKey {
     let server =
         TrustServer { url: server.parse().unwrap(), ca_pem: ca.map(Arc::from), token_realms: Vec::new() };
-    EntryKey {
+    CacheKey {
         server: Arc::new(server),
         gun: Gun::new("registry.example.com/shop/web").unwrap(),
-        anchors: Digest::of(anchors.as_bytes()),
+        anchors: Arc::new(Anchors::new(vec![anchor(anchors)], RootRotation::Follow, false)),
     }
+}
+
+fn anchor(name: &str) -> Anchor {
+    Anchor::KeyId(KeyId::new(Digest::of(name.as_bytes())))
 }
 
 fn note() -> Note {
@@ -23,7 +28,7 @@ fn note() -> Note {
         service_account: "default".to_owned(),
         pull_secrets: vec!["regcred".to_owned()],
     };
-    let accessor = |who| Accessor {
+    let requester = |who| Requester {
         who,
         registry: "mirror.example.com".to_owned(),
         repository: "hub/web".to_owned(),
@@ -31,7 +36,7 @@ fn note() -> Note {
     };
     let at = "2026-11-21T12:00:00Z".parse().unwrap();
     let policy = Who::Policy { namespace: "tagseal".to_owned(), name: "notary".to_owned() };
-    let grants = [Who::Pod(pod), policy, Who::Anybody].map(|who| (accessor(who), at));
+    let grants = [Who::Pod(pod), policy, Who::Anybody].map(|who| (requester(who), at));
     Note { vouched: at, grants: grants.into(), recorded: true, record: Some("uid-1".to_owned()) }
 }
 
@@ -160,6 +165,7 @@ fn a_grant_without_a_repository_is_for_the_name_that_was_signed() {
          "namespace":"shop","serviceAccount":"default","pullSecrets":[]},
         {"registry":"registry.example.com","tokenRealms":[],"at":"2026-11-21T12:00:00Z","who":"anybody"}]}"#;
     let note = Note::read(older.as_bytes(), &Gun::new("registry.example.com/shop/web").unwrap()).unwrap();
-    let repositories: Vec<_> = note.grants.iter().map(|(accessor, _)| accessor.repository.as_str()).collect();
+    let repositories: Vec<_> =
+        note.grants.iter().map(|(requester, _)| requester.repository.as_str()).collect();
     assert_eq!(repositories, ["shop/web", ""]);
 }

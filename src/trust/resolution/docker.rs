@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::ballot::{Found, Vote, not_signed};
 use super::objection::Objection;
 use super::past::{self, Past};
-use super::{Case, RELEASES, Stop};
+use super::{Case, RELEASES, Unresolved};
 use crate::digest::Digest;
 use crate::tuf::{Lookup, Role, RoleName, RoleProblem};
 
@@ -64,7 +64,7 @@ pub(super) fn before_releases(
     found: &Found<'_>,
     (tag, digest): (&str, Digest),
     oldest: Timestamp,
-) -> Result<Option<Vote>, Stop> {
+) -> Result<Option<Vote>, Unresolved> {
     let Some(name) = RELEASES.as_ref().filter(|name| found.roles.iter().any(|role| role.name() == *name))
     else {
         return Ok(None);

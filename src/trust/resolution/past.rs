@@ -9,7 +9,7 @@ use super::super::error::Refusal;
 use super::super::state::RoleVersion;
 use super::ballot::Vote;
 use super::unseen::{self, Gap};
-use super::{Case, Stop};
+use super::{Case, Unresolved};
 use crate::digest::Digest;
 use crate::tuf::{FileName, HistoricTargets, Lookup, RoleName, RoleSigner};
 
@@ -66,7 +66,7 @@ pub(super) fn once(
     (tag, digest): (&str, Digest),
     oldest: Timestamp,
     began: Began,
-) -> Result<Then, Stop> {
+) -> Result<Then, Unresolved> {
     let versions = superseded(case, role);
     // One that is just too old is still told from one that never was, where its file is at hand.
     let reaches = |version: &&RoleVersion| {
@@ -102,7 +102,7 @@ fn first_of_run(
     versions: &[&RoleVersion],
     at: usize,
     (tag, digest): (&str, Digest),
-) -> Result<Timestamp, Stop> {
+) -> Result<Timestamp, Unresolved> {
     let mut from = Timestamp::MAX;
     let mut newer: Option<&RoleVersion> = None;
     for (at, version) in versions.iter().enumerate().skip(at) {
@@ -122,7 +122,7 @@ fn first_of_run(
 }
 
 /// The tags under which any role that matters once listed the digest.
-pub(super) fn tags_once(case: &Case<'_>, past: &Past, digest: Digest) -> Result<Vec<String>, Stop> {
+pub(super) fn tags_once(case: &Case<'_>, past: &Past, digest: Digest) -> Result<Vec<String>, Unresolved> {
     // Beside what was removed, what `targets` still lists where `targets/releases` has the last word.
     let mut tags: Vec<String> = case.tags_of(digest).into_iter().map(str::to_owned).collect();
     for role in case.listing_roles() {
@@ -133,7 +133,7 @@ pub(super) fn tags_once(case: &Case<'_>, past: &Past, digest: Digest) -> Result<
                     tags.extend(file.into_iter().flat_map(|file| file.tags_of(digest)).map(str::to_owned))
                 }
                 // There was no answer: what is not signed now is not signed.
-                Err(Stop::No(_)) => {}
+                Err(Unresolved::No(_)) => {}
                 Err(needs) => return Err(needs),
             }
         }
@@ -151,7 +151,7 @@ pub(super) fn lacked_until(
     past: &Past,
     role: &RoleName,
     tag: &str,
-) -> Result<Option<Timestamp>, Stop> {
+) -> Result<Option<Timestamp>, Unresolved> {
     let versions = superseded(case, role);
     for (at, version) in versions.iter().enumerate() {
         match read(past, &versions, at)? {
@@ -172,7 +172,7 @@ pub(super) fn listed_by_targets_before(
     (tag, digest): (&str, Digest),
     before: Timestamp,
     oldest: Timestamp,
-) -> Result<Option<Vote>, Stop> {
+) -> Result<Option<Vote>, Unresolved> {
     let role = RoleName::targets();
     let Some(targets) = case.repository.role(&role) else { return Ok(None) };
     let vote = |version: &RoleVersion, signers: &[RoleSigner]| {
@@ -221,16 +221,16 @@ fn read<'p>(
     past: &'p Past,
     versions: &[&RoleVersion],
     at: usize,
-) -> Result<Option<&'p HistoricTargets>, Stop> {
+) -> Result<Option<&'p HistoricTargets>, Unresolved> {
     let Some(version) = versions.get(at) else { return Ok(None) };
     match past.get(&file_of(version)) {
         Some(PastFile::Read(file)) => Ok(Some(&**file)),
         Some(PastFile::Absent) => Ok(None),
-        Some(PastFile::Failed(refusal)) => Err(Stop::No(refusal.clone())),
+        Some(PastFile::Failed(refusal)) => Err(Unresolved::No(refusal.clone())),
         None => {
             let files = versions.iter().skip(at).map(|version| file_of(version));
             let missing = files.filter(|file| !past.contains_key(file));
-            Err(Stop::Needs(missing.take(AT_ONCE).collect()))
+            Err(Unresolved::Needs(missing.take(AT_ONCE).collect()))
         }
     }
 }

@@ -2,7 +2,7 @@
 //! the tag (design §2 "Resolution").
 
 use super::past::{Past, PastFile};
-use super::{Case, Stop};
+use super::{Case, Unresolved};
 use crate::digest::Digest;
 use crate::tuf::{FileName, HistoricTargets, RoleName};
 
@@ -54,7 +54,7 @@ pub(super) fn gap(
     role: &RoleName,
     (older, newer): (u64, u64),
     (tag, digest): (&str, Digest),
-) -> Result<Gap, Stop> {
+) -> Result<Gap, Unresolved> {
     let unseen = Unseen::between(case, role, (older, newer));
     if unseen.count > MAX_UNSEEN {
         return Ok(Gap::TooMany(unseen.count));
@@ -79,7 +79,7 @@ pub(super) fn all_list(
     role: &RoleName,
     (older, newer): (u64, u64),
     (tag, digest): (&str, Digest),
-) -> Result<bool, Stop> {
+) -> Result<bool, Unresolved> {
     let unseen = Unseen::between(case, role, (older, newer));
     if unseen.count > MAX_UNSEEN {
         return Ok(false);
@@ -126,16 +126,16 @@ impl<'a> Unseen<'a> {
     }
 
     /// The file of a version; asks for it, and for the next ones, where it is not at hand.
-    fn read<'p>(&self, past: &'p Past, version: u64) -> Result<Option<&'p HistoricTargets>, Stop> {
+    fn read<'p>(&self, past: &'p Past, version: u64) -> Result<Option<&'p HistoricTargets>, Unresolved> {
         match past.get(&self.file(version)) {
             Some(PastFile::Read(file)) => Ok(Some(&**file)),
             Some(PastFile::Absent) => Ok(None),
-            Some(PastFile::Failed(refusal)) => Err(Stop::No(refusal.clone())),
+            Some(PastFile::Failed(refusal)) => Err(Unresolved::No(refusal.clone())),
             None => {
                 let older =
                     self.newest_first().filter(|other| *other <= version).map(|other| self.file(other));
                 let missing = older.filter(|file| !past.contains_key(file));
-                Err(Stop::Needs(missing.take(AT_ONCE).collect()))
+                Err(Unresolved::Needs(missing.take(AT_ONCE).collect()))
             }
         }
     }

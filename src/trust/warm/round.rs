@@ -8,13 +8,14 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, timeout};
 
-use super::super::core::Waited;
-use super::super::entry::{Entry, Vouched};
-use super::super::error::Refusal;
-use super::super::flight::{FlightKey, Ticket};
-use super::super::grant::Accessor;
 use super::{Cold, Warming, is_trusted, next};
 use crate::policy::Reason;
+use crate::trust::cell::Cell;
+use crate::trust::decide;
+use crate::trust::error::Refusal;
+use crate::trust::in_flight::RefreshRequest;
+use crate::trust::requester::Requester;
+use crate::trust::{load, refreshing};
 
 /// So many are revalidated at once on one trust server: a few of its connections, so that who asks has the others. After as
 /// many failures in a row the server counts as down.
@@ -94,43 +95,40 @@ impl Warming<'_> {
         (left, has_answered.into_inner() || !has_failed.into_inner())
     }
 
-    /// `false`: it is left to who asks. What one accessor may not read, another one may: each is tried, and one suffices.
+    /// `false`: it is left to who asks. What one requester may not read, another one may: each is tried, and one suffices.
     async fn revalidate(&self, cold: &Cold) -> Result<bool, Refusal> {
-        let (core, entry) = (self.core, &cold.entry);
+        let (core, cell) = (self.core, &cold.cell);
         self.look(cold).await;
-        core.recall_behind(entry).await?;
-        // What is reset from here on is left to who asks as well.
-        let resets = entry.resets();
-        let mut accessors = cold.accessors.clone();
-        if accessors.is_empty() {
+        load::load_behind(core, cell).await?;
+        let mut requesters = cold.requesters.clone();
+        if requesters.is_empty() {
             // As `maintain` does: whoever was let in last, says the disk.
-            accessors.extend(entry.grants.latest());
+            requesters.extend(cell.contents().permissions.latest());
         }
-        if !is_trusted(entry) || accessors.is_empty() {
+        // What is reset is left to who asks as well: the cell is empty then.
+        if !is_trusted(cell) || requesters.is_empty() {
             return Ok(false);
         }
         let (mut is_had, mut failed) = (false, None);
-        for accessor in accessors {
-            if self.is_warm(entry, &accessor) {
+        for requester in requesters {
+            if self.is_warm(cell, &requester) {
                 is_had = true;
                 continue;
             }
-            let _place = core.background.place(&entry.state_key.server).await;
+            let _place = core.background.place(&cell.state_key.server).await;
             // Whatever becomes of the record meanwhile, no first use is made here.
-            let key = FlightKey { accessor, pin: !entry.is_first_use() };
-            // Nobody's roles: each is done without if it fails.
-            let ticket = Ticket { key, roles: Vec::new(), not_before: None, under: Some(resets) };
+            let request = RefreshRequest::in_background(requester, !cell.key.is_first_use());
             // A refresh ends by itself before that.
             let deadline = Instant::now() + core.config.refresh_timeout.saturating_mul(2);
-            match core.refresh(entry, &ticket, deadline, None).await {
+            match refreshing::refresh(core, cell, &request, deadline, None).await {
                 // It was reset meanwhile, or by whoever else was fetching.
-                Ok(()) if !is_trusted(entry) => return Ok(false),
+                Ok(()) if !is_trusted(cell) => return Ok(false),
                 Ok(()) => is_had = true,
-                Err(Waited::Failed(refusal)) => {
+                Err(decide::Failure::Failed(refusal)) => {
                     failed.get_or_insert(refusal);
                 }
-                Err(Waited::TooLong) => {
-                    let (gun, server) = (&entry.state_key.gun, &entry.state_key.server);
+                Err(decide::Failure::TooLong) => {
+                    let (gun, server) = (&cell.state_key.gun, &cell.state_key.server);
                     let message = format!("{gun} at {server}: no answer");
                     failed.get_or_insert(Refusal::unavailable(Reason::TrustServerUnreachable, message));
                 }
@@ -143,11 +141,11 @@ impl Warming<'_> {
     }
 
     /// Whether somebody refreshed it meanwhile.
-    fn is_warm(&self, entry: &Entry, accessor: &Accessor) -> bool {
-        let served = entry.served().filter(|served| served.pinned);
-        let vouched = served.and_then(|served| served.vouched);
-        matches!(vouched, Some(Vouched::Here(sent)) if sent.order > self.started.order)
-            && entry.grants.at(&accessor.eyes()).is_some()
+    fn is_warm(&self, cell: &Cell, requester: &Requester) -> bool {
+        let contents = cell.contents();
+        let vouched = contents.pinned().and_then(|served| served.vouched);
+        vouched.is_some_and(|vouched| vouched.is_after(&self.started))
+            && contents.permissions.at(&requester.borrowed()).is_some()
     }
 
     fn count(&self, tried: &Result<bool, Refusal>, cold: &Cold) {

@@ -1,19 +1,18 @@
-//! [`Budget`]: how many refreshes of a kind are under way at once on one trust server.
+//! [`PerServer`]: how many refreshes of a kind are under way at once on one trust server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bounds look-ups of unknown repositories, so that invented names leave connections to the known ones (design §4
-/// "Cache"), and refreshes that nobody waits for.
+/// Places on each trust server.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct PerServer {
     at_once: usize,
     servers: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-impl Budget {
+impl PerServer {
     pub(super) fn new(at_once: usize) -> Self {
         Self { at_once, servers: Mutex::default() }
     }

@@ -1,0 +1,40 @@
+//! [`Question`] and [`Resolved`]: what the resolver is asked, and its positive answer.
+
+use tokio::time::Instant;
+
+use super::resolution::SignedDigest;
+use super::source::Grant;
+use crate::image::ImageReference;
+use crate::policy::Demand;
+use crate::tuf::RoleName;
+
+/// One question to the resolver.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// What a policy asks.
+    pub demand: &'a Demand,
+    /// Of which image.
+    pub image: &'a ImageReference,
+    /// On whose behalf.
+    pub grant: &'a Grant,
+    /// The caller's own deadline; past it the answer is `DeadlineExceeded` while the fetch goes on.
+    pub deadline: Instant,
+    /// A server-side dry run: verifies and pins nothing (floors may rise).
+    pub dry_run: bool,
+}
+
+/// A positive answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The digest; `None` where `digestReferences: Allow` let a digest pass unchecked.
+    pub signed: Option<SignedDigest>,
+    /// What the publisher or the admin should do soon; for warnings.
+    pub warnings: Vec<String>,
+}
+
+impl Resolved {
+    /// The versions that the answer rests on.
+    pub fn versions(&self) -> &[(RoleName, u64)] {
+        self.signed.as_ref().map_or(&[], |signed| signed.evidence().versions())
+    }
+}

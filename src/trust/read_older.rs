@@ -1,0 +1,144 @@
+//! Reads older files of roles. Those that tagseal saw are read by hash, from memory, disk, or the trust server, and the
+//! record of trust state vouches for them. Those that passed unseen are asked for by number, and the role's present keys
+//! vouch for them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::join_all;
+
+use super::cell::Cell;
+use super::connection::{Connection, credentials_of, server_for, with_remark};
+use super::core::Core;
+use super::error::Refusal;
+use super::fault;
+use super::older_files::{FileKey, Kept, Miss};
+use super::requester::Requester;
+use super::resolution::PastFile;
+use super::served::Served;
+use super::source::SourceError;
+use crate::digest::Digest;
+use crate::limits::METADATA_FILE;
+use crate::tuf::{Fetch, FileName, Selector, Stop, TufError};
+
+/// Reads older files of roles as `served` sees them.
+pub(super) async fn read(
+    core: &Core,
+    cell: &Cell,
+    requester: &Requester,
+    served: &Served,
+    files: &[FileName],
+) -> Vec<(FileName, PastFile)> {
+    let read = files.iter().map(|file| async move {
+        let basis = served.repository.historic_basis(&file.role);
+        let key = FileKey { repository: cell.key.clone(), file: file.clone(), basis };
+        (file.clone(), read_one(core, cell, requester, served, key).await)
+    });
+    join_all(read).await
+}
+
+async fn read_one(
+    core: &Core,
+    cell: &Cell,
+    requester: &Requester,
+    served: &Served,
+    key: FileKey,
+) -> PastFile {
+    if let Some(kept) = core.older_files.files.get(&key).await {
+        return kept.past();
+    }
+    if cell.older_files.absences.has(requester, &key.file, core.moment()) {
+        return PastFile::Absent;
+    }
+    let read = read_now(core, cell, requester, served, &key);
+    let asked = (key.clone(), requester.clone());
+    match core.older_files.asked.try_get_with(asked.clone(), read).await {
+        Ok(kept) => {
+            if kept.may_stay() {
+                core.older_files.asked.invalidate(&asked).await;
+            }
+            kept.past()
+        }
+        Err(miss) => match &*miss {
+            Miss::Absent => PastFile::Absent,
+            Miss::Failed(refusal) => PastFile::Failed(refusal.clone()),
+        },
+    }
+}
+
+/// Fetches and verifies a file, and keeps what it says.
+async fn read_now(
+    core: &Core,
+    cell: &Cell,
+    requester: &Requester,
+    served: &Served,
+    key: &FileKey,
+) -> Result<Arc<Kept>, Miss> {
+    let file = match on_disk(core, cell, &key.file).await {
+        Some(bytes) => Some(bytes),
+        None => fetch(core, cell, requester, &key.file).await.map_err(Miss::Failed)?,
+    };
+    let role = &key.file.role;
+    let read = file.map(|file| match key.file.selector {
+        Selector::Hash(sha256) => served.repository.historic(role, sha256, &file, &Stop::default()),
+        Selector::Version(version) => {
+            served.repository.historic_unseen(role, version, &file, &Stop::default())
+        }
+        Selector::Current => Err(TufError::Missing { file: key.file.clone() }),
+    });
+    let read = match read {
+        Some(Ok(read)) => Some(read),
+        // The file of this hash will never be another one. What stands under a number may.
+        Some(Err(_)) if matches!(key.file.selector, Selector::Hash(_)) => None,
+        _ => {
+            cell.older_files.absences.note(requester, &key.file, core.moment());
+            return Err(Miss::Absent);
+        }
+    };
+    let kept = Arc::new(Kept::new(read, &cell.older_files.holdings));
+    if kept.may_stay() {
+        core.older_files.files.insert(key.clone(), Arc::clone(&kept)).await;
+    }
+    Ok(kept)
+}
+
+async fn on_disk(core: &Core, cell: &Cell, file: &FileName) -> Option<Bytes> {
+    let Selector::Hash(sha256) = file.selector else { return None };
+    let (disk, key) = (core.disk.clone()?, cell.key.clone());
+    tokio::task::spawn_blocking(move || disk.history(&key, sha256)).await.ok()?
+}
+
+async fn fetch(
+    core: &Core,
+    cell: &Cell,
+    requester: &Requester,
+    file: &FileName,
+) -> Result<Option<Bytes>, Refusal> {
+    let is_it = |bytes: &Bytes| match file.selector {
+        Selector::Hash(sha256) => Digest::of(bytes) == sha256,
+        Selector::Current | Selector::Version(_) => true,
+    };
+    let fetch = Fetch { file: file.clone(), max_bytes: METADATA_FILE };
+    let server = server_for(cell, requester);
+    let mut refused = None;
+    let credentials = credentials_of(core, cell, requester).await?;
+    for access in credentials.accesses {
+        match Connection::new(core, cell, &server, requester, &access, true).fetch(&fetch).await {
+            // Another file than was asked for is as good as none.
+            Ok(came) => return Ok(came.filter(is_it)),
+            Err(cause @ SourceError::Unauthorized { .. }) => refused = Some(cause),
+            // Larger than allowed, or not what its headers say: as good as none.
+            Err(SourceError::Invalid { .. }) if matches!(file.selector, Selector::Version(_)) => {
+                return Ok(None);
+            }
+            Err(cause) => return Err(fault::source(&cause, &fetch.file, &cell.state_key)),
+        }
+    }
+    match refused {
+        Some(cause) => {
+            let refusal = fault::source(&cause, &fetch.file, &cell.state_key);
+            Err(with_remark(refusal, cell, &credentials.remark))
+        }
+        None => Ok(None),
+    }
+}

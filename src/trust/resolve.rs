@@ -1,0 +1,156 @@
+//! Answers one question: asks [`decide`] what is needed, satisfies that, and asks again.
+
+use std::sync::Arc;
+
+use tokio::time::timeout_at;
+
+use super::cell::Cell;
+use super::core::Core;
+use super::decide::{Answer, Decision, Failure, Inquiry, Need, Progress, decide};
+use super::error::Refusal;
+use super::in_flight::{RefreshKey, RefreshRequest};
+use super::moment::Moment;
+use super::question::{Question, Resolved};
+use super::refreshing;
+use super::requester::{Requester, RequesterRef};
+use super::resolution::{passes_unchecked, roles_of};
+use super::table::Full;
+use super::{known, load, read_older};
+use crate::limits::{OLDER_FILE_BATCHES, REFRESHES_OF_ONE_QUESTION};
+use crate::policy::Reason;
+
+/// Answers from verified data; fetches, revalidates and waits only where the data at hand does not suffice.
+pub(super) async fn resolve(core: &Arc<Core>, question: &Question<'_>) -> Result<Resolved, Refusal> {
+    if passes_unchecked(question.demand, question.image) {
+        return Ok(Resolved { signed: None, warnings: Vec::new() });
+    }
+    let mut asking =
+        Asking { core, question, asked: core.moment(), progress: Progress::default(), refreshes: 0 };
+    let answer = asking.answer().await;
+    core.metrics.looked_up(asking.refreshes == 0);
+    if let Ok(Answer { is_stale: true, result: Ok(_), .. }) = answer {
+        core.metrics.stale_answer();
+    }
+    answer?.result
+}
+
+/// A question on its way to its answer.
+struct Asking<'a> {
+    core: &'a Arc<Core>,
+    question: &'a Question<'a>,
+    /// When it came.
+    asked: Moment,
+    progress: Progress,
+    /// How many refreshes it caused or waited for.
+    refreshes: usize,
+}
+
+impl Asking<'_> {
+    async fn answer(&mut self) -> Result<Answer, Refusal> {
+        let mut cell = self.cell().await?;
+        let mut now = self.asked;
+        for _ in 0..=REFRESHES_OF_ONE_QUESTION + OLDER_FILE_BATCHES {
+            let decision = decide(&cell.contents(), &self.inquiry(&cell), &self.progress, &now);
+            match decision {
+                Decision::Answer(answer) => {
+                    if answer.refresh_behind {
+                        refreshing::start_behind(self.core, &cell, &self.request(&cell));
+                    }
+                    return Ok(answer);
+                }
+                // In a box, so that an answer that needs nothing does not pay for the state of one that waits.
+                Decision::Need(need) => Box::pin(self.satisfy(&cell, need)).await?,
+            }
+            if cell.is_replaced() {
+                cell = self.cell().await?;
+            }
+            now = self.core.moment();
+        }
+        Err(self.inquiry(&cell).never_ends())
+    }
+
+    fn inquiry<'i>(&'i self, cell: &'i Cell) -> Inquiry<'i> {
+        let (key, skew) = (&cell.state_key, self.core.config.clock_skew);
+        Inquiry { question: self.question, key, asked: self.asked, skew }
+    }
+
+    /// The repository that the question is about, and a note that it is in use.
+    async fn cell(&self) -> Result<Arc<Cell>, Refusal> {
+        let Question { demand, image, deadline, .. } = *self.question;
+        let cell = match self.core.repositories.cell(demand, self.asked) {
+            Ok(cell) => cell,
+            // There is no room for another unknown repository: only a known one gets one.
+            Err(Full) => match timeout_at(deadline, known::cell(self.core, demand)).await {
+                Ok(Ok(cell)) => cell,
+                Ok(Err(Full)) | Err(_) => return Err(full(self.question)),
+            },
+        };
+        cell.usage.touch(&demand.freshness, self.asked.wall);
+        cell.usage.note_asked(&demand.policy, image);
+        Ok(cell)
+    }
+
+    async fn satisfy(&mut self, cell: &Arc<Cell>, need: Need) -> Result<(), Refusal> {
+        let deadline = self.question.deadline;
+        let too_late = |_| self.inquiry(cell).too_late();
+        let failure = match &need {
+            Need::Load => {
+                let loaded = timeout_at(deadline, load::load_behind(self.core, cell)).await;
+                return loaded.map_err(too_late)?;
+            }
+            Need::OlderFiles { served, files } => {
+                let requester = self.requester();
+                let read = read_older::read(self.core, cell, &requester, served, files);
+                let read = timeout_at(deadline, read).await.map_err(too_late)?;
+                self.progress.take(served, read);
+                return Ok(());
+            }
+            Need::Data | Need::Freshness { .. } => self.refresh(cell, self.request(cell), false).await?,
+            Need::Revalidation { .. } => self.refresh(cell, self.request(cell), true).await?,
+            Need::Confirmation(_) => {
+                let request = RefreshRequest { not_before: Some(self.asked), ..self.request(cell) };
+                self.refresh(cell, request, false).await?
+            }
+        };
+        let Err(failure) = failure else { return Ok(()) };
+        let mut progress = std::mem::take(&mut self.progress);
+        let (contents, now) = (cell.contents(), self.core.clock.now());
+        self.inquiry(cell).without(need, failure, &contents, now, &mut progress)?;
+        self.progress = progress;
+        Ok(())
+    }
+
+    async fn refresh(
+        &mut self,
+        cell: &Arc<Cell>,
+        request: RefreshRequest,
+        patient: bool,
+    ) -> Result<Result<(), Failure>, Refusal> {
+        self.refreshes += 1;
+        if self.refreshes > REFRESHES_OF_ONE_QUESTION {
+            return Err(self.inquiry(cell).never_ends());
+        }
+        let patience = patient.then_some(self.core.config.patience);
+        Ok(refreshing::refresh(self.core, cell, &request, self.question.deadline, patience).await)
+    }
+
+    fn requester(&self) -> Requester {
+        RequesterRef::of(self.question).into()
+    }
+
+    fn request(&self, cell: &Cell) -> RefreshRequest {
+        let pin = !(self.question.dry_run && cell.key.is_first_use());
+        let key = RefreshKey { requester: self.requester(), pin };
+        RefreshRequest { key, roles: roles_of(self.question.demand).cloned().collect(), not_before: None }
+    }
+}
+
+fn full(question: &Question<'_>) -> Refusal {
+    Refusal::unavailable(
+        Reason::TrustServerUnreachable,
+        format!(
+            "{}: too many repositories that never verified are being looked up at once; try again",
+            question.demand.gun
+        ),
+    )
+}

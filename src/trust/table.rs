@@ -1,0 +1,328 @@
+//! [`Repositories`]: the bounded table of repositories in memory. Invented ones cannot push out known ones.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::cell::Cell;
+use super::key::CacheKey;
+use super::moment::Moment;
+use super::state::RepositoryKey;
+use crate::digest::Digest;
+use crate::policy::Demand;
+use crate::tuf::Gun;
+
+const SHARDS: usize = 16;
+
+/// How long a sweep that found nothing to push out speaks for those after it.
+const STAY_FULL: Duration = Duration::from_millis(200);
+
+/// Repositories that disk or state knows are added so many at a time; by as many may there be too many for a while.
+const KNOWN_AT_A_TIME: usize = 256;
+
+/// The repositories in memory. Reads take a shard's lock for the look-up alone.
+#[derive(Debug)]
+pub(super) struct Repositories {
+    shards: [RwLock<Shard>; SHARDS],
+    hasher: RandomState,
+    /// How many cells may be added until the next sweep.
+    room: AtomicI64,
+    /// Held while cells are pushed out.
+    sweeping: Mutex<Swept>,
+    max_known: usize,
+    max_unknown: usize,
+}
+
+/// What the last look at all cells found.
+#[derive(Debug, Default)]
+struct Swept {
+    /// When a sweep last found nothing to push out.
+    full: Option<Moment>,
+    /// How many repositories that disk or state knows may be added until all are looked at again: thousands come at a start.
+    room_for_known: usize,
+}
+
+/// The cells whose keys have one hash, by it: mostly one. The hash is computed once, for the shard and for the place in
+/// it, and no key is made to look one up.
+type Shard = HashMap<u64, Vec<Arc<Cell>>, BuildHasherDefault<AsHashed>>;
+
+/// Takes over what is spread already.
+#[derive(Debug, Default)]
+struct AsHashed(u64);
+
+impl Hasher for AsHashed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// There are as many repositories under way as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Repositories {
+    /// At most `max_known` repositories that verified, and `max_unknown` that never did.
+    pub(super) fn new(max_known: usize, max_unknown: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| RwLock::default()),
+            hasher: RandomState::new(),
+            room: AtomicI64::new(i64::try_from(max_unknown.min(max_known)).unwrap_or(i64::MAX)),
+            sweeping: Mutex::default(),
+            max_known,
+            max_unknown,
+        }
+    }
+
+    /// The cell that answers `demand`, made if need be.
+    pub(super) fn cell(&self, demand: &Demand, now: Moment) -> Result<Arc<Cell>, Full> {
+        let hash = self.hash(&demand.gun, demand.anchors.fingerprint());
+        let find = |shard: &Shard| {
+            let mut same = shard.get(&hash)?.iter();
+            same.find(|cell| cell.key.answers(demand)).map(Arc::clone)
+        };
+        let shard = self.shard(hash);
+        if let Some(found) = find(&shard.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(found);
+        }
+        if self.room.load(Ordering::Relaxed) <= 0 {
+            self.sweep(now)?;
+        }
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = find(&shard) {
+            return Ok(found);
+        }
+        let cell = Arc::new(Cell::new(CacheKey::of(demand), now.wall));
+        shard.entry(hash).or_default().push(Arc::clone(&cell));
+        self.room.fetch_sub(1, Ordering::Relaxed);
+        Ok(cell)
+    }
+
+    /// The cell of a repository that disk or state knows: it takes no room from those that never verified, and none of
+    /// theirs keeps it out. A new one counts as last used at `used`.
+    pub(super) fn cell_of_known(&self, demand: &Demand, used: Timestamp) -> Result<Arc<Cell>, Full> {
+        let cell = match self.find(demand) {
+            Some(cell) => cell,
+            None => {
+                // What is there spends nothing: to make room for it might push out the cell itself.
+                let mut swept = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+                if swept.room_for_known == 0 {
+                    swept.room_for_known = self.room_for_known().min(KNOWN_AT_A_TIME);
+                }
+                let hash = self.hash(&demand.gun, demand.anchors.fingerprint());
+                let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
+                match find(&shard, hash, demand) {
+                    Some(cell) => cell,
+                    None => {
+                        swept.room_for_known = swept.room_for_known.checked_sub(1).ok_or(Full)?;
+                        let cell = Arc::new(Cell::new(CacheKey::of(demand), used));
+                        shard.entry(hash).or_default().push(Arc::clone(&cell));
+                        cell
+                    }
+                }
+            }
+        };
+        cell.change(|contents| contents.known_before = true);
+        Ok(cell)
+    }
+
+    /// The cell that answers `demand`, if there is one.
+    pub(super) fn find(&self, demand: &Demand) -> Option<Arc<Cell>> {
+        let hash = self.hash(&demand.gun, demand.anchors.fingerprint());
+        find(&self.shard(hash).read().unwrap_or_else(PoisonError::into_inner), hash, demand)
+    }
+
+    /// Puts a new cell in the place of `cell`, because the repository was reset. `false`: it has left its place already.
+    pub(super) fn replace(&self, cell: &Arc<Cell>) -> bool {
+        let hash = self.hash(&cell.key.gun, cell.key.anchors.fingerprint());
+        let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
+        let mut same = shard.get_mut(&hash).into_iter().flatten();
+        let place = same.find(|other| Arc::ptr_eq(other, cell));
+        cell.retire();
+        let Some(place) = place else { return false };
+        *place = Arc::new(cell.successor());
+        true
+    }
+
+    /// The cells of a repository: one, or one for each set of authorities that policies know its server by.
+    pub(super) fn of(&self, key: &RepositoryKey) -> Vec<Arc<Cell>> {
+        let hash = self.hash(&key.gun, key.anchors);
+        let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
+        let same = shard.get(&hash).into_iter().flatten();
+        same.filter(|cell| cell.state_key == *key).cloned().collect()
+    }
+
+    /// All cells.
+    pub(super) fn all(&self) -> Vec<Arc<Cell>> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(shard.read().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned());
+        }
+        all
+    }
+
+    /// Drops the cells for which `is_gone` holds.
+    pub(super) fn remove(&self, is_gone: impl Fn(&Arc<Cell>) -> bool) {
+        for shard in &self.shards {
+            shard.write().unwrap_or_else(PoisonError::into_inner).retain(|_, same| {
+                same.retain(|cell| !is_gone(cell));
+                !same.is_empty()
+            });
+        }
+    }
+
+    /// Makes room: unknown repositories with nothing under way go first, all at once; known ones only when there are
+    /// too many of them, the least recently used first. Sets how many may be added until the next sweep.
+    fn sweep(&self, now: Moment) -> Result<(), Full> {
+        let mut swept = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.room.load(Ordering::Relaxed) > 0 {
+            return Ok(());
+        }
+        if swept.full.is_some_and(|full| full.remaining(STAY_FULL, &now).is_some()) {
+            return Err(Full);
+        }
+        self.remove(|cell| !is_known(cell) && cell.is_idle());
+        let unknown = self.all().into_iter().filter(|cell| !is_known(cell)).count();
+        let room = self.max_unknown.saturating_sub(unknown).min(self.room_for_known());
+        self.room.store(i64::try_from(room).unwrap_or(i64::MAX), Ordering::Relaxed);
+        swept.full = (room == 0).then_some(now);
+        if room == 0 { Err(Full) } else { Ok(()) }
+    }
+
+    /// How many known repositories there may be more, once the least recently used gave way.
+    fn room_for_known(&self) -> usize {
+        let known = || self.all().into_iter().filter(|cell| is_known(cell));
+        let mut uses: Vec<i64> = known().map(|cell| cell.usage.last_used()).collect();
+        if uses.len() < self.max_known {
+            return self.max_known - uses.len();
+        }
+        uses.sort_unstable();
+        // A tenth at once, so that the next sweep is not due at once.
+        let oldest = uses.get(self.max_known / 10).copied().unwrap_or(i64::MIN);
+        self.remove(|cell| is_known(cell) && cell.is_idle() && cell.usage.last_used() <= oldest);
+        self.max_known.saturating_sub(known().count())
+    }
+
+    /// Not of the server: two of them for one GUN and one set of anchors are rare.
+    fn hash(&self, gun: &Gun, anchors: Digest) -> u64 {
+        self.hasher.hash_one((gun, anchors))
+    }
+
+    fn shard(&self, hash: u64) -> &RwLock<Shard> {
+        // Neither the lowest bits nor the top ones: the place in the shard goes by these.
+        &self.shards[(hash >> 32) as usize % SHARDS]
+    }
+}
+
+fn is_known(cell: &Cell) -> bool {
+    cell.contents().is_known()
+}
+
+fn find(shard: &Shard, hash: u64, demand: &Demand) -> Option<Arc<Cell>> {
+    shard.get(&hash)?.iter().find(|cell| cell.key.answers(demand)).map(Arc::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::policy::{CredentialsSource, DigestReferences, Freshness, Mutation, PolicyId, TrustServer};
+    use crate::tuf::{Anchors, RootRotation};
+
+    fn demand((url, ca): (&str, Option<&str>), gun: &str, first_use: bool) -> Demand {
+        let url = url.parse().unwrap();
+        Demand {
+            policy: Arc::new(PolicyId { namespace: None, name: "production".to_owned() }),
+            server: Arc::new(TrustServer { url, ca_pem: ca.map(Into::into), token_realms: Vec::new() }),
+            gun: Gun::new(gun).unwrap(),
+            anchors: Arc::new(Anchors::new(Vec::new(), RootRotation::Follow, first_use)),
+            delegations: None,
+            digest_references: DigestReferences::default(),
+            accept_for: SignedDuration::ZERO,
+            mutation: Mutation::default(),
+            freshness: Freshness {
+                revalidate_after: SignedDuration::ZERO,
+                max_staleness: SignedDuration::ZERO,
+            },
+            credentials: CredentialsSource::Anonymous,
+            tag_covered: true,
+        }
+    }
+
+    const SERVERS: [(&str, Option<&str>); 3] =
+        [("https://a.example", None), ("https://b.example", None), ("https://a.example", Some("ca"))];
+
+    #[test]
+    fn t30_whatever_differs_in_server_authorities_gun_or_anchors_is_another_cell() {
+        let repositories = Repositories::new(100, 100);
+        let now = Moment::at(Timestamp::UNIX_EPOCH);
+        let mut found = Vec::new();
+        for server in SERVERS {
+            for gun in ["r.io/shop/web", "r.io/shop/app"] {
+                for first_use in [true, false] {
+                    // Equal ones are one cell, whoever holds them.
+                    let cell = || repositories.cell(&demand(server, gun, first_use), now);
+                    let (one, same) = (cell(), cell());
+                    found.push(one.unwrap());
+                    assert!(
+                        Arc::ptr_eq(&found[found.len() - 1], &same.unwrap()),
+                        "{server:?} {gun} {first_use}"
+                    );
+                }
+            }
+        }
+        for (at, cell) in found.iter().enumerate() {
+            assert!(found[..at].iter().all(|other| !Arc::ptr_eq(other, cell)), "{:?}", cell.key);
+        }
+        assert_eq!(repositories.all().len(), found.len());
+        repositories.remove(|cell| Arc::ptr_eq(cell, &found[0]));
+        assert_eq!(repositories.all().len(), found.len() - 1);
+    }
+
+    #[test]
+    fn a_known_cell_that_is_there_spends_no_room() {
+        let repositories = Repositories::new(1, 1);
+        let known =
+            |gun: &str| repositories.cell_of_known(&demand(SERVERS[0], gun, true), Timestamp::UNIX_EPOCH);
+        let web = known("r.io/shop/web").unwrap();
+        for _ in 0..3 {
+            assert!(Arc::ptr_eq(&web, &known("r.io/shop/web").unwrap()), "it gave way to itself");
+        }
+        // What is in use gives way to nobody, and is there for who asks.
+        assert_eq!(known("r.io/shop/app").unwrap_err(), Full);
+        assert!(Arc::ptr_eq(&web, &known("r.io/shop/web").unwrap()));
+        drop(web);
+        assert!(known("r.io/shop/app").is_ok());
+    }
+
+    #[test]
+    fn a_reset_leaves_who_uses_the_repository_and_nothing_else() {
+        let repositories = Repositories::new(10, 10);
+        let web = demand(SERVERS[0], "r.io/shop/web", true);
+        let before = repositories.cell_of_known(&web, Timestamp::UNIX_EPOCH).unwrap();
+        before.usage.note_asked(&web.policy, &"r.io/shop/web:1".parse().unwrap());
+        assert!(repositories.replace(&before));
+        let after = repositories.find(&web).unwrap();
+        assert!(!Arc::ptr_eq(&before, &after) && Arc::ptr_eq(&before.usage, &after.usage));
+        assert!(after.contents().served.is_none() && !after.contents().is_known());
+        // What was in flight ends in a cell that takes nothing any more.
+        assert!(before.is_replaced() && !before.change(|contents| contents.loaded = true));
+        assert!(!before.contents().loaded && !before.contents().is_known());
+        // Who notices it too resets nothing that was made since.
+        assert!(!repositories.replace(&before));
+        assert!(Arc::ptr_eq(&after, &repositories.find(&web).unwrap()) && !after.is_replaced());
+    }
+}
