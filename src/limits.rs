@@ -80,4 +80,40 @@ limits! {
         "They are made where there is no room for repositories that never verified. The others wait for their turn.";
     CLEARED_AT_ONCE: usize = 4, "admin", "repositories whose files are deleted at once", "",
         "A reset of thousands holds up no commit.";
+    VERIFICATION_BYTES: usize = 96 << 20, "publisher, trust server", "bytes of memory of what is being parsed and verified", "",
+        "Files times what parsing makes of them. What is beyond waits for its turn.";
+    PARSED_PER_BYTE: usize = 4, "publisher, trust server", "bytes of memory that one byte of metadata is counted as while it is parsed", "",
+        "The file, its values and what is read from them.";
+    VERIFICATION_JOBS: usize = 4096, "publisher, trust server", "verifications that wait for a thread", "",
+        "They have room already, so that each holds 64 KiB at least. They take turns by repository.";
+    VERIFICATION_SECONDS: u64 = 20, "publisher", "seconds that one verification may take", "",
+        "The slowest honest repository takes less than one. Beyond, nothing was learned: DeadlineExceeded.";
+    SMALL_UPDATE: u64 = 256 << 10, "publisher, trust server", "bytes of the files of a refresh that holds little", "",
+        "Any number of these goes on at once. A refresh that needs more waits for a place.";
+    LARGE_UPDATES: usize = 2, "publisher, trust server", "refreshes at once that hold more than little", "",
+        "They are what costs memory. The others wait, and data at hand answer meanwhile.";
+    LARGE_UPDATES_OF_SERVER: usize = 1, "trust server", "of these, refreshes of one trust server", "",
+        "One that is slow or hostile leaves a place to the others.";
+    TAGS_OF_ONE_DIGEST: usize = 1024, "publisher", "tags under which one digest is looked for", "",
+        "A pod that names a digest alone asks under which tag it is signed. Beyond, it is DigestNotSigned, which says so.";
+    OBJECTIONS: usize = 256, "publisher", "objections to one image that are told", "",
+        "Each delegation may have one.";
+    REPOSITORIES: usize = 20_000, "everybody", "repositories in memory that verified", "",
+        "Beyond, the least recently used go, and are fetched again when they are asked for.";
+    UNKNOWN_REPOSITORIES: usize = 1_000, "pod author", "repositories looked up that never verified", "",
+        "Invented names push out no known repository. Beyond, it is TrustServerUnreachable.";
+    UNKNOWN_AT_ONCE: usize = 8, "pod author", "of these, look-ups at once on one trust server", "",
+        "Invented names leave connections to the known ones. The others wait for their turn.";
+    REPOSITORIES_OF_NAMESPACE: usize = 200, "namespace admin", "repositories to which only policies of one namespace lead", "--repositories-per-namespace",
+        "Each costs memory, a TrustedRepository and requests. Beyond, it is StateUnavailable, which says so.";
+    BACKGROUND_OF_NAMESPACE: usize = 4, "namespace admin", "refreshes a second of one trust server that only policies of one namespace ask for and nobody waits for", "",
+        "They are put off, so that nobody's freshness costs a trust server much.";
+    BACKGROUND_APART: u64 = 10, "namespace admin", "seconds between refreshes of one repository that nobody waits for and only policies of one namespace ask for", "",
+        "A stricter freshness is kept by whoever asks.";
+    HELD_BYTES: usize = 160 << 20, "publisher", "bytes of verified metadata in memory, as their files have them", "",
+        "Ten thousand honest repositories fit. Beyond, the least recently used go, what cluster policies led to lately as the last.";
+    HELD_BYTES_OF_NAMESPACE: usize = 48 << 20, "namespace admin", "of these, bytes of repositories to which only policies of one namespace lead", "",
+        "Beyond, the least recently used of them go.";
+    SMALL_SET: usize = 64 << 10, "publisher", "bytes of a repository that are not worth a look at the others", "",
+        "Their number is bounded. A larger one shares what other sets of the same repository have, and memory is counted when it comes.";
 }

@@ -42,6 +42,7 @@ mod key;
 mod known;
 mod load;
 mod maintain;
+mod memory;
 mod moment;
 mod older_files;
 mod others;
@@ -68,6 +69,7 @@ mod status;
 mod table;
 
 mod usage;
+mod verifier;
 mod warm;
 mod warnings;
 

@@ -8,5 +8,6 @@ mod hashes;
 mod roots;
 mod samples;
 mod server;
+mod sharing;
 mod stopping;
 mod successors;

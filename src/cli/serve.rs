@@ -64,6 +64,19 @@ impl Process {
     }
 }
 
+/// Has trust data forget who leads to it where a policy is gone.
+async fn keep_to_policies(resolver: Arc<Resolver>, mut policies: watch::Receiver<PolicySnapshot>) {
+    while policies.changed().await.is_ok() {
+        let snapshot = policies.borrow_and_update().clone();
+        let PolicySnapshot::Synced(set) = snapshot else { continue };
+        let resolver = Arc::clone(&resolver);
+        // It looks at each repository in memory. A panic in it is a defect, and costs freshness alone.
+        let _ = tokio::task::spawn_blocking(move || resolver.keep_to(&set)).await;
+    }
+    // Whoever publishes policies is gone, and the process ends by that.
+    std::future::pending().await
+}
+
 /// What differs between a cluster and a folder of policies.
 struct Surroundings {
     credentials: Arc<dyn Credentials>,
@@ -139,18 +152,16 @@ async fn serve(
     };
     let tls = certificate::tls(&args, surroundings.certificate, &readiness, &mut process)?;
     let source = Arc::new(NotaryClient::new(clock.clone()).with_metrics(process.metrics.clone()));
-    let resolver = Resolver::new(
-        args.storage.resolver(),
-        source,
-        surroundings.credentials,
-        surroundings.state,
-        clock.clone(),
-    );
+    let resolver =
+        Resolver::new(args.resolver(), source, surroundings.credentials, surroundings.state, clock.clone());
     let resolver = Arc::new(resolver.with_metrics(process.metrics.clone()));
     if let Some(repositories) = surroundings.repositories {
         repositories.start(&resolver, &policies, &readiness, &mut process);
     }
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
+    process
+        .parts
+        .start("the policies of trust data", keep_to_policies(Arc::clone(&resolver), policies.clone()));
     let uses = ExemptionUses::default();
     if let Some(watch) = surroundings.policies {
         let mut statuses = watch.statuses(Arc::clone(&resolver) as Arc<dyn TrustData>);

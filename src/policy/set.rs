@@ -210,6 +210,11 @@ impl PolicySet {
         Chosen { selection: Selection::Require { deny, observe }, is_matched }
     }
 
+    /// Whether there is a policy of this name.
+    pub fn has(&self, id: &PolicyId) -> bool {
+        self.members.binary_search_by(|member| member.policy.id().as_ref().cmp(id)).is_ok()
+    }
+
     /// What the policy `id`, as it stands in this set, asks of `image` wherever it covers it; `None` where it does not, or
     /// cannot judge. For status: an admission asks [`Self::select`].
     pub fn demand_of(&self, id: &PolicyId, image: &ImageReference) -> Option<Demand> {

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::cell::Cell;
 use super::connection::Connection;
 use super::core::Core;
-use super::driver::{Downloads, drive};
+use super::driver::{Downloads, Driver, Unfinished};
 use super::error::Refusal;
-use super::fault::{self, Causes};
+use super::fault;
 use super::incomplete::RefreshError;
 use super::load::AtHand;
 use super::others;
@@ -19,6 +19,7 @@ use super::recorded::Recorded;
 use super::served::Served;
 use super::source::SourceError;
 use super::state::RootPin;
+use super::verifier::unverified;
 use crate::digest::Digest;
 use crate::limits::{DROPPED_ROLES, METADATA_FILE};
 use crate::policy::Reason;
@@ -38,16 +39,22 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Updates; does without a delegation that fails it where only others need it, so that one policy's broken role
     /// keeps nobody else's data from being fresh.
-    pub(super) async fn run(&self) -> Result<(Updated, Option<Bytes>, Causes), RefreshError> {
+    pub(super) async fn run(&self) -> Result<(Updated, Option<Bytes>, Downloads), RefreshError> {
         let pinned_root = self.pinned_root().await?;
+        let (verifier, key) = (&self.core.verifier, &self.cell.state_key);
+        let driver = Driver { verifier, connection: self.connection, key };
         let mut downloads = Downloads::default();
         let mut wanted = self.plan.wanted.clone();
         let mut dropped = 0;
         loop {
-            let mut update = Update::new(self.input(wanted.clone(), pinned_root.clone()));
-            let error = match drive(&mut update, &self.connection, &mut downloads).await {
-                Ok(updated) => return Ok((updated, pinned_root, downloads.causes)),
-                Err(error) => error,
+            let stop = Stop::default();
+            let update = Update::new(self.input(wanted.clone(), pinned_root.clone(), stop.clone()));
+            let (update, error) = match driver.drive(Box::new(update), stop, &mut downloads).await {
+                Ok(updated) => return Ok((updated, pinned_root, downloads)),
+                Err(Unfinished::Unverified(error)) => {
+                    return Err(unverified(&error, &self.cell.state_key).into());
+                }
+                Err(Unfinished::Failed(update, error)) => (update, error),
             };
             if matches!(error, TufError::Rollback { .. }) {
                 self.core.metrics.server(&self.cell.state_key.server).rollback_refused();
@@ -92,7 +99,12 @@ impl Attempt<'_> {
             || self.plan.needed.iter().any(|needed| needed == role || is_below(needed, role))
     }
 
-    fn input(&self, wanted: Option<BTreeSet<RoleName>>, pinned_root: Option<Bytes>) -> UpdateInput {
+    fn input(
+        &self,
+        wanted: Option<BTreeSet<RoleName>>,
+        pinned_root: Option<Bytes>,
+        stop: Stop,
+    ) -> UpdateInput {
         UpdateInput {
             gun: self.cell.key.gun.clone(),
             anchors: Arc::clone(&self.cell.key.anchors),
@@ -106,7 +118,7 @@ impl Attempt<'_> {
             timestamp_fallback: self.plan.fall_back,
             now: self.core.clock.now(),
             clock_skew: self.core.config.clock_skew,
-            stop: Stop::default(),
+            stop,
         }
     }
 

@@ -10,6 +10,7 @@ use super::disk::Note;
 use super::error::Refusal;
 use super::fault;
 use super::incomplete::Incomplete;
+use super::memory;
 use super::others;
 use super::permissions::Permission;
 use super::plan::{Fetched, Plan};
@@ -37,7 +38,7 @@ pub(super) async fn commit(
     if cell.is_replaced() {
         return Err(Incomplete::Replaced);
     }
-    let repository = Arc::clone(&fetched.updated.repository);
+    let repository = memory::share(core, cell, Arc::clone(&fetched.updated.repository));
     let makes_pin = cell.key.is_first_use() && fetched.recorded.record.pin.is_none();
     if makes_pin && !pin && cell.contents().has_pin() {
         // A real use has pinned meanwhile: what nothing vouches for does not take the place of what it serves.
@@ -54,7 +55,7 @@ pub(super) async fn commit(
     };
     let pinned = !cell.key.is_first_use() || recorded.record.pin.is_some();
     let permission = Permission { at: fetched.sent.into(), access: Some(fetched.access.clone()) };
-    let served = Served::new(repository, Some(Vouched::Here(fetched.sent)), pinned);
+    let served = Served::new(Arc::clone(&repository), Some(Vouched::Here(fetched.sent)), pinned);
     let is_current = cell.change(|contents| {
         contents.recorded = Some(Arc::clone(&recorded));
         contents.permissions.put(plan.requester, permission);
@@ -62,6 +63,9 @@ pub(super) async fn commit(
     });
     if !is_current {
         return Err(Incomplete::Replaced);
+    }
+    if !fetched.updated.files.is_empty() {
+        memory::bound(core, &repository);
     }
     if pinned {
         save(core, cell, fetched, &recorded).await;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use crate::limits::{REPOSITORIES, REPOSITORIES_OF_NAMESPACE, UNKNOWN_AT_ONCE, UNKNOWN_REPOSITORIES};
+
 /// How a resolver is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolverConfig {
@@ -18,7 +20,9 @@ pub struct ResolverConfig {
     pub max_repositories: usize,
     /// Repositories that never verified, looked up or waiting.
     pub max_unknown: usize,
-    /// How many of those are looked up at once on one trust server.
+    /// Repositories to which only policies of one namespace lead.
+    pub max_of_namespace: usize,
+    /// How many of those that never verified are looked up at once on one trust server.
     pub unknown_at_once: usize,
     /// How many repositories are refreshed in the background at once.
     pub background_at_once: usize,
@@ -36,9 +40,10 @@ impl Default for ResolverConfig {
             clock_skew: SignedDuration::from_secs(60),
             cache_dir: None,
             seed: false,
-            max_repositories: 20_000,
-            max_unknown: 1_000,
-            unknown_at_once: 8,
+            max_repositories: REPOSITORIES,
+            max_unknown: UNKNOWN_REPOSITORIES,
+            max_of_namespace: REPOSITORIES_OF_NAMESPACE,
+            unknown_at_once: UNKNOWN_AT_ONCE,
             background_at_once: 64,
             request_timeout: Duration::from_secs(5),
             refresh_timeout: Duration::from_secs(60),

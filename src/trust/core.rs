@@ -12,6 +12,7 @@ use super::per_server::PerServer;
 use super::source::{Credentials, MetadataSource};
 use super::state::TrustState;
 use super::table::Repositories;
+use super::verifier::Verifier;
 use crate::clock::SharedClock;
 use crate::limits::{CLEARED_AT_ONCE, STATE_LOOKUPS_AT_ONCE};
 use crate::telemetry::Metrics;
@@ -35,6 +36,7 @@ pub(super) struct Core {
     pub(super) asking_state: Semaphore,
     /// Turns at clearing the disk of what was reset.
     pub(super) clearing: Arc<Semaphore>,
+    pub(super) verifier: Verifier,
     pub(super) metrics: Metrics,
 }
 
@@ -47,13 +49,18 @@ impl Core {
         clock: SharedClock,
     ) -> Self {
         Self {
-            repositories: Repositories::new(config.max_repositories, config.max_unknown),
+            repositories: Repositories::new(
+                config.max_repositories,
+                config.max_unknown,
+                config.max_of_namespace,
+            ),
             disk: config.cache_dir.clone().map(DiskCache::new),
             older_files: OlderFiles::new(),
             unknown: PerServer::new(config.unknown_at_once),
             background: PerServer::new(config.background_at_once),
             asking_state: Semaphore::new(STATE_LOOKUPS_AT_ONCE),
             clearing: Arc::new(Semaphore::new(CLEARED_AT_ONCE)),
+            verifier: Verifier::new(&Metrics::default()),
             metrics: Metrics::default(),
             config,
             source,

@@ -18,7 +18,7 @@ pub(super) async fn cell(core: &Core, demand: &Demand) -> Result<Arc<Cell>, Full
         let _turn = core.asking_state.acquire().await;
         let recorded = core.state.load(&key.state_key()).await;
         if !matches!(recorded, Ok(Some(_))) {
-            return Err(Full);
+            return Err(Full::Unknown);
         }
     }
     core.repositories.cell_of_known(demand, core.clock.now())

@@ -12,6 +12,7 @@ use super::driver::drive_offline;
 use super::error::Refusal;
 use super::fault::{self, Causes};
 use super::incomplete::Incomplete;
+use super::memory;
 use super::moment::Since;
 use super::others;
 use super::permissions::Permission;
@@ -19,6 +20,7 @@ use super::recorded::Recorded;
 use super::reset::reset;
 use super::served::{Served, Vouched};
 use super::state::{Revision, TrustRecord};
+use super::verifier::{StopOnDrop, unverified};
 use crate::policy::Reason;
 use crate::tuf::{Stop, TufError, Update, UpdateInput};
 
@@ -54,7 +56,7 @@ pub(super) async fn load(core: &Core, cell: &Arc<Cell>) -> Result<(), Incomplete
         reset(core, cell).await;
         return Err(Incomplete::Replaced);
     }
-    let served = verify_at_hand(core, cell, &recorded, &at_hand)?;
+    let served = verify_at_hand(core, cell, &recorded, &at_hand).await?;
     let (now, latest) = (core.moment(), latest(core));
     // Whether it still verifies or not: it was written when it did.
     let is_ours = !at_hand.is_seed && !at_hand.tree.files.is_empty();
@@ -70,6 +72,9 @@ pub(super) async fn load(core: &Core, cell: &Arc<Cell>) -> Result<(), Incomplete
             contents.install(served, None, &cell.usage.wanted());
         }
     });
+    if let Some(served) = &cell.contents().served {
+        memory::bound(core, &served.repository);
+    }
     if is_current { Ok(()) } else { Err(Incomplete::Replaced) }
 }
 
@@ -96,7 +101,7 @@ fn had_another_record(core: &Core, at_hand: &AtHand, recorded: &Recorded) -> boo
 }
 
 /// The set on disk, if it verifies without a server.
-fn verify_at_hand(
+async fn verify_at_hand(
     core: &Core,
     cell: &Cell,
     recorded: &Recorded,
@@ -109,6 +114,7 @@ fn verify_at_hand(
     if at_hand.tree.files.is_empty() || (cell.key.is_first_use() && pinned_root.is_none()) {
         return Ok(None);
     }
+    let stop = StopOnDrop(Stop::default());
     let update = Update::new(UpdateInput {
         gun: cell.key.gun.clone(),
         anchors: Arc::clone(&cell.key.anchors),
@@ -123,12 +129,15 @@ fn verify_at_hand(
         timestamp_fallback: true,
         now: core.clock.now(),
         clock_skew: core.config.clock_skew,
-        stop: Stop::default(),
+        stop: stop.0.clone(),
     });
-    match drive_offline(update) {
+    let verified =
+        core.verifier.run(&cell.state_key, at_hand.tree.size(), move || drive_offline(update)).await;
+    match verified.map_err(|error| unverified(&error, &cell.state_key))? {
         Ok(updated) => {
             let vouched = || Vouched::Before(Since::new(vouched(at_hand, latest(core)), core.moment()));
-            Ok(Some(Served::new(updated.repository, (!at_hand.is_seed).then(vouched), true)))
+            let repository = memory::share(core, cell, updated.repository);
+            Ok(Some(Served::new(repository, (!at_hand.is_seed).then(vouched), true)))
         }
         Err(error @ TufError::DamagedPin(_)) => {
             Err(fault::refusal(&error, &Causes::default(), &cell.state_key))

@@ -1,11 +1,13 @@
 //! Keeping repositories fresh behind everybody's back (design §4 "Cache").
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use super::cell::Cell;
 use super::contents::{Contents, Failing};
 use super::core::Core;
 use super::decide::is_due;
@@ -13,6 +15,8 @@ use super::in_flight::{RefreshRequest, RefreshResult};
 use super::moment::Moment;
 use super::refreshing;
 use super::usage::Usage;
+use crate::limits::{BACKGROUND_APART, BACKGROUND_OF_NAMESPACE};
+use crate::policy::PolicySet;
 
 /// How often it is looked what is due.
 const ROUND: Duration = Duration::from_secs(1);
@@ -27,6 +31,9 @@ const RECHECK_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// once a tenth of that time is longer, after a tenth: a server that is down for hours is not asked once a minute for each of
 /// ten thousand repositories. But after this at the latest, and each `maxStaleness`/4.
 const RECHECK_AT_LEAST: SignedDuration = SignedDuration::from_hours(1);
+
+/// How far apart refreshes are that are on one namespace's account.
+const APART: SignedDuration = SignedDuration::from_secs(BACKGROUND_APART.cast_signed());
 
 /// The refreshes that one round started.
 #[derive(Debug)]
@@ -58,10 +65,13 @@ pub(super) async fn maintain(core: &Arc<Core>) {
 /// Starts the refreshes that are due at `now`.
 pub(super) fn maintain_once(core: &Arc<Core>, now: Timestamp) -> Maintenance {
     let now = Moment::at(now);
+    let mut accounts = Accounts::default();
     let started = core.repositories.all().into_iter().filter_map(|cell| {
         let requester = {
             let contents = cell.contents();
-            if !is_due_in_background(&contents, &cell.usage, &now) {
+            if !is_due_in_background(&contents, &cell.usage, &now)
+                || !accounts.may_have(&cell, &contents, &now)
+            {
                 return None;
             }
             // On behalf of whoever was let in last.
@@ -74,12 +84,43 @@ pub(super) fn maintain_once(core: &Arc<Core>, now: Timestamp) -> Maintenance {
     Maintenance(started.collect())
 }
 
+/// Forgets which policies lead to repositories where `policies` do not have them any more, or they lead elsewhere.
+pub(super) fn keep_to(core: &Core, policies: &PolicySet) {
+    for cell in core.repositories.all() {
+        cell.usage.keep(|policy, image| match image.and_then(|image| policies.demand_of(policy, image)) {
+            Some(demand) => cell.key.answers(&demand),
+            None => policies.has(policy),
+        });
+    }
+}
+
+/// How many refreshes of one round are on the account of which namespace, by trust server.
+#[derive(Debug, Default)]
+struct Accounts(HashMap<(String, String), usize>);
+
+impl Accounts {
+    /// Whether a repository may be refreshed in this round: one to which only policies of one namespace lead is on that
+    /// namespace's account.
+    fn may_have(&mut self, cell: &Cell, contents: &Contents, now: &Moment) -> bool {
+        let only = cell.usage.only_namespace();
+        let Some(namespace) = only.and_then(|policy| policy.namespace.clone()) else { return true };
+        let vouched = contents.pinned().and_then(|served| served.vouched);
+        if vouched.is_some_and(|vouched| vouched.age(now) < APART) {
+            return false;
+        }
+        let started = self.0.entry((namespace, cell.state_key.server.clone())).or_default();
+        *started += 1;
+        *started <= BACKGROUND_OF_NAMESPACE
+    }
+}
+
 /// Whether a refresh is due: ahead of admissions for what is in use, each `maxStaleness`/4 for what was used within
 /// 30 days, so that a short outage finds them all fresh.
 fn is_due_in_background(contents: &Contents, usage: &Usage, now: &Moment) -> bool {
     let Some(vouched) = contents.pinned().and_then(|served| served.vouched) else { return false };
     let age = vouched.age(now);
-    let freshness = usage.freshness();
+    // Where no policy leads any more, nobody needs it fresh.
+    let Some(freshness) = usage.freshness() else { return false };
     let is_busy = usage.unused(now.wall) <= freshness.revalidate_after.saturating_mul(2);
     let is_wanted_now = is_busy && is_due(age, freshness.revalidate_after);
     let is_in_use = usage.is_in_use(now.wall);

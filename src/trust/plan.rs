@@ -11,6 +11,7 @@ use super::recorded::Recorded;
 use super::requester::Requester;
 use super::served::Served;
 use super::source::Access;
+use super::verifier::LargePlace;
 use crate::tuf::{RoleName, Updated};
 
 /// What is to be fetched, and for whom.
@@ -40,4 +41,6 @@ pub(super) struct Fetched {
     pub(super) pinned_root: Option<Bytes>,
     /// Why files did not come.
     pub(super) causes: Causes,
+    /// Held as long as the files are.
+    pub(super) _place: Option<LargePlace>,
 }

@@ -17,9 +17,10 @@ use super::requester::Requester;
 use super::resolution::PastFile;
 use super::served::Served;
 use super::source::SourceError;
+use super::verifier::{StopOnDrop, unverified};
 use crate::digest::Digest;
 use crate::limits::METADATA_FILE;
-use crate::tuf::{Fetch, FileName, Selector, Stop, TufError};
+use crate::tuf::{Fetch, FileName, HistoricTargets, Selector, Stop, TufError};
 
 /// Reads older files of roles as `served` sees them.
 pub(super) async fn read(
@@ -78,14 +79,10 @@ async fn read_now(
         Some(bytes) => Some(bytes),
         None => fetch(core, cell, requester, &key.file).await.map_err(Miss::Failed)?,
     };
-    let role = &key.file.role;
-    let read = file.map(|file| match key.file.selector {
-        Selector::Hash(sha256) => served.repository.historic(role, sha256, &file, &Stop::default()),
-        Selector::Version(version) => {
-            served.repository.historic_unseen(role, version, &file, &Stop::default())
-        }
-        Selector::Current => Err(TufError::Missing { file: key.file.clone() }),
-    });
+    let read = match file {
+        Some(file) => Some(verify(core, cell, served, &key.file, file).await.map_err(Miss::Failed)?),
+        None => None,
+    };
     let read = match read {
         Some(Ok(read)) => Some(read),
         // The file of this hash will never be another one. What stands under a number may.
@@ -100,6 +97,26 @@ async fn read_now(
         core.older_files.files.insert(key.clone(), Arc::clone(&kept)).await;
     }
     Ok(kept)
+}
+
+/// Verifies a file as `served` sees it.
+async fn verify(
+    core: &Core,
+    cell: &Cell,
+    served: &Served,
+    name: &FileName,
+    file: Bytes,
+) -> Result<Result<HistoricTargets, TufError>, Refusal> {
+    let (repository, name, size) = (Arc::clone(&served.repository), name.clone(), file.len());
+    let stop = StopOnDrop(Stop::default());
+    let ends = stop.0.clone();
+    let read = move || match name.selector {
+        Selector::Hash(sha256) => repository.historic(&name.role, sha256, &file, &ends),
+        Selector::Version(version) => repository.historic_unseen(&name.role, version, &file, &ends),
+        Selector::Current => Err(TufError::Missing { file: name }),
+    };
+    let read = core.verifier.run(&cell.state_key, size, read).await;
+    read.map_err(|error| unverified(&error, &cell.state_key))
 }
 
 async fn on_disk(core: &Core, cell: &Cell, file: &FileName) -> Option<Bytes> {

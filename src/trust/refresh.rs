@@ -7,6 +7,7 @@ use super::cell::Cell;
 use super::commit::commit;
 use super::connection::{Connection, credentials_of, no_credentials, server_for, with_remark};
 use super::core::Core;
+use super::driver::Downloads;
 use super::error::Refusal;
 use super::in_flight::RefreshRequest;
 use super::incomplete::{Incomplete, RefreshError};
@@ -63,9 +64,9 @@ async fn fetch_now(core: &Core, cell: &Arc<Cell>, plan: &Plan<'_>) -> Result<Fet
         let (recorded, known, at_hand) = (&recorded, known.clone(), &at_hand);
         let attempt = Attempt { core, cell, plan, connection, recorded, known, at_hand };
         match attempt.run().await {
-            Ok((updated, pinned_root, causes)) => {
+            Ok((updated, pinned_root, Downloads { causes, place: _place, .. })) => {
                 let (recorded, known) = (Arc::clone(recorded), attempt.known);
-                return Ok(Fetched { updated, sent, recorded, known, access, pinned_root, causes });
+                return Ok(Fetched { updated, sent, recorded, known, access, pinned_root, causes, _place });
             }
             Err(error) if error.about_access => refused = Some(error),
             Err(error) => return Err(Incomplete::Failed(error)),

@@ -17,7 +17,6 @@ use super::refresh::{fetch, too_many_races};
 use super::requester::RequesterRef;
 use super::served::Vouched;
 use super::source::{Grant, ImageName};
-use super::table::Full;
 use super::warnings;
 use crate::limits::RACES;
 use crate::policy::{Demand, Reason};
@@ -77,7 +76,7 @@ async fn report_on(core: &Core, question: ReportQuestion<'_>) -> Result<Report, 
     let requester = requester.into();
     let plan = Plan { requester: &requester, wanted: None, needed: &[], fall_back: true };
     for _ in 0..RACES {
-        let cell = core.repositories.cell(question.demand, core.moment()).map_err(|Full| {
+        let cell = core.repositories.cell(question.demand, core.moment()).map_err(|_| {
             let message = "too many repositories are being looked up at once";
             Refusal::unavailable(Reason::TrustServerUnreachable, message)
         })?;

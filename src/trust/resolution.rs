@@ -23,6 +23,7 @@ use super::error::Refusal;
 use super::state::TrustRecord;
 use crate::digest::Digest;
 use crate::image::ImageReference;
+use crate::limits::{OBJECTIONS, TAGS_OF_ONE_DIGEST};
 use crate::policy::{Demand, DigestReferences, Reason, RequiredDelegations};
 use crate::tuf::{FileName, RoleName, TrustedRepository};
 
@@ -155,18 +156,26 @@ impl<'a> Case<'a> {
     /// `repo@X`: X must be signed by the required delegations, all under one tag, paths applied.
     fn digest_alone(&self, digest: Digest, past: &Past) -> Judged {
         let mut objections = Vec::new();
-        for tag in self.tags_of(digest) {
+        let tags = self.tags_of(digest);
+        for tag in tags.iter().take(TAGS_OF_ONE_DIGEST) {
             match self.under(tag) {
                 Ok(found) if found.digest == digest => return Ok(found.signed(self)),
                 Ok(_) => {}
-                Err(more) => objections.extend(more),
+                Err(more) => add_standing(&mut objections, more),
             }
         }
         // A role that may not be believed might have listed it: that is the reason then.
-        objections.extend(self.standing_objections());
-        objections.retain(|objection| objection.reason != Reason::NotSigned);
+        add_standing(&mut objections, self.standing_objections());
         if !objections.is_empty() {
             return Err(Unresolved::No(refuse(objections)));
+        }
+        if tags.len() > TAGS_OF_ONE_DIGEST {
+            let (listed, who) = (tags.len(), self.who());
+            let message = format!(
+                "{digest} is listed under {listed} tags by {who}, more than the {TAGS_OF_ONE_DIGEST} that are looked at for \
+                 one digest, and under the first of them it is not signed as the policy demands; ask for it by its tag"
+            );
+            return Err(no(Reason::DigestNotSigned, message));
         }
         self.digest_once(digest, past)
     }
@@ -176,7 +185,7 @@ impl<'a> Case<'a> {
     fn digest_once(&self, digest: Digest, past: &Past) -> Judged {
         let mut not_now = None;
         let mut good = None;
-        for tag in past::tags_once(self, past, digest)? {
+        for tag in past::tags_once(self, past, digest)?.into_iter().take(TAGS_OF_ONE_DIGEST) {
             match self.under(&tag) {
                 Ok(found) => match self.superseded(&found, &tag, digest, past)? {
                     Ok(signed) => good = good.or(Some(signed)),
@@ -329,6 +338,12 @@ impl<'a> Case<'a> {
             found.digest, self.demand.accept_for
         )
     }
+}
+
+/// Adds what stands in the way whatever the tag. Of many alike a few are told.
+fn add_standing(objections: &mut Vec<Objection>, more: Vec<Objection>) {
+    let standing = more.into_iter().filter(|objection| objection.reason != Reason::NotSigned);
+    objections.extend(standing.take(OBJECTIONS.saturating_sub(objections.len())));
 }
 
 /// Why a digest that is not current does not pass.

@@ -17,7 +17,7 @@ use super::resolution::{passes_unchecked, roles_of};
 use super::table::Full;
 use super::{known, load, read_older};
 use crate::limits::{OLDER_FILE_BATCHES, REFRESHES_OF_ONE_QUESTION};
-use crate::policy::Reason;
+use crate::policy::{Demand, Reason};
 
 /// Answers from verified data; fetches, revalidates and waits only where the data at hand does not suffice.
 pub(super) async fn resolve(core: &Arc<Core>, question: &Question<'_>) -> Result<Resolved, Refusal> {
@@ -80,13 +80,14 @@ impl Asking<'_> {
         let cell = match self.core.repositories.cell(demand, self.asked) {
             Ok(cell) => cell,
             // There is no room for another unknown repository: only a known one gets one.
-            Err(Full) => match timeout_at(deadline, known::cell(self.core, demand)).await {
+            Err(Full::Unknown) => match timeout_at(deadline, known::cell(self.core, demand)).await {
                 Ok(Ok(cell)) => cell,
-                Ok(Err(Full)) | Err(_) => return Err(full(self.question)),
+                Ok(Err(full)) => return Err(no_room(self.question, full)),
+                Err(_) => return Err(no_room(self.question, Full::Unknown)),
             },
+            Err(full) => return Err(no_room(self.question, full)),
         };
-        cell.usage.touch(&demand.freshness, self.asked.wall);
-        cell.usage.note_asked(&demand.policy, image);
+        cell.usage.note_asked(demand, image, self.asked.wall);
         Ok(cell)
     }
 
@@ -145,12 +146,22 @@ impl Asking<'_> {
     }
 }
 
-fn full(question: &Question<'_>) -> Refusal {
-    Refusal::unavailable(
-        Reason::TrustServerUnreachable,
-        format!(
-            "{}: too many repositories that never verified are being looked up at once; try again",
-            question.demand.gun
+fn no_room(question: &Question<'_>, full: Full) -> Refusal {
+    let Demand { gun, policy, .. } = question.demand;
+    match full {
+        Full::Unknown => Refusal::unavailable(
+            Reason::TrustServerUnreachable,
+            format!(
+                "{gun}: too many repositories that never verified are being looked up at once; try again"
+            ),
         ),
-    )
+        Full::Namespace { most } => Refusal::unavailable(
+            Reason::StateUnavailable,
+            format!(
+                "{gun}: policies of namespace {} lead to {most} repositories that no cluster policy asks for, as many as they \
+                 may (--repositories-per-namespace); name fewer, or have a cluster policy name them",
+                policy.namespace.as_deref().unwrap_or_default()
+            ),
+        ),
+    }
 }

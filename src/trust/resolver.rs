@@ -17,8 +17,10 @@ use super::resolve;
 use super::source::{BoxFuture, Credentials, MetadataSource};
 use super::state::{RepositoryKey, TrustState};
 use super::status::{self, RepositoryStatus};
+use super::verifier::Verifier;
 use super::warm::{self, Held, Remembered, Warmth};
 use crate::clock::SharedClock;
+use crate::policy::PolicySet;
 use crate::telemetry::Metrics;
 
 /// Resolves images to signed digests, from memory when it can. Clones share everything.
@@ -43,6 +45,7 @@ impl Resolver {
         let core = Arc::get_mut(&mut self.0);
         debug_assert!(core.is_some(), "somebody else has the resolver already");
         if let Some(core) = core {
+            core.verifier = Verifier::new(&metrics);
             core.metrics = metrics;
         }
         self
@@ -73,6 +76,12 @@ impl Resolver {
     /// One round of [`Self::maintain`]: starts the refreshes that are due at `now`.
     pub fn maintain_once(&self, now: jiff::Timestamp) -> Maintenance {
         maintain::maintain_once(&self.0, now)
+    }
+
+    /// Forgets which policies lead to repositories in memory where `policies` do not have them any more: what nobody leads to
+    /// is not kept fresh. Looks at every repository.
+    pub fn keep_to(&self, policies: &PolicySet) {
+        maintain::keep_to(&self.0, policies);
     }
 
     /// Has repositories that are known from before in memory, before anybody asks for them: first from disk, then

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -34,8 +34,20 @@ pub(super) struct Repositories {
     room: AtomicI64,
     /// Held while cells are pushed out.
     sweeping: Mutex<Swept>,
+    /// The cells of one GUN by its hash, whatever their servers and anchors.
+    by_gun: Mutex<HashMap<u64, Vec<Weak<Cell>>, BuildHasherDefault<AsHashed>>>,
+    /// How many more repositories the policies of a namespace may lead to by themselves.
+    namespaces: Mutex<HashMap<String, Room>>,
     max_known: usize,
     max_unknown: usize,
+    max_of_namespace: usize,
+}
+
+/// What the last look at all cells found of one namespace.
+#[derive(Debug)]
+struct Room {
+    left: usize,
+    counted: Moment,
 }
 
 /// What the last look at all cells found.
@@ -69,20 +81,32 @@ impl Hasher for AsHashed {
     }
 }
 
-/// There are as many repositories under way as there may be.
+/// Why there is no room for another repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full;
+pub(super) enum Full {
+    /// As many that never verified are looked up as may be.
+    Unknown,
+    /// The policies of the demand's namespace lead to as many by themselves as they may.
+    Namespace {
+        /// How many that are.
+        most: usize,
+    },
+}
 
 impl Repositories {
-    /// At most `max_known` repositories that verified, and `max_unknown` that never did.
-    pub(super) fn new(max_known: usize, max_unknown: usize) -> Self {
+    /// At most `max_known` repositories that verified, and `max_unknown` that never did; and `max_of_namespace` to which only
+    /// policies of one namespace lead.
+    pub(super) fn new(max_known: usize, max_unknown: usize, max_of_namespace: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| RwLock::default()),
             hasher: RandomState::new(),
             room: AtomicI64::new(i64::try_from(max_unknown.min(max_known)).unwrap_or(i64::MAX)),
             sweeping: Mutex::default(),
+            by_gun: Mutex::default(),
+            namespaces: Mutex::default(),
             max_known,
             max_unknown,
+            max_of_namespace,
         }
     }
 
@@ -97,6 +121,9 @@ impl Repositories {
         if let Some(found) = find(&shard.read().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(found);
         }
+        if let Some(namespace) = &demand.policy.namespace {
+            self.take_room_of(namespace, now)?;
+        }
         if self.room.load(Ordering::Relaxed) <= 0 {
             self.sweep(now)?;
         }
@@ -105,6 +132,7 @@ impl Repositories {
             return Ok(found);
         }
         let cell = Arc::new(Cell::new(CacheKey::of(demand), now.wall));
+        self.note_gun(&cell);
         shard.entry(hash).or_default().push(Arc::clone(&cell));
         self.room.fetch_sub(1, Ordering::Relaxed);
         Ok(cell)
@@ -126,8 +154,9 @@ impl Repositories {
                 match find(&shard, hash, demand) {
                     Some(cell) => cell,
                     None => {
-                        swept.room_for_known = swept.room_for_known.checked_sub(1).ok_or(Full)?;
+                        swept.room_for_known = swept.room_for_known.checked_sub(1).ok_or(Full::Unknown)?;
                         let cell = Arc::new(Cell::new(CacheKey::of(demand), used));
+                        self.note_gun(&cell);
                         shard.entry(hash).or_default().push(Arc::clone(&cell));
                         cell
                     }
@@ -153,6 +182,7 @@ impl Repositories {
         cell.retire();
         let Some(place) = place else { return false };
         *place = Arc::new(cell.successor());
+        self.note_gun(place);
         true
     }
 
@@ -162,6 +192,29 @@ impl Repositories {
         let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
         let same = shard.get(&hash).into_iter().flatten();
         same.filter(|cell| cell.state_key == *key).cloned().collect()
+    }
+
+    /// Other cells of the same GUN, the newest first: what verified there need not be fetched and verified again.
+    pub(super) fn of_same_gun(&self, cell: &Cell) -> Vec<Arc<Cell>> {
+        let by_gun = self.by_gun.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = by_gun.get(&self.hasher.hash_one(&cell.key.gun)).into_iter().flatten().rev();
+        let same = same.filter_map(Weak::upgrade);
+        same.filter(|other| other.key.gun == cell.key.gun && !std::ptr::eq(&**other, cell)).collect()
+    }
+
+    fn note_gun(&self, cell: &Arc<Cell>) {
+        let mut by_gun = self.by_gun.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = by_gun.entry(self.hasher.hash_one(&cell.key.gun)).or_default();
+        same.retain(|other| other.strong_count() > 0);
+        same.push(Arc::downgrade(cell));
+        self.forget_guns(&mut by_gun);
+    }
+
+    /// Takes out the GUNs of which no cell is left, now and then.
+    fn forget_guns(&self, by_gun: &mut HashMap<u64, Vec<Weak<Cell>>, BuildHasherDefault<AsHashed>>) {
+        if by_gun.len() > 2 * (self.max_known + self.max_unknown) {
+            by_gun.retain(|_, same| same.iter().any(|cell| cell.strong_count() > 0));
+        }
     }
 
     /// All cells.
@@ -191,14 +244,38 @@ impl Repositories {
             return Ok(());
         }
         if swept.full.is_some_and(|full| full.remaining(STAY_FULL, &now).is_some()) {
-            return Err(Full);
+            return Err(Full::Unknown);
         }
         self.remove(|cell| !is_known(cell) && cell.is_idle());
         let unknown = self.all().into_iter().filter(|cell| !is_known(cell)).count();
         let room = self.max_unknown.saturating_sub(unknown).min(self.room_for_known());
         self.room.store(i64::try_from(room).unwrap_or(i64::MAX), Ordering::Relaxed);
         swept.full = (room == 0).then_some(now);
-        if room == 0 { Err(Full) } else { Ok(()) }
+        if room == 0 { Err(Full::Unknown) } else { Ok(()) }
+    }
+
+    /// Takes a place of those to which policies of `namespace` lead by themselves. Cells are counted where none is left, and
+    /// not again at once.
+    fn take_room_of(&self, namespace: &str, now: Moment) -> Result<(), Full> {
+        let is_of = |cell: &Cell| {
+            let only = cell.usage.only_namespace();
+            only.is_some_and(|policy| policy.namespace.as_deref() == Some(namespace))
+        };
+        let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = namespaces.get_mut(namespace) {
+            if room.left > 0 {
+                room.left -= 1;
+                return Ok(());
+            }
+            if room.counted.remaining(STAY_FULL, &now).is_some() {
+                return Err(Full::Namespace { most: self.max_of_namespace });
+            }
+        }
+        self.remove(|cell| !is_known(cell) && cell.is_idle() && is_of(cell));
+        let held = self.all().iter().filter(|cell| is_of(cell)).count();
+        let room = self.max_of_namespace.saturating_sub(held);
+        namespaces.insert(namespace.to_owned(), Room { left: room.saturating_sub(1), counted: now });
+        if room == 0 { Err(Full::Namespace { most: self.max_of_namespace }) } else { Ok(()) }
     }
 
     /// How many known repositories there may be more, once the least recently used gave way.
@@ -267,7 +344,7 @@ mod tests {
 
     #[test]
     fn t30_whatever_differs_in_server_authorities_gun_or_anchors_is_another_cell() {
-        let repositories = Repositories::new(100, 100);
+        let repositories = Repositories::new(100, 100, 100);
         let now = Moment::at(Timestamp::UNIX_EPOCH);
         let mut found = Vec::new();
         for server in SERVERS {
@@ -294,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_known_cell_that_is_there_spends_no_room() {
-        let repositories = Repositories::new(1, 1);
+        let repositories = Repositories::new(1, 1, 1);
         let known =
             |gun: &str| repositories.cell_of_known(&demand(SERVERS[0], gun, true), Timestamp::UNIX_EPOCH);
         let web = known("r.io/shop/web").unwrap();
@@ -302,18 +379,44 @@ mod tests {
             assert!(Arc::ptr_eq(&web, &known("r.io/shop/web").unwrap()), "it gave way to itself");
         }
         // What is in use gives way to nobody, and is there for who asks.
-        assert_eq!(known("r.io/shop/app").unwrap_err(), Full);
+        assert_eq!(known("r.io/shop/app").unwrap_err(), Full::Unknown);
         assert!(Arc::ptr_eq(&web, &known("r.io/shop/web").unwrap()));
         drop(web);
         assert!(known("r.io/shop/app").is_ok());
     }
 
+    /// P14: three hundred policies of one namespace, each with anchors of its own.
+    #[test]
+    fn p14_one_namespace_has_so_many_repositories_by_itself_and_others_have_theirs() {
+        let repositories = Repositories::new(100, 100, 3);
+        let now = Moment::at(Timestamp::UNIX_EPOCH);
+        let of = |namespace: Option<&str>, gun: &str| {
+            let policy = PolicyId { namespace: namespace.map(str::to_owned), name: "web".to_owned() };
+            let demand = Demand { policy: Arc::new(policy), ..demand(SERVERS[0], gun, true) };
+            let cell = repositories.cell(&demand, now)?;
+            cell.usage.note_policy(&demand, None);
+            cell.change(|contents| contents.known_before = true);
+            Ok::<_, Full>(cell)
+        };
+        for gun in ["r.io/a", "r.io/b", "r.io/c"] {
+            of(Some("evil"), gun).unwrap();
+        }
+        assert_eq!(of(Some("evil"), "r.io/d").unwrap_err(), Full::Namespace { most: 3 });
+        of(Some("evil"), "r.io/a").unwrap();
+        of(Some("shop"), "r.io/d").unwrap();
+        of(None, "r.io/e").unwrap();
+        // What others use too is not on its account.
+        of(None, "r.io/a").unwrap();
+        let later = Moment::at(Timestamp::from_second(1).unwrap());
+        assert!(repositories.take_room_of("evil", later).is_ok());
+    }
+
     #[test]
     fn a_reset_leaves_who_uses_the_repository_and_nothing_else() {
-        let repositories = Repositories::new(10, 10);
+        let repositories = Repositories::new(10, 10, 10);
         let web = demand(SERVERS[0], "r.io/shop/web", true);
         let before = repositories.cell_of_known(&web, Timestamp::UNIX_EPOCH).unwrap();
-        before.usage.note_asked(&web.policy, &"r.io/shop/web:1".parse().unwrap());
+        before.usage.note_policy(&web, None);
         assert!(repositories.replace(&before));
         let after = repositories.find(&web).unwrap();
         assert!(!Arc::ptr_eq(&before, &after) && Arc::ptr_eq(&before.usage, &after.usage));

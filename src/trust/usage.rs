@@ -1,7 +1,7 @@
 //! [`Usage`]: who uses a repository, when it was last used, and what for. No trust data: a reset leaves it alone.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::image::ImageReference;
 use crate::limits::{ASKING_POLICIES, WANTED_ROLES};
-use crate::policy::{Freshness, PolicyId};
+use crate::policy::{Demand, Freshness, PolicyId};
 use crate::tuf::RoleName;
 
 /// Repositories that nobody asked for in this time are left alone.
@@ -24,36 +24,37 @@ pub struct Asked {
     pub image: Arc<ImageReference>,
 }
 
+/// A policy that leads to the repository.
+#[derive(Debug, Clone)]
+struct Asker {
+    policy: Arc<PolicyId>,
+    /// How fresh it wants the data, the strictest of what it asked for.
+    freshness: Freshness,
+    /// One of the images that it asked for; `None` where that is not known.
+    image: Option<Arc<ImageReference>>,
+}
+
 /// Who uses a repository, when it was last used, and what for.
 #[derive(Debug)]
 pub(super) struct Usage {
     wanted: Mutex<BTreeSet<RoleName>>,
-    asked: ArcSwap<Vec<Asked>>,
+    askers: ArcSwap<Vec<Asker>>,
     /// In seconds since the epoch.
     used: AtomicI64,
-    /// The strictest that was asked for, in seconds.
-    revalidate_after: AtomicU64,
-    max_staleness: AtomicU64,
 }
 
 impl Usage {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self {
-            wanted: Mutex::default(),
-            asked: ArcSwap::default(),
-            used: AtomicI64::new(now.as_second()),
-            revalidate_after: AtomicU64::new(u64::MAX),
-            max_staleness: AtomicU64::new(u64::MAX),
-        }
+        Self { wanted: Mutex::default(), askers: ArcSwap::default(), used: AtomicI64::new(now.as_second()) }
     }
 
-    /// Notes that the repository is in use, and how fresh its strictest policy wants it.
-    pub(super) fn touch(&self, freshness: &Freshness, now: Timestamp) {
+    /// Notes that a policy asks for an image now.
+    pub(super) fn note_asked(&self, demand: &Demand, image: &ImageReference, now: Timestamp) {
         // Stored only where it changes: otherwise the cache line travels with every admission.
         if self.used.load(Ordering::Relaxed) != now.as_second() {
             self.used.store(now.as_second(), Ordering::Relaxed);
         }
-        self.keep_fresh(freshness);
+        self.note_policy(demand, Some(image));
     }
 
     /// Notes that it was used then, here or by another replica.
@@ -61,35 +62,57 @@ impl Usage {
         self.used.fetch_max(at.as_second(), Ordering::Relaxed);
     }
 
-    /// Notes how fresh its strictest policy wants it.
-    pub(super) fn keep_fresh(&self, freshness: &Freshness) {
-        let seconds = |duration: SignedDuration| u64::try_from(duration.as_secs()).unwrap_or(0);
-        lower(&self.revalidate_after, seconds(freshness.revalidate_after));
-        lower(&self.max_staleness, seconds(freshness.max_staleness));
-    }
-
-    /// Notes which policy asked, and for what. A compiled policy hands out one `Arc` of its ID, so that what is known
-    /// already costs a look alone.
-    pub(super) fn note_asked(&self, policy: &Arc<PolicyId>, image: &ImageReference) {
-        if self.asked.load().iter().any(|asked| Arc::ptr_eq(&asked.policy, policy)) {
+    /// Notes that a policy leads here, and for which image, if that is known. A compiled policy hands out one `Arc` of its
+    /// ID, so that what is known already costs a look alone.
+    pub(super) fn note_policy(&self, demand: &Demand, image: Option<&ImageReference>) {
+        let is_known = |asker: &Asker| {
+            Arc::ptr_eq(&asker.policy, &demand.policy)
+                && asker.image.is_some() >= image.is_some()
+                && strictest(asker.freshness, demand.freshness) == asker.freshness
+        };
+        if self.askers.load().iter().any(is_known) {
             return;
         }
-        self.asked.rcu(|before| {
-            let others = before.iter().filter(|asked| asked.policy != *policy).cloned();
-            let mut all: Vec<Asked> = others.collect();
-            let same = all.iter().find(|asked| *asked.image == *image);
-            let image = same.map_or_else(|| Arc::new(image.clone()), |asked| Arc::clone(&asked.image));
-            if all.len() >= ASKING_POLICIES {
-                all.remove(0);
-            }
-            all.push(Asked { policy: Arc::clone(policy), image });
-            all
+        self.askers.rcu(|before| with_asker(before, demand, image));
+    }
+
+    /// Forgets the policies that lead here no longer, by `leads_here`: a policy, and an image that it asked for, if one is
+    /// known. What the others asked for beside them is forgotten too: they are asked for as fresh as by default, until they
+    /// ask again.
+    pub(super) fn keep(&self, leads_here: impl Fn(&PolicyId, Option<&ImageReference>) -> bool) {
+        let before = self.askers.load();
+        let stays = |asker: &&Asker| leads_here(&asker.policy, asker.image.as_deref());
+        let kept: Vec<Asker> = before.iter().filter(stays).cloned().collect();
+        if kept.len() == before.len() {
+            return;
+        }
+        let gone = |asker: &Asker| !kept.iter().any(|kept| kept.policy == asker.policy);
+        let gone: Vec<Arc<PolicyId>> =
+            before.iter().filter(|asker| gone(asker)).map(|asker| Arc::clone(&asker.policy)).collect();
+        self.askers.rcu(|now| {
+            let mut stay: Vec<Asker> =
+                now.iter().filter(|asker| !gone.contains(&asker.policy)).cloned().collect();
+            stay.iter_mut().for_each(|asker| asker.freshness = relaxed(asker.freshness));
+            stay
         });
     }
 
-    /// Which policies asked.
+    /// Which policies asked, and for what.
     pub(super) fn asked(&self) -> Vec<Asked> {
-        self.asked.load().to_vec()
+        let askers = self.askers.load();
+        let asked = askers.iter().filter_map(|asker| {
+            Some(Asked { policy: Arc::clone(&asker.policy), image: asker.image.clone()? })
+        });
+        asked.collect()
+    }
+
+    /// The namespace whose policies alone lead here, if it is one.
+    pub(super) fn only_namespace(&self) -> Option<Arc<PolicyId>> {
+        let askers = self.askers.load();
+        let first = &askers.first()?.policy;
+        let namespace = first.namespace.as_ref()?;
+        let all = askers.iter().all(|asker| asker.policy.namespace.as_ref() == Some(namespace));
+        all.then(|| Arc::clone(first))
     }
 
     /// When it was last used, in seconds since the epoch.
@@ -107,15 +130,9 @@ impl Usage {
         self.unused(now) <= IN_USE
     }
 
-    /// The strictest freshness that was asked for.
-    pub(super) fn freshness(&self) -> Freshness {
-        let duration = |seconds: &AtomicU64| {
-            SignedDuration::from_secs(i64::try_from(seconds.load(Ordering::Relaxed)).unwrap_or(i64::MAX))
-        };
-        Freshness {
-            revalidate_after: duration(&self.revalidate_after),
-            max_staleness: duration(&self.max_staleness),
-        }
+    /// The strictest freshness that policies ask for; `None` where none leads here any more.
+    pub(super) fn freshness(&self) -> Option<Freshness> {
+        self.askers.load().iter().map(|asker| asker.freshness).reduce(strictest)
     }
 
     /// All roles that were ever asked for.
@@ -133,8 +150,44 @@ impl Usage {
     }
 }
 
-fn lower(value: &AtomicU64, to: u64) {
-    if value.load(Ordering::Relaxed) > to {
-        value.fetch_min(to, Ordering::Relaxed);
+/// The askers with this one among them.
+fn with_asker(before: &[Asker], demand: &Demand, image: Option<&ImageReference>) -> Vec<Asker> {
+    let Demand { policy, freshness, .. } = demand;
+    let same_image = |image: &ImageReference| {
+        let mut known = before.iter().filter_map(|asker| asker.image.as_ref());
+        known.find(|known| ***known == *image).map_or_else(|| Arc::new(image.clone()), Arc::clone)
+    };
+    let mut new = Asker { policy: Arc::clone(policy), freshness: *freshness, image: image.map(same_image) };
+    let mut all = Vec::with_capacity(before.len() + 1);
+    for asker in before {
+        if asker.policy != *policy {
+            all.push(asker.clone());
+            continue;
+        }
+        new.image = new.image.or_else(|| asker.image.clone());
+        if Arc::ptr_eq(&asker.policy, policy) {
+            // As it stands. An edited one asks anew.
+            new.freshness = strictest(new.freshness, asker.freshness);
+        }
+    }
+    if all.len() >= ASKING_POLICIES {
+        all.remove(0);
+    }
+    all.push(new);
+    all
+}
+
+fn strictest(one: Freshness, other: Freshness) -> Freshness {
+    Freshness {
+        revalidate_after: one.revalidate_after.min(other.revalidate_after),
+        max_staleness: one.max_staleness.min(other.max_staleness),
+    }
+}
+
+/// As fresh as policies want it by default, or less.
+fn relaxed(freshness: Freshness) -> Freshness {
+    Freshness {
+        revalidate_after: freshness.revalidate_after.max(SignedDuration::from_secs(60)),
+        max_staleness: freshness.max_staleness.max(SignedDuration::from_hours(24)),
     }
 }

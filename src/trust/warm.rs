@@ -185,13 +185,11 @@ impl Remembered {
     fn note_in(&self, cell: &Cell, demand: &Demand) {
         let usage = &cell.usage;
         usage.was_used(self.last_used);
-        usage.keep_fresh(&demand.freshness);
         usage.want(roles_of(demand));
-        // Not for a namespaced policy: who was asked for in which namespace is not remembered, and its status is for its
-        // namespace to read.
-        if self.was_asked && demand.policy.namespace.is_none() {
-            usage.note_asked(&demand.policy, &self.image);
-        }
+        // The image not for a namespaced policy: who was asked for in which namespace is not remembered, and its status is
+        // for its namespace to read.
+        let is_told = self.was_asked && demand.policy.namespace.is_none();
+        usage.note_policy(demand, is_told.then_some(&self.image));
     }
 }
 

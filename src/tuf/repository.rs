@@ -1,6 +1,7 @@
 //! [`TrustedRepository`]: a verified, consistent set of a repository's metadata, and what it says.
 
 mod historic;
+mod sharing;
 mod view;
 
 use std::collections::BTreeMap;

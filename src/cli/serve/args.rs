@@ -10,8 +10,10 @@ use jiff::SignedDuration;
 use crate::cli::durations::duration;
 use crate::cli::settings::{Policies, SYSTEM_NAMESPACE, Storage};
 use crate::controller::{CertificateOptions, Expected, InForceOptions, Lifetimes, MatchCondition};
+use crate::limits::REPOSITORIES_OF_NAMESPACE;
 use crate::policy::Selector;
 use crate::telemetry::LogFormat;
+use crate::trust::ResolverConfig;
 
 /// Arguments of `tagseal serve`.
 #[derive(Debug, clap::Args)]
@@ -60,6 +62,9 @@ pub struct Args {
     pub(super) policy: Policies,
     #[command(flatten)]
     pub(super) storage: Storage,
+    /// Repositories to which only policies of one namespace may lead: each costs memory, a TrustedRepository and requests.
+    #[arg(long, value_name = "COUNT", default_value_t = REPOSITORIES_OF_NAMESPACE)]
+    pub(super) repositories_per_namespace: usize,
     /// How log lines look: json or text.
     #[arg(long, value_name = "FORMAT", default_value = "json", value_parser = log_format)]
     pub(super) log_format: LogFormat,
@@ -87,6 +92,11 @@ impl Args {
         let selected =
             self.webhook_namespaces.clone().unwrap_or_else(|| Selector::of_webhooks(&self.namespace));
         selected.without_names(&self.excluded_prefixes)
+    }
+
+    /// How the resolver is set up.
+    pub(super) fn resolver(&self) -> ResolverConfig {
+        ResolverConfig { max_of_namespace: self.repositories_per_namespace, ..self.storage.resolver() }
     }
 
     /// What has to be in force.

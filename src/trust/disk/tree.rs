@@ -44,6 +44,11 @@ impl Tree {
         self.files.get(&RoleName::root())
     }
 
+    /// The bytes of all files.
+    pub(in crate::trust) fn size(&self) -> usize {
+        self.files.values().chain(self.roots.values()).map(Bytes::len).sum()
+    }
+
     /// The root with this hash, current or older.
     pub(in crate::trust) fn root_with(&self, sha256: Digest) -> Option<&Bytes> {
         self.root().into_iter().chain(self.roots.values()).find(|bytes| Digest::of(bytes) == sha256)

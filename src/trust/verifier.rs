@@ -1,0 +1,107 @@
+//! [`Verifier`]: parses and verifies what strangers signed, away from the threads that answer, within bounds of memory and
+//! time. Whoever finds no room waits for it, in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::Refusal;
+use super::per_server::PerServer;
+use super::state::RepositoryKey;
+use crate::limits::{
+    LARGE_UPDATES, LARGE_UPDATES_OF_SERVER, PARSED_PER_BYTE, VERIFICATION_BYTES, VERIFICATION_JOBS,
+    VERIFICATION_SECONDS,
+};
+use crate::policy::Reason;
+use crate::pool::{Part, Pool, PoolError, PoolLimits};
+use crate::telemetry::Metrics;
+use crate::tuf::Stop;
+
+/// What a job of a few small files takes: it is never less.
+const LEAST: usize = 64 << 10;
+
+/// Room is counted in these units, because a semaphore counts to 2^32.
+const UNIT: usize = 1 << 10;
+
+/// Parses and verifies, within bounds.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    pool: Pool,
+    /// Room for jobs, in units of [`UNIT`] bytes.
+    room: Arc<Semaphore>,
+    /// Places for updates that hold much.
+    large: Arc<Semaphore>,
+    large_of_server: PerServer,
+}
+
+/// A place for an update that holds much.
+#[derive(Debug)]
+pub(super) struct LargePlace {
+    _of_all: OwnedSemaphorePermit,
+    _of_server: OwnedSemaphorePermit,
+}
+
+/// Stops work on metadata when it is dropped: nobody waits for it any more.
+#[derive(Debug)]
+pub(super) struct StopOnDrop(pub(super) Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl Verifier {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let limits = PoolLimits::for_cores(std::thread::available_parallelism().map_or(1, Into::into));
+        // Room is waited for here, so that the pool has it when it is asked.
+        let all = Part { jobs: VERIFICATION_JOBS, bytes: VERIFICATION_BYTES, ..limits.all };
+        let share = Part { jobs: VERIFICATION_JOBS, bytes: VERIFICATION_BYTES, ..limits.share };
+        Self {
+            pool: Pool::new("verification", PoolLimits { all, share }, metrics),
+            room: Arc::new(Semaphore::new(VERIFICATION_BYTES / UNIT)),
+            large: Arc::new(Semaphore::new(LARGE_UPDATES)),
+            large_of_server: PerServer::new(LARGE_UPDATES_OF_SERVER),
+        }
+    }
+
+    /// Does `job` on a thread of the pool, in its repository's turn. `bytes` is the size of the files that it reads. Whoever
+    /// calls holds a [`StopOnDrop`] of what the job ends by.
+    ///
+    /// # Errors
+    /// [`PoolError`].
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        key: &RepositoryKey,
+        bytes: usize,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        let bytes = bytes.saturating_mul(PARSED_PER_BYTE).clamp(LEAST, VERIFICATION_BYTES);
+        let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
+        // Never closed, so there always is room in the end.
+        let _room = self.room.acquire_many(units).await.map_err(|_| PoolError::Ended)?;
+        let share = format!("{} {}", key.server, key.gun);
+        let limit = Duration::from_secs(VERIFICATION_SECONDS);
+        self.pool.run(&share, bytes / UNIT * UNIT, limit, move |_| job()).await
+    }
+
+    /// Waits for a place for an update that holds much.
+    pub(super) async fn large_place(&self, server: &str) -> Option<LargePlace> {
+        // Of the server first: one that is slow must not keep the places of all.
+        let of_server = self.large_of_server.place(server).await?;
+        let of_all = Arc::clone(&self.large).acquire_owned().await.ok()?;
+        Some(LargePlace { _of_all: of_all, _of_server: of_server })
+    }
+}
+
+/// The refusal of what could not be verified: nothing was learned of it.
+pub(super) fn unverified(error: &PoolError, key: &RepositoryKey) -> Refusal {
+    let (gun, server) = (&key.gun, &key.server);
+    let what = format!("{gun} at {server}: its trust data could not be verified: {error}");
+    let message = match error {
+        PoolError::TimedOut(_) => format!("{what}; its publisher has signed more than can be read in time"),
+        PoolError::Refused(_) | PoolError::Panicked(_) | PoolError::Ended => format!("{what}; try again"),
+    };
+    Refusal::unavailable(Reason::DeadlineExceeded, message)
+}
