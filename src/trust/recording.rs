@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use self::recorder::Recorder;
 pub use self::replay::Recording;
 use crate::digest::Digest;
+use crate::trust::source::SourceError;
 use crate::tuf::{Gun, RoleName};
 
 const FORMAT: u32 = 1;
@@ -78,6 +79,46 @@ struct Repository {
     recorded: Timestamp,
     /// By the name of the file that was asked for. `None`: the server said that there is none.
     answers: BTreeMap<String, Option<Sha256>>,
+    /// By the name of a file about which nothing else was learnt: why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    errors: BTreeMap<String, Failure>,
+}
+
+/// A [`SourceError`], as the list has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Failure {
+    kind: FailureKind,
+    message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum FailureKind {
+    Unauthorized,
+    Unreachable,
+    Invalid,
+}
+
+impl From<&SourceError> for Failure {
+    fn from(error: &SourceError) -> Self {
+        let kind = match error {
+            SourceError::Unauthorized { .. } => FailureKind::Unauthorized,
+            SourceError::Unreachable { .. } => FailureKind::Unreachable,
+            SourceError::Invalid { .. } => FailureKind::Invalid,
+        };
+        Self { kind, message: error.to_string() }
+    }
+}
+
+impl From<&Failure> for SourceError {
+    fn from(failure: &Failure) -> Self {
+        let message = failure.message.clone();
+        match failure.kind {
+            FailureKind::Unauthorized => Self::Unauthorized { message },
+            FailureKind::Unreachable => Self::Unreachable { message },
+            FailureKind::Invalid => Self::Invalid { message },
+        }
+    }
 }
 
 /// A digest in hex.

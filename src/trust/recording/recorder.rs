@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::folder::{Writer, prepare};
-use super::{FORMAT, List, RecordingError, Repository};
+use super::{FORMAT, Failure, List, RecordingError, Repository};
 use crate::digest::Digest;
 use crate::policy::TrustServer;
 use crate::trust::source::{Access, BoxFuture, MetadataSource, SourceError, SourceRequest};
@@ -30,7 +30,7 @@ const MAX_ROLES: usize = 1024;
 /// Which repository at which server.
 type Key = (String, Gun);
 
-/// A source that keeps what another one answers, to be saved as a folder that a [`Recording`](super::Recording) reads.
+/// A source that keeps what another one answers, and why it does not, to be saved as a folder that a [`Recording`](super::Recording) reads.
 pub struct Recorder {
     source: Arc<dyn MetadataSource>,
     seen: Mutex<BTreeMap<Key, Seen>>,
@@ -41,6 +41,8 @@ pub struct Recorder {
 struct Seen {
     /// `None`: there is no such file.
     answers: BTreeMap<FileName, Option<Bytes>>,
+    /// Why there was no answer.
+    errors: BTreeMap<FileName, SourceError>,
     server: Arc<TrustServer>,
     /// What the server let read.
     access: Access,
@@ -94,24 +96,42 @@ impl Recorder {
             known: true,
             timeout: seen.timeout,
         };
-        self.fetch(request).await.ok().flatten()
+        if seen.errors.contains_key(&request.fetch.file) {
+            return None;
+        }
+        let answer = self.source.fetch(request.clone()).await.ok()?;
+        self.note(&request, Ok(&answer));
+        answer
     }
 
     fn body(&self, key: &Key, file: &FileName) -> Option<Bytes> {
         self.locked().get(key)?.answers.get(file)?.clone()
     }
 
-    fn note(&self, request: &SourceRequest<'_>, answer: &Option<Bytes>) {
+    /// An answer counts for more than an error, whichever came first: with other credentials, or a moment later, there was one.
+    fn note(&self, request: &SourceRequest<'_>, answer: Result<&Option<Bytes>, &SourceError>) {
         let key = (request.server.url.to_string(), request.gun.clone());
         let mut seen = self.locked();
         let seen = seen.entry(key).or_insert_with(|| Seen {
             answers: BTreeMap::new(),
+            errors: BTreeMap::new(),
             server: Arc::clone(request.server),
             access: request.access.clone(),
             registry: request.registry.to_owned(),
             timeout: request.timeout,
         });
-        let known = seen.answers.entry(request.fetch.file.clone()).or_default();
+        let file = request.fetch.file.clone();
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                if !seen.answers.contains_key(&file) {
+                    seen.errors.insert(file, error.clone());
+                }
+                return;
+            }
+        };
+        seen.errors.remove(&file);
+        let known = seen.answers.entry(file).or_default();
         if answer.is_some() {
             seen.access = request.access.clone();
             known.clone_from(answer);
@@ -148,6 +168,8 @@ impl Recorder {
             }
         };
         for ((server, gun), seen) in &*self.locked() {
+            let errors = seen.errors.iter();
+            let errors = errors.map(|(file, error)| (file.to_string(), Failure::from(error))).collect();
             let mut answers = BTreeMap::new();
             for (file, body) in &seen.answers {
                 let write = |body: &Bytes| writer.file(folder, gun, &file.role, body);
@@ -155,7 +177,7 @@ impl Recorder {
             }
             list.repositories.retain(|known| (&known.server, known.gun.as_str()) != (server, gun.as_str()));
             let (server, gun) = (server.clone(), gun.as_str().to_owned());
-            list.repositories.push(Repository { server, gun, recorded: now, answers });
+            list.repositories.push(Repository { server, gun, recorded: now, answers, errors });
         }
         list.repositories.sort_by(|a, b| (&a.server, &a.gun).cmp(&(&b.server, &b.gun)));
         writer.list(folder, &list)?;
@@ -167,9 +189,9 @@ impl Recorder {
 impl MetadataSource for Recorder {
     fn fetch<'a>(&'a self, request: SourceRequest<'a>) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>> {
         Box::pin(async move {
-            let answer = self.source.fetch(request.clone()).await?;
-            self.note(&request, &answer);
-            Ok(answer)
+            let answer = self.source.fetch(request.clone()).await;
+            self.note(&request, answer.as_ref());
+            answer
         })
     }
 }

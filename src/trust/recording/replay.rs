@@ -62,7 +62,11 @@ impl Recording {
         let mut repositories = list.repositories.iter();
         let repository =
             repositories.find(|repository| repository.server == server && repository.gun == gun.as_str());
-        let answer = repository.and_then(|repository| repository.answers.get(&file.to_string()));
+        let file_name = file.to_string();
+        if let Some(failure) = repository.and_then(|repository| repository.errors.get(&file_name)) {
+            return Err(failure.into());
+        }
+        let answer = repository.and_then(|repository| repository.answers.get(&file_name));
         match answer.ok_or_else(|| self.lacking(request))? {
             None => Ok(None),
             Some(Sha256(sha256)) => {

@@ -226,6 +226,46 @@ fn a_cache_folder_and_a_tree_of_notary_are_recorded_trust_data_too() {
 }
 
 #[test]
+fn an_error_that_a_case_expects_is_recorded_and_is_the_same_from_the_folder() {
+    for (status, reason) in [
+        (401, "Unauthorized"),
+        (403, "Unauthorized"),
+        (503, "TrustServerUnreachable"),
+        (302, "TrustServerUnreachable"),
+    ] {
+        let world = World::new();
+        world.cases(&format!("- {{image: '{REPOSITORY}:1.0', expect: Unavailable, reason: {reason}}}\n"));
+        let said = |more: &[&str]| {
+            let ended = world.test(&[&["-o", "json"], more].concat());
+            let answers: Value = serde_json::from_str(&ended.printed()).unwrap();
+            ended.done();
+            (answers[0]["reason"].clone(), answers[0]["message"].clone())
+        };
+        world.answers_with(status);
+        let live = {
+            let test = std::fs::read_to_string(world.machine.file("test.yaml")).unwrap();
+            world.write("test.yaml", &test.replace("trust: recorded", "trust: live"));
+            let live = said(&[]);
+            world.write("test.yaml", &test);
+            live
+        };
+        assert_eq!((live.0.as_str(), live.1.is_string()), (Some(reason), true), "{status}");
+        assert_eq!(said(&["--record"]), live, "{status}");
+        world.answers_with(0);
+        let asked = world.asked();
+        assert_eq!(said(&[]), live, "{status}");
+        assert_eq!(world.asked(), asked);
+        // Recorded again, there is an answer instead.
+        world.cases(&format!("- {{image: '{REPOSITORY}:1.0', expect: Sealed}}\n"));
+        world.test(&["--record"]).done();
+        world.answers_with(status);
+        world.test(&[]).done();
+        let list = std::fs::read_to_string(world.machine.file("recorded/recorded.json")).unwrap();
+        assert!(!list.contains("errors"), "{list}");
+    }
+}
+
+#[test]
 fn recording_is_all_or_nothing_and_keeps_what_others_need() {
     let world = World::new();
     world.usual_cases();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -18,7 +18,8 @@ use crate::support::trust_server::TrustServer;
 /// How the server is reached.
 #[derive(Default)]
 struct Gate {
-    is_away: AtomicBool,
+    /// The status of every answer; 0: the server answers itself.
+    status: AtomicU16,
     asked: AtomicUsize,
 }
 
@@ -93,7 +94,12 @@ impl World {
 
     /// Whether the server answers 503 to everything.
     pub fn is_away(&self, is_away: bool) {
-        self.gate.is_away.store(is_away, Ordering::SeqCst);
+        self.answers_with(if is_away { 503 } else { 0 });
+    }
+
+    /// The server answers everything with this status.
+    pub fn answers_with(&self, status: u16) {
+        self.gate.status.store(status, Ordering::SeqCst);
     }
 
     /// How many requests the server has got.
@@ -126,8 +132,8 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     gate.asked.fetch_add(1, Ordering::SeqCst);
-    match gate.is_away.load(Ordering::SeqCst) {
-        true => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        false => next.run(request).await,
+    match StatusCode::from_u16(gate.status.load(Ordering::SeqCst)) {
+        Ok(status) => status.into_response(),
+        Err(_) => next.run(request).await,
     }
 }
