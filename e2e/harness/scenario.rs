@@ -432,7 +432,8 @@ impl Scenario {
         self.verifier.asks(image, &self.policy_files(), namespace)
     }
 
-    fn policy_files(&self) -> Vec<PathBuf> {
+    /// The files with its policies and exemptions.
+    pub fn policy_files(&self) -> Vec<PathBuf> {
         let policies = self.policies.lock().unwrap();
         let exemptions = self.exemptions.lock().unwrap();
         policies.iter().map(|(_, file)| file).chain(exemptions.iter()).cloned().collect()

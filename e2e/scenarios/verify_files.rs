@@ -4,7 +4,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Scenario, deployment, digest_of, pod, suspended_cron_job};
+use crate::harness::{
+    Scenario, command, deployment, digest_of, output_of, pod, suspended_cron_job, tagseal_binary,
+};
 use crate::support::schemas;
 
 #[test]
@@ -42,6 +44,28 @@ fn the_report_on_a_manifest_is_what_the_webhooks_say_and_holds_to_the_schemas() 
     let junit = s.reports(&list, "junit");
     assert_eq!(schemas::junit(&junit).attribute("failures"), "2");
     jenkins_takes(&s, &junit);
+    jenkins_takes(&s, &tested(&s, &signed, &unsigned));
+}
+
+/// What `tagseal test` says as JUnit's XML of a case that passes, one that fails, and a file that is not there.
+fn tested(s: &Scenario, signed: &str, unsigned: &str) -> String {
+    let policy = s.policy_files().remove(0);
+    let file = s.folder("cases.yaml");
+    let cases = json!([{"image": signed, "expect": "Sealed"}, {"image": unsigned, "expect": "Sealed"}]);
+    std::fs::write(&file, json!({"policies": [policy], "cases": cases}).to_string())
+        .expect("the cases' file");
+    let mut test = command(tagseal_binary());
+    test.arg("test")
+        .arg(&file)
+        .arg(s.folder("gone.yaml"))
+        .args(["-o", "junit"])
+        .env("HOME", s.folder("home"));
+    let output = output_of(&mut test, b"");
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let junit = String::from_utf8(output.stdout).expect("a text");
+    let report = schemas::junit(&junit);
+    assert_eq!(["tests", "failures", "errors"].map(|name| report.attribute(name)), ["3", "1", "1"]);
+    junit
 }
 
 /// The schema of Jenkins, by libxml2.

@@ -24,11 +24,7 @@ fn suites<'a>(report: &'a Report<'_>) -> Vec<Suite<'a>> {
         if !by_file.contains_key(file) && !order.contains(&file) {
             order.push(file);
         }
-        by_file
-            .entry(file)
-            .or_insert_with(|| Suite { name, cases: Vec::new(), skips: true })
-            .cases
-            .push(case);
+        by_file.entry(file).or_insert_with(|| Suite { name, cases: Vec::new() }).cases.push(case);
     }
     let mut suites: Vec<_> = order.into_iter().filter_map(|file| by_file.remove(file)).collect();
     suites.iter_mut().for_each(Suite::tell_apart);

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::world::{World, object};
 use crate::cli::run::REPOSITORY;
+use crate::support::schemas;
 
 #[test]
 fn every_problem_of_every_file_is_told_and_the_other_tests_run() {
@@ -150,9 +151,10 @@ fn junit_has_every_case_and_adds_up() {
     let ended = world.machine.run(&["test", "test.yaml", "gone.yaml", "-o", "junit"]);
     let xml = ended.printed();
     ended.failed(1);
+    assert_eq!(schemas::junit(&xml).attribute("tests"), "4");
     for part in [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"tagseal test\" tests=\"4\" failures=\"2\" errors=\"1\">\n",
-        "  <testsuite name=\"test.yaml\" tests=\"3\" failures=\"2\" errors=\"0\">\n",
+        "  <testsuite name=\"test.yaml\" tests=\"3\" failures=\"2\" errors=\"0\" skipped=\"0\">\n",
         "    <testcase classname=\"test.yaml\" name=\"a &lt;b&gt; &amp; &quot;c&quot; (3:3)\" file=\"test.yaml\"/>\n",
         &format!(
             "<testcase classname=\"test.yaml\" name=\"{REPOSITORY}:9.9 in default (4:3)\" file=\"test.yaml\">\n"
@@ -161,7 +163,7 @@ fn junit_has_every_case_and_adds_up() {
             "<failure message=\"test.yaml:4:3: {REPOSITORY}:9.9 in default: Denied\" type=\"NotSigned\">"
         ),
         "verdict    expected Sealed, got Denied\n",
-        "  <testsuite name=\"gone.yaml\" tests=\"1\" failures=\"0\" errors=\"1\">\n",
+        "  <testsuite name=\"gone.yaml\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\">\n",
         "<error message=\"gone.yaml: cannot be read: ",
     ] {
         assert!(xml.contains(part), "{part}\n--\n{xml}");
