@@ -3,11 +3,14 @@
 
 mod advice;
 mod client;
+mod withheld;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use self::client::{Address, connect};
+use self::withheld::Promised;
+pub use self::withheld::Unknown;
 use super::output::tell;
 use super::policy_files::{Compiled, Documents, FilesError};
 use super::serve::namespace_prefix;
@@ -15,7 +18,7 @@ use crate::controller::{Basis, ClusterReader, Named, ReadError, RecordedState};
 use crate::foreign::Foreign;
 use crate::policy::{
     CompileContext, CompiledExemption, CompiledPolicy, Labels, ObjectRef, PolicyId, PolicyKind, PolicySet,
-    ReadObjects, Selector, SetOptions, UnknownFields, compile, compile_exemption,
+    ReadObjects, ReferencedObjects, Selector, SetOptions, UnknownFields, compile, compile_exemption,
 };
 
 /// Which cluster, and what its `serve` was told besides policies.
@@ -61,6 +64,8 @@ pub struct ClusterView {
     pub covered: Selector,
     /// Floors, first-use pins and what was current once.
     pub state: Arc<RecordedState>,
+    /// The policies whose demands are not known.
+    pub unknown: Unknown,
     /// What the caller should know of how this came about, each a line.
     pub notes: Vec<String>,
 }
@@ -141,8 +146,13 @@ pub async fn read_by(
     let named = reader.named(&wanted).await.map_err(Unread::Cluster)?;
     let mut notes: Vec<_> = named.assumed.iter().map(assumed).collect();
     let of_files =
-        settings.files.compile(settings.system_namespace, &named.objects).map_err(Unread::Files)?;
+        settings.files.compile(settings.system_namespace, &Promised(&named)).map_err(Unread::Files)?;
+    let in_files: BTreeSet<_> = of_files.policies.iter().map(|policy| (**policy.id()).clone()).collect();
     let (policies, exemptions) = together(&basis, &named, of_files, settings.system_namespace, &mut notes);
+    let unknown = Unknown::of(&policies, &named, |policy, object| {
+        in_files.contains(policy) && settings.files.holds(object)
+    });
+    notes.extend(unknown.note(&named));
     let set = PolicySet::new(policies, settings.set.clone());
     notes.extend(set.policies().filter_map(|(policy, errors)| {
         let first = errors.first()?;
@@ -157,6 +167,7 @@ pub async fn read_by(
         namespaces: basis.namespaces,
         covered,
         state: Arc::new(basis.state),
+        unknown,
         notes,
     })
 }
@@ -180,7 +191,7 @@ fn references(basis: &Basis, settings: &Settings<'_>) -> BTreeSet<ObjectRef> {
 }
 
 /// As the controller compiles what it watches.
-fn context<'a>(system_namespace: &'a str, objects: &'a ReadObjects) -> CompileContext<'a> {
+fn context<'a>(system_namespace: &'a str, objects: &'a dyn ReferencedObjects) -> CompileContext<'a> {
     CompileContext { system_namespace, objects, unknown_fields: UnknownFields::Warn }
 }
 
@@ -194,8 +205,9 @@ fn together(
 ) -> (Vec<Arc<CompiledPolicy>>, Vec<Arc<CompiledExemption>>) {
     let in_files: BTreeSet<&PolicyId> = files.policies.iter().map(|policy| &**policy.id()).collect();
     let exempt_in_files: BTreeSet<&str> = files.exemptions.iter().map(|one| one.name()).collect();
+    let objects = Promised(named);
     let compiled =
-        |(kind, object): &(PolicyKind, _)| compile(*kind, object, &context(system_namespace, &named.objects));
+        |(kind, object): &(PolicyKind, _)| compile(*kind, object, &context(system_namespace, &objects));
     let (mut policies, mut exemptions) = (Vec::new(), Vec::new());
     for policy in basis.policies.iter().map(compiled) {
         if in_files.contains(&**policy.id()) {

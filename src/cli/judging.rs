@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::from_cluster::{self, ClusterView};
+use super::from_cluster::{self, ClusterView, Unknown};
 use super::policy_files::{self, Documents};
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage, live_resolver};
 use crate::admission::judge::ImageVerdict;
@@ -58,6 +58,7 @@ pub struct Basis {
     /// The namespaces that the webhooks ask about; `None` where there is no cluster: then every one is judged.
     covered: Option<Selector>,
     state: Arc<dyn TrustState>,
+    unknown: Unknown,
 }
 
 impl Judging {
@@ -112,6 +113,7 @@ impl Judging {
                 namespaces: BTreeMap::new(),
                 covered: None,
                 state: self.storage.state(),
+                unknown: Unknown::default(),
             },
         };
         basis.namespaces.extend(declared.iter().map(|(name, labels)| (name.clone(), Arc::clone(labels))));
@@ -148,8 +150,8 @@ impl Judging {
 
 impl From<ClusterView> for Basis {
     fn from(cluster: ClusterView) -> Self {
-        let ClusterView { policies, namespaces, covered, state, notes: _ } = cluster;
-        Self { policies, namespaces, covered: Some(covered), state }
+        let ClusterView { policies, namespaces, covered, state, unknown, notes: _ } = cluster;
+        Self { policies, namespaces, covered: Some(covered), state, unknown }
     }
 }
 
@@ -181,6 +183,7 @@ impl Basis {
         let judged: Vec<Question> = judged.map(|(question, _)| question.clone()).collect();
         let now = clock.now();
         let resolver = live_resolver(storage.seeded_resolver(), self.state, clock);
+        let resolver = self.unknown.before(&resolver);
         let deadline = || Instant::now() + timeout;
         let context = JudgeContext {
             policies: self.policies,

@@ -8,8 +8,8 @@ use anyhow::Context as _;
 
 use crate::policy::{
     CompileContext, CompiledExemption, CompiledPolicy, Either, ExemptionDocument, FileObjects, LoadError,
-    LoadedFile, NoObjects, ObjectRef, PolicyDocument, PolicyError, PolicySet, ReferencedObjects, SetOptions,
-    UnknownFields, load,
+    LoadedFile, LookupError, NoObjects, ObjectKind, ObjectRef, PolicyDocument, PolicyError, PolicySet,
+    ReferencedObjects, SetOptions, UnknownFields, load,
 };
 
 /// Why files do not make a set. Every error of every file is in it.
@@ -99,6 +99,16 @@ impl Documents {
         let context = self.context(system_namespace, &self.objects);
         let compiled = self.policies.iter().map(|document| document.compile(&context).0);
         compiled.flat_map(|policy| policy.references().to_vec()).collect()
+    }
+
+    /// Whether the files hold this config map or secret.
+    pub fn holds(&self, object: &ObjectRef) -> bool {
+        let ObjectRef { kind, namespace, name } = object;
+        let is_missing = |error| matches!(error, LookupError::NoObject(_));
+        match kind {
+            ObjectKind::ConfigMap => !self.objects.config_map_key(namespace, name, "").is_err_and(is_missing),
+            ObjectKind::Secret => !self.objects.secret(namespace, name).is_err_and(is_missing),
+        }
     }
 
     /// Compiles all of them. What the files do not hold, `others` is asked for.

@@ -67,6 +67,8 @@ pub struct Named {
     /// Secrets that the caller may not read. They count as there: nobody but tagseal's own ServiceAccount needs them, and what is in
     /// them is none of a policy's business.
     pub assumed: Vec<ObjectRef>,
+    /// Config maps that the caller may not read, and the API server's words. What they hold decides.
+    pub withheld: BTreeMap<ObjectRef, ReadError>,
 }
 
 impl ClusterReader {
@@ -120,6 +122,9 @@ impl ClusterReader {
                 Err(ReadError::Forbidden { .. }) if object.kind == ObjectKind::Secret => {
                     named.objects.0.insert(object.clone(), Entries::new());
                     named.assumed.push(object.clone());
+                }
+                Err(error @ ReadError::Forbidden { .. }) => {
+                    named.withheld.insert(object.clone(), error);
                 }
                 Err(error) => errors.push(error),
             }

@@ -343,6 +343,51 @@ fn a_right_that_is_missing_is_named_with_what_gives_it() {
 }
 
 #[test]
+fn a_config_map_that_may_not_be_read_leaves_undecided_what_rests_on_it_and_nothing_else() {
+    let cluster = Cluster::new();
+    cluster.sign("1.0", "1.0");
+    cluster.policy("production", json!({}));
+    let bundle = json!({"configMapKeyRef": {"name": "ca", "key": "ca.crt"}});
+    let hidden = json!({
+        "images": {"include": ["hidden.test/**"]}, "notary": {"server": cluster.server.url(), "caBundle": bundle},
+    });
+    cluster.policy("hidden", hidden.clone());
+    let said = "configmaps \"ca\" is forbidden: User \"jane\" cannot get resource";
+    cluster.api.fail("GET configmaps", Fault::Status(403, said));
+    let (good, undecided) = (format!("{REPOSITORY}:1.0"), "hidden.test/a:1");
+
+    let ended = cluster.verify(&good, &[]);
+    let told = ended.errors();
+    assert!(
+        told.contains(
+            "you may not read ConfigMap tagseal-system/ca, which ClusterTrustPolicy hidden names: images that it is about are undecided"
+        ) && told.contains("  kubectl create role tagseal-reader-get-configmaps --namespace=tagseal-system"),
+        "{told}"
+    );
+    assert!(!told.contains("is invalid"), "{told}");
+    ended.done();
+    let ended = cluster.verify(undecided, &["-o", "json"]);
+    let answer: Value = serde_json::from_str(&ended.printed()).unwrap();
+    ended.failed(2);
+    assert_eq!((&answer[0]["verdict"], &answer[0]["reason"]), (&json!("Unavailable"), &json!("NotSynced")));
+    assert!(answer[0]["message"].as_str().unwrap().contains("ConfigMap tagseal-system/ca"), "{answer}");
+    // What another policy denies is denied, whatever this one asks.
+    cluster.policy("all", json!({"images": {"include": ["hidden.test/**"]}}));
+    cluster.verify(undecided, &[]).failed(1);
+
+    // Of two policies of one name the file's holds, and what stands in files is needed from nobody.
+    let policy = cluster.object("ClusterTrustPolicy", None, "hidden", hidden);
+    let ca = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "tagseal-system"},
+        "data": {"ca.crt": "-----BEGIN CERTIFICATE-----"}});
+    for (text, is_told) in [(format!("{policy}\n---\n{ca}\n"), false), (policy.to_string(), true)] {
+        std::fs::write(cluster.machine.file("file.yaml"), text).unwrap();
+        let ended = cluster.verify(&good, &["--policy", "file.yaml"]);
+        assert_eq!(ended.errors().contains("you may not read"), is_told, "{}", ended.errors());
+        ended.done();
+    }
+}
+
+#[test]
 fn floors_pins_and_superseded_digests_are_the_clusters() {
     let cluster = Cluster::new();
     cluster.policy("production", json!({}));

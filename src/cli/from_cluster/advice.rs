@@ -10,7 +10,14 @@ const SAID: usize = 400;
 
 /// All of it, with the commands that give the rights that are missing.
 pub fn error(errors: &[ReadError]) -> anyhow::Error {
-    let mut lines = vec!["the cluster does not show what verdicts depend on".to_owned()];
+    let mut all = vec!["the cluster does not show what verdicts depend on".to_owned()];
+    all.extend(lines(errors));
+    anyhow::anyhow!(all.join("\n"))
+}
+
+/// The same without the headline.
+pub fn lines(errors: &[ReadError]) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut told = BTreeSet::new();
     for error in errors {
         let line = line(error);
@@ -24,7 +31,7 @@ pub fn error(errors: &[ReadError]) -> anyhow::Error {
         lines.push("who may give rights in this cluster can give these:".to_owned());
         lines.extend(commands(&rights, user.as_deref()));
     }
-    anyhow::anyhow!(lines.join("\n"))
+    lines
 }
 
 fn line(error: &ReadError) -> String {
