@@ -398,6 +398,12 @@ fn what_files_declare_is_taken_stock_of_without_a_cluster() {
     );
     let said = cluster.machine.run(&["inventory", "-f", "good.yaml"]).failed(2);
     assert!(said.contains("files are judged by policies: name them with --policy"), "{said}");
+    // Standard input is one of the two.
+    let said = cluster.machine.run(&["inventory", "-f", "-", "--policy", "-"]).failed(2);
+    assert!(
+        said.contains("standard input is either a manifest or a policy: name a file for one of the two"),
+        "{said}"
+    );
     // By the policies of a cluster.
     cluster.api.put("clustertrustpolicies", policy);
     let stock = cluster.machine.run(&["inventory", "-f", "good.yaml", "--from-cluster", "-o", "json"]).json();

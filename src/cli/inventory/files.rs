@@ -13,6 +13,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.cluster.from_cluster || !args.policies.is_empty(),
         "files are judged by policies: name them with --policy, or a cluster that has them with --from-cluster"
     );
+    args.manifests.read_stdin_once(&args.policies)?;
     let judging = Judging {
         cluster: args.cluster.clone(),
         namespace: args.namespace.clone().unwrap_or_else(|| "default".to_owned()),

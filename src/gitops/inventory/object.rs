@@ -237,6 +237,53 @@ mod tests {
 
     use super::*;
 
+    /// What is kept of a pod, in bytes, but for what the allocator adds.
+    fn kept(pod: &Pod) -> usize {
+        let Meta { name, namespace, owner_references } = &pod.metadata;
+        let owners = owner_references.iter().flatten();
+        let owners = owners.map(|owner| {
+            size_of::<Reference>() + owner.api_version.len() + owner.kind.len() + owner.name.len()
+        });
+        let sites = pod.spec.0.iter().map(|site| size_of::<Declared>() + site.name.len() + site.image.len());
+        let status = pod.status.as_ref().expect("a status");
+        let lists = [
+            &status.init_container_statuses,
+            &status.container_statuses,
+            &status.ephemeral_container_statuses,
+        ];
+        let digest = |status: &ContainerStatus| status.digest.as_ref().map_or(0, |digest| digest.len());
+        let statuses = lists.into_iter().flatten().flatten();
+        let statuses =
+            statuses.map(|status| size_of::<ContainerStatus>() + status.name.len() + digest(status));
+        let strings = name.len() + namespace.len();
+        size_of::<Pod>() + strings + owners.chain(sites).chain(statuses).sum::<usize>()
+    }
+
+    #[test]
+    fn of_a_pod_of_many_kilobytes_less_than_one_is_kept() {
+        let image = "registry.example.com/shop/web:1.4";
+        let digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let filler = "x".repeat(1024);
+        let container = |name: &str| {
+            json!({"name": name, "image": image, "env": [{"name": "A", "value": filler}], "command": [filler],
+                "volumeMounts": [{"name": "data", "mountPath": filler}]})
+        };
+        let status = |name: &str| json!({"name": name, "image": image, "imageID": format!("{image}@{digest}"), "lastState": {"message": filler}});
+        let pod = json!({
+            "metadata": {
+                "name": "web-5d4f8c7b9-abcde", "namespace": "shop", "annotations": {"a": filler},
+                "managedFields": [{"fieldsV1": {"f": filler}}],
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d4f8c7b9", "controller": true}],
+            },
+            "spec": {"containers": [container("web"), container("sidecar")]},
+            "status": {"containerStatuses": [status("web"), status("sidecar")], "conditions": [{"message": filler}]},
+        });
+        let text = pod.to_string();
+        let pod: Pod = serde_json::from_str(&text).unwrap();
+        assert_eq!(pod.sites().filter(|(_, running)| *running == Some(digest)).count(), 2);
+        assert!(text.len() > 8 * 1024 && kept(&pod) < 1024, "{} of {}", kept(&pod), text.len());
+    }
+
     #[test]
     fn what_a_status_says_runs_is_the_digest_that_was_pulled() {
         let digest = "ab".repeat(32);
