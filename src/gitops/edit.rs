@@ -3,6 +3,7 @@
 
 mod chars;
 mod diff;
+mod fill;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -14,7 +15,7 @@ use self::chars::Chars;
 pub use self::diff::unified;
 use super::place::Place;
 use super::site::Part;
-use super::tree::{Node, NodeId, Scalar, Style, Tree, Value};
+use super::tree::{NodeId, Style, Tree, Value};
 
 /// Bytes of a text, and what replaces them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,14 +61,8 @@ pub fn edit(text: &str, tree: &Tree, scalar: NodeId, value: &str) -> Result<Edit
     };
     let is_empty = written.text.is_empty();
     match written.style {
-        Style::Plain if is_empty || tree.is_null(scalar) => return fill(text, tree, scalar, value),
-        Style::Literal | Style::Folded if is_empty => {
-            // Nothing of it is anywhere but its header, which has no place of its own.
-            let place = key_of(tree, scalar).map_or(node.place, |key| key.place);
-            let message =
-                "an empty block of text stands here, and no digest can be put into it; write \"\" instead";
-            return Err(EditError { place, message: message.to_owned() });
-        }
+        Style::Plain if is_empty || tree.is_null(scalar) => return fill::null(text, tree, scalar, value),
+        Style::Literal | Style::Folded if is_empty => return fill::block(text, tree, scalar, value),
         _ => {}
     }
     let source = text.get(node.range.clone()).unwrap_or_default();
@@ -92,62 +87,6 @@ pub fn edit(text: &str, tree: &Tree, scalar: NodeId, value: &str) -> Result<Edit
 
 fn common_prefix(a: &str, b: &str) -> usize {
     a.char_indices().zip(b.chars()).find(|((_, a), b)| a != b).map_or(a.len().min(b.len()), |((at, _), _)| at)
-}
-
-/// The key of a value.
-fn key_of(tree: &Tree, value: NodeId) -> Option<&Node> {
-    tree.nodes().find_map(|(_, node)| match &node.value {
-        Value::Mapping(entries) => {
-            entries.iter().find(|(_, known)| *known == value).map(|(key, _)| tree.node(*key))
-        }
-        _ => None,
-    })
-}
-
-/// `digest: ~` and `digest:` with nothing.
-fn fill(text: &str, tree: &Tree, scalar: NodeId, value: &str) -> Result<Edit, EditError> {
-    let (node, key) = (tree.node(scalar), key_of(tree, scalar));
-    // As JSON has it, where the key is written so.
-    let is_json =
-        matches!(key.map(|key| &key.value), Some(Value::Scalar(Scalar { style: Style::DoubleQuoted, .. })));
-    let value = if is_json { format!("\"{value}\"") } else { value.to_owned() };
-    let source = text.get(node.range.clone()).unwrap_or_default();
-    match matches!(source, "~" | "null" | "Null" | "NULL") {
-        true => Ok(Edit { range: node.range.clone(), text: value }),
-        false => insert_after_key(text, node, key, &value),
-    }
-}
-
-/// Where nothing is written after `KEY:`, but perhaps an anchor or a tag.
-fn insert_after_key(text: &str, node: &Node, key: Option<&Node>, value: &str) -> Result<Edit, EditError> {
-    let place = key.map_or(node.place, |key| key.place);
-    let error = || EditError {
-        place,
-        message: "nothing is written here, and no digest can be put in its place; write \"\" first"
-            .to_owned(),
-    };
-    let mut colon = key.map(|key| key.range.end).ok_or_else(error)?;
-    let bytes = text.as_bytes();
-    // The colon of an explicit key, `? KEY`, is on another line.
-    colon += bytes[colon..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    if bytes.get(colon) != Some(&b':') {
-        return Err(error());
-    }
-    let mut at = colon + 1;
-    // An anchor and a tag, in any order.
-    loop {
-        let next = at + bytes[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        if next == at || !matches!(bytes.get(next), Some(b'&' | b'!')) {
-            break;
-        }
-        at = next
-            + bytes[next..]
-                .iter()
-                .take_while(|byte| !byte.is_ascii_whitespace() && !b",[]{}".contains(byte))
-                .count();
-    }
-    let follows = bytes.get(at).is_some_and(|byte| !byte.is_ascii_whitespace());
-    Ok(Edit { range: at..at, text: format!(" {value}{}", if follows { " " } else { "" }) })
 }
 
 /// A text with its changes made.

@@ -156,11 +156,41 @@ fn an_empty_digest_is_filled() {
 }
 
 #[test]
+fn a_key_without_a_value_and_an_empty_block_are_filled() {
+    become_so(
+        Part::Digest,
+        "digest",
+        &[
+            ("{tag: x, digest}\n", "{tag: x, digest: DIGEST}\n"),
+            ("{digest, tag: x}\n", "{digest: DIGEST, tag: x}\n"),
+            ("{ digest }", "{ digest: DIGEST }"),
+            ("{\n  \"digest\"\n}\n", "{\n  \"digest\": \"DIGEST\"\n}\n"),
+            ("{? digest}\n", "{? digest: DIGEST}\n"),
+            ("tag: x\n? digest\n", "tag: x\n? digest\n: DIGEST\n"),
+            ("? digest", "? digest\n: DIGEST"),
+            ("? digest # c\r\ntag: x\r\n", "? digest # c\r\n: DIGEST\r\ntag: x\r\n"),
+            ("a:\n  - ? digest\n    ? tag\n", "a:\n  - ? digest\n    : DIGEST\n    ? tag\n"),
+            ("tag: x\ndigest: |-\nb: x\n", "tag: x\ndigest: |-\n  DIGEST\nb: x\n"),
+            ("digest: |-", "digest: |-\n  DIGEST"),
+            ("digest: >-\n\n# c\nb: x\n", "digest: >-\n  DIGEST\n\n# c\nb: x\n"),
+            (
+                "a:\r\n  - digest: |- # c\r\n  - x\r\n",
+                "a:\r\n  - digest: |- # c\r\n      DIGEST\r\n  - x\r\n",
+            ),
+            ("digest: !!str &d |1-\ntag: *d\n", "digest: !!str &d |1-\n DIGEST\ntag: *d\n"),
+            ("\u{feff}digest: |-\ntag: x\n", "\u{feff}digest: |-\n  DIGEST\ntag: x\n"),
+        ],
+    );
+}
+
+#[test]
 fn what_cannot_be_edited_is_an_error_with_its_place() {
     for (part, key, text, place) in [
-        (Part::Digest, "digest", "tag: x\ndigest: |-\nb: x\n", "2:1"),
-        (Part::Digest, "digest", "{tag: x, digest}\n", "1:10"),
-        (Part::Digest, "digest", "tag: x\n? digest\n", "2:3"),
+        // The block would end with a line break.
+        (Part::Digest, "digest", "tag: x\ndigest: |\nb: x\n", "2:1"),
+        (Part::Digest, "digest", "tag: x\ndigest: |+\nb: x\n", "2:1"),
+        (Part::Digest, "digest", "tag: x\n? digest\n: |-\n", "2:3"),
+        (Part::Digest, "digest", "{digest # c\n}\n", "1:2"),
         (Part::Digest, "digest", "digest: !!null\n", "1:9"),
     ] {
         let errors = sealed(part, key, text).expect_err(text);
