@@ -137,6 +137,7 @@ impl<'f, 'n> FileScan<'f, 'n> {
         let is_named = image_path::images(self, object);
         if !is_workload && !is_named {
             pods::notice(self, object);
+            helm::notice(self, object);
         }
     }
 

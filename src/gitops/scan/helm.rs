@@ -3,6 +3,7 @@
 use super::file::{FileScan, Found, Holder, Reader, Refused};
 use super::image_path::joined;
 use super::kustomization::composed;
+use super::objects::Object;
 use super::uses::Cursor;
 use crate::foreign::Foreign;
 use crate::gitops::scalar::is_string_in_yaml_1_1;
@@ -12,6 +13,9 @@ use crate::policy::ImageSite;
 
 /// What stands for the kind of values.
 pub(super) const KIND: &str = "Values";
+
+const FLUX_GROUP: &str = "helm.toolkit.fluxcd.io";
+const FLUX_KIND: &str = "HelmRelease";
 
 /// The images of a file of values.
 pub(super) fn values(scan: &mut FileScan<'_, '_>) {
@@ -32,6 +36,24 @@ pub(super) fn values(scan: &mut FileScan<'_, '_>) {
             scan.notice(registry, message);
         }
     }
+}
+
+/// Says that a release of Flux holds values.
+pub(super) fn notice(scan: &mut FileScan<'_, '_>, object: &Object) {
+    if object.group() != Some(FLUX_GROUP) || object.id.kind != FLUX_KIND {
+        return;
+    }
+    let Some(spec) = scan.walk.field(object.cursor, "spec") else { return };
+    let Some(values) = scan.walk.entry(spec, "values").filter(|values| scan.walk.is_mapping(values.value))
+    else {
+        return;
+    };
+    let holder = Holder { object: &object.id, namespace: "", origin: None, subject: None };
+    let message = format!(
+        "{holder} holds values of a chart, whose images are not looked at; keep them in a file that --helm-values names, or name each \
+         image with --image-path {FLUX_KIND}.{FLUX_GROUP}=spec.values.PATH"
+    );
+    scan.notice(values.key, message);
 }
 
 fn visit(scan: &mut FileScan<'_, '_>, holder: &Holder<'_>, at: Cursor, field: &str) {
