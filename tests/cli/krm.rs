@@ -143,6 +143,29 @@ fn policies_may_stand_in_the_configuration_or_be_named_by_flags() {
 }
 
 #[test]
+fn a_problem_without_an_image_names_its_item_and_its_file() {
+    let world = World::new();
+    let item = |name: &str, spec: &str| {
+        format!(
+            "- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: {name}\n    annotations: {{config.kubernetes.io/path: {name}.yaml}}\n  spec: {spec}\n"
+        )
+    };
+    let items = item("good", "{containers: []}") + &item("bad", "{containers: web}") + &item("last", "{}");
+    // What follows the items is in none of them.
+    let text = format!(
+        "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems:\n{items}functionConfig:\n  apiVersion: v1\n  kind: ConfigMap\n  \
+         metadata: {{name: f}}\n  data: {{policyFiles: policy.yaml}}\n"
+    );
+    let output = world.krm(&text, &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", self::text(&output.stderr));
+    let list: Value = serde_saphyr::from_str(&self::text(&output.stdout)).expect("YAML");
+    let result = &list["results"][0];
+    assert_eq!((list["results"].as_array().map(Vec::len), &result["severity"]), (Some(1), &json!("error")));
+    assert_eq!(result["resourceRef"], json!({"apiVersion": "v1", "kind": "Pod", "name": "bad"}));
+    assert_eq!(result["file"], json!({"path": "bad.yaml"}));
+}
+
+#[test]
 fn what_cannot_be_read_or_decided_ends_with_2_and_says_where() {
     let world = World::new();
     for (input, what) in [

@@ -8,9 +8,10 @@ use super::list::ResourceList;
 use crate::admission::judge::Fault;
 use crate::foreign::json as printable;
 use crate::gitops::pin::{Pin, Plan};
-use crate::gitops::place::Problem;
+use crate::gitops::place::{Place, Problem};
 use crate::gitops::scan::{Object, Scan, objects};
-use crate::gitops::site::Site;
+use crate::gitops::site::{ObjectId, Site};
+use crate::gitops::source::SourceFile;
 use crate::gitops::tree::{NodeId, Tree, Value};
 
 /// One element of `results`, as JSON has it.
@@ -57,7 +58,7 @@ pub fn outcome(list: &ResourceList, scan: &Scan, plan: &Plan, returns_items: boo
     let mut errors = Vec::new();
     for problem in &plan.problems {
         errors.push(problem.to_string());
-        entries.push(json!({"message": problem.to_string(), "severity": Severity::Error.as_str()}));
+        entries.push(files.problem(problem).into());
     }
     for refusal in &plan.refusals {
         let Some(site) = scan.sites.get(refusal.site) else { continue };
@@ -96,6 +97,19 @@ pub fn outcome(list: &ResourceList, scan: &Scan, plan: &Plan, returns_items: boo
     outcome
 }
 
+/// By what an object is known.
+fn reference(object: &ObjectId) -> Json {
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    let fields = [
+        ("apiVersion", &*object.api_version),
+        ("kind", &object.kind),
+        ("name", &object.name),
+        ("namespace", namespace),
+    ];
+    let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
+    Json::Object(given.map(|(name, value)| (name.to_owned(), value.into())).collect())
+}
+
 /// The object of a site, for people.
 fn described(site: &Site) -> String {
     let namespace =
@@ -115,22 +129,25 @@ impl Files<'_> {
         let mut set = |name: &str, value: Json| entry.insert(name.to_owned(), value);
         set("message", message.into());
         set("severity", severity.as_str().into());
-        let mut reference = Map::new();
-        let object = &site.object;
-        let namespace = object.namespace.as_deref().unwrap_or_default();
-        let fields = [
-            ("apiVersion", &*object.api_version),
-            ("kind", &object.kind),
-            ("name", &object.name),
-            ("namespace", namespace),
-        ];
-        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
-            reference.insert(name.to_owned(), value.into());
-        }
-        set("resourceRef", reference.into());
+        set("resourceRef", reference(&site.object));
         set("field", json!({"path": site.field, "currentValue": site.image}));
-        if let Some(file) = self.file_of(site) {
+        if let Some(file) = self.object_at(site.place).and_then(|object| self.file_of(object)) {
             set("file", file);
+        }
+        entry
+    }
+
+    /// What is wrong with an item, or with the list.
+    fn problem(&self, problem: &Problem) -> Map<String, Json> {
+        let mut entry = Map::new();
+        let mut set = |name: &str, value: Json| entry.insert(name.to_owned(), value);
+        set("message", problem.to_string().into());
+        set("severity", Severity::Error.as_str().into());
+        if let Some(object) = problem.place.and_then(|place| self.object_at(place)) {
+            set("resourceRef", reference(&object.id));
+            if let Some(file) = self.file_of(object) {
+                set("file", file);
+            }
         }
         entry
     }
@@ -146,11 +163,16 @@ impl Files<'_> {
         entry
     }
 
+    /// The item in which this place is. Items stand in the order of their places.
+    fn object_at(&self, place: Place) -> Option<&Object> {
+        let SourceFile { text, tree, .. } = self.list.file();
+        let object = self.objects.iter().rev().find(|object| tree.node(object.root).place <= place)?;
+        (place < Place::of(text, tree.node(object.root).end)).then_some(object)
+    }
+
     /// The file that the item came from, by the annotations of kustomize and kpt.
-    fn file_of(&self, site: &Site) -> Option<Json> {
+    fn file_of(&self, object: &Object) -> Option<Json> {
         let tree = &self.list.file().tree;
-        // Items stand in the order of their places, and so do sites.
-        let object = self.objects.iter().rev().find(|object| tree.node(object.root).place <= site.place)?;
         let annotations = tree.at(object.root, &["metadata", "annotations"])?;
         let text = |name: &str| tree.field(annotations, name).and_then(|value| tree.string(value));
         let either = |name: &str| {
