@@ -60,7 +60,7 @@ fn the_krew_manifest_is_one_that_krew_takes() {
     assert_eq!(plugin.metadata, BTreeMap::from([("name".to_owned(), "tagseal".to_owned())]));
     let spec = plugin.spec;
     assert_eq!(spec.version, VERSION);
-    assert!(spec.homepage.starts_with("https://"));
+    assert_eq!(spec.homepage, "https://tagseal.dev");
     let short = &spec.short_description;
     assert!((1..=50).contains(&short.len()) && !short.contains('\n') && !short.ends_with('.'), "{short}");
     for text in [&spec.description, &spec.caveats] {
@@ -73,7 +73,7 @@ fn the_krew_manifest_is_one_that_krew_takes() {
         assert!(labels["os"] == "linux" && ["amd64", "arm64"].contains(&&*labels["arch"]), "{labels:?}");
         assert!(seen.insert(labels.clone()), "two for {labels:?}");
         assert!(
-            platform.uri.starts_with("https://") && platform.uri.ends_with(".tar.gz"),
+            platform.uri.starts_with("https://tagseal.dev/") && platform.uri.ends_with(".tar.gz"),
             "{}",
             platform.uri
         );
