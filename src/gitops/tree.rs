@@ -206,27 +206,50 @@ impl Tree {
     /// The fields of a mapping as its readers see them: its own, then those that merge keys bring and that it does not have. Empty
     /// for anything else. The merge keys themselves are not among them.
     pub fn fields(&self, id: NodeId) -> Fields<'_> {
-        let mut fields = Fields { entries: Vec::new() };
-        self.add_fields(id, &mut fields, &mut HashSet::new());
+        let entries = self.fields_by((), id, &|(), _| ());
+        Fields { entries: entries.into_iter().map(|((), name, key, value)| (name, key, value)).collect() }
+    }
+
+    /// The same, each with the way to the mapping that has it: `at` is the way to `id`, and `step` the way on to a node.
+    pub fn fields_by<W: Copy>(
+        &self,
+        at: W,
+        id: NodeId,
+        step: &impl Fn(W, NodeId) -> W,
+    ) -> Vec<(W, &str, NodeId, NodeId)> {
+        let mut fields = Vec::new();
+        self.add_fields((at, id), step, &mut fields, &mut HashSet::new());
         fields
     }
 
-    fn add_fields<'t>(&'t self, id: NodeId, fields: &mut Fields<'t>, names: &mut HashSet<&'t str>) {
+    fn add_fields<'t, W: Copy>(
+        &'t self,
+        (at, id): (W, NodeId),
+        step: &impl Fn(W, NodeId) -> W,
+        fields: &mut Vec<(W, &'t str, NodeId, NodeId)>,
+        names: &mut HashSet<&'t str>,
+    ) {
         let Value::Mapping(entries) = self.value(id) else { return };
         for (key, value) in entries.iter().filter(|(key, _)| !self.is_merge(*key)) {
             let name = self.text(*key).unwrap_or_default();
             if names.insert(name) {
-                fields.entries.push((name, *key, *value));
+                fields.push((at, name, *key, *value));
             }
         }
         for (_, value) in entries.iter().filter(|(key, _)| self.is_merge(*key)) {
+            let merged = step(at, *value);
             match self.value(*value) {
-                Value::Sequence(elements) => {
-                    elements.iter().for_each(|element| self.add_fields(*element, fields, names))
-                }
-                _ => self.add_fields(*value, fields, names),
+                Value::Sequence(elements) => elements.iter().for_each(|element| {
+                    self.add_fields((step(merged, *element), *element), step, fields, names);
+                }),
+                _ => self.add_fields((merged, *value), step, fields, names),
             }
         }
+    }
+
+    /// Whether a mapping has merge keys.
+    pub fn has_merge_keys(&self, id: NodeId) -> bool {
+        matches!(self.value(id), Value::Mapping(entries) if entries.iter().any(|(key, _)| self.is_merge(*key)))
     }
 
     /// Whether a key is YAML 1.1's merge key.

@@ -2,7 +2,7 @@
 //! a use of it.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::gitops::place::Place;
 use crate::gitops::tree::{NodeId, Tree, Value};
@@ -89,19 +89,20 @@ impl<'t> Walk<'t> {
         self.tree.elements(at.id).iter().map(move |element| self.child(at, *element))
     }
 
-    /// The value of a field: the mapping's own, else the first that a merge key brings.
+    /// The value of a field.
     pub(super) fn field(&self, at: Cursor, name: &str) -> Option<Cursor> {
         self.entry(at, name).map(|field| field.value)
     }
 
     /// As [`Walk::field`], with the key.
     pub(super) fn entry(&self, at: Cursor, name: &str) -> Option<Field<'t>> {
-        let Value::Mapping(entries) = self.value(at) else { return None };
-        let is_own = |key: NodeId| !self.tree.is_merge(key) && self.tree.text(key) == Some(name);
-        if let Some((key, value)) = entries.iter().find(|(key, _)| is_own(*key)) {
-            return Some(self.entry_of(at, *key, *value));
+        if self.tree.has_merge_keys(at.id) {
+            return self.fields(at).into_iter().find(|field| field.name == name);
         }
-        self.merged(at, entries).find_map(|merged| self.entry(merged, name))
+        // Most mappings have no merge keys, and are not listed for one field.
+        let Value::Mapping(entries) = self.value(at) else { return None };
+        let (key, value) = entries.iter().find(|(key, _)| self.tree.text(*key) == Some(name))?;
+        Some(self.entry_of(at, *key, *value))
     }
 
     fn entry_of(&self, at: Cursor, key: NodeId, value: NodeId) -> Field<'t> {
@@ -119,39 +120,10 @@ impl<'t> Walk<'t> {
         self.string(self.at(at, path)?)
     }
 
-    /// The fields of a mapping: its own, then those that merge keys bring and that it does not have.
+    /// The fields of a mapping, as [`Tree::fields`] has them.
     pub(super) fn fields(&self, at: Cursor) -> Vec<Field<'t>> {
-        let mut fields = Vec::new();
-        let Value::Mapping(entries) = self.value(at) else { return fields };
-        if entries.iter().any(|(key, _)| self.tree.is_merge(*key)) {
-            self.add_fields(at, &mut fields, &mut HashSet::new());
-        } else {
-            fields.extend(entries.iter().map(|(key, value)| self.entry_of(at, *key, *value)));
-        }
-        fields
-    }
-
-    fn add_fields(&self, at: Cursor, fields: &mut Vec<Field<'t>>, names: &mut HashSet<&'t str>) {
-        let Value::Mapping(entries) = self.value(at) else { return };
-        for (key, value) in entries.iter().filter(|(key, _)| !self.tree.is_merge(*key)) {
-            let field = self.entry_of(at, *key, *value);
-            if names.insert(field.name) {
-                fields.push(field);
-            }
-        }
-        self.merged(at, entries).for_each(|merged| self.add_fields(merged, fields, names));
-    }
-
-    /// The mappings that merge keys bring, the first first.
-    fn merged(&self, at: Cursor, entries: &'t [(NodeId, NodeId)]) -> impl Iterator<Item = Cursor> {
-        let merges = entries.iter().filter(|(key, _)| self.tree.is_merge(*key));
-        merges.flat_map(move |(_, value)| {
-            let merged = self.child(at, *value);
-            match self.value(merged) {
-                Value::Sequence(_) => self.elements(merged).collect(),
-                _ => vec![merged],
-            }
-        })
+        let fields = self.tree.fields_by(at, at.id, &|at, id| self.child(at, id)).into_iter();
+        fields.map(|(at, _, key, value)| self.entry_of(at, key, value)).collect()
     }
 
     /// Tells `tell` of every use of every scalar below `at`, keys too.
