@@ -85,11 +85,8 @@ fn answer(args: Args, list: &ResourceList, config: FunctionConfig) -> anyhow::Re
         let of_sites = verdicts.into_iter().zip(&scan.sites);
         verdicts = of_sites.map(|(verdict, site)| Some(stored(verdict?, site.subject))).collect();
     }
-    let advice = match is_update {
-        true => "",
-        false => "update: true in a PinImages moves it to the digest that is signed now",
-    };
-    let mut plan = plan(files, &scan, &verdicts, advice);
+    let mover = if is_update { "" } else { "`update: true` in a PinImages" };
+    let mut plan = plan(files, &scan, &verdicts, mover);
     if mode == Mode::Verify {
         // What stands against writing a digest stands against no image.
         plan.changes.clear();

@@ -14,6 +14,7 @@ use crate::admission::judge::Fault;
 use crate::foreign::{Foreign, one_line, plain};
 use crate::gitops::edit::unified;
 use crate::gitops::files::{Input, Source};
+use crate::gitops::judge::PIN_UPDATE;
 use crate::gitops::pin::{Change, Left, Pin, Plan, WhyLeft, plan, questions};
 use crate::gitops::write::{self, Replacement};
 use crate::gitops::{Problem, Scan, Site};
@@ -90,11 +91,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let problems = input.problems.iter().chain(&scan.problems);
         problems.for_each(|problem| say_aside(&problem.to_string()));
     })?;
-    let advice = match args.update {
-        true => "",
-        false => "tagseal pin --update moves it to the digest that is signed now",
-    };
-    let mut plan = plan(&input.files, &scan, &verdicts, advice);
+    let mover = if args.update { "" } else { PIN_UPDATE };
+    let mut plan = plan(&input.files, &scan, &verdicts, mover);
     let mut problems = std::mem::take(&mut input.problems);
     problems.append(&mut plan.problems);
     let mut outcome = Outcome { input, scan, plan, problems, written: false };

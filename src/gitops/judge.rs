@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Site;
 use crate::admission::Subject;
 use crate::admission::judge::{Circumstances, ImageVerdict, Resolve, View};
-use crate::policy::{ImageSite, Labels, Mutation, NamespaceView, PolicySet};
+use crate::policy::{ImageSite, Labels, Mutation, NamespaceView, PolicySet, Reason};
 use crate::trust::Grant;
 
 /// How many images are asked about at once. Trust servers are asked over few connections each, whatever this is.
@@ -120,6 +120,18 @@ impl Asked<'_> {
         let circumstances = Circumstances { grant: &grant, deadline, dry_run: false, site, now };
         View::new(Arc::clone(policies), namespace).judge_image(resolver, image, circumstances).await
     }
+}
+
+/// What moves a pin on the command line.
+pub const PIN_UPDATE: &str = "`tagseal pin --update`";
+
+/// What to do about an image against which nothing else stands than that its tag is signed with another digest: `mover` moves it. None
+/// where there is no such.
+pub fn advice(verdict: &ImageVerdict, mover: &str) -> Option<String> {
+    let denials = verdict.denials();
+    let is_moved =
+        !denials.is_empty() && denials.iter().all(|denial| denial.reason() == Reason::DigestMismatch);
+    (is_moved && !mover.is_empty()).then(|| format!("{mover} moves it to the digest that is signed now"))
 }
 
 /// The verdict on what would be stored in `subject`; in a pod, where that is not known. The mutating webhook writes the digest, or the

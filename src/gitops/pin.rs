@@ -8,7 +8,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::edit::{apply, sealed_scalar};
-use super::judge::Question;
+use super::judge::{Question, advice};
 use super::place::{Place, Problem};
 use super::scan::{Scan, SharedScalar};
 use super::site::{Part, Site};
@@ -136,13 +136,13 @@ type Edits = Vec<(NodeId, Pin, String)>;
 
 /// Puts the verdicts together: one for each site, `None` where the webhooks are not asked about the namespace.
 ///
-/// `advice` is what to do about a pin whose tag is signed otherwise; empty where pins are moved.
-pub fn plan(files: &[SourceFile], scan: &Scan, verdicts: &[Option<ImageVerdict>], advice: &str) -> Plan {
+/// `mover` is what moves a pin whose tag is signed otherwise; empty where pins are moved.
+pub fn plan(files: &[SourceFile], scan: &Scan, verdicts: &[Option<ImageVerdict>], mover: &str) -> Plan {
     let mut plan = Plan { problems: scan.problems.clone(), ..Plan::default() };
     let mut scalars: BTreeMap<Scalar, Uses> = BTreeMap::new();
     for (index, (site, verdict)) in scan.sites.iter().zip(verdicts).enumerate() {
         let Some(file) = files.get(site.file) else { continue };
-        let wanted = plan.take(index, site, verdict.as_ref(), advice);
+        let wanted = plan.take(index, site, verdict.as_ref(), mover);
         if let Ok(wanted) = wanted {
             let text = file.tree.text(site.slot.scalar).unwrap_or_default();
             let wanted = wanted.and_then(|sealed| Wanted::of(site, text, sealed));
@@ -197,7 +197,7 @@ impl Plan {
         index: usize,
         site: &Site,
         verdict: Option<&'v ImageVerdict>,
-        advice: &str,
+        mover: &str,
     ) -> Result<Option<&'v str>, ()> {
         let is_bare = !site.image.contains('@');
         let mut leave = |why| {
@@ -219,7 +219,7 @@ impl Plan {
             },
             Outcome::Denied(_) => {
                 if let Some(headline) = verdict.headline() {
-                    let message = refusal(verdict, headline, advice);
+                    let message = refusal(verdict, headline, mover);
                     let Denial { fault, .. } = headline;
                     self.refusals.push(Refusal {
                         site: index,
@@ -315,15 +315,10 @@ fn digest_of(sealed: &str) -> &str {
 }
 
 /// Everything that stands against an image, what decides first.
-fn refusal(verdict: &ImageVerdict, headline: &Denial, advice: &str) -> String {
+fn refusal(verdict: &ImageVerdict, headline: &Denial, mover: &str) -> String {
     let others = verdict.denials().iter().filter(|denial| *denial != headline);
     let findings = std::iter::once(headline).chain(others).map(|denial| denial.finding.to_string());
-    let lines: Vec<String> = findings.collect();
-    let mut message = lines.join("; ");
-    if headline.reason() == Reason::DigestMismatch && !advice.is_empty() {
-        message += &format!("; {advice}");
-    }
-    message
+    findings.chain(advice(verdict, mover)).collect::<Vec<_>>().join("; ")
 }
 
 fn problem(files: &[SourceFile], file: usize, place: Place, message: String) -> Problem {

@@ -20,10 +20,8 @@ use serde::Serialize;
 pub use self::image::{ExemptBy, ImageReport, SignedBy, Warning, Word};
 pub use self::paths::{Paths, STANDARD_INPUT};
 pub use self::text::image as image_text;
-use super::judge::SiteVerdict;
+use super::judge::{PIN_UPDATE, SiteVerdict, advice};
 use super::{ObjectId, Origin, Place, Problem};
-use crate::admission::judge::{ImageVerdict, Outcome};
-use crate::policy::Reason;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,9 +150,9 @@ impl SiteReport {
             None => ImageReport::excluded(&site.image, &site.namespace),
         };
         if let Some(message) = &mut image.message
-            && verdict.as_ref().is_some_and(is_settled_by_update)
+            && let Some(advice) = verdict.as_ref().and_then(|verdict| advice(verdict, PIN_UPDATE))
         {
-            message.push_str("; `tagseal pin --update` writes the digest that is signed now");
+            message.push_str(&format!("; {advice}"));
         }
         Self {
             image,
@@ -174,12 +172,6 @@ impl SiteReport {
     fn place(&self) -> String {
         format!("{}:{}:{}", self.file, self.line, self.column)
     }
-}
-
-/// Whether nothing else stands against the image than that its tag is signed with another digest.
-fn is_settled_by_update(verdict: &ImageVerdict) -> bool {
-    let Outcome::Denied(denials) = &verdict.outcome else { return false };
-    denials.iter().all(|denial| denial.reason() == Reason::DigestMismatch)
 }
 
 impl ProblemReport<'_> {

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission::judge::{Denial, Passed, Remark};
+use crate::admission::judge::{Denial, ImageVerdict, Outcome, Passed, Remark};
 use crate::gitops::{Part, Site, Slot, Tree};
-use crate::policy::{Actions, ImageSite, Mutation, PolicyId};
+use crate::policy::{Actions, ImageSite, Mutation, PolicyId, Reason};
 use crate::schemas;
 
 const WEB: &str = "r.io/shop/web:1.4";
