@@ -116,4 +116,56 @@ limits! {
         "Beyond, the least recently used of them go.";
     SMALL_SET: usize = 64 << 10, "publisher", "bytes of a repository that are not worth a look at the others", "",
         "Their number is bounded. A larger one shares what other sets of the same repository have, and memory is counted when it comes.";
+    FILE_LEVELS: usize = 64, "publisher, trust server", "levels of JSON arrays and objects in one metadata file", "",
+        "Notary's own metadata nests seven deep, and custom may nest more. A file that nests deeper is InvalidMetadata.";
+    FILE_VALUES: usize = 1 << 20, "publisher, trust server", "JSON values in one metadata file, keys not counted", "",
+        "A tag takes five values. A file with more is InvalidMetadata.";
+    PARSED_BYTES: usize = 32 << 20, "publisher, trust server", "bytes of memory that one metadata file takes decoded", "",
+        "A value and a key take 16 bytes each and a member 8 more, strings stay in the file: 40,000 tags with both hashes take 8 MiB, and nothing takes more than ten times the file. Beyond it the file is InvalidMetadata.";
+    WORK_STEPS: u64 = 128 << 20, "publisher, trust server", "steps of one update's work, each about 20 ns", "",
+        "A value read or written, a path compared or 64 bytes hashed is a step, a signature some thousands: 40,000 tags with 200 delegations take 3 million. Beyond it the update is InvalidMetadata.";
+    FILE_SIGNATURES: usize = 256, "publisher, trust server", "signatures on one metadata file", "",
+        "As many as a role may have keys. A file with more is InvalidMetadata.";
+    VERIFIED_BYTES: u64 = 64 << 20, "publisher, trust server", "bytes of one file's signed part times the signatures that are tried on it", "",
+        "Each try hashes the whole message, because ring verifies no hash that was made before. Only signatures under a key ID of the role, by a method and of a length that suit its key, are tried, each once: a targets file of 8 MiB may have eight. Beyond it the file is InvalidMetadata.";
+    ROLE_KEYS: usize = 256, "publisher, trust server", "keys of one role", "",
+        "Honest roles have a few. A file with more is InvalidMetadata.";
+    FILE_DELEGATIONS: usize = 1024, "publisher", "delegations in one file", "",
+        "As many as one update loads. A file with more is InvalidMetadata.";
+    ROLE_PATHS: usize = 4096, "publisher", "path prefixes of one delegation", "",
+        "Honest delegations have a few. A file with more is InvalidMetadata.";
+    FILE_PATHS: usize = 1 << 16, "publisher", "path prefixes in one file", "",
+        "Each is compared with its parent's in every step of an update. A file with more is InvalidMetadata.";
+    ROLES: usize = 1024, "publisher", "delegation roles that one update loads", "",
+        "More is InvalidMetadata.";
+    ROLE_LEVELS: usize = 32, "publisher", "levels of delegations", "",
+        "Deeper is InvalidMetadata.";
+    ROOT_FILE: u64 = 1 << 20, "publisher, trust server", "bytes of one root file", "",
+        "A root lists a few keys. A larger one is InvalidMetadata, unread.";
+    UPDATE_BYTES: u64 = 64 << 20, "publisher, trust server", "bytes that come in one update, roots that are walked included", "",
+        "No more than fits is asked for at once, but at least one file. A targets file of 40,000 tags and 200 delegations take 10 MiB, a thousand roots as many. Beyond it the update is InvalidMetadata.";
+    ROOTS_BYTES: u64 = 16 << 20, "publisher, trust server", "bytes of all roots that come in one update", "",
+        "A thousand rotations of 10 KiB each fit. Beyond it the update is InvalidMetadata.";
+    ROOTS_FORWARDS: u64 = 1024, "publisher", "root rotations that one update follows from the trusted root", "",
+        "Each is signed by the one before it. More is InvalidMetadata.";
+    ROOTS_BACKWARDS: u64 = 64, "publisher, trust server", "roots, the newest included, that are looked at for one that carries the pin", "",
+        "Most pins are a rotation or two behind. Beyond it the root is RootMismatch.";
+    ROOTS_AT_ONCE: u64 = 16, "publisher, trust server", "older roots that are asked for at once", "",
+        "The others are asked for when those are here.";
+    LINEAGE_KEYS: usize = 4096, "publisher", "root keys of a repository's past that are remembered", "",
+        "They tell which records are about it. More are not remembered.";
+    LINEAGE_SIGNERS: usize = 256, "publisher", "signers of a repository's past roots that its record holds", "",
+        "A record is one object of the cluster. More are not remembered.";
+    KEY_BYTES: usize = 256 << 10, "publisher", "bytes of one key, certificates included", "",
+        "Notary's own limit. A larger key does not count.";
+    RSA_BITS: usize = 4096, "publisher", "bits of an RSA key that signs metadata", "",
+        "What takes longer to verify than others does not count.";
+    CHAIN_CERTIFICATES: usize = 8, "publisher", "certificates of one root key", "",
+        "A key with more does not count.";
+    CHAIN_ISSUERS: usize = 8, "publisher", "issuers above a root key's certificate, the pinned one counted", "",
+        "A longer chain leads nowhere.";
+    CHAIN_SIGNATURES: usize = 32, "publisher", "signatures on certificates that are checked for one root", "",
+        "Names are the publisher's to choose, so issuers may fit in many ways. Beyond it the root carries no pin.";
+    AUTHORITIES: usize = 256, "policy author", "certificates in one bundle of authorities", "",
+        "A policy with more is invalid.";
 }

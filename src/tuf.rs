@@ -11,6 +11,7 @@ mod error;
 mod key;
 mod lineage;
 mod metadata;
+mod paths;
 mod pin;
 mod repository;
 mod role;
@@ -19,6 +20,7 @@ mod stop;
 mod update;
 pub mod upload;
 mod verify;
+mod work;
 
 pub use certificate::{CaBundle, CertificateChain, CertificateError};
 pub use error::{RootMismatch, TufError};
@@ -33,3 +35,4 @@ pub use update::{
     Answer, Fetch, FileName, Floor, Floors, FloorsAbove, RootKeys, Selector, Step, Update, UpdateInput,
     Updated,
 };
+pub use work::Ended;

@@ -3,6 +3,7 @@
 mod conformance;
 mod delegations;
 mod driver;
+mod exhaustion;
 mod fuzz;
 mod hashes;
 mod roots;

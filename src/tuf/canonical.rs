@@ -6,21 +6,19 @@
 //! float64.
 
 mod decode;
+mod parsed;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
 pub use decode::parse;
+pub(in crate::tuf) use decode::read;
+pub(in crate::tuf) use parsed::{Node, Parsed};
 
-/// Containers nest at most this deep. Notary's own metadata nests seven deep; `custom` may nest more.
-pub const MAX_DEPTH: usize = 64;
+use crate::tuf::work::Ended;
 
-/// A document holds at most this many values, keys not counted. It bounds the memory that a small download can
-/// take; a target takes about five values.
-pub const MAX_VALUES: usize = 1 << 20;
-
-/// A decoded JSON value. Numbers keep their text as written.
+/// A decoded JSON value that can be edited. Numbers keep their text as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// `null`
@@ -51,6 +49,15 @@ pub enum CanonicalError {
     /// Canonical JSON has integers only.
     #[error("{0} has no canonical form: not an integer")]
     Number(String),
+    /// It would take more memory than any document may.
+    #[error("it takes more than {max} bytes of memory decoded")]
+    Memory {
+        /// How many it may take.
+        max: usize,
+    },
+    /// The work was ended before it was done.
+    #[error(transparent)]
+    Ended(#[from] Ended),
 }
 
 impl Value {

@@ -9,14 +9,13 @@ mod tests;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::authority::CaBundle;
+pub(super) use self::authority::Searches;
 pub use self::error::CertificateError;
 use self::parsed::Certificate;
 use super::canonical::shortened;
 use super::key::{PublicKey, pem};
 use super::role::Gun;
-
-/// A chain has at most this many certificates.
-pub const MAX_CHAIN: usize = 8;
+use crate::limits::CHAIN_CERTIFICATES;
 
 /// A certificate may start being valid this much later than now (Notary v1, "Certificates").
 const NOT_BEFORE_LEEWAY: SignedDuration = SignedDuration::from_hours(24);
@@ -41,9 +40,10 @@ impl CertificateChain {
     /// [`CertificateError`] when there is none or too many, one does not parse, or the leaf is too weak to count: a
     /// SHA-1 signature or an RSA key below 2048 bits, which Notary refuses of delegation keys too.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
-        let (normal, certificates) = read_pem(text, MAX_CHAIN)?;
+        let (normal, certificates) = read_pem(text, CHAIN_CERTIFICATES)?;
         let mut certificates = certificates.into_iter();
-        let leaf = certificates.next().ok_or(CertificateError::Count { found: 0, max: MAX_CHAIN })?;
+        let leaf =
+            certificates.next().ok_or(CertificateError::Count { found: 0, max: CHAIN_CERTIFICATES })?;
         leaf.check_strength()?;
         let leaf_key = leaf.key()?;
         Ok(Self { leaf_key, leaf, rest: certificates.collect(), is_normal: normal == text })

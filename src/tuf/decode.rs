@@ -1,57 +1,64 @@
 //! Reading fields out of a decoded JSON value: exact names, exact types. An error says what is wrong where.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-use super::canonical::Value;
+use super::canonical::{Node, shortened};
+use super::error::TufError;
+use super::role::RoleName;
 
 /// What is wrong, in words; the caller knows in which role's file.
 pub(super) type What = String;
 
+/// As a text from outside may be of any length, what is told of it is not.
+const MAX_WHAT: usize = 512;
+
+/// The error for what is wrong with a role's file.
+pub(super) fn malformed(role: &RoleName, mut what: What) -> TufError {
+    if let Some((end, _)) = what.char_indices().nth(MAX_WHAT) {
+        what.truncate(end);
+        what.push('…');
+    }
+    TufError::Malformed { role: role.clone(), what }
+}
+
 /// A JSON object whose fields are being read. An absent field and a `null` one are the same, as in Go.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {
-    map: &'a BTreeMap<String, Value>,
+    object: Node<'a>,
     at: &'a str,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(value: &'a Value, at: &'a str) -> Result<Self, What> {
-        match value {
-            Value::Object(map) => Ok(Self { map, at }),
-            _ => Err(format!("{at} is not an object")),
-        }
+    pub(super) fn of(value: Node<'a>, at: &'a str) -> Result<Self, What> {
+        if value.is_object() { Ok(Self { object: value, at }) } else { Err(format!("{at} is not an object")) }
     }
 
-    pub(super) fn optional(&self, name: &str) -> Option<&'a Value> {
-        self.map.get(name).filter(|value| **value != Value::Null)
+    pub(super) fn optional(&self, name: &str) -> Option<Node<'a>> {
+        self.object.get(name).filter(|value| !value.is_null())
     }
 
-    pub(super) fn required(&self, name: &str) -> Result<&'a Value, What> {
+    pub(super) fn required(&self, name: &str) -> Result<Node<'a>, What> {
         self.optional(name).ok_or_else(|| format!("{} has no field {name:?}", self.at))
     }
 
     /// An integer of at least `least`, as written: `4.0` and `1e3` are none (design §11 tuf).
     pub(super) fn integer(&self, name: &str, least: u64) -> Result<u64, What> {
-        let value = self.required(name)?;
-        let Value::Number(text) = value else {
-            return Err(format!("{}.{name} is not an integer", self.at));
-        };
+        let text = self.required(name)?.as_number();
+        let text = text.ok_or_else(|| format!("{}.{name} is not an integer", self.at))?;
         let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         // Go reads them into a signed 64-bit integer.
         let number = plain.then(|| text.parse::<i64>().ok()).flatten().and_then(|n| u64::try_from(n).ok());
-        number
-            .filter(|n| *n >= least)
-            .ok_or_else(|| format!("{}.{name} is {text}, not an integer of at least {least}", self.at))
+        number.filter(|n| *n >= least).ok_or_else(|| {
+            format!("{}.{name} is {}, not an integer of at least {least}", self.at, shortened(text))
+        })
     }
 
     pub(super) fn string(&self, name: &str) -> Result<&'a str, What> {
-        string(self.required(name)?).ok_or_else(|| format!("{}.{name} is not a string", self.at))
+        self.required(name)?.as_str().ok_or_else(|| format!("{}.{name} is not a string", self.at))
     }
 
     /// A string, empty when absent.
@@ -62,31 +69,31 @@ impl<'a> Fields<'a> {
     /// An array of strings, empty when absent.
     pub(super) fn strings(&self, name: &str) -> Result<Vec<&'a str>, What> {
         self.array(name)?
-            .iter()
-            .map(|value| string(value).ok_or_else(|| format!("{}.{name} holds what is no string", self.at)))
+            .map(|value| value.as_str().ok_or_else(|| format!("{}.{name} holds what is no string", self.at)))
             .collect()
     }
 
     /// An array, empty when absent.
-    pub(super) fn array(&self, name: &str) -> Result<&'a [Value], What> {
-        match self.optional(name) {
-            None => Ok(&[]),
-            Some(Value::Array(values)) => Ok(values),
-            Some(_) => Err(format!("{}.{name} is not an array", self.at)),
-        }
+    pub(super) fn array(&self, name: &str) -> Result<impl Iterator<Item = Node<'a>> + use<'a>, What> {
+        let items = match self.optional(name) {
+            None => None,
+            Some(value) => Some(value.items().ok_or_else(|| format!("{}.{name} is not an array", self.at))?),
+        };
+        Ok(items.into_iter().flatten())
     }
 
-    /// The entries of an object, none when absent.
+    /// The entries of an object, sorted by name; none when absent.
     pub(super) fn entries(
         &self,
         name: &str,
-    ) -> Result<impl ExactSizeIterator<Item = (&'a String, &'a Value)> + use<'a>, What> {
-        static NONE: BTreeMap<String, Value> = BTreeMap::new();
-        match self.optional(name) {
-            None => Ok(NONE.iter()),
-            Some(Value::Object(map)) => Ok(map.iter()),
-            Some(_) => Err(format!("{}.{name} is not an object", self.at)),
-        }
+    ) -> Result<impl Iterator<Item = (&'a str, Node<'a>)> + use<'a>, What> {
+        let members = match self.optional(name) {
+            None => None,
+            Some(value) => {
+                Some(value.members().ok_or_else(|| format!("{}.{name} is not an object", self.at))?)
+            }
+        };
+        Ok(members.into_iter().flatten())
     }
 
     /// The bytes of a padded standard base64 string.
@@ -97,16 +104,10 @@ impl<'a> Fields<'a> {
     /// A field that is not used, but must have its type where it is there.
     pub(super) fn unused_bool(&self, name: &str) -> Result<(), What> {
         match self.optional(name) {
-            None | Some(Value::Bool(_)) => Ok(()),
+            None => Ok(()),
+            Some(value) if value.is_bool() => Ok(()),
             Some(_) => Err(format!("{}.{name} is neither true nor false", self.at)),
         }
-    }
-}
-
-fn string(value: &Value) -> Option<&str> {
-    match value {
-        Value::String(string) => Some(string),
-        _ => None,
     }
 }
 
@@ -118,7 +119,7 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
 /// Reads an RFC 3339 time with any offset and fraction; a time without a zone is none. A time beyond the year 9999
 /// in UTC is the end of time.
 pub(super) fn timestamp(text: &str) -> Result<Timestamp, What> {
-    parse_rfc3339(text).ok_or_else(|| format!("{text:?} is not an RFC 3339 time with a zone"))
+    parse_rfc3339(text).ok_or_else(|| format!("{:?} is not an RFC 3339 time with a zone", shortened(text)))
 }
 
 fn parse_rfc3339(text: &str) -> Option<Timestamp> {
@@ -170,6 +171,8 @@ fn parse_rfc3339(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tuf::canonical;
+    use crate::tuf::work::Work;
 
     #[test]
     fn times_have_a_zone_and_any_offset_and_fraction() {
@@ -208,8 +211,11 @@ mod tests {
 
     #[test]
     fn integers_are_integers_as_written() {
-        let value = |n: &str| Value::Object([("version".to_owned(), Value::Number(n.to_owned()))].into());
-        let read = |n: &str| Fields::of(&value(n), "signed").and_then(|f| f.integer("version", 1));
+        let read = |n: &str| {
+            let json = format!("{{\"version\":{n}}}");
+            let parsed = canonical::read(json.as_bytes(), &Work::unstopped()).unwrap();
+            Fields::of(parsed.root(), "signed").and_then(|f| f.integer("version", 1))
+        };
         assert_eq!(read("4"), Ok(4));
         assert_eq!(read("9007199254740993"), Ok(9_007_199_254_740_993));
         for bad in ["4.0", "1e3", "0", "-1", "9223372036854775808"] {

@@ -1,65 +1,130 @@
-//! [`Envelope`]: a metadata file, read but not believed.
+//! [`Envelope`]: a metadata file, read but not believed, and the signatures that were tried on it.
 
-use super::canonical::{self, Value};
-use super::decode::{Fields, What};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+
+use super::canonical::{self, Node, Parsed};
+use super::decode::{Fields, What, malformed};
 use super::error::TufError;
+use super::key::{KeyId, KeyIdentity, Message, PublicKey};
 use super::role::RoleName;
+use super::work::Work;
+use crate::limits::{FILE_SIGNATURES, VERIFIED_BYTES};
 
-/// More signatures than this are not tried: a budget on work that a server can ask for.
-const MAX_SIGNATURES: usize = 256;
-
-/// A metadata file: what is signed, and by what signatures.
+/// A metadata file: what is signed, and by what signatures. Nothing but the shape of the latter was looked at.
 #[derive(Debug)]
-pub(super) struct Envelope {
-    pub(super) signed: Value,
-    /// The canonical form of `signed`: what the signatures cover.
-    pub(super) message: Vec<u8>,
+pub(super) struct Envelope<'a> {
+    role: &'a RoleName,
+    work: &'a Work,
+    parsed: Parsed<'a>,
     pub(super) signatures: Vec<Signature>,
+    /// The canonical form of `signed`: what the signatures cover. Made for the first that is tried.
+    message: OnceCell<Message>,
+    /// What came of trying a signature by its place, by a key.
+    tried: RefCell<BTreeMap<(usize, KeyIdentity), bool>>,
+    /// Bytes of the message times the signatures that were tried.
+    verified: Cell<u64>,
 }
 
 /// A signature that nothing is known about yet.
 #[derive(Debug)]
 pub(super) struct Signature {
+    /// Its place in the file.
+    at: usize,
     pub(super) key_id: String,
-    /// Lower-cased: upper case is accepted (Notary v1, Metadata).
-    pub(super) method: String,
-    pub(super) bytes: Vec<u8>,
+    /// The same, where it is a key ID.
+    pub(super) parsed_id: Option<KeyId>,
+    /// In any case (Notary v1, Metadata).
+    method: String,
+    bytes: Vec<u8>,
 }
 
-impl Envelope {
+impl<'a> Envelope<'a> {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`TufError::Malformed`], and [`TufError::Unsigned`] where it carries no signatures.
-    pub(super) fn parse(role: &RoleName, bytes: &[u8]) -> Result<Self, TufError> {
-        let envelope = read(bytes).map_err(|what| TufError::Malformed { role: role.clone(), what })?;
-        if envelope.signatures.is_empty() {
+    /// [`TufError::Malformed`], [`TufError::Unsigned`] where it carries no signatures; the end of the work.
+    pub(super) fn parse(role: &'a RoleName, bytes: &'a [u8], work: &'a Work) -> Result<Self, TufError> {
+        let (parsed, signatures) = read(bytes, work).map_err(|what| work.blame(malformed(role, what)))?;
+        if signatures.is_empty() {
             return Err(TufError::Unsigned { role: role.clone() });
         }
-        Ok(envelope)
+        let (message, tried, verified) = Default::default();
+        Ok(Self { role, work, parsed, signatures, message, tried, verified })
+    }
+
+    /// What is signed.
+    pub(super) fn signed(&self) -> Node<'_> {
+        let root = self.parsed.root();
+        root.get("signed").unwrap_or(root)
+    }
+
+    /// The work that this is part of.
+    pub(super) fn work(&self) -> &'a Work {
+        self.work
+    }
+
+    /// Whether `signature` is `key`'s. Each is tried once with each key, and only where it can be this key's at all.
+    ///
+    /// # Errors
+    /// [`TufError::Malformed`] without a canonical form; [`TufError::TooMany`] where trying it would hash more than
+    /// any file may cost; the end of the work.
+    pub(super) fn is_by(&self, signature: &Signature, key: &PublicKey) -> Result<bool, TufError> {
+        let message = self.message()?;
+        let tried = (signature.at, key.identity());
+        if let Some(verifies) = self.tried.borrow().get(&tried) {
+            return Ok(*verifies);
+        }
+        if !key.may_verify(&signature.method, &signature.bytes) {
+            return Ok(false);
+        }
+        let length = message.len() as u64;
+        self.verified.set(self.verified.get().saturating_add(length));
+        if self.verified.get() > VERIFIED_BYTES {
+            let limit = usize::try_from(VERIFIED_BYTES).unwrap_or(usize::MAX);
+            return Err(TufError::TooMany {
+                what: "bytes of signed metadata to verify signatures of",
+                limit,
+            });
+        }
+        self.work.take(length / 64 + key.steps())?;
+        let verifies = key.verifies_message(&signature.method, message, &signature.bytes);
+        self.tried.borrow_mut().insert(tried, verifies);
+        Ok(verifies)
+    }
+
+    fn message(&self) -> Result<&Message, TufError> {
+        if let Some(message) = self.message.get() {
+            return Ok(message);
+        }
+        let bytes = self.signed().canonical(self.work);
+        let bytes = bytes.map_err(|error| self.work.blame(malformed(self.role, error.to_string())))?;
+        Ok(self.message.get_or_init(|| Message::new(bytes)))
     }
 }
 
-fn read(bytes: &[u8]) -> Result<Envelope, What> {
-    let mut file = canonical::parse(bytes).map_err(|error| error.to_string())?;
-    let fields = Fields::of(&file, "the file")?;
-    let signatures = fields.array("signatures")?;
-    if signatures.len() > MAX_SIGNATURES {
-        return Err(format!("it carries more than {MAX_SIGNATURES} signatures"));
+fn read<'a>(bytes: &'a [u8], work: &Work) -> Result<(Parsed<'a>, Vec<Signature>), What> {
+    let parsed = canonical::read(bytes, work).map_err(|error| error.to_string())?;
+    let file = Fields::of(parsed.root(), "the file")?;
+    let mut signatures = Vec::new();
+    for (at, value) in file.array("signatures")?.enumerate() {
+        if at == FILE_SIGNATURES {
+            return Err(format!("it carries more than {FILE_SIGNATURES} signatures"));
+        }
+        signatures.push(signature(at, value)?);
     }
-    let signatures = signatures.iter().map(signature).collect::<Result<_, _>>()?;
-    fields.required("signed")?;
-    let Value::Object(map) = &mut file else { return Err("the file is not an object".to_owned()) };
-    let signed = map.remove("signed").unwrap_or(Value::Null);
-    let message = signed.canonical().map_err(|error| error.to_string())?;
-    Ok(Envelope { signed, message, signatures })
+    file.required("signed")?;
+    Ok((parsed, signatures))
 }
 
-fn signature(value: &Value) -> Result<Signature, What> {
+fn signature(at: usize, value: Node<'_>) -> Result<Signature, What> {
     let fields = Fields::of(value, "a signature")?;
+    let key_id = fields.string_or_empty("keyid")?.to_owned();
     Ok(Signature {
-        key_id: fields.string_or_empty("keyid")?.to_owned(),
-        method: fields.string_or_empty("method")?.to_ascii_lowercase(),
+        at,
+        parsed_id: KeyId::from_hex(&key_id).ok(),
+        key_id,
+        method: fields.string_or_empty("method")?.to_owned(),
         bytes: fields.base64("sig")?,
     })
 }

@@ -37,8 +37,8 @@ pub enum TufError {
         /// The cap.
         max_bytes: u64,
     },
-    /// The repository has more roles, or they are nested deeper, than tagseal walks.
-    #[error("the repository's delegations exceed the limit of {limit} {what}")]
+    /// The repository has more of something, or takes more, than a bound of [`crate::limits`] has it.
+    #[error("the repository's metadata exceeds the limit of {limit} {what}")]
     TooMany {
         /// What there are too many of.
         what: &'static str,

@@ -7,6 +7,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -20,9 +21,7 @@ use self::signature::Method;
 use super::canonical;
 use super::certificate::CertificateChain;
 use crate::digest::Digest;
-
-/// A key's encoded bytes are at most this many (Notary v1, client verification, "Limits").
-pub const MAX_KEY_BYTES: usize = 256 << 10;
+use crate::limits::KEY_BYTES;
 
 /// A key ID: the sha256 of the canonical JSON of the key. Shown as 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -152,6 +151,31 @@ impl FromIterator<KeyIdentity> for KeyIdentities {
     }
 }
 
+/// What signatures cover. ring hashes it for each of them anew; where the hash can be given instead, it is made once.
+#[derive(Debug)]
+pub(super) struct Message {
+    bytes: Vec<u8>,
+    sha256: OnceCell<Digest>,
+}
+
+impl Message {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, sha256: OnceCell::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn sha256(&self) -> &Digest {
+        self.sha256.get_or_init(|| Digest::of(&self.bytes))
+    }
+}
+
 /// A public key that can verify signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey(Arc<Inner>);
@@ -179,12 +203,12 @@ impl PublicKey {
             .into_iter()
             .find(|known| known.name() == keytype)
             .ok_or_else(|| KeyError::Type(canonical::shortened(keytype)))?;
-        if public.len() > MAX_KEY_BYTES.div_ceil(3) * 4 {
+        if public.len() > KEY_BYTES.div_ceil(3) * 4 {
             return Err(KeyError::TooLarge);
         }
         let bytes = STANDARD.decode(public).map_err(|_| KeyError::Base64)?;
         let id = KeyId::of(keytype.name(), public);
-        match keytype {
+        let key = match keytype {
             KeyType::Ecdsa | KeyType::Rsa => Self::bare(keytype, id, Material::from_spki(&bytes)?),
             KeyType::Ed25519 => Self::bare(keytype, id, Material::from_ed25519(&bytes)?),
             KeyType::EcdsaX509 | KeyType::RsaX509 => {
@@ -192,7 +216,9 @@ impl PublicKey {
                     std::str::from_utf8(&bytes).map_err(|_| KeyError::Pem("invalid UTF-8".to_owned()))?;
                 Self::certified(keytype, id, CertificateChain::from_pem(text)?)
             }
-        }
+        }?;
+        key.0.material.check_speed()?;
+        Ok(key)
     }
 
     /// Reads a PEM `PUBLIC KEY` or `CERTIFICATE`, as a policy has it.
@@ -208,7 +234,13 @@ impl PublicKey {
     /// # Errors
     /// As [`Self::from_metadata`].
     pub fn from_pem_as_listed(text: &str) -> Result<(Self, String), KeyError> {
-        if text.len() > MAX_KEY_BYTES {
+        let (key, public) = Self::from_any_pem(text)?;
+        key.0.material.check_speed()?;
+        Ok((key, public))
+    }
+
+    fn from_any_pem(text: &str) -> Result<(Self, String), KeyError> {
+        if text.len() > KEY_BYTES {
             return Err(KeyError::TooLarge);
         }
         let blocks = pem::blocks(text).map_err(KeyError::Pem)?;
@@ -295,7 +327,23 @@ impl PublicKey {
 
     /// Whether `signature` is this key's over `message`, by a `method` that suits the key (Notary v1, "Signed bytes").
     pub fn verifies(&self, method: &str, message: &[u8], signature: &[u8]) -> bool {
+        self.may_verify(method, signature)
+            && self.verifies_message(method, &Message::new(message.to_vec()), signature)
+    }
+
+    /// Whether a signature by `method` can be this key's at all, as far as its length tells.
+    pub(super) fn may_verify(&self, method: &str, signature: &[u8]) -> bool {
+        Method::parse(method).is_some_and(|method| self.0.material.suits(method, signature))
+    }
+
+    /// As [`Self::verifies`].
+    pub(super) fn verifies_message(&self, method: &str, message: &Message, signature: &[u8]) -> bool {
         Method::parse(method).is_some_and(|method| self.0.material.verifies(method, message, signature))
+    }
+
+    /// What it takes to verify a signature beside hashing the message, in steps of [`super::work::Work`].
+    pub(super) fn steps(&self) -> u64 {
+        self.0.material.steps()
     }
 
     pub(super) fn material(&self) -> &Material {

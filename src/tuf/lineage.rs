@@ -8,9 +8,7 @@ use super::repository::TrustedRepository;
 use super::role::RoleName;
 use super::root::TrustedRoot;
 use super::update::{Floor, Floors};
-
-/// More keys than this are not remembered: a record is one object of the cluster.
-const MAX_SIGNERS: usize = 256;
+use crate::limits::{LINEAGE_KEYS, LINEAGE_SIGNERS};
 
 /// The trusted root and those that led to it, each signed by its predecessor's threshold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,9 +22,12 @@ pub(super) struct Lineage {
 impl Lineage {
     /// Adds a root that is trusted.
     pub(super) fn add(&mut self, root: &TrustedRoot) {
-        self.keys.extend(root.verified.root_keys().public_keys().map(|key| key.identity()));
+        let keys = root.verified.root_keys().public_keys().map(|key| key.identity());
+        keys.for_each(|key| add(&mut self.keys, key, LINEAGE_KEYS));
         let signers = root.verified.signers().iter().map(|signer| signer.identity);
-        signers.chain(root.retired.iter().copied()).for_each(|signer| add_signer(&mut self.signers, signer));
+        signers
+            .chain(root.retired.iter().copied())
+            .for_each(|signer| add(&mut self.signers, signer, LINEAGE_SIGNERS));
     }
 
     /// Who signed the roots.
@@ -35,9 +36,9 @@ impl Lineage {
     }
 }
 
-fn add_signer(signers: &mut BTreeSet<KeyIdentity>, signer: KeyIdentity) {
-    if signers.len() < MAX_SIGNERS {
-        signers.insert(signer);
+fn add(keys: &mut BTreeSet<KeyIdentity>, key: KeyIdentity, limit: usize) {
+    if keys.len() < limit {
+        keys.insert(key);
     }
 }
 
@@ -72,18 +73,20 @@ impl Present<'_> {
             })
     }
 
-    /// The floor of `role` among those of another record, if it holds here. A root's never falls in its own record; one of
-    /// another record holds where the roots lead to each other, so that foreign anchors lock nobody out.
-    pub(super) fn floor_among<'f>(
+    /// The floor of `role` above `version` among those of another record, if it holds here. `is_kin` says whether that
+    /// record is about this repository ([`Self::are_of_this_repository`]). A root's floor never falls in its own record;
+    /// one of another record holds where the roots lead to each other, so that foreign anchors lock nobody out.
+    pub(super) fn floor_above<'f>(
         &self,
-        floors: &'f Floors,
+        version: u64,
+        (floors, is_kin): (&'f Floors, bool),
         role: &RoleName,
         keys: &RoleKeys,
     ) -> Option<&'f Floor> {
-        let floor = floors.get(role)?;
+        let floor = floors.get(role).filter(|floor| floor.version > version)?;
         let holds = match *role == RoleName::root() {
             true => self.signed_by_lineage(floor),
-            false => floor.holds(role, keys) && self.are_of_this_repository(floors),
+            false => is_kin && floor.holds(role, keys),
         };
         holds.then_some(floor)
     }
@@ -110,15 +113,19 @@ impl TrustedRepository {
     /// over as it is.
     pub fn raise_beside(&self, before: &Floors, others: &[&Floors]) -> Floors {
         let present = self.present();
+        let kin = |floors: &&Floors| present.are_of_this_repository(floors);
+        let others: Vec<(&Floors, bool)> = others.iter().map(|floors| (*floors, kin(floors))).collect();
         let mut floors = before.clone();
         for (role, raised) in self.floors() {
             let Some(keys) = self.keys(&role) else { continue };
             let own = before.get(&role).filter(|old| old.holds(&role, keys));
-            let theirs = others.iter().filter_map(|floors| present.floor_among(floors, &role, keys));
+            // A root's floor says who signed, whatever its version is.
+            let version = if role == RoleName::root() { 0 } else { raised.version };
+            let theirs = others.iter().filter_map(|other| present.floor_above(version, *other, &role, keys));
             let known: Vec<&Floor> = own.into_iter().chain(theirs).collect();
             floors.insert(role.clone(), self.highest(&role, raised, &known));
         }
-        for other in others.iter().filter(|floors| present.are_of_this_repository(floors)) {
+        for (other, _) in others.iter().filter(|(_, is_kin)| *is_kin) {
             for (role, floor) in other.iter().filter(|(role, _)| !before.contains_key(*role)) {
                 let is_higher = |known: &Floor| floor.version > known.version && self.role(role).is_none();
                 if floors.get(role).is_none_or(is_higher) {
@@ -140,7 +147,7 @@ impl TrustedRepository {
         }
         let mut signers: BTreeSet<_> = raised.signers.iter().copied().collect();
         for floor in known.iter().filter(|floor| self.present().signed_by_lineage(floor)) {
-            floor.signers.iter().for_each(|signer| add_signer(&mut signers, *signer));
+            floor.signers.iter().for_each(|signer| add(&mut signers, *signer, LINEAGE_SIGNERS));
         }
         Floor { version: raised.version, signers: signers.into_iter().collect() }
     }

@@ -11,19 +11,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp as Time;
 
-use super::canonical::Value;
+use super::canonical::{Node, shortened};
 use super::decode::{Fields, What, base64, timestamp};
 use super::key::{KeyId, PublicKey};
 use super::role::RoleName;
 use super::verify::SignedValue;
 use crate::digest::Digest;
+use crate::limits::ROLE_KEYS;
 
-pub(super) use root::Root;
+pub(super) use root::{Root, RootRole};
 pub(super) use snapshot::{Snapshot, Timestamp};
 pub(super) use targets::{Delegation, Target, Targets};
-
-/// More keys than this a role may not have: a budget on work that a server can ask for.
-const MAX_KEYS: usize = 256;
 
 /// What verification makes of the `signed` part of a file.
 pub(super) trait Metadata: Sized {
@@ -51,7 +49,7 @@ pub(super) fn decode<T: Metadata>(role: &RoleName, signed: SignedValue<'_>) -> R
     let fields = Fields::of(signed.value(), "signed")?;
     let found = fields.string("_type")?;
     if found != T::TYPE {
-        return Err(format!("signed._type is {found:?}, not {:?}", T::TYPE));
+        return Err(format!("signed._type is {:?}, not {:?}", shortened(found), T::TYPE));
     }
     let common =
         Common { version: fields.integer("version", 1)?, expires: timestamp(fields.string("expires")?)? };
@@ -85,10 +83,10 @@ enum DeclaredId {
 }
 
 impl RoleKey {
-    /// Whether `id` refers to it.
-    pub(super) fn is_called(&self, id: &str) -> bool {
+    /// Whether `id` refers to it. `parsed` is the same as a key ID, where it is one.
+    pub(super) fn is_called(&self, id: &str, parsed: Option<KeyId>) -> bool {
         match &self.id {
-            DeclaredId::Own(own) => KeyId::from_hex(id) == Ok(*own),
+            DeclaredId::Own(own) => parsed == Some(*own),
             DeclaredId::Other(other) => **other == *id,
         }
     }
@@ -116,8 +114,8 @@ impl RoleKeys {
     fn decode<'a>(role: Fields<'a>, name: &str, keys: &mut KeyTable<'a>) -> Result<Self, What> {
         let threshold = role.integer("threshold", 1)?;
         let ids = role.strings("keyids")?;
-        if ids.len() > MAX_KEYS {
-            return Err(format!("role {name} has more than {MAX_KEYS} keys"));
+        if ids.len() > ROLE_KEYS {
+            return Err(format!("role {name} has more than {ROLE_KEYS} keys"));
         }
         // A key ID listed twice is one key.
         let mut seen = BTreeSet::new();
@@ -139,12 +137,13 @@ impl RoleKeys {
 
 /// The `keys` of a file. One that several roles name is read once; one that none names is not.
 struct KeyTable<'a> {
-    written: Fields<'a>,
+    /// `None` where the file lists none at all.
+    written: Option<Fields<'a>>,
     read: BTreeMap<&'a str, RoleKey>,
 }
 
 impl<'a> KeyTable<'a> {
-    fn new(written: Fields<'a>) -> Self {
+    fn new(written: Option<Fields<'a>>) -> Self {
         Self { written, read: BTreeMap::new() }
     }
 
@@ -152,28 +151,28 @@ impl<'a> KeyTable<'a> {
         if let Some(key) = self.read.get(id) {
             return Ok(key.clone());
         }
-        let missing = || format!("key {id:?} of role {role} is not among the keys");
-        let key = decode_key(id, self.written.optional(id).ok_or_else(missing)?)?;
+        let missing = || format!("key {:?} of role {role} is not among the keys", shortened(id));
+        let key = decode_key(id, self.written.and_then(|keys| keys.optional(id)).ok_or_else(missing)?)?;
         self.read.insert(id, key.clone());
         Ok(key)
     }
 }
 
 /// The key that a file lists as `id`, whichever role it is for, if the ID is its own and it can count.
-pub(super) fn listed_key(signed: &Value, id: &str) -> Option<PublicKey> {
+pub(super) fn listed_key(signed: Node<'_>, id: &str) -> Option<PublicKey> {
     let keys = Fields::of(Fields::of(signed, "signed").ok()?.optional("keys")?, "signed.keys").ok()?;
     let listed = decode_key(id, keys.optional(id)?).ok()?;
     listed.key.filter(|_| matches!(listed.id, DeclaredId::Own(_)))
 }
 
 /// Reads a key. Its structure must be sound; that it is of an unknown type or too weak is no error of the file.
-fn decode_key(id: &str, value: &Value) -> Result<RoleKey, What> {
+fn decode_key(id: &str, value: Node<'_>) -> Result<RoleKey, What> {
     let fields = Fields::of(value, "a key")?;
     let keytype = fields.string("keytype")?;
     let keyval = Fields::of(fields.required("keyval")?, "a key's keyval")?;
     let public = keyval.string("public")?;
     if base64(public).is_none() {
-        return Err(format!("the public part of key {id:?} is not base64"));
+        return Err(format!("the public part of key {:?} is not base64", shortened(id)));
     }
     let own = KeyId::of(keytype, public);
     let id = if KeyId::from_hex(id) == Ok(own) { DeclaredId::Own(own) } else { DeclaredId::Other(id.into()) };
@@ -192,11 +191,11 @@ pub(super) struct FileMeta {
 impl FileMeta {
     /// Reads `hashes` and `length`. A known hash of the wrong size is an error, an unknown algorithm is not, but it does not
     /// count either (Notary v1, Metadata).
-    fn decode(value: &Value, name: &str) -> Result<Self, What> {
+    fn decode(value: Node<'_>, name: &str) -> Result<Self, What> {
         let meta = Fields::of(value, name)?;
         let (mut sha256, mut sha512) = (None, None);
         for (algorithm, hash) in meta.entries("hashes")? {
-            match algorithm.as_str() {
+            match algorithm {
                 "sha256" => sha256 = Some(Digest::from_bytes(hash_of(hash, algorithm, name)?)),
                 "sha512" => sha512 = Some(Box::new(hash_of(hash, algorithm, name)?)),
                 _ => {}
@@ -210,7 +209,7 @@ impl FileMeta {
 }
 
 /// The bytes of a hash.
-fn hash_of<const N: usize>(hash: &Value, algorithm: &str, name: &str) -> Result<[u8; N], What> {
+fn hash_of<const N: usize>(hash: Node<'_>, algorithm: &str, name: &str) -> Result<[u8; N], What> {
     let bytes = hash.as_str().and_then(base64).and_then(|bytes| bytes.try_into().ok());
     bytes.ok_or_else(|| format!("the {algorithm} of {name} is not {N} bytes in base64"))
 }

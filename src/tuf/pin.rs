@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::certificate::{CaBundle, CertificateError};
+use super::certificate::{CaBundle, CertificateError, Searches};
 use super::key::{KeyId, PublicKey};
 use crate::digest::Digest;
 
@@ -42,16 +42,35 @@ impl Anchor {
     /// # Errors
     /// [`PinError`] that tells the keys apart, or where the chain ends.
     pub fn check(&self, key: &PublicKey, now: Timestamp) -> Result<(), PinError> {
+        self.check_within(key, now, &mut Searches::default())
+    }
+
+    /// As [`Self::check`], as one of several that share a budget for chains of certificates.
+    pub(super) fn check_within(
+        &self,
+        key: &PublicKey,
+        now: Timestamp,
+        searches: &mut Searches,
+    ) -> Result<(), PinError> {
         let pinned = match self {
             Self::KeyId(id) => *id,
             Self::PublicKey(pinned) => pinned.canonical_id(),
             Self::Ca(bundle) => {
                 let chain = key.certificate().ok_or(PinError::NoCertificate)?;
-                return Ok(bundle.check_chain(chain, now)?);
+                return Ok(bundle.check_chain_within(chain, now, searches)?);
             }
         };
         let found = key.canonical_id();
         if found == pinned { Ok(()) } else { Err(PinError::OtherKey { pinned, found }) }
+    }
+
+    /// Whether `key` may carry this pin, as far as its ID tells: an authority's may be any.
+    pub(super) fn may_be_about(&self, key: &PublicKey) -> bool {
+        match self {
+            Self::KeyId(id) => *id == key.canonical_id(),
+            Self::PublicKey(pinned) => pinned.canonical_id() == key.canonical_id(),
+            Self::Ca(_) => true,
+        }
     }
 
     /// What this pin contributes to the fingerprint. A key and its ID are the same pin.

@@ -13,11 +13,13 @@ use super::error::TufError;
 use super::key::{KeyId, KeyIdentity};
 use super::lineage::Lineage;
 use super::metadata::{self, Delegation, Metadata, RoleKeys, Snapshot, Targets};
+use super::paths::Paths;
 use super::role::{Gun, RoleName};
 use super::root::TrustedRoot;
 use super::stop::Stop;
 use super::update::{Floor, Floors};
 use super::verify::{Verified, check_expiry, has_expired};
+use super::work::Work;
 use crate::digest::Digest;
 
 pub use historic::HistoricTargets;
@@ -75,7 +77,7 @@ pub(super) struct Slot {
     /// The keys that its parent asks for.
     pub(super) keys: RoleKeys,
     /// The path prefixes that count: the role's own within its ancestors'.
-    pub(super) paths: Box<[Box<str>]>,
+    pub(super) paths: Paths,
     /// What the file says, or why its publisher's word cannot be believed. Expiry is judged on use.
     pub(super) content: Result<Arc<File<Targets>>, TufError>,
 }
@@ -296,10 +298,8 @@ impl TrustedRepository {
         bytes: &[u8],
         stop: &Stop,
     ) -> Result<HistoricTargets, TufError> {
-        if stop.is_stopped() {
-            return Err(TufError::Stopped);
-        }
-        HistoricTargets::decode(self.roles.get(role).map(|slot| &**slot), role, recorded, bytes)
+        let slot = self.roles.get(role).map(|slot| &**slot);
+        HistoricTargets::decode(slot, role, recorded, bytes, &Work::under(stop))
     }
 
     /// Reads the file that a server keeps as `version` of `role`, and that nobody here saw when it was current. It is
@@ -314,10 +314,8 @@ impl TrustedRepository {
         bytes: &[u8],
         stop: &Stop,
     ) -> Result<HistoricTargets, TufError> {
-        if stop.is_stopped() {
-            return Err(TufError::Stopped);
-        }
-        HistoricTargets::decode_unseen(self.roles.get(role).map(|slot| &**slot), role, version, bytes)
+        let slot = self.roles.get(role).map(|slot| &**slot);
+        HistoricTargets::decode_unseen(slot, role, version, bytes, &Work::under(stop))
     }
 
     /// What [`Self::historic`] and [`Self::historic_unseen`] make of a file depends on this and the file alone: the role's
@@ -430,14 +428,4 @@ fn ancestors_and_self(name: &RoleName) -> impl Iterator<Item = &str> {
     let name = name.as_str();
     let slashes = name.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
     slashes.chain([name.len()]).filter_map(|at| name.get(..at))
-}
-
-/// The prefixes of a child that count: those that a parent's prefix covers (Notary v1, Delegations and lookup).
-pub(super) fn restrict(parent: &[Box<str>], child: &[Box<str>]) -> Box<[Box<str>]> {
-    child.iter().filter(|path| covers(parent, path)).cloned().collect()
-}
-
-/// Whether one of the prefixes covers `name`. They are plain string prefixes.
-fn covers(paths: &[Box<str>], name: &str) -> bool {
-    paths.iter().any(|prefix| name.starts_with(&**prefix))
 }

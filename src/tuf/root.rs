@@ -1,24 +1,27 @@
 //! [`TrustedRoot`]: when a root is trusted (design §2 "Roots").
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use super::certificate::{CertificateChain, CertificateError};
+use super::certificate::{CertificateChain, CertificateError, Searches};
 use super::envelope::Envelope;
 use super::error::{RootMismatch, TufError};
 use super::key::{KeyIdentity, PublicKey};
-use super::metadata::{Metadata, RoleKeys, Root, listed_key};
+use super::metadata::{Metadata, RoleKey, RoleKeys, Root, RootRole, listed_key};
 use super::pin::{Anchor, Anchors, PinError};
 use super::role::{Gun, RoleName};
-use super::verify::{Expiry, Verified, check_expiry, signers, threshold_of_signers, verify_self};
+use super::verify::{Verified, check_expiry, signers, threshold_of_signers, unverified, verify_self};
+use super::work::Work;
 use crate::digest::Digest;
 
 /// A root that verifies by itself under this GUN: its own threshold of keys whose certificates name the GUN signed
 /// it. Whether it is *the* root is another question, and so is whether it and its certificates are valid now.
 #[derive(Debug)]
 pub(super) struct RootCandidate {
-    envelope: Envelope,
+    bytes: Bytes,
     root: Arc<TrustedRoot>,
 }
 
@@ -33,6 +36,14 @@ pub(super) struct TrustedRoot {
     pub(super) retired: Box<[KeyIdentity]>,
 }
 
+impl RootRole {
+    /// Whether one of the anchors may be about one of its keys.
+    pub(super) fn lists(&self, anchors: &Anchors) -> bool {
+        let mut keys = self.keys().public_keys();
+        keys.any(|key| anchors.anchors().iter().any(|anchor| anchor.may_be_about(key)))
+    }
+}
+
 /// Whether a root carries a pin: a pinned key is in the root role, itself signed, and its certificate is valid now.
 pub(super) type Carries = Result<(), RootMismatch>;
 
@@ -42,15 +53,34 @@ impl RootCandidate {
     ///
     /// # Errors
     /// [`TufError`]; [`TufError::RootMismatch`] where certificates stand in the way.
-    pub(super) fn read(bytes: &[u8], gun: &Gun) -> Result<Self, TufError> {
+    pub(super) fn read(bytes: &Bytes, gun: &Gun, work: &Work) -> Result<Self, TufError> {
         let name = RoleName::root();
-        let envelope = Envelope::parse(&name, bytes)?;
+        let envelope = Envelope::parse(&name, bytes, work)?;
         let keys =
             |root: &Root| keys_that_count(&name, &envelope, root, |leaf| leaf.check_leaf_at_any_time(gun));
-        let verified = verify_self(&name, &envelope, keys, Expiry::IntermediateRoot)?;
+        let verified = verify_self(&name, &envelope, keys)?;
         let (sha256, length) = (Digest::of(bytes), bytes.len() as u64);
-        let retired = retired_signers(&envelope, verified.root_keys());
-        Ok(Self { root: Arc::new(TrustedRoot { name, verified, sha256, length, retired }), envelope })
+        let retired = retired_signers(&envelope, verified.root_keys())?;
+        drop(envelope);
+        let root = Arc::new(TrustedRoot { name, verified, sha256, length, retired });
+        Ok(Self { root, bytes: bytes.clone() })
+    }
+
+    /// The version that a file says it is. Nothing vouches for it.
+    ///
+    /// # Errors
+    /// [`TufError::Malformed`]; the end of the work.
+    pub(super) fn version_of(bytes: &[u8], work: &Work) -> Result<u64, TufError> {
+        Ok(Self::role_of(bytes, work)?.common().version)
+    }
+
+    /// The root role that a file lists. Nothing vouches for it, and nothing else of the file is read.
+    ///
+    /// # Errors
+    /// [`TufError::Malformed`]; the end of the work.
+    pub(super) fn role_of(bytes: &[u8], work: &Work) -> Result<RootRole, TufError> {
+        let name = RoleName::root();
+        unverified(&name, &Envelope::parse(&name, bytes, work)?)
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -62,8 +92,11 @@ impl RootCandidate {
     }
 
     /// Whether the predecessor's threshold of its root keys signed this root. Their certificates' expiry is ignored.
-    pub(super) fn is_signed_by(&self, predecessor: &TrustedRoot) -> bool {
-        threshold_of_signers(&self.root.name, &self.envelope, predecessor.verified.root_keys()).is_ok()
+    ///
+    /// # Errors
+    /// The end of the work. What else is wrong with it was found when it was read.
+    pub(super) fn is_signed_by(&self, predecessor: &TrustedRoot, work: &Work) -> Result<bool, TufError> {
+        is_signed_by(&self.bytes, predecessor, work)
     }
 
     /// Whether it carries one of the pins.
@@ -86,10 +119,11 @@ impl TrustedRoot {
     pub(super) fn carries(&self, anchors: &Anchors, gun: &Gun, now: Timestamp) -> Carries {
         let version = self.version();
         let mut why_not = RootMismatch::NoPinnedKey { version };
+        let mut searches = Searches::default();
         for key in self.verified.root_keys().public_keys() {
             let signed = self.verified.signers().iter().any(|signer| signer.identity == key.identity());
             for anchor in anchors.anchors() {
-                match matches(anchor, key, gun, now) {
+                match matches(anchor, key, gun, now, &mut searches) {
                     Some(Ok(())) if signed => return Ok(()),
                     Some(Err(error)) if signed => why_not = RootMismatch::Certificate(error),
                     Some(Ok(())) if why_not == (RootMismatch::NoPinnedKey { version }) => {
@@ -147,19 +181,39 @@ impl TrustedRoot {
     }
 }
 
+/// Whether the threshold of a root's keys signed the bytes, whatever else they are.
+///
+/// # Errors
+/// The end of the work.
+pub(super) fn is_signed_by(bytes: &[u8], root: &TrustedRoot, work: &Work) -> Result<bool, TufError> {
+    let signed = Envelope::parse(&root.name, bytes, work)
+        .and_then(|envelope| threshold_of_signers(&root.name, &envelope, root.verified.root_keys()));
+    match work.ended() {
+        Some(ended) => Err(ended.into()),
+        None => Ok(signed.is_ok()),
+    }
+}
+
 /// The keys that a root lists beside those of its root role, and that signed it. They count towards nothing but telling
 /// which roots lead to each other.
-fn retired_signers(envelope: &Envelope, present: &RoleKeys) -> Box<[KeyIdentity]> {
-    let others = envelope
-        .signatures
-        .iter()
-        .filter(|signature| present.keys.iter().all(|key| !key.is_called(&signature.key_id)));
-    let signers = others.filter_map(|signature| {
-        let key = listed_key(&envelope.signed, &signature.key_id)?;
-        let signed = key.verifies(&signature.method, &envelope.message, &signature.bytes);
-        signed.then(|| key.identity())
-    });
-    signers.collect()
+fn retired_signers(envelope: &Envelope<'_>, present: &RoleKeys) -> Result<Box<[KeyIdentity]>, TufError> {
+    let mut signers = Vec::new();
+    // Each is read once, however many signatures refer to it.
+    let mut listed = BTreeMap::new();
+    for signature in &envelope.signatures {
+        let is_called = |key: &RoleKey| key.is_called(&signature.key_id, signature.parsed_id);
+        if present.keys.iter().any(is_called) {
+            continue;
+        }
+        let id = signature.key_id.as_str();
+        let key = listed.entry(id).or_insert_with(|| listed_key(envelope.signed(), id));
+        if let Some(key) = key
+            && envelope.is_by(signature, key)?
+        {
+            signers.push(key.identity());
+        }
+    }
+    Ok(signers.into())
 }
 
 /// Whether `anchor` is about `key`; if so, whether the certificate behind it holds now.
@@ -168,9 +222,10 @@ fn matches(
     key: &PublicKey,
     gun: &Gun,
     now: Timestamp,
+    searches: &mut Searches,
 ) -> Option<Result<(), CertificateError>> {
     let leaf = key.certificate()?;
-    match anchor.check(key, now) {
+    match anchor.check_within(key, now, searches) {
         Ok(()) => Some(leaf.check_leaf(gun, now)),
         Err(PinError::Chain(error)) => Some(Err(error)),
         Err(PinError::OtherKey { .. } | PinError::NoCertificate) => None,
@@ -181,7 +236,7 @@ fn matches(
 /// signatures are too few but would be enough with the others, the certificates are what is wrong.
 fn keys_that_count(
     name: &RoleName,
-    envelope: &Envelope,
+    envelope: &Envelope<'_>,
     root: &Root,
     check: impl Fn(&CertificateChain) -> Result<(), CertificateError>,
 ) -> Result<RoleKeys, TufError> {

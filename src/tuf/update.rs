@@ -24,6 +24,7 @@ use super::pin::Anchors;
 use super::repository::TrustedRepository;
 use super::role::{Gun, RoleName};
 use super::stop::Stop;
+use super::work::{Ended, Work};
 use crate::digest::Digest;
 use files::Files;
 use floors::KnownFloors;
@@ -214,6 +215,7 @@ pub struct Update {
     any_age: bool,
     /// Whether this is the pass after a failure: its failure is final.
     last_pass: bool,
+    work: Work,
     done: Option<Result<Updated, TufError>>,
 }
 
@@ -224,6 +226,12 @@ enum Halt {
     Need(Vec<Fetch>),
     /// It failed.
     Fail(TufError),
+}
+
+impl From<Ended> for Halt {
+    fn from(ended: Ended) -> Self {
+        Self::Fail(ended.into())
+    }
 }
 
 impl From<TufError> for Halt {
@@ -242,6 +250,7 @@ impl Update {
             pass: Pass::default(),
             any_age: false,
             last_pass: false,
+            work: Work::under(&input.stop),
             done: None,
             input,
         }
@@ -264,15 +273,14 @@ impl Update {
             if let Some(done) = &self.done {
                 return Step::Done(done.clone());
             }
-            let pass =
-                if self.input.stop.is_stopped() { Err(TufError::Stopped.into()) } else { self.run_pass() };
-            match pass {
+            match self.work.take(0).map_err(Halt::from).and_then(|()| self.run_pass()) {
                 Ok(updated) => self.done = Some(Ok(updated)),
                 Err(Halt::Need(fetches)) => {
-                    self.files.ask(&fetches);
-                    return Step::Fetch(fetches);
+                    return Step::Fetch(self.files.ask(fetches));
                 }
-                Err(Halt::Fail(error)) if self.last_pass || is_final(&error) => {
+                Err(Halt::Fail(error))
+                    if self.last_pass || self.work.ended().is_some() || is_final(&error) =>
+                {
                     self.done = Some(Err(self.explain(error)));
                 }
                 Err(Halt::Fail(_)) => {
@@ -290,6 +298,11 @@ impl Update {
         self.files.feed(file, answer);
     }
 
+    /// The steps of work that it took so far, as [`crate::limits::WORK_STEPS`] counts them.
+    pub fn steps(&self) -> u64 {
+        self.work.steps()
+    }
+
     /// Where a role's signatures or expiry fail under a root that is itself past its time, the root is the reason.
     fn explain(&self, error: TufError) -> TufError {
         use TufError::{Expired, NoValidSignature, ThresholdNotMet};
@@ -305,7 +318,7 @@ impl Update {
     }
 }
 
-/// Whether one more pass cannot help: nothing failed to verify.
+/// Whether one more pass cannot help: nothing failed to verify, or it may not cost more.
 fn is_final(error: &TufError) -> bool {
     match error {
         TufError::Unreachable { .. }

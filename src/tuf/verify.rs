@@ -4,12 +4,14 @@ use std::ops::Deref;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::canonical::Value;
+use super::canonical::{Node, shortened};
+use super::decode::malformed;
 use super::envelope::Envelope;
 use super::error::TufError;
-use super::metadata::{self, Metadata, RoleKeys};
+use super::metadata::{self, Metadata, RoleKey, RoleKeys, RootRole};
 use super::repository::RoleSigner;
 use super::role::RoleName;
+use super::work::Work;
 use crate::digest::Digest;
 
 /// Metadata that its role's keys signed. Only [`verify`] makes one.
@@ -21,34 +23,32 @@ pub(super) struct Verified<T> {
 
 /// The decoded value whose canonical form the signatures cover: metadata is read from it and nothing else.
 #[derive(Clone, Copy)]
-pub(super) struct SignedValue<'a>(&'a Value);
+pub(super) struct SignedValue<'a>(Node<'a>);
 
 /// How a file's expiry is judged.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Expiry {
     /// Expired is strictly before `now`, less the tolerance for clocks.
     At { now: Timestamp, skew: SignedDuration },
-    /// Not at all: a root that leads to a newer one (design §2 "Roots"), which is judged in its stead.
-    IntermediateRoot,
     /// Whenever the file is used: an expired delegation makes its role unusable, not the update fail (design §4
     /// "Whose fault"), and the version that an expired file proves is a floor all the same.
     AtUse,
 }
 
-/// Reads a file and verifies it: structure, threshold of distinct keys, version (`floor` is the lowest that may be
-/// believed), expiry. That its hash is the one that its parent names was its caller's to check.
+/// Verifies a file and reads it: threshold of distinct keys, structure, version (`floor` is the lowest that may be
+/// believed), expiry. No value is built of what is not signed. That its hash is the one that its parent names was its caller's to check.
 ///
 /// # Errors
 /// [`TufError`] of the first of these that fails.
 pub(super) fn verify<T: Metadata>(
     role: &RoleName,
-    envelope: &Envelope,
+    envelope: &Envelope<'_>,
     keys: &RoleKeys,
     floor: u64,
     expiry: Expiry,
 ) -> Result<Verified<T>, TufError> {
-    let value: T = read(role, envelope)?;
     let signers = threshold_of_signers(role, envelope, keys)?.into();
+    let value: T = read(role, envelope)?;
     check_version(role, value.common().version, floor)?;
     if let Expiry::At { now, skew } = expiry {
         check_expiry(role, value.common().expires, now, skew)?;
@@ -59,12 +59,12 @@ pub(super) fn verify<T: Metadata>(
 /// As [`verify`], for a file that names its own keys: a root. `keys` says which of those may count.
 pub(super) fn verify_self<T: Metadata>(
     role: &RoleName,
-    envelope: &Envelope,
+    envelope: &Envelope<'_>,
     keys: impl FnOnce(&T) -> Result<RoleKeys, TufError>,
-    expiry: Expiry,
 ) -> Result<Verified<T>, TufError> {
     let own: T = read(role, envelope)?;
-    verify(role, envelope, &keys(&own)?, 0, expiry)
+    let signers = threshold_of_signers(role, envelope, &keys(&own)?)?.into();
+    Ok(Verified { value: own, signers })
 }
 
 /// Reads a file that tagseal verified when it was current: the sha256 that it recorded then is what vouches for it.
@@ -77,19 +77,27 @@ pub(super) fn verify_recorded<T: Metadata>(
     recorded: Digest,
     bytes: &[u8],
     keys: &RoleKeys,
+    work: &Work,
 ) -> Result<Verified<T>, TufError> {
     let actual = Digest::of(bytes);
     if actual != recorded {
         return Err(TufError::HashMismatch { role: role.clone(), expected: recorded, actual });
     }
-    let envelope = Envelope::parse(role, bytes)?;
+    let envelope = Envelope::parse(role, bytes, work)?;
     let signers = signers(role, &envelope, keys)?.into();
     Ok(Verified { value: read(role, &envelope)?, signers })
 }
 
-fn read<T: Metadata>(role: &RoleName, envelope: &Envelope) -> Result<T, TufError> {
-    metadata::decode(role, SignedValue(&envelope.signed))
-        .map_err(|what| TufError::Malformed { role: role.clone(), what })
+/// Reads a file that nothing vouches for: which root role it lists, before it is worth verifying.
+///
+/// # Errors
+/// [`TufError::Malformed`].
+pub(super) fn unverified(role: &RoleName, envelope: &Envelope<'_>) -> Result<RootRole, TufError> {
+    read(role, envelope)
+}
+
+fn read<T: Metadata>(role: &RoleName, envelope: &Envelope<'_>) -> Result<T, TufError> {
+    metadata::decode(role, SignedValue(envelope.signed())).map_err(|what| malformed(role, what))
 }
 
 /// The distinct keys of the role that signed, if they are enough.
@@ -98,7 +106,7 @@ fn read<T: Metadata>(role: &RoleName, envelope: &Envelope) -> Result<T, TufError
 /// [`TufError::NoValidSignature`], [`TufError::ThresholdNotMet`], or as [`signers`].
 pub(super) fn threshold_of_signers(
     role: &RoleName,
-    envelope: &Envelope,
+    envelope: &Envelope<'_>,
     keys: &RoleKeys,
 ) -> Result<Vec<RoleSigner>, TufError> {
     let signers = signers(role, envelope, keys)?;
@@ -117,19 +125,21 @@ pub(super) fn threshold_of_signers(
 /// [`TufError::KeyIdMismatch`] when a signature uses a key ID that is not its key's (design §11 tuf).
 pub(super) fn signers(
     role: &RoleName,
-    envelope: &Envelope,
+    envelope: &Envelope<'_>,
     keys: &RoleKeys,
 ) -> Result<Vec<RoleSigner>, TufError> {
     let mut signers: Vec<RoleSigner> = Vec::new();
     for signature in &envelope.signatures {
-        let Some(listed) = keys.keys.iter().find(|key| key.is_called(&signature.key_id)) else { continue };
+        envelope.work().take(keys.keys.len() as u64)?;
+        let is_called = |key: &&RoleKey| key.is_called(&signature.key_id, signature.parsed_id);
+        let Some(listed) = keys.keys.iter().find(is_called) else { continue };
         if !listed.is_rightly_called() {
-            return Err(TufError::KeyIdMismatch { role: role.clone(), key_id: signature.key_id.clone() });
+            return Err(TufError::KeyIdMismatch { role: role.clone(), key_id: shortened(&signature.key_id) });
         }
         let Some(key) = &listed.key else { continue };
         let signer = RoleSigner { key_id: key.canonical_id(), identity: key.identity() };
         if signers.iter().all(|counted| counted.identity != signer.identity)
-            && key.verifies(&signature.method, &envelope.message, &signature.bytes)
+            && envelope.is_by(signature, key)?
         {
             signers.push(signer);
         }
@@ -183,7 +193,7 @@ impl<T> Deref for Verified<T> {
 }
 
 impl<'a> SignedValue<'a> {
-    pub(super) fn value(self) -> &'a Value {
+    pub(super) fn value(self) -> Node<'a> {
         self.0
     }
 }

@@ -19,6 +19,12 @@ pub struct Driven {
     pub result: Result<Updated, TufError>,
     /// The files asked for, by name; one list a step.
     pub steps: Vec<Vec<String>>,
+    /// The most bytes that a step's files could have together.
+    pub most_at_once: u64,
+    /// The bytes that came.
+    pub bytes: usize,
+    /// The steps of work that it took.
+    pub work: u64,
 }
 
 impl Driven {
@@ -42,14 +48,19 @@ impl Driven {
 pub fn drive(input: UpdateInput, mut serve: impl FnMut(&FileName) -> Answer) -> Driven {
     let mut update = Update::new(input);
     let mut steps = Vec::new();
+    let (mut most_at_once, mut bytes) = (0, 0);
     loop {
         match update.step() {
-            Step::Done(result) => return Driven { result, steps },
+            Step::Done(result) => {
+                return Driven { result, steps, most_at_once, bytes, work: update.steps() };
+            }
             Step::Fetch(fetches) => {
                 assert!(!fetches.is_empty() && steps.len() < 200, "it goes on for ever: {fetches:?}");
                 steps.push(fetches.iter().map(|fetch| fetch.file.to_string()).collect());
+                most_at_once = most_at_once.max(fetches.iter().map(|fetch| fetch.max_bytes).sum());
                 for fetch in fetches {
                     let answer = serve(&fetch.file);
+                    bytes += if let Answer::Bytes(bytes) = &answer { bytes.len() } else { 0 };
                     update.feed(&fetch.file, answer);
                 }
             }

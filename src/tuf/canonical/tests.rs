@@ -2,7 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::parsed::{ITEM, Item, MEMBER};
 use super::*;
+use crate::limits::{FILE_LEVELS, FILE_VALUES, PARSED_BYTES};
+use crate::tuf::stop::Stop;
+use crate::tuf::work::Work;
 
 fn canonical(json: &str) -> Result<String, CanonicalError> {
     parse(json.as_bytes())?.canonical().map(|bytes| String::from_utf8(bytes).unwrap())
@@ -103,16 +107,86 @@ fn t17_duplicate_keys_are_refused_wherever_they_are_and_however_written() {
 #[test]
 fn t17_depth_is_bounded() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert!(parse(nested(MAX_DEPTH).as_bytes()).is_ok());
-    assert_eq!(refused(nested(MAX_DEPTH + 1)), (MAX_DEPTH, "nested deeper than 64".to_owned()));
+    assert!(parse(nested(FILE_LEVELS).as_bytes()).is_ok());
+    assert_eq!(refused(nested(FILE_LEVELS + 1)), (FILE_LEVELS, "nested deeper than 64".to_owned()));
     assert_eq!(refused("{\"a\":".repeat(1_000_000)).1, "nested deeper than 64");
 }
 
 #[test]
 fn t17_the_number_of_values_is_bounded() {
     let array = |items: usize| format!("[{}0]", "0,".repeat(items - 1));
-    assert!(parse(array(MAX_VALUES - 1).as_bytes()).is_ok());
-    assert_eq!(refused(array(MAX_VALUES)).1, "more than 1048576 values");
+    assert!(parse(array(FILE_VALUES - 1).as_bytes()).is_ok());
+    assert_eq!(refused(array(FILE_VALUES)).1, "more than 1048576 values");
+}
+
+/// `piece` so often that it fills so many bytes, in an array.
+fn array_of(piece: &str, bytes: usize) -> String {
+    let piece = format!("{piece},");
+    format!("[{}0]", piece.repeat(bytes / piece.len()))
+}
+
+#[test]
+fn t36_nested_empty_values_take_no_more_than_ten_times_their_bytes() {
+    let member = |key: usize| format!("\"{key}\":{{}}");
+    let members = format!("{{{}}}", (0..200_000).map(member).collect::<Vec<_>>().join(","));
+    let deep = format!("{}{}", "[".repeat(FILE_LEVELS - 1), "]".repeat(FILE_LEVELS - 1));
+    let shapes = ["[]", "{}", "0", "\"\"", "[[],[]]", "{\"\":{}}", "{\"\":0}", "\"\\n\"", deep.as_str()]
+        .map(|piece| array_of(piece, 1 << 20));
+    for json in shapes.iter().chain([&members]) {
+        let parsed = read(json.as_bytes(), &Work::unstopped()).unwrap();
+        assert!(parsed.memory() <= 10 * json.len(), "{} for {} of {:.20}", parsed.memory(), json.len(), json);
+    }
+}
+
+#[test]
+fn t36_a_document_that_would_take_too_much_memory_is_refused_before_it_takes_it() {
+    assert_eq!(size_of::<Item>(), ITEM);
+    assert_eq!((ITEM, MEMBER), (16, 8));
+    let json = format!("{{{}}}", (0..1_000_000).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(","));
+    assert_eq!(parse(json.as_bytes()), Err(CanonicalError::Memory { max: PARSED_BYTES }));
+    let error = "it takes more than 33554432 bytes of memory decoded";
+    assert_eq!(parse(json.as_bytes()).unwrap_err().to_string(), error);
+}
+
+#[test]
+fn what_is_reserved_is_what_a_document_takes() {
+    for json in
+        [r#"{"a":[1,{},[],"x\"]",{"b":{"c":null}}],"d":"{[,:"}"#, "0", "[]", "{}", r#"{"":[{"":[]}]}"#]
+    {
+        let parsed = read(json.as_bytes(), &Work::unstopped()).unwrap();
+        assert_eq!(parsed.items.capacity(), parsed.items.len(), "{json}");
+        assert_eq!(parsed.order.capacity(), parsed.order.len(), "{json}");
+    }
+}
+
+#[test]
+fn reading_and_writing_end_when_they_are_stopped() {
+    let (json, stop) = (array_of("0", 1 << 20), Stop::default());
+    let work = Work::under(&stop);
+    let parsed = read(json.as_bytes(), &work).unwrap();
+    let values = 1 + (1 << 19) + 1;
+    assert_eq!(work.steps(), values);
+    assert_eq!(parsed.root().canonical(&work).unwrap().len(), json.len());
+    assert_eq!(work.steps(), 2 * values);
+    stop.stop();
+    assert_eq!(parsed.root().canonical(&work), Err(CanonicalError::Ended(Ended::Stopped)));
+    let work = Work::under(&stop);
+    assert_eq!(read(json.as_bytes(), &work).unwrap_err(), CanonicalError::Ended(Ended::Stopped));
+    assert_eq!(work.steps(), 4096, "it looks after so many values");
+}
+
+#[test]
+fn sorting_is_counted() {
+    let object = |keys: &mut dyn Iterator<Item = usize>| {
+        format!("{{{}}}", keys.map(|n| format!("\"{n:04}\":0")).collect::<Vec<_>>().join(","))
+    };
+    let steps = |json: String| {
+        let work = Work::unstopped();
+        read(json.as_bytes(), &work).unwrap();
+        work.steps()
+    };
+    assert_eq!(steps(object(&mut (0..1024))), 2049);
+    assert_eq!(steps(object(&mut (0..1024).rev())), 2049 + 1024 * 10);
 }
 
 #[test]
@@ -190,17 +264,25 @@ proptest! {
     fn what_is_encoded_decodes_to_the_same_value(value in value()) {
         let bytes = value.canonical().unwrap();
         let decoded = parse(&bytes).unwrap();
-        prop_assert_eq!(decoded.canonical().unwrap(), bytes);
+        prop_assert_eq!(decoded.canonical().unwrap(), bytes.clone());
+        // What is read, not to be edited, is written the same.
+        let work = Work::unstopped();
+        prop_assert_eq!(read(&bytes, &work).unwrap().root().canonical(&work).unwrap(), bytes);
         prop_assert_eq!(decoded, value);
     }
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let _ = parse(&bytes).map(|value| value.canonical());
+        let work = Work::unstopped();
+        let _ = read(&bytes, &work).map(|parsed| parsed.root().canonical(&work));
     }
 
     #[test]
     fn nothing_that_looks_like_json_makes_it_panic(text in "[\\[\\]{}\":,\\\\u0-9a-fdDeE.+-é ]{0,48}") {
-        let _ = parse(text.as_bytes()).map(|value| value.canonical());
+        let value = parse(text.as_bytes()).map(|value| value.canonical());
+        let work = Work::unstopped();
+        let node = read(text.as_bytes(), &work).map(|parsed| parsed.root().canonical(&work));
+        prop_assert_eq!(node, value);
     }
 }

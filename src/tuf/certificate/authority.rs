@@ -11,16 +11,8 @@ use x509_cert::der::asn1::ObjectIdentifier;
 
 use super::{Certificate, CertificateChain, CertificateError, read_pem};
 use crate::digest::Digest;
+use crate::limits::{AUTHORITIES, CHAIN_ISSUERS, CHAIN_SIGNATURES};
 use crate::tuf::key::{Curve, Material};
-
-/// A bundle has at most this many certificates.
-pub const MAX_AUTHORITIES: usize = 256;
-
-/// Issuers above a leaf, the pinned one counted.
-const MAX_ISSUERS: usize = 8;
-
-/// Signatures that one search checks at most: names are the attacker's to choose, so issuers may fit in many ways.
-const MAX_SIGNATURES: usize = 32;
 
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
@@ -41,7 +33,7 @@ impl CaBundle {
     /// [`CertificateError`] when there is none, one does not parse, or one may not issue certificates (a leaf is pinned
     /// as a certificate, not as a CA).
     pub fn from_pem(pem: &str) -> Result<Self, CertificateError> {
-        let (_, certificates) = read_pem(pem, MAX_AUTHORITIES)?;
+        let (_, certificates) = read_pem(pem, AUTHORITIES)?;
         for certificate in &certificates {
             if !certificate.is_authority || !certificate.may_sign {
                 return Err(CertificateError::NotAuthority { name: certificate.name() });
@@ -56,9 +48,18 @@ impl CaBundle {
     /// # Errors
     /// [`CertificateError`] saying where the chain ends.
     pub fn check_chain(&self, chain: &CertificateChain, now: Timestamp) -> Result<(), CertificateError> {
+        self.check_chain_within(chain, now, &mut Searches::default())
+    }
+
+    /// As [`Self::check_chain`], as one of several searches that share a budget.
+    pub(in crate::tuf) fn check_chain_within(
+        &self,
+        chain: &CertificateChain,
+        now: Timestamp,
+        searches: &mut Searches,
+    ) -> Result<(), CertificateError> {
         chain.leaf.check_usable(now)?;
-        Search { pinned: &self.0, carried: &chain.rest, now, signatures: 0 }
-            .climb(&chain.leaf, &mut Vec::new())
+        Search { pinned: &self.0, carried: &chain.rest, now, searches }.climb(&chain.leaf, &mut Vec::new())
     }
 
     /// The sha256 of each certificate, in no particular order.
@@ -67,11 +68,17 @@ impl CaBundle {
     }
 }
 
+/// The signatures that searches for a chain have checked, of [`CHAIN_SIGNATURES`].
+#[derive(Debug, Default)]
+pub(in crate::tuf) struct Searches {
+    signatures: usize,
+}
+
 struct Search<'a> {
     pinned: &'a [Certificate],
     carried: &'a [Certificate],
     now: Timestamp,
-    signatures: usize,
+    searches: &'a mut Searches,
 }
 
 impl<'a> Search<'a> {
@@ -120,13 +127,13 @@ impl<'a> Search<'a> {
         if !issuer.is_authority || !issuer.may_sign {
             return Err(CertificateError::NotAuthority { name: issuer.name() });
         }
-        let allowed = issuer.path_length.map_or(MAX_ISSUERS, usize::from);
-        if below > allowed || below >= MAX_ISSUERS {
+        let allowed = issuer.path_length.map_or(CHAIN_ISSUERS, usize::from);
+        if below > allowed || below >= CHAIN_ISSUERS {
             return Err(CertificateError::PathTooLong { name: issuer.name() });
         }
         issuer.check_usable(self.now)?;
-        self.signatures += 1;
-        if self.signatures > MAX_SIGNATURES {
+        self.searches.signatures += 1;
+        if self.searches.signatures > CHAIN_SIGNATURES {
             return Err(CertificateError::TooMuchWork);
         }
         check_signature(child, issuer)

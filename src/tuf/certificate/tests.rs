@@ -192,9 +192,9 @@ fn t18_certificates_signed_with_sha1_or_on_short_rsa_keys_make_no_key() {
 fn what_is_no_certificate_is_refused() {
     let pem = Party::leaf().self_signed();
     let refused = |text: &str| CertificateChain::from_pem(text).unwrap_err();
-    assert_eq!(refused(""), CertificateError::Count { found: 0, max: MAX_CHAIN });
-    let nine = CertificateError::Count { found: MAX_CHAIN + 1, max: MAX_CHAIN };
-    assert_eq!(refused(&pem.repeat(MAX_CHAIN + 1)), nine);
+    assert_eq!(refused(""), CertificateError::Count { found: 0, max: CHAIN_CERTIFICATES });
+    let nine = CertificateError::Count { found: CHAIN_CERTIFICATES + 1, max: CHAIN_CERTIFICATES };
+    assert_eq!(refused(&pem.repeat(CHAIN_CERTIFICATES + 1)), nine);
     let key = pem.replace("CERTIFICATE", "PUBLIC KEY");
     assert_eq!(refused(&key), CertificateError::Pem("a block \"PUBLIC KEY\"".to_owned()));
     let der = pem::blocks(&pem).unwrap()[0].der.clone();
@@ -351,7 +351,7 @@ fn a_maze_of_issuers_costs_a_bounded_number_of_signatures() {
     // All intermediates have one name, one key and one issuer, their own: every order of them is a path.
     let authority = Party::authority("maze");
     let mut certificates = vec![Party::leaf().signed_by(&authority)];
-    certificates.extend((1..MAX_CHAIN).map(|_| authority.self_signed()));
+    certificates.extend((1..CHAIN_CERTIFICATES).map(|_| authority.self_signed()));
     let certificates: Vec<&str> = certificates.iter().map(String::as_str).collect();
     let unrelated = Party::authority("unrelated").self_signed();
     assert_eq!(check(&[&unrelated], &certificates), Err(CertificateError::TooMuchWork));

@@ -1,6 +1,6 @@
 //! [`KeyError`]: why a key cannot be used.
 
-use super::MAX_KEY_BYTES;
+use crate::limits::{KEY_BYTES, RSA_BITS};
 use crate::tuf::certificate::CertificateError;
 
 /// Why a key cannot be used.
@@ -12,8 +12,8 @@ pub enum KeyError {
     /// A key type that Notary v1 does not have.
     #[error("key type {0:?} is not known")]
     Type(String),
-    /// More than [`MAX_KEY_BYTES`].
-    #[error("the key has more than {MAX_KEY_BYTES} bytes")]
+    /// More than [`KEY_BYTES`].
+    #[error("the key has more than {KEY_BYTES} bytes")]
     TooLarge,
     /// `public` is not padded standard base64.
     #[error("the key is not standard base64")]
@@ -42,6 +42,17 @@ pub enum KeyError {
         /// Bits of the modulus.
         bits: usize,
     },
+    /// An RSA key that takes too long to verify signatures by. Authorities may have such a one.
+    #[error(
+        "an RSA key of {bits} bits is not accepted for signatures on metadata: {RSA_BITS} bits at most are"
+    )]
+    RsaSlow {
+        /// Bits of the modulus.
+        bits: usize,
+    },
+    /// An RSA exponent that is even, below 3, or of more than 32 bits: no verifier takes it, or only a slow one.
+    #[error("the exponent of the RSA key is not accepted: an odd number of at most 32 bits is")]
+    RsaExponent,
     /// Not 32 bytes that encode a point in the one way there is.
     #[error("not an Ed25519 public key")]
     Ed25519,

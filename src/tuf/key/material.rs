@@ -11,6 +11,7 @@ use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use super::KeyError;
 use crate::digest::Digest;
+use crate::limits::RSA_BITS;
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -110,7 +111,24 @@ impl Material {
         if !(2048..=8192).contains(&bits) {
             return Err(KeyError::RsaSize { bits });
         }
+        let exponent_fits = match exponent.as_bytes() {
+            [.., last] if last % 2 == 1 => exponent.as_bytes() != [1] && exponent.as_bytes().len() <= 4,
+            _ => false,
+        };
+        if !exponent_fits {
+            return Err(KeyError::RsaExponent);
+        }
         Ok(Self::Rsa { modulus: modulus.as_bytes().to_vec(), exponent: exponent.as_bytes().to_vec() })
+    }
+
+    /// Whether signatures on metadata may be verified by it: what takes too long is no key.
+    pub(super) fn check_speed(&self) -> Result<(), KeyError> {
+        match self {
+            Self::Rsa { modulus, .. } if bit_length(modulus) > RSA_BITS => {
+                Err(KeyError::RsaSlow { bits: bit_length(modulus) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads the 32 bytes of an Ed25519 key.

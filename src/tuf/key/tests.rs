@@ -252,6 +252,41 @@ fn rsa_sizes_are_counted_in_bits_of_the_modulus() {
 }
 
 #[test]
+fn t39_keys_that_are_slow_to_verify_are_no_keys() {
+    let spki = |bytes: usize, exponent: &[u8]| {
+        let modulus = [&[0x80][..], &vec![1; bytes - 1]].concat();
+        Material::Rsa { modulus, exponent: exponent.to_vec() }.to_spki().unwrap()
+    };
+    let read = |spki: &[u8]| PublicKey::from_metadata("rsa", &STANDARD.encode(spki)).err();
+    let pem = |spki: &[u8]| PublicKey::from_pem(&pem::encode("PUBLIC KEY", spki)).err();
+    for (bytes, error) in [(512, None), (513, Some(4104)), (1024, Some(8192))] {
+        let (spki, error) = (spki(bytes, &[1, 0, 1]), error.map(|bits| KeyError::RsaSlow { bits }));
+        assert_eq!((read(&spki), pem(&spki)), (error.clone(), error));
+        // An authority may have one.
+        assert_eq!(Material::from_spki(&spki).err(), None);
+    }
+    for exponent in [&[1][..], &[2], &[1, 0, 0], &[1, 0, 0, 0, 1], &[0xff; 256]] {
+        assert_eq!(read(&spki(256, exponent)), Some(KeyError::RsaExponent), "{exponent:?}");
+    }
+    for exponent in [&[3][..], &[17], &[1, 0, 1], &[0xff; 4]] {
+        assert_eq!(read(&spki(256, exponent)), None, "{exponent:?}");
+    }
+}
+
+#[test]
+fn a_signature_of_another_length_is_never_tried() {
+    let key = fixture_key("p256.pub.pem");
+    for length in [0, 63, 64, 65, 256] {
+        assert_eq!(key.may_verify("ecdsa", &vec![7; length]), length == 64, "{length}");
+    }
+    let key = fixture_key("rsa2048.pub.pem");
+    for length in [0, 64, 255, 256, 257] {
+        assert_eq!(key.may_verify("rsapss", &vec![7; length]), length == 256, "{length}");
+        assert!(!key.may_verify("ecdsa", &vec![7; length]) && !key.may_verify("md5", &vec![7; length]));
+    }
+}
+
+#[test]
 fn t28_explicit_curve_parameters_and_compressed_points_are_refused() {
     assert_eq!(fixture_key("p256.pub.pem").keytype(), "ecdsa");
     for (name, error) in [

@@ -32,13 +32,42 @@ impl Root {
     }
 }
 
+/// The root role of a root, without the others.
+#[derive(Debug)]
+pub(in crate::tuf) struct RootRole {
+    common: Common,
+    keys: RoleKeys,
+}
+
+impl RootRole {
+    /// Its keys.
+    pub(in crate::tuf) fn keys(&self) -> &RoleKeys {
+        &self.keys
+    }
+}
+
+impl Metadata for RootRole {
+    const TYPE: &str = Root::TYPE;
+
+    fn decode(_: &RoleName, common: Common, signed: Fields<'_>) -> Result<Self, What> {
+        let mut keys = KeyTable::new(Some(Fields::of(signed.required("keys")?, "signed.keys")?));
+        let roles = Fields::of(signed.required("roles")?, "signed.roles")?;
+        let role = Fields::of(roles.required("root")?, "root")?;
+        Ok(Self { common, keys: RoleKeys::decode(role, "root", &mut keys)? })
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}
+
 impl Metadata for Root {
     const TYPE: &str = "Root";
 
     /// All four roles are needed; extra roles and keys are allowed (old root certificates stay after rotation).
     fn decode(_: &RoleName, common: Common, signed: Fields<'_>) -> Result<Self, What> {
         signed.unused_bool("consistent_snapshot")?;
-        let mut keys = KeyTable::new(Fields::of(signed.required("keys")?, "signed.keys")?);
+        let mut keys = KeyTable::new(Some(Fields::of(signed.required("keys")?, "signed.keys")?));
         let roles = Fields::of(signed.required("roles")?, "signed.roles")?;
         let mut role =
             |name: &'static str| RoleKeys::decode(Fields::of(roles.required(name)?, name)?, name, &mut keys);

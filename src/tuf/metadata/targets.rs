@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 
 use super::{Common, KeyTable, Metadata, RoleKeys, length, sha256};
 use crate::digest::Digest;
+use crate::limits::{FILE_DELEGATIONS, FILE_PATHS, ROLE_PATHS};
 use crate::tuf::decode::{Fields, What};
+use crate::tuf::paths::Paths;
 use crate::tuf::role::RoleName;
 
 /// The file of `targets` or of a delegation role.
@@ -14,6 +16,8 @@ pub(in crate::tuf) struct Targets {
     targets: TargetList,
     /// In the file's order, which is priority.
     pub(in crate::tuf) delegations: Box<[Delegation]>,
+    /// Where in `delegations` they are, sorted by name.
+    by_name: Box<[u32]>,
 }
 
 /// A listed target.
@@ -51,8 +55,7 @@ struct Entry {
 pub(in crate::tuf) struct Delegation {
     pub(in crate::tuf) name: RoleName,
     pub(in crate::tuf) keys: RoleKeys,
-    /// Plain string prefixes; `""` is everything, none is nothing.
-    pub(in crate::tuf) paths: Box<[Box<str>]>,
+    pub(in crate::tuf) paths: Paths,
 }
 
 impl Targets {
@@ -73,7 +76,10 @@ impl Targets {
 
     /// As [`Self::delegation`].
     pub(in crate::tuf) fn delegation_named(&self, role: &str) -> Option<&Delegation> {
-        self.delegations.iter().find(|delegation| delegation.name.as_str() == role)
+        let delegation = |at: u32| self.delegations.get(at as usize);
+        let name = |at: u32| delegation(at).map_or("", |delegation| delegation.name.as_str());
+        let found = self.by_name.binary_search_by(|at| name(*at).cmp(role)).ok()?;
+        delegation(*self.by_name.get(found)?)
     }
 }
 
@@ -86,7 +92,9 @@ impl Metadata for Targets {
             None => Box::default(),
             Some(value) => decode_delegations(role, Fields::of(value, "signed.delegations")?)?,
         };
-        Ok(Self { common, targets, delegations })
+        let mut by_name: Vec<u32> = (0..).take(delegations.len()).collect();
+        by_name.sort_unstable_by_key(|at| delegations.get(*at as usize).map(|delegation| &delegation.name));
+        Ok(Self { common, targets, delegations, by_name: by_name.into() })
     }
 
     fn common(&self) -> &Common {
@@ -99,7 +107,7 @@ impl TargetList {
         // They come sorted: a decoded object's keys are.
         let found = signed.entries("targets")?;
         let mut names = String::new();
-        let mut entries = Vec::with_capacity(found.len());
+        let mut entries = Vec::new();
         for (name, value) in found {
             let target = Fields::of(value, name)?;
             names.push_str(name);
@@ -162,11 +170,13 @@ fn key(name: &[u8]) -> u64 {
 
 /// Each role is a direct child of `parent`, and named once (design §11 tuf).
 fn decode_delegations(parent: &RoleName, delegations: Fields<'_>) -> Result<Box<[Delegation]>, What> {
-    let empty = crate::tuf::canonical::Value::Object(Default::default());
-    let keys = Fields::of(delegations.optional("keys").unwrap_or(&empty), "delegations.keys")?;
-    let mut keys = KeyTable::new(keys);
+    let mut keys = KeyTable::new(match delegations.optional("keys") {
+        Some(keys) => Some(Fields::of(keys, "delegations.keys")?),
+        None => None,
+    });
     let mut names = std::collections::BTreeSet::new();
     let mut found = Vec::new();
+    let mut paths_in_all = 0;
     for value in delegations.array("roles")? {
         let role = Fields::of(value, "a delegation")?;
         let written = role.string("name")?;
@@ -177,9 +187,19 @@ fn decode_delegations(parent: &RoleName, delegations: Fields<'_>) -> Result<Box<
         if !names.insert(name.clone()) {
             return Err(format!("it delegates {written} twice"));
         }
+        if names.len() > FILE_DELEGATIONS {
+            return Err(format!("it has more than {FILE_DELEGATIONS} delegations"));
+        }
+        let paths = role.strings("paths")?;
+        paths_in_all += paths.len();
+        if paths.len() > ROLE_PATHS || paths_in_all > FILE_PATHS {
+            return Err(format!(
+                "it has more than {ROLE_PATHS} paths for one delegation or {FILE_PATHS} for all"
+            ));
+        }
         found.push(Delegation {
             keys: RoleKeys::decode(role, written, &mut keys)?,
-            paths: role.strings("paths")?.into_iter().map(Into::into).collect(),
+            paths: Paths::new(paths.into_iter().map(Into::into).collect()),
             name,
         });
     }

@@ -1,12 +1,14 @@
 //! [`HistoricTargets`]: an older file of a role, vouched for by tagseal's own record.
 
-use super::{RoleSigner, Slot, covers};
+use super::{RoleSigner, Slot};
 use crate::digest::Digest;
 use crate::tuf::envelope::Envelope;
 use crate::tuf::error::TufError;
 use crate::tuf::metadata::{Metadata, RoleKeys, Targets};
+use crate::tuf::paths::Paths;
 use crate::tuf::role::RoleName;
 use crate::tuf::verify::{Expiry, Verified, verify, verify_recorded};
+use crate::tuf::work::Work;
 
 /// What an older file of a role listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +26,12 @@ impl HistoricTargets {
         role: &RoleName,
         recorded: Digest,
         bytes: &[u8],
+        work: &Work,
     ) -> Result<Self, TufError> {
-        let nobody = RoleKeys { keys: [].into(), threshold: 1 };
-        let (keys, paths) = slot.map_or((&nobody, &[][..]), |slot| (&slot.keys, &*slot.paths));
-        Ok(Self::read(&verify_recorded(role, recorded, bytes, keys)?, paths))
+        work.take(0)?;
+        let (nobody, nothing) = (RoleKeys { keys: [].into(), threshold: 1 }, Paths::default());
+        let (keys, paths) = slot.map_or((&nobody, &nothing), |slot| (&slot.keys, &slot.paths));
+        Self::read(&verify_recorded(role, recorded, bytes, keys, work)?, paths, work)
     }
 
     /// The file that a server keeps as `version` of a role, and that nobody here saw when it was current: enough of the
@@ -37,25 +41,28 @@ impl HistoricTargets {
         role: &RoleName,
         version: u64,
         bytes: &[u8],
+        work: &Work,
     ) -> Result<Self, TufError> {
+        work.take(0)?;
         let slot = slot.ok_or_else(|| TufError::NoValidSignature { role: role.clone() })?;
-        let envelope = Envelope::parse(role, bytes)?;
+        let envelope = Envelope::parse(role, bytes, work)?;
         let file: Verified<Targets> = verify(role, &envelope, &slot.keys, version, Expiry::AtUse)?;
         let actual = file.common().version;
         if actual != version {
             let what = format!("it is version {actual}, and version {version} was asked for");
             return Err(TufError::Malformed { role: role.clone(), what });
         }
-        Ok(Self::read(&file, &slot.paths))
+        Self::read(&file, &slot.paths, work)
     }
 
-    fn read(file: &Verified<Targets>, paths: &[Box<str>]) -> Self {
-        let targets = file.targets().filter(|target| covers(paths, target.name));
-        Self {
+    fn read(file: &Verified<Targets>, paths: &Paths, work: &Work) -> Result<Self, TufError> {
+        work.take(file.targets().count() as u64 * paths.comparisons())?;
+        let targets = file.targets().filter(|target| paths.cover(target.name));
+        Ok(Self {
             version: file.common().version,
             targets: targets.filter_map(|t| Some((t.name.into(), t.digest?))).collect(),
             signers: file.signers().to_vec(),
-        }
+        })
     }
 
     /// Roughly how many bytes of memory it takes.
@@ -94,12 +101,12 @@ impl HistoricTargets {
 pub(super) fn basis(slot: Option<&Slot>) -> Digest {
     let mut parts = Vec::new();
     if let Some(slot) = slot {
-        for path in &slot.paths {
+        for path in slot.paths.iter() {
             part(&mut parts, path.as_bytes());
         }
         slot.keys.keys.iter().for_each(|key| part(&mut parts, &key.basis()));
         part(&mut parts, &slot.keys.threshold.to_be_bytes());
-        part(&mut parts, &slot.paths.len().to_be_bytes());
+        part(&mut parts, &slot.paths.iter().len().to_be_bytes());
     }
     Digest::of(&parts)
 }

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{File, RoleSigner, Slot, covers};
+use super::{File, RoleSigner, Slot};
 use crate::digest::Digest;
 use crate::tuf::key::KeyId;
 use crate::tuf::metadata::{Common, Delegation, Metadata, RoleKeys, Target, Targets};
+use crate::tuf::paths::Paths;
 use crate::tuf::role::RoleName;
 use crate::tuf::root::TrustedRoot;
 
@@ -20,7 +21,8 @@ pub struct Role<'a> {
     signers: &'a [RoleSigner],
     /// What it lists, for `targets` and delegation roles.
     targets: Option<&'a Targets>,
-    paths: &'a [Box<str>],
+    /// Those of `targets`.
+    paths: Option<&'a Paths>,
 }
 
 /// What a role says about a tag.
@@ -72,7 +74,7 @@ impl<'a> Role<'a> {
             keys: root.verified.root_keys(),
             signers: root.verified.signers(),
             targets: None,
-            paths: &[],
+            paths: None,
         }
     }
 
@@ -85,14 +87,14 @@ impl<'a> Role<'a> {
             keys,
             signers: file.verified.signers(),
             targets: None,
-            paths: &[],
+            paths: None,
         }
     }
 
     pub(super) fn of_slot(slot: &'a Slot) -> Option<Self> {
         let file = slot.content.as_ref().ok()?;
         let base = Self::of_base(&**file, &slot.keys);
-        Some(Self { targets: Some(&file.verified), paths: &slot.paths, ..base })
+        Some(Self { targets: Some(&file.verified), paths: Some(&slot.paths), ..base })
     }
 
     /// Its name.
@@ -137,7 +139,7 @@ impl<'a> Role<'a> {
             name: &delegation.name,
             key_ids: canonical_ids(&delegation.keys),
             threshold: delegation.keys.threshold,
-            paths: delegation.paths.iter().map(|path| &**path).collect(),
+            paths: delegation.paths.iter().collect(),
         };
         self.delegations().unwrap_or_default().iter().map(delegated).collect()
     }
@@ -152,8 +154,8 @@ impl<'a> Role<'a> {
         let Some(target) = self.targets.and_then(|targets| targets.target(tag)) else {
             return Lookup::NotListed;
         };
-        if !covers(self.paths, tag) {
-            return Lookup::NotCovered(self.paths.iter().map(|path| &**path).collect());
+        if !self.covers(tag) {
+            return Lookup::NotCovered(self.paths.map(|paths| paths.iter().collect()).unwrap_or_default());
         }
         self.entry(target).map_or(Lookup::BadHash, Lookup::Listed)
     }
@@ -164,7 +166,7 @@ impl<'a> Role<'a> {
         self.targets
             .into_iter()
             .flat_map(Targets::targets)
-            .filter(move |target| covers(role.paths, target.name))
+            .filter(move |target| role.covers(target.name))
             .filter_map(move |target| role.entry(target))
     }
 
@@ -175,6 +177,10 @@ impl<'a> Role<'a> {
 
     pub(super) fn delegations(&self) -> Option<&'a [Delegation]> {
         self.targets.map(|targets| &*targets.delegations)
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        self.paths.is_some_and(|paths| paths.cover(name))
     }
 
     fn entry(&self, target: Target<'a>) -> Option<TargetEntry<'a>> {

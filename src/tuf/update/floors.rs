@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Floor, Floors, UpdateInput};
+use crate::digest::Digest;
 use crate::tuf::lineage::Present;
 use crate::tuf::metadata::RoleKeys;
 use crate::tuf::role::RoleName;
@@ -12,12 +13,15 @@ use crate::tuf::role::RoleName;
 #[derive(Debug)]
 pub(super) struct KnownFloors {
     own: BTreeMap<RoleName, Vec<Floor>>,
-    others: Vec<Arc<Floors>>,
+    /// Each with whether it is about this repository, as the root of the hash `related` has it.
+    others: Vec<(Arc<Floors>, bool)>,
+    related: Option<Digest>,
 }
 
 impl KnownFloors {
     pub(super) fn new(input: &UpdateInput) -> Self {
-        let mut floors = Self { own: BTreeMap::new(), others: input.others.clone() };
+        let others = input.others.iter().map(|floors| (Arc::clone(floors), false)).collect();
+        let mut floors = Self { own: BTreeMap::new(), others, related: None };
         floors.extend(input.floors.clone());
         if let Some(known) = &input.known {
             floors.extend(known.floors());
@@ -36,13 +40,30 @@ impl KnownFloors {
         self.own.is_empty()
     }
 
+    /// Tells which of the other records are about this repository: once for a root, and not for each role.
+    pub(super) fn relate(&mut self, root: Digest, present: Present<'_>) {
+        if self.related.replace(root) != Some(root) {
+            for (floors, is_kin) in &mut self.others {
+                *is_kin = present.are_of_this_repository(floors);
+            }
+        }
+    }
+
     /// The lowest version of `role` that may be believed now; 0 where no floor holds.
     pub(super) fn lowest(&self, role: &RoleName, keys: &RoleKeys, present: Option<Present<'_>>) -> u64 {
-        let own = self.own.get(role).into_iter().flatten().filter(|floor| floor.holds(role, keys));
-        let theirs = present.into_iter().flat_map(|present| {
-            self.others.iter().filter_map(move |floors| present.floor_among(floors, role, keys))
-        });
-        own.chain(theirs).map(|floor| floor.version).max().unwrap_or(0)
+        let mut lowest = 0;
+        for floor in self.own.get(role).into_iter().flatten() {
+            if floor.version > lowest && floor.holds(role, keys) {
+                lowest = floor.version;
+            }
+        }
+        let Some(present) = present else { return lowest };
+        for other in self.others() {
+            if let Some(floor) = present.floor_above(lowest, other, role, keys) {
+                lowest = floor.version;
+            }
+        }
+        lowest
     }
 
     /// Which of the other records have a floor of `role` above `version` that holds.
@@ -53,10 +74,11 @@ impl KnownFloors {
         keys: &RoleKeys,
         present: Present<'_>,
     ) -> Vec<usize> {
-        let is_above = |floors: &Floors| {
-            present.floor_among(floors, role, keys).is_some_and(|floor| floor.version > version)
-        };
-        let above = self.others.iter().enumerate().filter(|(_, floors)| is_above(floors));
-        above.map(|(at, _)| at).collect()
+        let is_above = |other| present.floor_above(version, other, role, keys).is_some();
+        self.others().enumerate().filter(|(_, other)| is_above(*other)).map(|(at, _)| at).collect()
+    }
+
+    fn others(&self) -> impl Iterator<Item = (&Floors, bool)> {
+        self.others.iter().map(|(floors, is_kin)| (&**floors, *is_kin))
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::files::body;
 use super::{Answer, Fetch, FileName, Floor, Floors, FloorsAbove, Halt, Update, Updated};
 use crate::digest::Digest;
-use crate::limits::{METADATA_FILE, TIMESTAMP_FILE};
+use crate::limits::{ROOT_FILE, TIMESTAMP_FILE};
 use crate::tuf::envelope::Envelope;
 use crate::tuf::error::TufError;
 use crate::tuf::lineage::Present;
@@ -17,6 +17,7 @@ use crate::tuf::repository::{File, Slot, TrustedRepository};
 use crate::tuf::role::RoleName;
 use crate::tuf::root::TrustedRoot;
 use crate::tuf::verify::{Expiry, Verified, check_expiry, check_version, verify};
+use crate::tuf::work::Work;
 
 /// What this pass has verified so far.
 #[derive(Debug, Default)]
@@ -30,11 +31,13 @@ pub(super) struct Pass {
 
 impl Update {
     pub(super) fn run_pass(&mut self) -> Result<Updated, Halt> {
+        self.files.check_total()?;
         self.refresh_root()?;
         self.establish_root()?;
-        self.learn_local_floors();
+        self.learn_local_floors()?;
         loop {
             let root = self.trusted_root()?;
+            self.relate_other_records();
             let timestamp = self.timestamp(&root)?;
             let snapshot = self.snapshot(&root, &timestamp)?;
             // "It must checksum the loaded root" (Notary v1, client verification, Update 2).
@@ -164,7 +167,7 @@ impl Update {
         keys: &RoleKeys,
         expiry: Expiry,
     ) -> Result<File<T>, TufError> {
-        let envelope = Envelope::parse(name, bytes)?;
+        let envelope = Envelope::parse(name, bytes, &self.work)?;
         let verified = verify(name, &envelope, keys, self.floor(name, keys), expiry)?;
         Ok(File { name: name.clone(), verified, sha256: Digest::of(bytes), length: bytes.len() as u64 })
     }
@@ -177,6 +180,14 @@ impl Update {
     fn present(&self) -> Option<Present<'_>> {
         let root = self.roots.base.as_ref()?;
         Some(Present { root: &root.verified, lineage: &self.roots.lineage })
+    }
+
+    /// Tells which of the other records are about this repository, as the root that is trusted now has it.
+    fn relate_other_records(&mut self) {
+        if let Some(root) = &self.roots.base {
+            let present = Present { root: &root.verified, lineage: &self.roots.lineage };
+            self.floors.relate(root.sha256, present);
+        }
     }
 
     /// Whose floor of `role` is above `version` and holds, after an update that found a rollback.
@@ -211,14 +222,14 @@ impl Update {
     }
 
     /// What local files prove is a floor: their signatures count, their expiry does not matter.
-    fn learn_local_floors(&mut self) {
-        let Some(root) = self.roots.base.clone() else { return };
+    fn learn_local_floors(&mut self) -> Result<(), TufError> {
+        let Some(root) = self.roots.base.clone() else { return Ok(()) };
         if self.input.known.is_some() || std::mem::replace(&mut self.roots.local_floors_known, true) {
-            return;
+            return Ok(());
         }
         let mut floors = Floors::new();
-        self.learn::<Timestamp>(&root, RoleName::timestamp(), &mut floors);
-        self.learn::<Snapshot>(&root, RoleName::snapshot(), &mut floors);
+        self.learn::<Timestamp>(&root, RoleName::timestamp(), &mut floors)?;
+        self.learn::<Snapshot>(&root, RoleName::snapshot(), &mut floors)?;
         let mut parents: BTreeMap<RoleName, Verified<Targets>> = BTreeMap::new();
         // Sorted by name: parents come before their children.
         for (name, bytes) in &self.input.local {
@@ -227,19 +238,28 @@ impl Update {
                 "targets" => root.verified.keys(name),
                 _ => parent.and_then(|parent| parent.delegation(name)).map(|delegation| &delegation.keys),
             };
-            if let Some(verified) = keys.and_then(|keys| prove(name, bytes, keys)) {
+            let Some(keys) = keys else { continue };
+            if let Some(verified) = prove(name, bytes, keys, &self.work)? {
                 floors.insert(name.clone(), floor_of(&verified));
                 parents.insert(name.clone(), verified);
             }
         }
         self.floors.extend(floors);
+        Ok(())
     }
 
-    fn learn<T: Metadata>(&self, root: &TrustedRoot, name: RoleName, floors: &mut Floors) {
-        let verified = self.input.local.get(&name).zip(root.verified.keys(&name));
-        if let Some(verified) = verified.and_then(|(bytes, keys)| prove::<T>(&name, bytes, keys)) {
+    fn learn<T: Metadata>(
+        &self,
+        root: &TrustedRoot,
+        name: RoleName,
+        floors: &mut Floors,
+    ) -> Result<(), TufError> {
+        let local = self.input.local.get(&name).zip(root.verified.keys(&name));
+        let Some((bytes, keys)) = local else { return Ok(()) };
+        if let Some(verified) = prove::<T>(&name, bytes, keys, &self.work)? {
             floors.insert(name, floor_of(&verified));
         }
+        Ok(())
     }
 
     fn finish(
@@ -286,8 +306,22 @@ fn same(a: &TrustedRepository, b: &TrustedRepository) -> bool {
         && a.roles.iter().all(|(name, slot)| b.roles.get(name).is_some_and(|other| Arc::ptr_eq(slot, other)))
 }
 
-fn prove<T: Metadata>(name: &RoleName, bytes: &Bytes, keys: &RoleKeys) -> Option<Verified<T>> {
-    verify(name, &Envelope::parse(name, bytes).ok()?, keys, 0, Expiry::AtUse).ok()
+/// Whether a local file verifies.
+///
+/// # Errors
+/// The end of the work.
+fn prove<T: Metadata>(
+    name: &RoleName,
+    bytes: &Bytes,
+    keys: &RoleKeys,
+    work: &Work,
+) -> Result<Option<Verified<T>>, TufError> {
+    let verified = Envelope::parse(name, bytes, work)
+        .and_then(|envelope| verify(name, &envelope, keys, 0, Expiry::AtUse));
+    match work.ended() {
+        Some(ended) => Err(ended.into()),
+        None => Ok(verified.ok()),
+    }
 }
 
 fn floor_of<T: Metadata>(verified: &Verified<T>) -> Floor {
@@ -300,5 +334,5 @@ pub(super) fn fetch_timestamp() -> Fetch {
 }
 
 pub(super) fn fetch_root() -> Fetch {
-    Fetch { file: FileName::current(RoleName::root()), max_bytes: METADATA_FILE }
+    Fetch { file: FileName::current(RoleName::root()), max_bytes: ROOT_FILE }
 }

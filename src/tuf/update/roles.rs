@@ -6,24 +6,20 @@ use std::sync::Arc;
 use super::files::fetch_named;
 use super::{Fetch, Halt, Update};
 use crate::digest::Digest;
+use crate::limits::{ROLE_LEVELS, ROLES};
 use crate::tuf::error::TufError;
 use crate::tuf::metadata::{FileMeta, Metadata, RoleKeys, Snapshot, Targets};
-use crate::tuf::repository::{File, Slot, restrict};
+use crate::tuf::paths::Paths;
+use crate::tuf::repository::{File, Slot};
 use crate::tuf::role::RoleName;
 use crate::tuf::root::TrustedRoot;
 use crate::tuf::verify::{Expiry, check_version};
-
-/// More roles than this are not loaded.
-const MAX_ROLES: usize = 1024;
-
-/// Roles nested deeper than this are not walked.
-const MAX_DEPTH: usize = 32;
 
 /// A role that is delegated and so may be loaded.
 struct Delegated {
     name: RoleName,
     keys: RoleKeys,
-    paths: Box<[Box<str>]>,
+    paths: Paths,
 }
 
 impl Update {
@@ -40,7 +36,7 @@ impl Update {
         let Some(keys) = root.verified.keys(&RoleName::targets()) else {
             return Err(TufError::NoValidSignature { role: RoleName::targets() }.into());
         };
-        let targets = Delegated { name: RoleName::targets(), keys: keys.clone(), paths: ["".into()].into() };
+        let targets = Delegated { name: RoleName::targets(), keys: keys.clone(), paths: Paths::everything() };
         let mut loaded = BTreeMap::new();
         let mut needs = Vec::new();
         let mut stack = vec![targets];
@@ -66,7 +62,7 @@ impl Update {
             if let Ok(file) = &slot.content
                 && slot.check(self.input.now, self.input.clock_skew).is_ok()
             {
-                stack.extend(children(file, &slot));
+                self.push_children(file, &slot, &snapshot.verified, &mut stack)?;
             }
             loaded.insert(role.name.clone(), slot);
             check_bounds(&role.name, loaded.len() + needs.len())?;
@@ -76,7 +72,7 @@ impl Update {
 
     /// Asks at once for all roles whose parents have yet to come: their hashes are all in the snapshot. Whether they
     /// are delegated at all shows when the parents are here.
-    fn ask_ahead(&self, wanted: &BTreeSet<RoleName>, snapshot: &Snapshot) -> Result<(), Halt> {
+    fn ask_ahead(&mut self, wanted: &BTreeSet<RoleName>, snapshot: &Snapshot) -> Result<(), Halt> {
         let mut coming = BTreeSet::new();
         let mut fetches: Vec<Fetch> = Vec::new();
         // Sorted by name: parents come before their children.
@@ -93,6 +89,28 @@ impl Update {
         }
         let fetches = self.files.unanswered(fetches);
         if fetches.is_empty() { Ok(()) } else { Err(Halt::Need(fetches)) }
+    }
+
+    /// What a role delegates and the snapshot lists, in reverse of its order, for a stack.
+    fn push_children(
+        &self,
+        file: &File<Targets>,
+        slot: &Slot,
+        snapshot: &Snapshot,
+        stack: &mut Vec<Delegated>,
+    ) -> Result<(), TufError> {
+        for delegation in file.verified.delegations.iter().rev() {
+            self.work.take(1)?;
+            if snapshot.file(&delegation.name).is_none() {
+                continue;
+            }
+            stack.push(Delegated {
+                name: delegation.name.clone(),
+                keys: delegation.keys.clone(),
+                paths: slot.paths.restrict(&delegation.paths, &self.work)?,
+            });
+        }
+        Ok(())
     }
 
     fn slot(&mut self, role: &Delegated, meta: &FileMeta) -> Result<Arc<Slot>, Halt> {
@@ -150,15 +168,6 @@ impl Update {
     }
 }
 
-/// What a role delegates, in reverse of its order, for a stack.
-fn children<'a>(file: &'a File<Targets>, slot: &'a Slot) -> impl Iterator<Item = Delegated> + 'a {
-    file.verified.delegations.iter().rev().map(|delegation| Delegated {
-        name: delegation.name.clone(),
-        keys: delegation.keys.clone(),
-        paths: restrict(&slot.paths, &delegation.paths),
-    })
-}
-
 /// The wanted roles, all their ancestors, and `targets`.
 fn with_ancestors(wanted: &BTreeSet<RoleName>) -> BTreeSet<RoleName> {
     let mut all = BTreeSet::from([RoleName::targets()]);
@@ -173,11 +182,11 @@ fn with_ancestors(wanted: &BTreeSet<RoleName>) -> BTreeSet<RoleName> {
 }
 
 fn check_bounds(role: &RoleName, roles: usize) -> Result<(), TufError> {
-    if roles > MAX_ROLES {
-        return Err(TufError::TooMany { what: "roles", limit: MAX_ROLES });
+    if roles > ROLES {
+        return Err(TufError::TooMany { what: "roles", limit: ROLES });
     }
-    if role.as_str().matches('/').count() > MAX_DEPTH {
-        return Err(TufError::TooMany { what: "levels", limit: MAX_DEPTH });
+    if role.as_str().matches('/').count() > ROLE_LEVELS {
+        return Err(TufError::TooMany { what: "levels", limit: ROLE_LEVELS });
     }
     Ok(())
 }

@@ -6,10 +6,11 @@ use bytes::Bytes;
 
 use super::Update;
 use crate::digest::Digest;
-use crate::tuf::canonical::{self, Value};
+use crate::tuf::canonical;
 use crate::tuf::key::{KeyId, PublicKey};
 use crate::tuf::pin::Anchor;
 use crate::tuf::root::TrustedRoot;
+use crate::tuf::work::Work;
 
 /// So many of each are named.
 const NAMED: usize = 4;
@@ -41,9 +42,9 @@ impl Update {
             ids_of(root).for_each(|id| add(&mut keys.pinned, id));
         }
         if let Some(offered) = &self.roots.offered {
-            match self.roots.read.get(&Digest::of(offered)) {
+            match self.read_root(Digest::of(offered)) {
                 Some(read) => ids_of(&read.trust()).for_each(|id| add(&mut keys.offered, id)),
-                None => unverified(offered, &mut keys.offered),
+                None => unverified(offered, &mut keys.offered, &self.work),
             }
         }
         keys
@@ -55,15 +56,15 @@ fn ids_of(root: &TrustedRoot) -> impl Iterator<Item = KeyId> {
 }
 
 /// The keys that a root names, whatever else is wrong with it.
-fn unverified(root: &Bytes, ids: &mut Vec<KeyId>) {
-    let Ok(file) = canonical::parse(root) else { return };
-    let Some(signed) = file.get("signed") else { return };
-    let listed = || signed.get("roles")?.get("root")?.get("keyids")?.as_array();
-    for id in listed().unwrap_or_default().iter().take(NAMED + 1) {
+fn unverified(root: &Bytes, ids: &mut Vec<KeyId>, work: &Work) {
+    let Ok(file) = canonical::read(root, work) else { return };
+    let Some(signed) = file.root().get("signed") else { return };
+    let listed = || signed.get("roles")?.get("root")?.get("keyids")?.items();
+    for id in listed().into_iter().flatten().take(NAMED + 1) {
         let key = || {
             let key = signed.get("keys")?.get(id.as_str()?)?;
             let public = key.get("keyval")?.get("public")?.as_str()?;
-            PublicKey::from_metadata(key.get("keytype").and_then(Value::as_str)?, public).ok()
+            PublicKey::from_metadata(key.get("keytype")?.as_str()?, public).ok()
         };
         if let Some(key) = key() {
             add(ids, key.canonical_id());

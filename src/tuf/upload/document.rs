@@ -16,6 +16,7 @@ use crate::tuf::metadata::{FileMeta, Metadata, RoleKeys, Snapshot, Timestamp};
 use crate::tuf::role::RoleName;
 use crate::tuf::root::TrustedRoot;
 use crate::tuf::verify::{Verified, verify_recorded};
+use crate::tuf::work::Work;
 
 /// How long a timestamp lives (Notary v1, Server rules).
 const TIMESTAMP_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -74,7 +75,7 @@ impl Maker<'_> {
     /// The current file, as the server recorded it: whether the present root's keys signed it does not matter.
     fn previous<T: Metadata>(&self, role: &RoleName) -> Result<Option<Verified<T>>, Making> {
         let Some(stored) = self.holdings.current(role) else { return Ok(None) };
-        verify_recorded(role, stored.sha256, &stored.bytes, self.keys(role)?)
+        verify_recorded(role, stored.sha256, &stored.bytes, self.keys(role)?, &Work::unstopped())
             .map(Some)
             .map_err(Making::Stored)
     }

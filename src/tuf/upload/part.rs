@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::NewFile;
 use crate::digest::Digest;
-use crate::tuf::canonical::{self, Value};
+use crate::tuf::canonical;
 use crate::tuf::decode::{Fields, What, timestamp};
 use crate::tuf::role::RoleName;
+use crate::tuf::work::Work;
 
 /// One file of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +66,8 @@ impl Part {
 /// The version, and whether the fields that all metadata has are of their types. An absent field is none of the wrong
 /// type.
 fn read_version(bytes: &[u8]) -> Result<i64, What> {
-    let file = canonical::parse(bytes).map_err(|error| error.to_string())?;
-    let file = Fields::of(&file, "the file")?;
+    let parsed = canonical::read(bytes, &Work::unstopped()).map_err(|error| error.to_string())?;
+    let file = Fields::of(parsed.root(), "the file")?;
     for signature in file.array("signatures")? {
         let signature = Fields::of(signature, "a signature")?;
         signature.string_or_empty("keyid")?;
@@ -79,11 +80,7 @@ fn read_version(bytes: &[u8]) -> Result<i64, What> {
     if signed.optional("expires").is_some() {
         timestamp(signed.string("expires")?)?;
     }
-    match signed.optional("version") {
-        None => Ok(0),
-        Some(Value::Number(text)) => {
-            text.parse().map_err(|_| format!("signed.version is {text}, not an integer"))
-        }
-        Some(_) => Err("signed.version is not an integer".to_owned()),
-    }
+    let Some(version) = signed.optional("version") else { return Ok(0) };
+    let number = version.as_number().ok_or_else(|| "signed.version is not an integer".to_owned())?;
+    number.parse().map_err(|_| format!("signed.version is {number}, not an integer"))
 }

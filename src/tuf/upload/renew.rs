@@ -10,6 +10,7 @@ use crate::tuf::error::TufError;
 use crate::tuf::metadata::{Metadata, RoleKeys, Snapshot, Timestamp};
 use crate::tuf::role::{Gun, RoleName};
 use crate::tuf::verify::{Verified, verify_recorded};
+use crate::tuf::work::Work;
 
 /// Why the server has no valid timestamp to answer with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +64,8 @@ pub fn renew(gun: &Gun, holdings: &dyn Holdings, now: Time) -> Result<Vec<NewFil
 fn stored<T: Metadata>(holdings: &dyn Holdings, role: &RoleName) -> Result<Verified<T>, RenewError> {
     let nobody = RoleKeys { keys: [].into(), threshold: 1 };
     let stored = holdings.current(role).ok_or(RenewError::NotFound)?;
-    verify_recorded(role, stored.sha256, &stored.bytes, &nobody).map_err(RenewError::Stored)
+    verify_recorded(role, stored.sha256, &stored.bytes, &nobody, &Work::unstopped())
+        .map_err(RenewError::Stored)
 }
 
 impl From<Making> for RenewError {

@@ -14,6 +14,7 @@ use crate::tuf::error::TufError;
 use crate::tuf::metadata::{FileMeta, Metadata as _, RoleKeys, Snapshot, Targets};
 use crate::tuf::role::RoleName;
 use crate::tuf::verify::{Expiry, Verified, verify};
+use crate::tuf::work::Work;
 
 /// Versions begin at 1.
 const FIRST: u64 = 1;
@@ -82,8 +83,10 @@ fn load(
     expiry: Expiry,
 ) -> Result<(), TargetsFault> {
     let keys = keys(root, loaded, role)?;
-    let envelope = Envelope::parse(role, &bytes).map_err(TargetsFault::File)?;
+    let work = Work::unstopped();
+    let envelope = Envelope::parse(role, &bytes, &work).map_err(TargetsFault::File)?;
     let file = verify(role, &envelope, keys, FIRST, expiry).map_err(TargetsFault::File)?;
+    drop(envelope);
     loaded.insert(role.clone(), Loaded { bytes, file });
     Ok(())
 }
@@ -137,7 +140,8 @@ pub(super) fn verify_snapshot(
 ) -> Result<Verified<Snapshot>, TufError> {
     let no_keys = || TufError::NoValidSignature { role: role.clone() };
     let keys = root.root.verified.keys(role).ok_or_else(no_keys)?;
-    verify(role, &Envelope::parse(role, bytes)?, keys, FIRST, Expiry::At { now, skew: NO_SKEW })
+    let work = Work::unstopped();
+    verify(role, &Envelope::parse(role, bytes, &work)?, keys, FIRST, Expiry::At { now, skew: NO_SKEW })
 }
 
 /// All known hashes must match (Notary v1, Metadata).

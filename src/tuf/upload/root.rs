@@ -6,12 +6,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{Holdings, NO_SKEW, NewFile, Part, RootFault, StoredFile, UploadError, ValidationFault};
-use crate::tuf::envelope::Envelope;
 use crate::tuf::error::TufError;
 use crate::tuf::key::KeyId;
 use crate::tuf::role::{Gun, RoleName};
-use crate::tuf::root::{RootCandidate, TrustedRoot};
-use crate::tuf::verify::threshold_of_signers;
+use crate::tuf::root::{RootCandidate, TrustedRoot, is_signed_by};
+use crate::tuf::work::Work;
 
 /// The root that the rest of the upload is judged by.
 pub(super) struct CheckedRoot {
@@ -49,7 +48,7 @@ pub(super) fn check(
 /// The stored root. It may be expired, since nothing else could ever replace it, but its certificates may not: so the
 /// real server has it.
 fn load(gun: &Gun, stored: StoredFile, now: Timestamp) -> Result<CheckedRoot, TufError> {
-    let root = RootCandidate::read(&stored.bytes, gun)?.trust();
+    let root = RootCandidate::read(&stored.bytes, gun, &Work::unstopped())?.trust();
     root.check_leaves(gun, now)?;
     Ok(CheckedRoot { root, bytes: stored.bytes })
 }
@@ -63,7 +62,7 @@ pub(super) fn load_unexpired(gun: &Gun, stored: StoredFile, now: Timestamp) -> R
 
 /// The canonical IDs of the keys that a stored root lists for a base role, in its order.
 pub(super) fn listed_keys(gun: &Gun, root: &StoredFile, role: &RoleName) -> Vec<KeyId> {
-    let Ok(root) = RootCandidate::read(&root.bytes, gun) else { return Vec::new() };
+    let Ok(root) = RootCandidate::read(&root.bytes, gun, &Work::unstopped()) else { return Vec::new() };
     let root = root.trust();
     let keys = root.verified.keys(role).into_iter().flat_map(|keys| keys.public_keys());
     keys.map(|key| key.canonical_id()).collect()
@@ -81,11 +80,13 @@ fn succeed(
     if u64::try_from(part.version).map_or(true, |new| new != version && Some(new) != version.checked_add(1)) {
         return Err(RootFault::Version { current: version, new: part.version });
     }
-    let candidate = match RootCandidate::read(&part.bytes, gun) {
+    let work = Work::unstopped();
+    let is_signed_by = |current| is_signed_by(&part.bytes, current, &work);
+    let candidate = match RootCandidate::read(&part.bytes, gun, &work) {
         Ok(candidate) => candidate,
         Err(error) => {
             // The real server asks the current root's keys before the new one's.
-            let by_current = current.is_none_or(|current| is_signed_by(&part.bytes, current));
+            let by_current = current.map_or(Ok(true), is_signed_by).map_err(RootFault::File)?;
             return Err(match error {
                 TufError::NoValidSignature { .. }
                 | TufError::ThresholdNotMet { .. }
@@ -100,16 +101,9 @@ fn succeed(
     };
     let root = candidate.trust();
     root.check_leaves(gun, now).map_err(RootFault::File)?;
-    if current.is_some_and(|current| !candidate.is_signed_by(current)) {
+    if !current.map_or(Ok(true), is_signed_by).map_err(RootFault::File)? {
         return Err(RootFault::NotSignedByPredecessor);
     }
     root.check_newest(gun, now, NO_SKEW).map_err(RootFault::File)?;
     Ok(root)
-}
-
-fn is_signed_by(bytes: &[u8], current: &TrustedRoot) -> bool {
-    let envelope = Envelope::parse(&current.name, bytes);
-    envelope.is_ok_and(|envelope| {
-        threshold_of_signers(&current.name, &envelope, current.verified.root_keys()).is_ok()
-    })
 }
