@@ -1,5 +1,6 @@
 //! The update machine and what it yields, driven without I/O.
 
+mod checks;
 mod conformance;
 mod delegations;
 mod driver;

@@ -188,6 +188,41 @@ fn t18_certificates_signed_with_sha1_or_on_short_rsa_keys_make_no_key() {
     assert_eq!(CertificateChain::from_pem(&fixture("rsa1024.crt.pem")), Err(short));
 }
 
+/// The certificate with each of these places of `old` written as `new`.
+fn rewritten(pem: &str, old: &[u8], new: &[u8], places: std::ops::Range<usize>) -> String {
+    let mut der = pem::blocks(pem).unwrap()[0].der.clone();
+    let found: Vec<usize> = (0..der.len()).filter(|at| der[*at..].starts_with(old)).collect();
+    for at in &found[places] {
+        der[*at..at + old.len()].copy_from_slice(new);
+    }
+    pem::encode("CERTIFICATE", &der)
+}
+
+#[test]
+fn an_intermediate_that_is_too_weak_keeps_the_key_from_counting() {
+    let (rsa_sha256, rsa_sha1) =
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05");
+    let (leaf, authority) = (Party::leaf().self_signed(), fixture("rsa-ca.crt.pem"));
+    assert_eq!(chain(&[&leaf, &authority]).check_leaf(&gun(), now()), Ok(()));
+    let weak = rewritten(&authority, rsa_sha256, rsa_sha1, 0..2);
+    let name = chain(&[&authority]).common_name().unwrap().to_owned();
+    let error = CertificateError::WeakSignature { name, algorithm: "SHA-1" };
+    assert_eq!(chain(&[&leaf, &weak]).check_leaf(&gun(), now()), Err(error));
+}
+
+#[test]
+fn a_certificate_that_names_two_signature_algorithms_is_none() {
+    let pem = Party::leaf().self_signed();
+    let (sha256, sha384) = (b"\x2a\x86\x48\xce\x3d\x04\x03\x02", b"\x2a\x86\x48\xce\x3d\x04\x03\x03");
+    let error = CertificateError::Der("two signature algorithms".to_owned());
+    for place in 0..2 {
+        let two = rewritten(&pem, sha256, sha384, place..place + 1);
+        assert_eq!(CertificateChain::from_pem(&two), Err(error.clone()));
+    }
+    let other = rewritten(&pem, sha256, sha384, 0..2);
+    assert!(CertificateChain::from_pem(&other).is_ok());
+}
+
 #[test]
 fn what_is_no_certificate_is_refused() {
     let pem = Party::leaf().self_signed();
