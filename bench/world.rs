@@ -78,7 +78,11 @@ impl World {
     pub fn answer(&self, hook: Hook, body: &[u8]) -> Vec<u8> {
         self.block_on(async {
             let deadline = Instant::now() + Duration::from_secs(9);
-            self.admission.answer(hook, body, deadline).await.expect("an answer").bytes
+            self.admission
+                .answer(hook, &bytes::Bytes::copy_from_slice(body), deadline)
+                .await
+                .expect("an answer")
+                .bytes
         })
     }
 

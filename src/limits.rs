@@ -1,6 +1,8 @@
 //! Every bound on what strangers may send or cause: one table, with the reason of each line (docs/limits.md is written
 //! from it). A bound that an admin may need to change names its option; the value here is the default.
 
+use std::time::Duration;
+
 /// One line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
@@ -36,6 +38,36 @@ macro_rules! limits {
 }
 
 limits! {
+    REQUEST_BODY: usize = 8 << 20, "API server, any pod that reaches the port", "bytes of one review", "",
+        "An object has at most 3 MiB in the API server's own requests (1.5 MiB in etcd), and an UPDATE carries two. A larger one gets HTTP 413.";
+    REQUEST_BYTES: usize = 64 << 20, "API server, any pod that reaches the port", "bytes of reviews in flight", "",
+        "A review takes room for what it announces before it is read; one that announces nothing counts as the largest. Beyond it waits a second, and gets HTTP 503.";
+    SMALL_BODY: usize = 64 << 10, "API server, any pod that reaches the port", "bytes of a small review", "",
+        "A pod has a few KiB. Small reviews are read where they arrive; larger ones are parsed by the pool of threads.";
+    SMALL_REQUEST_BYTES: usize = 16 << 20, "API server, any pod that reaches the port", "bytes of small reviews in flight", "",
+        "Room of their own, beside the large ones', so that they do not wait behind those. If it is taken, they have what the large ones leave.";
+    REQUEST_HEAD: usize = 16 << 10, "API server, any pod that reaches the port", "bytes that each request in flight counts beside its body", "",
+        "Its head, and what the connection holds for it.";
+    REQUESTS_WAITING: usize = 256, "API server, any pod that reaches the port", "requests that wait for room", "",
+        "A request beyond gets HTTP 503 at once.";
+    BODY_TIME: Duration = Duration::from_secs(5), "API server, any pod that reaches the port", "time for a body to arrive", "",
+        "API servers send at once. A body that is held back gets HTTP 408, and its room is free.";
+    POLICY_REQUEST_BYTES: usize = 9 << 20, "API server, any pod that reaches the port", "bytes of reviews of policies in flight", "",
+        "One of the largest. Beyond it waits a second, and gets HTTP 503; the API server lets the policy pass then.";
+    SMALL_POLICY_REQUEST_BYTES: usize = 2 << 20, "API server, any pod that reaches the port", "bytes of small reviews of policies in flight", "",
+        "As for other reviews.";
+    OBJECT_PARTS: usize = 10_000, "pod's author", "containers, volumes, pull secrets and templates of one object", "",
+        "No kubelet starts a pod of so many. Beyond it the object is UnsupportedObject.";
+    OBJECT_IMAGES: usize = 1_000, "pod's author", "different images in one object", "",
+        "Each is judged by itself. Beyond it the object is UnsupportedObject.";
+    CALLER_GROUPS: usize = 10_000, "API server, any pod that reaches the port", "groups of the user in one review", "",
+        "Beyond it the object is UnsupportedObject.";
+    FEW_IMAGES: usize = 16, "pod's author", "images of an object that is judged without waiting for others", "",
+        "Most pods have fewer. An object with more counts below.";
+    IMAGES_AT_ONCE: usize = 2_000, "pod's author", "images that are judged at once, of objects with many", "",
+        "Two of the largest objects. Another one waits until its deadline, and then is DeadlineExceeded.";
+    POLICY_VALUES: usize = 50_000, "policy's author, any pod that reaches the port", "values in one review of a policy", "",
+        "The largest policy that the definition allows has a few thousand. Beyond it the policy is UnsupportedObject.";
     METADATA_FILE: u64 = 16 << 20, "publisher, trust server", "bytes of one metadata file", "",
         "A targets file of 40,000 tags has 8 MiB. A larger file is InvalidMetadata.";
     TIMESTAMP_FILE: u64 = 1 << 20, "publisher, trust server", "bytes of one timestamp file", "",

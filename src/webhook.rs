@@ -3,6 +3,7 @@
 mod caller;
 mod connection;
 mod health;
+mod intake;
 mod metrics;
 mod router;
 mod server;

@@ -5,6 +5,7 @@ pub mod certificate;
 mod claims;
 mod field;
 mod log;
+mod many;
 mod metrics;
 mod policies;
 pub mod review;

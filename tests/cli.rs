@@ -8,7 +8,7 @@ mod life;
 mod pin;
 mod refusals;
 pub mod run;
-mod serve;
+pub mod serve;
 mod shown;
 mod stalled;
 mod verify;

@@ -9,6 +9,7 @@ mod cli;
 mod conformance;
 mod controller;
 mod crds;
+mod exhaustion;
 mod exits;
 mod foreign;
 mod gitops;

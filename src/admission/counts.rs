@@ -103,9 +103,8 @@ impl Observer for DecisionCounts {
         }
     }
 
-    fn unsupported(&self, hook: Hook) {
-        let reason = Reason::UnsupportedObject.as_str();
-        self.metrics.refused(endpoint(hook), Decision::refusal(hook).as_str(), reason, None);
+    fn unjudged(&self, hook: Hook, reason: Reason) {
+        self.metrics.refused(endpoint(hook), Decision::refusal(hook).as_str(), reason.as_str(), None);
     }
 }
 

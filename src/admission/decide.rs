@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::join_all;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::changes::Changes;
 use super::exempting::by_exemption;
@@ -22,7 +24,10 @@ use super::subject::Subject;
 use super::text;
 use super::verdict::{Decision, Hook, Judged, Verdict};
 use crate::clock::{SharedClock, SystemClock};
+use crate::limits;
 use crate::policy::{ImageSite, NamespaceLabels, PolicySnapshot, Reason};
+use crate::pool::{Pool, PoolError, PoolLimits};
+use crate::telemetry::Metrics;
 use crate::trust::Grant;
 
 /// Why there is no answer to send.
@@ -31,10 +36,18 @@ pub enum AnswerError {
     /// The body cannot be answered: the caller is at fault.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// It is large, and there was no thread to read it.
+    #[error(transparent)]
+    Busy(PoolError),
     /// The answer cannot be written.
     #[error("the answer cannot be written: {0}")]
     Unwritable(#[from] serde_json::Error),
 }
+
+/// On whose account large reviews are read: before that nobody knows whose they are.
+const SHARE: &str = "reviews";
+/// How long reading the largest may take.
+const READING: Duration = Duration::from_secs(5);
 
 /// Answers AdmissionReviews. All that it needs for a warm admission is in memory, and it holds no lock while it waits.
 pub struct Admission {
@@ -42,6 +55,9 @@ pub struct Admission {
     policies: watch::Receiver<PolicySnapshot>,
     namespaces: Option<Arc<dyn NamespaceLabels>>,
     observer: Option<Arc<dyn Observer>>,
+    pool: Pool,
+    /// For the images of large objects.
+    judging: Semaphore,
     clock: SharedClock,
 }
 
@@ -59,7 +75,21 @@ impl Admission {
         policies: watch::Receiver<PolicySnapshot>,
         namespaces: Option<Arc<dyn NamespaceLabels>>,
     ) -> Self {
-        Self { resolver, policies, namespaces, observer: None, clock: Arc::new(SystemClock) }
+        Self {
+            resolver,
+            policies,
+            namespaces,
+            observer: None,
+            pool: Pool::new("work", PoolLimits::default(), &Metrics::default()),
+            judging: Semaphore::new(limits::IMAGES_AT_ONCE),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The same, and large reviews are read by this pool, which others use too.
+    #[must_use]
+    pub fn with_pool(self, pool: Pool) -> Self {
+        Self { pool, ..self }
     }
 
     /// The same, and `observer` is told of every decision.
@@ -78,8 +108,8 @@ impl Admission {
     ///
     /// # Errors
     /// [`AnswerError::Unreadable`] for what is no review at all. A review whose object cannot be read is refused.
-    pub async fn answer(&self, hook: Hook, body: &[u8], deadline: Instant) -> Result<Answered, AnswerError> {
-        let request = match Request::read(body) {
+    pub async fn answer(&self, hook: Hook, body: &Bytes, deadline: Instant) -> Result<Answered, AnswerError> {
+        let request = match self.read(body, deadline).await.map_err(AnswerError::Busy)? {
             Ok(request) => request,
             Err(Unreadable::Object { about, message }) => {
                 let About { uid, kind, namespace, name, subresource, dry_run } = *about;
@@ -97,11 +127,27 @@ impl Admission {
                     "unreadable object"
                 );
                 let message = format!("the {kind} cannot be read: {}", text::one_line(&message, 500));
-                return Ok(self.unsupported(hook, &uid, &kind, &message)?);
+                return Ok(self.refuse(hook, &uid, &kind, Reason::UnsupportedObject, &message)?);
             }
             Err(unreadable) => return Err(unreadable.into()),
         };
         Ok(self.respond(hook, &request, deadline).await?)
+    }
+
+    /// Reads a review; a large one away from the threads that answer.
+    async fn read<'b>(
+        &self,
+        body: &'b Bytes,
+        deadline: Instant,
+    ) -> Result<Result<Request<'b>, Unreadable>, PoolError> {
+        if body.len() <= limits::SMALL_BODY {
+            return Ok(Request::read(body));
+        }
+        let read = {
+            let body = body.clone();
+            self.pool.run(SHARE, body.len(), READING, move |_| Request::read(&body).map(Request::into_owned))
+        };
+        timeout_at(deadline, read).await.unwrap_or(Err(PoolError::TimedOut(READING)))
     }
 
     /// Whether the policies are loaded.
@@ -122,28 +168,18 @@ impl Admission {
         }
         let (kind, object) = match subject(request) {
             Ok(subject) => subject,
-            Err(message) => {
-                tracing::info!(
-                    id = uid,
-                    hook = hook.as_str(),
-                    decision = Decision::refusal(hook).as_str(),
-                    reason = Reason::UnsupportedObject.as_str(),
-                    kind = request.kind_name(),
-                    namespace = request.namespace(),
-                    name = request.object_name(),
-                    subresource = request.subresource(),
-                    dry_run = request.is_dry_run(),
-                    message
-                );
-                return self.unsupported(hook, uid, &request.kind_name(), &message);
-            }
+            Err(message) => return self.cannot_judge(hook, request, Reason::UnsupportedObject, &message),
         };
         let subject = Subject::of(request, kind, object);
         let pod = object.at(kind.path());
         let mut changes = pod.map(|pod| Changes::of(hook, request, &subject, pod)).unwrap_or_default();
         let judged = match pod {
             Some(pod) => self.judge(request, subject, pod, &mut changes, deadline).await,
-            None => Vec::new(),
+            None => Ok(Vec::new()),
+        };
+        let judged = match judged {
+            Ok(judged) => judged,
+            Err((reason, message)) => return self.cannot_judge(hook, request, reason, &message),
         };
         let verdict = Verdict::new(hook, subject, judged);
         let answered = conclude(hook, request, &verdict)?;
@@ -153,18 +189,42 @@ impl Admission {
         Ok(answered)
     }
 
+    /// Refuses an object that was read and cannot be judged.
+    fn cannot_judge(
+        &self,
+        hook: Hook,
+        request: &Request<'_>,
+        reason: Reason,
+        message: &str,
+    ) -> Result<Answered, serde_json::Error> {
+        tracing::info!(
+            id = request.uid(),
+            hook = hook.as_str(),
+            decision = Decision::refusal(hook).as_str(),
+            reason = reason.as_str(),
+            kind = request.kind_name(),
+            namespace = request.namespace(),
+            name = request.object_name(),
+            subresource = request.subresource(),
+            dry_run = request.is_dry_run(),
+            message
+        );
+        self.refuse(hook, request.uid(), &request.kind_name(), reason, message)
+    }
+
     /// Refuses what cannot be judged, as far as `hook` refuses anything.
-    fn unsupported(
+    fn refuse(
         &self,
         hook: Hook,
         uid: &str,
         kind: &str,
+        reason: Reason,
         message: &str,
     ) -> Result<Answered, serde_json::Error> {
         if let Some(observer) = &self.observer {
-            observer.unsupported(hook);
+            observer.unjudged(hook, reason);
         }
-        let (reason, decision) = (Reason::UnsupportedObject, Decision::refusal(hook));
+        let decision = Decision::refusal(hook);
         let mut response = match hook {
             Hook::Mutate => {
                 let mut response = Response::allow(uid);
@@ -189,15 +249,17 @@ impl Admission {
         pod: &Node<'_>,
         changes: &'n mut Changes<'_>,
         deadline: Instant,
-    ) -> Vec<Judged<'n>> {
+    ) -> Result<Vec<Judged<'n>>, (Reason, String)> {
         if changes.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let snapshot = self.policies.borrow().clone();
         let view = View::of(snapshot, self.namespaces.as_deref(), request.namespace(), deadline).await;
         changes.settle_bare(&view, request);
         let now = self.clock.now();
-        let groups = by_exemption(&view, by_image(changes.sites()), now);
+        let images = by_image(changes.sites());
+        let _turn = self.turn(request, images.len(), deadline).await?;
+        let groups = by_exemption(&view, images, now);
         let grant = grant(request.namespace(), pod);
         let dry_run = request.is_dry_run();
         let judgements = groups.iter().map(|(image, sites)| {
@@ -207,7 +269,38 @@ impl Admission {
         });
         let verdicts = join_all(judgements).await;
         let judged = groups.into_iter().zip(verdicts).map(|((_, sites), verdict)| Judged { sites, verdict });
-        changes.settle(&subject, judged.collect())
+        Ok(changes.settle(&subject, judged.collect()))
+    }
+
+    /// Bounds the images of one object, and how many are judged at once. Objects with a few never wait.
+    async fn turn(
+        &self,
+        request: &Request<'_>,
+        images: usize,
+        deadline: Instant,
+    ) -> Result<Option<SemaphorePermit<'_>>, (Reason, String)> {
+        if images <= limits::FEW_IMAGES {
+            return Ok(None);
+        }
+        let kind = request.kind_name();
+        if images > limits::OBJECT_IMAGES {
+            let most = limits::OBJECT_IMAGES;
+            let message = format!(
+                "the {kind} has {images} different images, and tagseal judges {most} of one object at most"
+            );
+            return Err((Reason::UnsupportedObject, message));
+        }
+        let permits = u32::try_from(images).unwrap_or(u32::MAX);
+        match timeout_at(deadline, self.judging.acquire_many(permits)).await {
+            Ok(Ok(turn)) => Ok(Some(turn)),
+            _ => {
+                let message = format!(
+                    "the {kind} has {images} different images, and too many of other objects were being judged \
+                     until the admission's deadline; try again"
+                );
+                Err((Reason::DeadlineExceeded, message))
+            }
+        }
     }
 }
 

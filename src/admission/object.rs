@@ -3,12 +3,16 @@
 //! One recursive shape fits all nine kinds, because each of them is a chain of `spec`, `template` and
 //! `jobTemplate` that ends in a pod spec. Which chain is whose says the table in `sites`.
 
+mod bounded;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+pub use self::bounded::Groups;
+use self::bounded::Parts;
 use super::sites::SiteList;
 
 /// A string of the request, borrowed from its bytes where it has no escapes. `null` reads as empty, as Go has it.
@@ -19,6 +23,11 @@ impl Text<'_> {
     /// Its characters.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same, of nobody's bytes.
+    pub fn into_owned(self) -> Text<'static> {
+        Text(Cow::Owned(self.0.into_owned()))
     }
 }
 
@@ -103,6 +112,20 @@ impl<'a> Node<'a> {
     pub fn service_account(&self) -> &str {
         self.service_account.as_ref().map_or("", Text::as_str)
     }
+
+    /// The same, of nobody's bytes.
+    pub fn into_owned(self) -> Node<'static> {
+        let secrets = |secrets: Vec<Named<'_>>| {
+            secrets.into_iter().map(|secret| Named { name: secret.name.into_owned() }).collect()
+        };
+        Node {
+            metadata: self.metadata.map(Metadata::into_owned),
+            children: self.children.map(|child| child.map(|child| Box::new(child.into_owned()))),
+            lists: self.lists.map(|list| list.map(|list| list.into_iter().map(Entry::into_owned).collect())),
+            pull_secrets: self.pull_secrets.map(secrets),
+            service_account: self.service_account.map(Text::into_owned),
+        }
+    }
 }
 
 /// What matters of `metadata`. Nothing in it exempts an image (design §3): the mirror annotation counts only from a node,
@@ -159,6 +182,16 @@ impl Metadata<'_> {
     pub fn claims_to_be_a_mirror(&self) -> bool {
         self.annotations.as_ref().is_some_and(|annotations| annotations.mirror.is_some())
     }
+
+    fn into_owned(self) -> Metadata<'static> {
+        Metadata {
+            name: self.name.into_owned(),
+            generate_name: self.generate_name.into_owned(),
+            uid: self.uid.into_owned(),
+            annotations: self.annotations,
+            owner_references: self.owner_references,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -185,6 +218,17 @@ impl<'a> Entry<'a> {
     /// Its image, in whatever form.
     pub fn image(&self) -> &ImageField<'a> {
         &self.image
+    }
+
+    fn into_owned(self) -> Entry<'static> {
+        Entry {
+            name: self.name.into_owned(),
+            image: match self.image {
+                ImageField::Absent => ImageField::Absent,
+                ImageField::Plain(image) => ImageField::Plain(image.into_owned()),
+                ImageField::Reference(image) => ImageField::Reference(image.into_owned()),
+            },
+        }
     }
 }
 
@@ -275,32 +319,56 @@ impl<'de> Deserialize<'de> for Field {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NodeVisitor;
-        impl<'de> Visitor<'de> for NodeVisitor {
-            type Value = Node<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
-                let mut node = Node::default();
-                while let Some(field) = map.next_key()? {
-                    match field {
-                        Field::Metadata => once(&mut node.metadata, map.next_value()?)?,
-                        Field::Child(child) => {
-                            once(&mut node.children[child as usize], map.next_value()?)?;
-                        }
-                        Field::List(list) => once(&mut node.lists[list as usize], map.next_value()?)?,
-                        Field::PullSecrets => once(&mut node.pull_secrets, map.next_value()?)?,
-                        Field::ServiceAccount => once(&mut node.service_account, map.next_value()?)?,
-                        Field::Other => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
+        let parts = Parts::default();
+        let node = NodeSeed(&parts).deserialize(deserializer)?;
+        node.ok_or_else(|| de::Error::invalid_type(de::Unexpected::Unit, &"an object"))
+    }
+}
+
+/// Reads a node, or `null`, with all that is below it.
+struct NodeSeed<'p>(&'p Parts);
+
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
+    type Value = Option<Node<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeSeed<'_> {
+    type Value = Option<Node<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let parts = self.0;
+        parts.one_more()?;
+        let mut node = Node::default();
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::Metadata => once(&mut node.metadata, map.next_value()?)?,
+                Field::Child(child) => {
+                    let value = map.next_value_seed(NodeSeed(parts))?;
+                    once(&mut node.children[child as usize], value.map(Box::new))?;
                 }
-                Ok(node)
+                Field::List(list) => {
+                    once(&mut node.lists[list as usize], map.next_value_seed(parts.list())?)?;
+                }
+                Field::PullSecrets => once(&mut node.pull_secrets, map.next_value_seed(parts.list())?)?,
+                Field::ServiceAccount => once(&mut node.service_account, map.next_value()?)?,
+                Field::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
             }
         }
-        deserializer.deserialize_map(NodeVisitor)
+        Ok(Some(node))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::review::Request;
 use super::verdict::{Decision, Hook, Verdict};
+use crate::policy::Reason;
 
 /// One decision, as soon as it is made.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,6 @@ pub trait Observer: Send + Sync {
     /// One more decision.
     fn decided(&self, decided: Decided<'_>);
 
-    /// One more object that was refused because it cannot be read: there is no verdict on it.
-    fn unsupported(&self, _hook: Hook) {}
+    /// One more object that was refused without a verdict on its images: it cannot be read, or has too many.
+    fn unjudged(&self, _hook: Hook, _reason: Reason) {}
 }

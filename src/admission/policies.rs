@@ -17,8 +17,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::answer::Opinion;
@@ -29,10 +30,13 @@ use self::request::{Change, Object, Request};
 use super::decide::AnswerError;
 use super::response::Answered;
 use crate::clock::{SharedClock, SystemClock};
+use crate::limits;
 use crate::policy::{
     CompileContext, CompiledPolicy, LiveObjects, NamespaceLabels, PolicyError, PolicySet, PolicySnapshot,
     PullRights, ReferencedObjects, Running, RunningImages, Selector, UnknownFields, compile,
 };
+use crate::pool::{Pool, PoolError, PoolLimits};
+use crate::telemetry::Metrics;
 
 /// How long a policy is not refused for what another one that was applied just before it would mend: until the watch has
 /// brought that one here.
@@ -43,6 +47,11 @@ const READ: Duration = Duration::from_secs(2);
 const LIST: Duration = Duration::from_secs(2);
 /// So many policies that a change would break are named.
 const NAMED: usize = 3;
+
+/// On whose account large reviews are read.
+const SHARE: &str = "policies";
+/// How long reading the largest may take.
+const READING: Duration = Duration::from_secs(5);
 
 /// What the cluster is asked for warnings.
 #[derive(Debug, Clone)]
@@ -63,6 +72,9 @@ pub struct PolicyReview {
     system_namespace: Arc<str>,
     surroundings: Option<Surroundings>,
     apart: Apart,
+    pool: Pool,
+    /// Of large ones, one at a time.
+    large: Semaphore,
     clock: SharedClock,
 }
 
@@ -85,6 +97,8 @@ impl PolicyReview {
             system_namespace: system_namespace.into(),
             surroundings,
             apart: Apart::default(),
+            pool: Pool::new("work", PoolLimits::default(), &Metrics::default()),
+            large: Semaphore::new(1),
             clock: Arc::new(SystemClock),
         }
     }
@@ -95,13 +109,37 @@ impl PolicyReview {
         Self { clock, ..self }
     }
 
+    /// The same, and large reviews are read by this pool, which others use too.
+    #[must_use]
+    pub fn with_pool(self, pool: Pool) -> Self {
+        Self { pool, ..self }
+    }
+
     /// Answers one review by `deadline` at the latest.
     ///
     /// # Errors
-    /// [`AnswerError::Unreadable`] for what is no review at all.
-    pub async fn answer(&self, body: &[u8], deadline: Instant) -> Result<Answered, AnswerError> {
-        let request = Request::read(body)?;
-        let opinion = match request.change() {
+    /// [`AnswerError::Unreadable`] for what is no review at all; [`AnswerError::Busy`] for a large one that had no turn.
+    pub async fn answer(&self, body: &Bytes, deadline: Instant) -> Result<Answered, AnswerError> {
+        let is_large = body.len() > limits::SMALL_BODY;
+        // What is large is much larger in memory, until it is answered.
+        let _turn = match is_large {
+            true => match timeout_at(deadline, self.large.acquire()).await {
+                Ok(turn) => turn.ok(),
+                Err(_) => return Err(AnswerError::Busy(PoolError::TimedOut(READING))),
+            },
+            false => None,
+        };
+        let (request, change) = match is_large {
+            true => {
+                let body = body.clone();
+                let read =
+                    self.pool.run(SHARE, body.len(), READING, move |_| Request::read_with_change(&body));
+                let read = timeout_at(deadline, read).await.unwrap_or(Err(PoolError::TimedOut(READING)));
+                read.map_err(AnswerError::Busy)??
+            }
+            false => Request::read_with_change(body)?,
+        };
+        let opinion = match change {
             Change::Nothing => Opinion::unasked(),
             Change::Unreadable(error) => Opinion::unreadable(&error),
             Change::Stranger(kind) => Opinion::stranger(&kind),

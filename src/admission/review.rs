@@ -8,7 +8,7 @@ mod template;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::object::{Node, Text};
+use super::object::{Groups, Node, Text};
 use super::sites::WorkloadKind;
 
 /// The one version of the API that is spoken.
@@ -109,9 +109,19 @@ pub struct Request<'a> {
     old_object: Option<Node<'a>>,
     #[serde(default)]
     dry_run: Option<bool>,
-    /// All of it, for the rare second look.
     #[serde(skip)]
-    body: &'a [u8],
+    whole: Whole<'a>,
+}
+
+/// What is known of all fields of a request.
+#[derive(Debug, Default)]
+enum Whole<'a> {
+    /// All of it, for the rare second look.
+    Body(&'a [u8]),
+    /// The second look was taken: whether the template is another one.
+    Looked(bool),
+    #[default]
+    Unknown,
 }
 
 /// Group, version and kind.
@@ -130,7 +140,7 @@ struct UserInfo<'a> {
     #[serde(borrow, default)]
     username: Text<'a>,
     #[serde(borrow, default)]
-    groups: Option<Vec<Text<'a>>>,
+    groups: Groups<'a>,
 }
 
 /// What is still read of a review whose object cannot be: enough to answer under its uid; and for the log, each as far as it
@@ -167,7 +177,7 @@ impl<'a> Request<'a> {
         if request.uid().is_empty() {
             return Err(Unreadable::NotAReview("the request has no uid".to_owned()));
         }
-        Ok(Self { body, ..request })
+        Ok(Self { whole: Whole::Body(body), ..request })
     }
 
     /// The request's identifier: the decision's ID in the log.
@@ -226,7 +236,33 @@ impl<'a> Request<'a> {
     /// it matters.
     pub fn has_another_template(&self) -> bool {
         let path = self.workload_kind().and_then(WorkloadKind::template);
-        path.is_some_and(|path| template::differs(self.body, path))
+        match self.whole {
+            Whole::Body(body) => path.is_some_and(|path| template::differs(body, path)),
+            Whole::Looked(differs) => differs,
+            Whole::Unknown => true,
+        }
+    }
+
+    /// The same, of nobody's bytes. Takes the second look: to be called where that may take its time.
+    pub fn into_owned(self) -> Request<'static> {
+        let is_update = self.operation == Operation::Update;
+        let whole = Whole::Looked(is_update && self.has_another_template());
+        Request {
+            uid: self.uid.into_owned(),
+            kind: self.kind.into_owned(),
+            sub_resource: self.sub_resource.into_owned(),
+            name: self.name.into_owned(),
+            namespace: self.namespace.into_owned(),
+            operation: self.operation,
+            user_info: UserInfo {
+                username: self.user_info.username.into_owned(),
+                groups: self.user_info.groups.into_owned(),
+            },
+            object: self.object.map(Node::into_owned),
+            old_object: self.old_object.map(Node::into_owned),
+            dry_run: self.dry_run,
+            whole,
+        }
     }
 
     /// Whether this is a kubelet telling the API server of a static pod that runs already: CREATE of a pod, the
@@ -234,7 +270,7 @@ impl<'a> Request<'a> {
     pub fn is_mirror_pod(&self) -> bool {
         let of_a_node = || {
             self.user_info.username.as_str().starts_with("system:node:")
-                && self.user_info.groups.iter().flatten().any(|group| group.as_str() == "system:nodes")
+                && self.user_info.groups.iter().any(|group| group == "system:nodes")
         };
         let annotated =
             || self.object().and_then(Node::metadata).is_some_and(|meta| meta.claims_to_be_a_mirror());
@@ -255,6 +291,15 @@ pub(super) fn read_as<'a, R: Deserialize<'a>>(body: &'a [u8]) -> Result<R, Unrea
 }
 
 impl Kind<'_> {
+    /// The same, of nobody's bytes.
+    pub(super) fn into_owned(self) -> Kind<'static> {
+        Kind {
+            group: self.group.into_owned(),
+            version: self.version.into_owned(),
+            kind: self.kind.into_owned(),
+        }
+    }
+
     /// The API group; empty for the core's.
     pub(super) fn group(&self) -> &str {
         self.group.as_str()

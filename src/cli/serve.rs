@@ -31,6 +31,7 @@ use crate::controller::{
 };
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
+use crate::pool::{Pool, PoolLimits};
 use crate::telemetry::Metrics;
 use crate::trust::{Credentials, Resolver, TrustState};
 use crate::webhook::{
@@ -183,8 +184,10 @@ async fn serve(
         uses,
         clock,
     };
+    let pool = Pool::new("work", PoolLimits::default(), &process.metrics);
     let review = PolicyReview::new(policies.clone(), args.namespace.clone(), surroundings.live);
-    let admission = Admission::new(resolver, policies, surroundings.namespaces);
+    let review = review.with_pool(pool.clone());
+    let admission = Admission::new(resolver, policies, surroundings.namespaces).with_pool(pool);
     let admission = Arc::new(admission.observed_by(Arc::new(observer)));
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;

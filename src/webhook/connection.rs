@@ -32,6 +32,14 @@ use super::tls::{Generation, Tls};
 /// How long a connection that was told to close has for what it asked before: the longest that an API server waits for an answer.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
+/// Bytes of a request that HTTP/1.1 reads ahead: the largest head.
+const BUFFER: usize = 64 << 10;
+/// The same for each request of HTTP/2: so much of a body is here before anybody asked for it.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// The same for all requests of an HTTP/2 connection. More than a few streams' windows: requests whose bodies wait must not
+/// stop others on their connection.
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
 /// A connection that was accepted.
 pub(super) struct Connection {
     pub(super) tls: Tls,
@@ -134,11 +142,13 @@ fn told(result: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
 
 fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(256)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(limits.header)
         .keep_alive_timeout(limits.handshake);
     builder

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -14,16 +13,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::FutureExt;
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::health::Readiness;
+use super::intake::{Arrived, Intake};
 use super::stopwatch::Stopwatch;
 use crate::admission::{Admission, AnswerError, Answered, Decision, Hook, PolicyReview};
+use crate::limits;
+use crate::pool::PoolError;
 use crate::telemetry::{Endpoint, Metrics, Outcome, panic_message};
 
-/// The largest body, in bytes. An object is at most 3 MiB in the API server's own requests (1.5 MiB in etcd), and an
-/// UPDATE carries two.
-pub const MAX_BODY: usize = 8 * 1024 * 1024;
+/// The largest body, in bytes.
+pub const MAX_BODY: usize = limits::REQUEST_BODY;
 /// What is left of the API server's time to bring our reason to it.
 const MARGIN: Duration = Duration::from_secs(1);
 /// The API server's time where it does not say (`timeoutSeconds` of the webhooks).
@@ -34,6 +35,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 struct Webhook {
     admission: Arc<Admission>,
+    intake: Intake,
     readiness: Readiness,
     metrics: Metrics,
 }
@@ -50,14 +52,14 @@ pub fn metered_router(admission: Arc<Admission>, readiness: Readiness, metrics: 
         .route("/validate", post(validate))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(catch_panics))
-        .with_state(Webhook { admission, readiness, metrics })
+        .with_state(Webhook { admission, intake: Intake::of_reviews(), readiness, metrics })
 }
 
 #[derive(Debug, Clone)]
 struct PolicyWebhook {
     review: Arc<PolicyReview>,
+    intake: Intake,
     metrics: Metrics,
 }
 
@@ -65,9 +67,8 @@ struct PolicyWebhook {
 pub fn policies_router(review: Arc<PolicyReview>, metrics: Metrics) -> Router {
     Router::new()
         .route("/policies", post(policies))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(catch_panics))
-        .with_state(PolicyWebhook { review, metrics })
+        .with_state(PolicyWebhook { review, intake: Intake::of_policies(), metrics })
 }
 
 /// `?timeout=10s`, as the API server adds it.
@@ -91,11 +92,11 @@ async fn review(
     request: Request,
 ) -> Response {
     let stopwatch = Stopwatch::start(&webhook.metrics, endpoint(hook));
-    let (body, deadline) = match body(&call, request, stopwatch.started()).await {
+    let (body, deadline) = match body(&webhook.intake, &call, request, stopwatch.started()).await {
         Ok(arrived) => arrived,
         Err(refusal) => return stopwatch.failed(refusal),
     };
-    let answered = webhook.admission.answer(hook, &body, deadline).await;
+    let answered = webhook.admission.answer(hook, &body.bytes, deadline).await;
     response(hook.as_str(), answered, stopwatch)
 }
 
@@ -105,11 +106,11 @@ async fn policies(
     request: Request,
 ) -> Response {
     let stopwatch = Stopwatch::start(&webhook.metrics, Endpoint::Policies);
-    let (body, deadline) = match body(&call, request, stopwatch.started()).await {
+    let (body, deadline) = match body(&webhook.intake, &call, request, stopwatch.started()).await {
         Ok(arrived) => arrived,
         Err(refusal) => return stopwatch.failed(refusal),
     };
-    let answered = webhook.review.answer(&body, deadline).await;
+    let answered = webhook.review.answer(&body.bytes, deadline).await;
     if let Ok(Answered { decision, reason, .. }) = &answered {
         match reason {
             None => drop(webhook.metrics.passed(Endpoint::Policies, decision.as_str()).inc()),
@@ -129,17 +130,18 @@ fn endpoint(hook: Hook) -> Endpoint {
 }
 
 /// The request's body, and when the answer must be there; or what to answer at once.
-async fn body(call: &Call, request: Request, came: Instant) -> Result<(Bytes, Instant), Response> {
+async fn body(
+    intake: &Intake,
+    call: &Call,
+    request: Request,
+    came: Instant,
+) -> Result<(Arrived, Instant), Response> {
     if !is_json(request.headers()) {
         let refusal = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json\n");
         return Err(refusal.into_response());
     }
     let deadline = came + budget(call.timeout.as_deref());
-    match timeout_at(deadline, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok((body, deadline)),
-        Ok(Err(rejection)) => Err(rejection.into_response()),
-        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response()),
-    }
+    Ok((intake.read(request, deadline).await?, deadline))
 }
 
 fn response(hook: &str, answered: Result<Answered, AnswerError>, stopwatch: Stopwatch<'_>) -> Response {
@@ -151,6 +153,15 @@ fn response(hook: &str, answered: Result<Answered, AnswerError>, stopwatch: Stop
         Err(AnswerError::Unreadable(error)) => {
             tracing::info!(hook, %error, "unreadable request");
             stopwatch.failed((StatusCode::BAD_REQUEST, format!("{error}\n")).into_response())
+        }
+        Err(AnswerError::Busy(PoolError::Panicked(panic))) => {
+            tracing::error!(hook, panic, "reading a request panicked");
+            stopwatch.failed(failed())
+        }
+        Err(error @ AnswerError::Busy(_)) => {
+            tracing::warn!(hook, %error, "a large review is refused unread");
+            stopwatch
+                .failed((StatusCode::SERVICE_UNAVAILABLE, format!("{error}; try again\n")).into_response())
         }
         Err(error @ AnswerError::Unwritable(_)) => {
             tracing::error!(hook, %error, "no answer");
@@ -195,9 +206,12 @@ async fn catch_panics(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| {
         tracing::error!(path, panic = panic_message(&*panic), "a request panicked");
-        (StatusCode::INTERNAL_SERVER_ERROR, "tagseal failed on this request; its log says more\n")
-            .into_response()
+        failed()
     })
+}
+
+fn failed() -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, "tagseal failed on this request; its log says more\n").into_response()
 }
 
 #[cfg(test)]

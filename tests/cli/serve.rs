@@ -73,7 +73,7 @@ impl Drop for Serving {
     }
 }
 
-pub(super) fn localhost() -> Pair {
+pub fn localhost() -> Pair {
     let now = SystemClock.now();
     pair_valid(&["localhost"], now - days(1), now + days(1))
 }

@@ -63,7 +63,7 @@ fn review(admission: &Arc<Admission>) -> JoinHandle<Value> {
     let admission = Arc::clone(admission);
     tokio::spawn(async move {
         let deadline = Instant::now() + LIMIT + Duration::from_secs(60);
-        let answer = admission.answer(Hook::Validate, review.to_string().as_bytes(), deadline).await.unwrap();
+        let answer = admission.answer(Hook::Validate, &review.to_string().into(), deadline).await.unwrap();
         serde_json::from_slice::<Value>(&answer.bytes).unwrap()["response"].clone()
     })
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::object::Text;
 use super::super::review::{Kind, Operation, Unreadable, read_as};
+use crate::limits;
 use crate::policy::{EXEMPTION, PolicyKind, is_exemption};
 
 /// The request of a review. Its objects stay as they came until they are needed: a deletion never is for what it deletes.
@@ -75,6 +76,31 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
+    /// The same, of nobody's bytes and without its objects: what it is answered by.
+    fn into_owned(self) -> Request<'static> {
+        Request {
+            uid: self.uid.into_owned(),
+            kind: self.kind.into_owned(),
+            sub_resource: self.sub_resource.into_owned(),
+            name: self.name.into_owned(),
+            namespace: self.namespace.into_owned(),
+            operation: self.operation,
+            object: None,
+            old_object: None,
+            dry_run: self.dry_run,
+        }
+    }
+
+    /// Reads the body of a webhook call, and what it would change.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_with_change(body: &[u8]) -> Result<(Request<'static>, Change), Unreadable> {
+        let request = Request::read(body)?;
+        let change = request.change();
+        Ok((request.into_owned(), change))
+    }
+
     /// The request's identifier.
     pub fn uid(&self) -> &str {
         self.uid.as_str()
@@ -113,7 +139,7 @@ impl<'a> Request<'a> {
             None if is_exemption(self.kind.group(), self.kind()) => None,
             None => return Change::Stranger(self.kind.name()),
         };
-        let old = self.old_object.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        let old = self.old_object.and_then(|raw| value(raw.get()).ok());
         match self.operation {
             _ if !self.sub_resource.as_str().is_empty() => Change::Nothing,
             Operation::Connect => Change::Nothing,
@@ -123,9 +149,9 @@ impl<'a> Request<'a> {
             },
             Operation::Create | Operation::Update => {
                 let raw = self.object.map_or("null", RawValue::get);
-                let new = match serde_json::from_str::<Value>(raw) {
+                let new = match value(raw) {
                     Ok(new) => new,
-                    Err(error) => return Change::Unreadable(error.to_string()),
+                    Err(error) => return Change::Unreadable(error),
                 };
                 let is_going = new.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null());
                 let is_same = old.as_ref().is_some_and(|old| old.get("spec") == new.get("spec"));
@@ -158,5 +184,48 @@ impl<'a> Request<'a> {
             object.extend(["apiVersion", "spec"].into_iter().filter_map(|field| raw.remove_entry(field)));
         }
         object
+    }
+}
+
+/// Builds an object, unless it has too many values: in memory, a small one takes a hundred times what it takes in a request.
+fn value(raw: &str) -> Result<Value, String> {
+    let most = limits::POLICY_VALUES;
+    if values(raw) > most {
+        return Err(format!("it has more than {most} values"));
+    }
+    serde_json::from_str(raw).map_err(|error| error.to_string())
+}
+
+/// How many values there are in a JSON text at most.
+fn values(json: &str) -> usize {
+    let (mut values, mut in_string, mut escaped) = (1, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::values;
+
+    #[test]
+    fn values_are_counted_outside_of_strings() {
+        for (json, count) in [
+            ("null", 1),
+            ("[1,2]", 3),
+            (r#"{"a":1,"b":[2,{}]}"#, 6),
+            (r#""a,[{""#, 1),
+            (r#"["a\",b,"]"#, 2),
+            (r#"["a\\",1]"#, 3),
+        ] {
+            assert_eq!(values(json), count, "{json}");
+        }
     }
 }

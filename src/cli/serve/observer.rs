@@ -5,6 +5,7 @@ mod findings;
 use crate::admission::{Decided, DecisionCounts, Hook, Observer};
 use crate::clock::SharedClock;
 use crate::controller::{Events, ExemptionUses};
+use crate::policy::Reason;
 
 /// Counts decisions and the use of exemptions, and posts findings.
 pub(super) struct Observing {
@@ -27,7 +28,7 @@ impl Observer for Observing {
         }
     }
 
-    fn unsupported(&self, hook: Hook) {
-        self.counts.unsupported(hook);
+    fn unjudged(&self, hook: Hook, reason: Reason) {
+        self.counts.unjudged(hook, reason);
     }
 }

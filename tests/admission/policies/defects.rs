@@ -73,7 +73,7 @@ async fn a_panic_while_it_is_looked_what_a_change_means_is_a_warning_beside_the_
         let review = PolicyReview::new(policies, "tagseal-system".to_owned(), Some(surroundings));
         let change = creating(&new).updating(cluster("production", json!({})));
         let deadline = Instant::now() + Duration::from_secs(60);
-        let answered = review.answer(&change.bytes(), deadline).await.unwrap();
+        let answered = review.answer(&change.bytes().into(), deadline).await.unwrap();
         let answer = Answer::read(&answered.bytes);
         assert_eq!((answer.uid(), answer.is_allowed()), (change.uid(), true), "{defect:?}");
         let warnings = answer.warnings();
@@ -144,7 +144,7 @@ fn where_there_is_no_time_to_look_at_the_others_what_is_wrong_with_a_policy_by_i
             (cluster("new", json!({})), true, "there was no time to judge it"),
             (broken("new"), false, "InvalidPolicy: spec.images.include[0]"),
         ] {
-            let change = creating(&policy).bytes();
+            let change = creating(&policy).bytes().into();
             let occupied = Occupied::now();
             let mut judged = pin!(review.answer(&change, Instant::now() + Duration::from_secs(60)));
             assert!(poll!(&mut judged).is_pending(), "it waits to be compiled");

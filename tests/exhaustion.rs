@@ -1,0 +1,8 @@
+//! What strangers may send to `tagseal serve`, played at a process of its own: what it holds in memory meanwhile and
+//! afterwards, and how long other people's admissions take.
+
+mod policies;
+mod process;
+mod raw;
+mod reviews;
+mod webhook;
