@@ -66,6 +66,20 @@ limits! {
         "Most pods have fewer. An object with more counts below.";
     IMAGES_AT_ONCE: usize = 2_000, "pod's author", "images that are judged at once, of objects with many", "",
         "Two of the largest objects. Another one waits until its deadline, and then is DeadlineExceeded.";
+    POLICY_BYTES: usize = 8 << 20, "policy's author", "bytes of memory of one policy, about", "",
+        "256 patterns of 512 bytes in include fit. A policy beyond is InvalidPolicy and denies what it could match: a TrustPolicy every image of its namespace.";
+    NAMESPACE_POLICY_BYTES: usize = 16 << 20, "one namespace", "bytes of memory of its TrustPolicies, about", "",
+        "The smallest are within. Those beyond are InvalidPolicy.";
+    TENANT_POLICY_BYTES: usize = 64 << 20, "all namespaces", "bytes of memory of all TrustPolicies, about", "",
+        "Namespaces that take least are within. Policies beyond are InvalidPolicy.";
+    NAMESPACE_POLICIES: usize = 64, "one namespace", "TrustPolicies", "",
+        "Each may have a copy of the repositories that it asks for. Those beyond are InvalidPolicy.";
+    NAMESPACE_ROOTS: usize = 256, "one namespace", "roots that its TrustPolicies name", "",
+        "As for policies. Those beyond are InvalidPolicy.";
+    REVALIDATE_AFTER: Duration = Duration::from_secs(1), "cluster admin", "lowest revalidateAfter of a ClusterTrustPolicy", "",
+        "The trust server is asked so often for each repository in use. A lower one is InvalidPolicy.";
+    NAMESPACE_REVALIDATE_AFTER: Duration = Duration::from_secs(10), "one namespace", "lowest revalidateAfter of a TrustPolicy", "",
+        "What a tenant asks for, the trust server of all has to answer. A lower one is InvalidPolicy.";
     POLICY_VALUES: usize = 50_000, "policy's author, any pod that reaches the port", "values in one review of a policy", "",
         "The largest policy that the definition allows has a few thousand. Beyond it the policy is UnsupportedObject.";
     METADATA_FILE: u64 = 16 << 20, "publisher, trust server", "bytes of one metadata file", "",

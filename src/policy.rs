@@ -17,10 +17,11 @@ mod reason;
 mod requirement;
 mod selector;
 mod set;
+mod weight;
 
 pub use compile::{
     CompileContext, CompiledExemption, CompiledPolicy, EXEMPTION, PolicyError, PolicyKind, UnknownFields,
-    compile, compile_exemption, is_exemption, server_url,
+    compile, compile_beyond, compile_exemption, is_exemption, server_url,
 };
 pub use demand::{
     Action, Actions, CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId,
@@ -44,4 +45,5 @@ pub use reason::Reason;
 pub use selector::{Narrowing, Selector};
 pub use set::{
     Chosen, Matched, Objection, Observed, PolicySet, PolicySnapshot, Selection, SetOptions, UnmatchedImages,
+    beyond_bounds,
 };

@@ -87,7 +87,9 @@ pub struct ClusterTrustPolicySpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.roots) && size(self.roots) > 0")
-        .message("name at least one root").field_path(".roots")
+        .message("name at least one root").field_path(".roots"),
+    validation = Rule::new("duration(self.freshness.revalidateAfter) >= duration('10s')")
+        .message("a TrustPolicy has trust data checked every 10s at most").field_path(".freshness.revalidateAfter")
 )]
 pub struct TrustPolicySpec {
     /// What both kinds share.

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use crate::policy::{
     CompileContext, CompiledExemption, CompiledPolicy, Either, ExemptionDocument, FileObjects, LoadError,
     LoadedFile, LookupError, NoObjects, ObjectKind, ObjectRef, PolicyDocument, PolicyError, PolicySet,
-    ReferencedObjects, SetOptions, UnknownFields, load,
+    ReferencedObjects, SetOptions, UnknownFields, beyond_bounds, compile_beyond, load,
 };
 
 /// Why files do not make a set. Every error of every file is in it.
@@ -123,7 +123,13 @@ impl Documents {
         let objects = Either(&self.objects, others);
         let context = self.context(system_namespace, &objects);
         let (mut policies, mut errors) = (Vec::new(), self.errors.clone());
-        for document in &self.policies {
+        let raw: Vec<_> = self.policies.iter().map(|document| (document.kind(), document.object())).collect();
+        for (document, is_beyond) in self.policies.iter().zip(beyond_bounds(&raw)) {
+            if is_beyond {
+                // The set says which bound, and goes on with the rest.
+                policies.push(Arc::new(compile_beyond(document.kind(), document.object())));
+                continue;
+            }
             let (policy, mut wrong) = document.compile(&context);
             errors.append(&mut wrong);
             policies.push(Arc::new(policy));

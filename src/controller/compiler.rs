@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use super::references::References;
 use super::watched::Watched;
-use crate::policy::{CompileContext, CompiledPolicy, ObjectRef, PolicyId, UnknownFields, compile};
+use crate::policy::{
+    CompileContext, CompiledPolicy, ObjectRef, PolicyId, UnknownFields, beyond_bounds, compile,
+    compile_beyond,
+};
 
 /// The policies compiled so far.
 #[derive(Debug, Default)]
@@ -24,9 +27,17 @@ impl Compiler {
         let context =
             CompileContext { system_namespace, objects: references, unknown_fields: UnknownFields::Warn };
         let mut before = std::mem::take(&mut self.known);
-        for watched in objects {
+        let objects: Vec<_> = objects.collect();
+        // Before anything is compiled: what tenants may write is more than what fits in memory.
+        let raw: Vec<_> = objects.iter().map(|watched| (watched.kind, &watched.object)).collect();
+        for (watched, is_beyond) in objects.iter().copied().zip(beyond_bounds(&raw)) {
             let compiled = match before.remove(&watched.id) {
-                Some((same, compiled)) if same.object == watched.object => compiled,
+                Some((same, compiled))
+                    if same.object == watched.object && compiled.is_beyond() == is_beyond =>
+                {
+                    compiled
+                }
+                _ if is_beyond => Arc::new(compile_beyond(watched.kind, &watched.object)),
                 _ => Arc::new(compile(watched.kind, &watched.object, &context)),
             };
             self.known.insert(watched.id.clone(), (Arc::clone(watched), compiled));

@@ -9,6 +9,7 @@ mod signing;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -19,8 +20,11 @@ pub(super) use self::schema::type_of;
 pub(super) use self::scope::{Namespaces, Scope};
 use super::objects::{ObjectRef, ReferencedObjects};
 use super::requirement::Requirement;
+use super::set::{Taken, is_beyond_alone};
+use super::weight::weight;
 use super::{Actions, Freshness, PolicyId, TrustServer};
 use crate::api::{self, ClusterTrustPolicySpec, FirstUse, PolicySpec, TrustPolicySpec};
+use crate::limits;
 
 /// Which of the two kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,6 +100,12 @@ pub struct CompiledPolicy {
     references: Vec<ObjectRef>,
     errors: Vec<PolicyError>,
     warnings: Vec<String>,
+    /// Bytes of memory that it takes, about, or would take.
+    bytes: usize,
+    /// Entries of its `roots`.
+    pinned: usize,
+    /// Whether it is only what a policy beyond a bound is.
+    is_beyond: bool,
 }
 
 /// The errors of one policy, as they are found.
@@ -115,6 +125,10 @@ impl Errors {
 
 /// Compiles one raw object. It never fails: a policy that cannot be compiled is one that denies (design §1).
 pub fn compile(kind: PolicyKind, object: &Value, context: &CompileContext<'_>) -> CompiledPolicy {
+    let taken = taken_by(kind, object);
+    if is_beyond_alone(taken.bytes) {
+        return compile_beyond(kind, object);
+    }
     let mut errors = Errors::default();
     let mut warnings = Vec::new();
     let id = identity(kind, object, &mut errors);
@@ -133,9 +147,8 @@ pub fn compile(kind: PolicyKind, object: &Value, context: &CompileContext<'_>) -
     let namespace = id.namespace.clone().unwrap_or_else(|| context.system_namespace.to_owned());
     let mut lookup = notary::Lookup { objects: context.objects, namespace, references: Vec::new() };
     let decoded = decodable.then(|| decode(kind, spec, &mut errors)).flatten();
-    let compiled = decoded
-        .zip(server.clone())
-        .and_then(|((spec, first_use), url)| requirement(spec, first_use, url, &mut lookup, &mut errors));
+    let compiled =
+        decoded.zip(server.clone()).and_then(|(spec, url)| requirement(spec, url, &mut lookup, &mut errors));
     let server = match &compiled {
         Some(requirement) => Some(Arc::clone(&requirement.server)),
         None => server.map(|url| Arc::new(TrustServer { url, ca_pem: None, token_realms: Vec::new() })),
@@ -151,6 +164,48 @@ pub fn compile(kind: PolicyKind, object: &Value, context: &CompileContext<'_>) -
         references,
         errors: errors.0,
         warnings,
+        bytes: taken.bytes,
+        pinned: taken.roots,
+        is_beyond: false,
+    }
+}
+
+/// What a policy takes, told before it is compiled.
+pub(super) fn taken_by(kind: PolicyKind, object: &Value) -> Taken<'_> {
+    let spec = object.get("spec").unwrap_or(&Value::Null);
+    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    Taken {
+        namespace: (kind == PolicyKind::Namespaced).then_some(namespace),
+        bytes: weight(spec),
+        roots: spec.get("roots").and_then(Value::as_array).map_or(0, Vec::len),
+    }
+}
+
+/// A policy that is beyond a bound, in as little memory as it takes to deny what it could match: a tenant's denies every image
+/// of its namespace, a cluster policy those of its patterns. [`super::PolicySet`] says which bound.
+pub fn compile_beyond(kind: PolicyKind, object: &Value) -> CompiledPolicy {
+    let mut errors = Errors::default();
+    let id = identity(kind, object, &mut errors);
+    let spec = object.get("spec").unwrap_or(&Value::Null);
+    let (scope, actions) = match kind {
+        PolicyKind::Cluster => scope::read(&id, spec, &mut errors),
+        PolicyKind::Namespaced => scope::widest(&id, spec),
+    };
+    let server = notary::read_server(spec, &mut errors);
+    let taken = taken_by(kind, object);
+    CompiledPolicy {
+        id: Arc::new(id),
+        actions,
+        scope,
+        server: server.map(|url| Arc::new(TrustServer { url, ca_pem: None, token_realms: Vec::new() })),
+        requirement: None,
+        references: Vec::new(),
+        // The bound is what is wrong with it.
+        errors: Vec::new(),
+        warnings: Vec::new(),
+        bytes: taken.bytes,
+        pinned: taken.roots,
+        is_beyond: true,
     }
 }
 
@@ -177,21 +232,32 @@ fn identity(kind: PolicyKind, object: &Value, errors: &mut Errors) -> PolicyId {
     PolicyId { namespace, name: name.unwrap_or_default().to_owned() }
 }
 
-fn decode(kind: PolicyKind, spec: Value, errors: &mut Errors) -> Option<(PolicySpec, FirstUse)> {
+/// A spec, and what depends on the kind.
+struct Decoded {
+    spec: PolicySpec,
+    first_use: FirstUse,
+    /// The lowest `revalidateAfter`.
+    lowest: Duration,
+}
+
+fn decode(kind: PolicyKind, spec: Value, errors: &mut Errors) -> Option<Decoded> {
     let decoded = match kind {
-        PolicyKind::Cluster => {
-            serde_json::from_value(spec).map(|spec: ClusterTrustPolicySpec| (spec.policy, spec.first_use))
-        }
-        PolicyKind::Namespaced => {
-            serde_json::from_value(spec).map(|spec: TrustPolicySpec| (spec.policy, FirstUse::Deny))
-        }
+        PolicyKind::Cluster => serde_json::from_value(spec).map(|spec: ClusterTrustPolicySpec| Decoded {
+            spec: spec.policy,
+            first_use: spec.first_use,
+            lowest: limits::REVALIDATE_AFTER,
+        }),
+        PolicyKind::Namespaced => serde_json::from_value(spec).map(|spec: TrustPolicySpec| Decoded {
+            spec: spec.policy,
+            first_use: FirstUse::Deny,
+            lowest: limits::NAMESPACE_REVALIDATE_AFTER,
+        }),
     };
     errors.keep("spec", decoded)
 }
 
 fn requirement(
-    spec: PolicySpec,
-    first_use: FirstUse,
+    Decoded { spec, first_use, lowest }: Decoded,
     url: url::Url,
     lookup: &mut notary::Lookup<'_>,
     errors: &mut Errors,
@@ -201,7 +267,8 @@ fn requirement(
     let rewrite = notary::rewrite(&spec.notary.rewrite, errors);
     let roots = roots::compile(&spec.roots, spec.root_rotation, first_use, errors);
     let delegations = signing::delegations(spec.required_delegations, spec.threshold, errors);
-    let (freshness, accept_for) = signing::durations(&spec.freshness, &spec.superseded_digests, errors);
+    let (freshness, accept_for) =
+        signing::durations(&spec.freshness, &spec.superseded_digests, lowest, errors);
     Some(Requirement {
         server: Arc::new(server?),
         credentials,
@@ -251,6 +318,33 @@ impl CompiledPolicy {
     /// What is wrong with it; empty for a policy that works.
     pub fn errors(&self) -> &[PolicyError] {
         &self.errors
+    }
+
+    /// What it takes.
+    pub(super) fn taken(&self) -> Taken<'_> {
+        Taken { namespace: self.id.namespace.as_deref(), bytes: self.bytes, roots: self.pinned }
+    }
+
+    /// Whether nothing of it is here but that it denies ([`compile_beyond`]).
+    pub fn is_beyond(&self) -> bool {
+        self.is_beyond
+    }
+
+    /// What is left of a policy that is beyond a bound together with others.
+    pub(super) fn beyond(&self) -> Self {
+        Self {
+            id: Arc::clone(&self.id),
+            actions: self.actions,
+            scope: Scope::everything_in(self.id.namespace.as_deref().unwrap_or_default()),
+            server: self.server.clone(),
+            requirement: None,
+            references: Vec::new(),
+            errors: self.errors.clone(),
+            warnings: Vec::new(),
+            bytes: self.bytes,
+            pinned: self.pinned,
+            is_beyond: true,
+        }
     }
 
     /// What its author should look at, though it works.

@@ -1,5 +1,6 @@
 //! [`PolicySet`]: all policies at one moment, and what they ask of one image.
 
+mod bounds;
 mod change;
 mod children;
 mod conflicts;
@@ -13,16 +14,19 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde_json::Value;
 use url::Url;
 
+pub use self::bounds::{Taken, is_beyond_alone};
 use self::exemptions::ExemptionIndex;
 use self::index::PolicyNumber;
 pub use self::memo::Matched;
 use self::memo::{Found, Memo};
 use self::namespaces::ByNamespace;
+use super::compile::taken_by;
 use super::{
     Actions, CompiledPolicy, Demand, Exemption, Freshness, Mutation, NamespaceView, PolicyError, PolicyId,
-    Reason,
+    PolicyKind, Reason,
 };
 use crate::image::{ImageReference, ReferenceError};
 use crate::tuf::{Gun, NameError};
@@ -121,11 +125,13 @@ impl PolicySet {
     pub fn new(policies: impl IntoIterator<Item = Arc<CompiledPolicy>>, options: SetOptions) -> Self {
         let mut policies: Vec<_> = policies.into_iter().collect();
         policies.sort_by(|a, b| a.id().cmp(b.id()));
-        let members = conflicts::find(&policies, &options.trust_servers);
+        let conflicts = conflicts::find(&policies, &options.trust_servers);
+        let bounds = bounds::beyond(&policies.iter().map(|policy| policy.taken()).collect::<Vec<_>>());
         let members: Vec<Member> = policies
             .into_iter()
-            .zip(members)
-            .map(|(policy, conflicts)| Member { policy, conflicts })
+            .zip(conflicts)
+            .zip(bounds)
+            .map(|((policy, conflicts), beyond)| Member::new(policy, conflicts, beyond))
             .collect();
         let mut index = ByNamespace::default();
         for (member, number) in members.iter().zip(0..) {
@@ -256,7 +262,46 @@ impl PolicySet {
     }
 }
 
+/// Which of these policies, not yet compiled, are beyond a bound together: they are not worth more than
+/// [`super::compile_beyond`].
+pub fn beyond_bounds(objects: &[(PolicyKind, &Value)]) -> Vec<bool> {
+    let name =
+        |object: &'_ Value| object.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
+    let taken: Vec<_> = objects.iter().map(|(kind, object)| taken_by(*kind, object)).collect();
+    // In the order of a set.
+    let mut order: Vec<_> = (0..objects.len()).collect();
+    order.sort_by_cached_key(|at| (taken[*at].namespace.map(str::to_owned), name(objects[*at].1)));
+    let found = bounds::beyond(&order.iter().map(|at| taken[*at]).collect::<Vec<_>>());
+    let mut beyond = vec![false; objects.len()];
+    for (at, error) in order.into_iter().zip(found) {
+        beyond[at] = error.is_some();
+    }
+    beyond
+}
+
 impl Member {
+    /// A policy among others. Of one that is beyond a bound nothing is kept but that it denies.
+    fn new(
+        policy: Arc<CompiledPolicy>,
+        mut conflicts: Vec<PolicyError>,
+        beyond: Option<PolicyError>,
+    ) -> Self {
+        let is_beyond = beyond.is_some();
+        if let Some(beyond) = beyond {
+            conflicts.insert(0, beyond);
+        }
+        let policy = match (is_beyond, policy.is_beyond()) {
+            (true, false) => Arc::new(policy.beyond()),
+            (false, true) => {
+                let message = "the policy was beyond a bound of memory among others, and was not read since";
+                conflicts.push(PolicyError { field: "spec".to_owned(), message: message.to_owned() });
+                policy
+            }
+            _ => policy,
+        };
+        Self { policy, conflicts }
+    }
+
     fn errors(&self) -> impl Iterator<Item = &PolicyError> {
         self.policy.errors().iter().chain(&self.conflicts)
     }

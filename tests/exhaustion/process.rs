@@ -125,6 +125,13 @@ impl Process {
         });
     }
 
+    /// At rest it takes no more than this, in MiB.
+    pub fn holds_at_most(&self, most: u64) {
+        let holds = self.memory("VmRSS");
+        println!("at rest {}", mebibytes(holds));
+        assert!(holds <= most << 20, "at rest {}", mebibytes(holds));
+    }
+
     async fn gives_back(&self, rest: u64) {
         let begun = Instant::now();
         loop {

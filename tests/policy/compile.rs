@@ -356,6 +356,19 @@ fn durations_must_suit_each_other() {
 }
 
 #[test]
+fn p14_a_tenant_may_have_trust_data_checked_every_ten_seconds_at_most() {
+    let every = |seconds: &str| json!({"freshness": {"revalidateAfter": seconds}});
+    let errors =
+        |object: &Value| compiled(object).errors().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        errors(&namespaced("shop", "a", every("9s"))),
+        ["spec.freshness.revalidateAfter: must be at least 10s"]
+    );
+    assert_eq!(errors(&namespaced("shop", "a", every("10s"))), <[String; 0]>::default());
+    assert_eq!(errors(&cluster("a", every("1s"))), <[String; 0]>::default());
+}
+
+#[test]
 fn an_object_without_identity_is_broken() {
     let mut object = cluster("a", json!({}));
     object["metadata"] = json!({});

@@ -47,6 +47,24 @@ pub fn read(id: &PolicyId, spec: &Value, errors: &mut Errors) -> (Scope, Actions
     (Scope { namespaces, include, exclude }, actions(spec.get("validationActions"), errors))
 }
 
+/// The widest scope that a tenant's policy can have, and what it does.
+pub fn widest(id: &PolicyId, spec: &Value) -> (Scope, Actions) {
+    // What is wrong with it is not told: the bound that it is beyond is.
+    let actions = actions(spec.get("validationActions"), &mut Errors::default());
+    (Scope::everything_in(id.namespace.as_deref().unwrap_or_default()), actions)
+}
+
+impl Scope {
+    /// Every image of a namespace; of every one where none is named.
+    pub fn everything_in(namespace: &str) -> Self {
+        let namespaces = match namespace {
+            "" => Namespaces::All,
+            namespace => Namespaces::One(namespace.into()),
+        };
+        Self { namespaces, include: vec![ImagePattern::everything()], exclude: Vec::new() }
+    }
+}
+
 /// Reads the scope of an exemption. One with an error exempts nothing, so that nothing is widened here in the end.
 pub fn of_exemption(spec: &Value, errors: &mut Errors) -> Scope {
     Scope {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
@@ -72,10 +73,11 @@ fn delegation_of(
     Some(RequiredDelegation { role: role?, public_keys })
 }
 
-/// Compiles freshness and `acceptFor`, which may not be less than twice `revalidateAfter` (design §11).
+/// Compiles freshness, of which `revalidateAfter` is at least `lowest`, and `acceptFor`, which may not be less than twice `revalidateAfter` (design §11).
 pub fn durations(
     freshness: &api::Freshness,
     superseded: &api::SupersededDigests,
+    lowest: Duration,
     errors: &mut Errors,
 ) -> (Freshness, SignedDuration) {
     let mut read = |field: &str, text: &str| {
@@ -93,8 +95,9 @@ pub fn durations(
         return compiled;
     }
     let show = duration::show;
-    if revalidate_after < SignedDuration::from_secs(1) {
-        errors.push("spec.freshness.revalidateAfter", "must be at least 1s");
+    if revalidate_after.unsigned_abs() < lowest {
+        let message = format!("must be at least {}s", lowest.as_secs());
+        errors.push("spec.freshness.revalidateAfter", message);
     }
     if max_staleness < revalidate_after {
         let message = format!("must be at least revalidateAfter, {}", show(revalidate_after));
