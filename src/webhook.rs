@@ -4,6 +4,7 @@ mod caller;
 mod connection;
 mod health;
 mod intake;
+mod liveness;
 mod metrics;
 mod router;
 mod server;
@@ -12,6 +13,7 @@ mod strangers;
 mod tls;
 
 pub use health::{Gate, Readiness};
+pub use liveness::Liveness;
 pub use metrics::{metrics_router, serve_metrics};
 pub use router::{MAX_BODY, metered_router, policies_router, router};
 pub use server::{Limits, serve};

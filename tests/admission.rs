@@ -4,6 +4,7 @@ mod callers;
 pub mod certificate;
 mod claims;
 mod field;
+mod liveness;
 mod log;
 mod many;
 mod metrics;

@@ -32,7 +32,7 @@ use crate::controller::{
 use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::pool::{Pool, PoolLimits};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Heartbeat, Metrics};
 use crate::trust::{Credentials, Resolver, TrustState};
 use crate::webhook::{
     self, HandedCertificate, Limits, Readiness, metered_router, metrics_router, policies_router,
@@ -146,9 +146,11 @@ async fn serve(
     let clock: SharedClock = Arc::new(SystemClock);
     let mut process = Process { clock: clock.clone(), metrics, parts: Parts::default() };
     let readiness = Readiness::default();
+    let beats = Heartbeat::default();
+    readiness.liveness().beats("the watch of policies", beats.clone());
     let (snapshots, policies) = watch::channel(PolicySnapshot::default());
     let surroundings = match &args.policies {
-        Some(folder) => without_cluster(folder, &args, snapshots, &mut process)?,
+        Some(folder) => without_cluster(folder, &args, snapshots, &beats, &mut process)?,
         None => cluster::in_cluster(&args, snapshots, &readiness, &mut process).await?,
     };
     let tls = certificate::tls(&args, surroundings.certificate, &readiness, &mut process)?;
@@ -174,7 +176,7 @@ async fn serve(
         process.keep("the writer of policy statuses", move || statuses.clone().run());
         let exemptions = watch.exemption_statuses(uses.clone());
         process.keep("the writer of exemption statuses", move || exemptions.clone().run());
-        process.parts.start("the watch of policies", watch.run());
+        process.parts.start("the watch of policies", watch.beating(beats.clone()).run());
     }
 
     serve_metrics(args.metrics_listen, &mut process, &policies, &resolver, &surroundings.leadership).await?;
@@ -185,6 +187,7 @@ async fn serve(
         clock,
     };
     let pool = Pool::new("work", PoolLimits::default(), &process.metrics);
+    watch_progress(&readiness, &pool, &mut process);
     let review = PolicyReview::new(policies.clone(), args.namespace.clone(), surroundings.live);
     let review = review.with_pool(pool.clone());
     let admission = Admission::new(resolver, policies, surroundings.namespaces).with_pool(pool);
@@ -214,6 +217,19 @@ async fn serve(
     }
 }
 
+/// Has liveness look at the tasks' runtime and the pool.
+fn watch_progress(readiness: &Readiness, pool: &Pool, process: &mut Process) {
+    let beats = Heartbeat::default();
+    readiness.liveness().beats("the runtime", beats.clone());
+    readiness.liveness().works("the pool of threads", pool.clone());
+    process.parts.start("the heartbeat", async move {
+        loop {
+            beats.beat();
+            tokio::time::sleep(Heartbeat::EVERY).await;
+        }
+    });
+}
+
 /// Starts what serves metrics, and what looks at policies and repositories for them.
 async fn serve_metrics(
     listen: MetricsListen,
@@ -241,10 +257,11 @@ fn without_cluster(
     folder: &std::path::Path,
     args: &Args,
     snapshots: watch::Sender<PolicySnapshot>,
+    beats: &Heartbeat,
     process: &mut Process,
 ) -> anyhow::Result<Surroundings> {
     let folder = PolicyFolder::open(folder, &args.namespace, args.policy.set_options(), snapshots)?;
-    process.parts.start("the watch of the policy folder", folder.watch(LOOK_EVERY));
+    process.parts.start("the watch of the policy folder", folder.watch(LOOK_EVERY, beats.clone()));
     Ok(Surroundings {
         credentials: Arc::new(super::docker_config::DockerConfig::from_env()),
         state: args.storage.state(),

@@ -34,6 +34,7 @@ use super::watched::Watched;
 use crate::api::{ClusterTrustPolicy, TrustExemption, TrustPolicy};
 use crate::clock::SharedClock;
 use crate::policy::{CompiledPolicy, PolicyKind, PolicySet, PolicySnapshot, SetOptions};
+use crate::telemetry::Heartbeat;
 
 /// How long after a change the set is built anew: many changes at once make one set.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -85,6 +86,7 @@ pub struct PolicyWatch {
     exemption_compiler: ExemptionCompiler,
     report: Report,
     exemption_report: ExemptionReport,
+    heartbeat: Heartbeat,
 }
 
 impl PolicyWatch {
@@ -121,7 +123,15 @@ impl PolicyWatch {
             exemption_compiler: ExemptionCompiler::default(),
             report: Report::default(),
             exemption_report: ExemptionReport::default(),
+            heartbeat: Heartbeat::default(),
         }
+    }
+
+    /// The same, which beats as long as it goes on.
+    #[must_use]
+    pub fn beating(mut self, heartbeat: Heartbeat) -> Self {
+        self.heartbeat = heartbeat;
+        self
     }
 
     /// The same, whose statuses are written, and told of in Events, only while `leadership` is this replica's.
@@ -157,6 +167,7 @@ impl PolicyWatch {
         let mut patience = None;
         let mut statuses = None;
         loop {
+            self.heartbeat.beat();
             let changed = tokio::select! {
                 Some((kind, event)) = self.events.next() => {
                     let changed = event.is_ok_and(|event| self.take(kind, event));
@@ -187,6 +198,7 @@ impl PolicyWatch {
                     self.publish(true);
                     false
                 }
+                () = sleep(Heartbeat::EVERY) => false,
             };
             if changed {
                 due.get_or_insert_with(|| Box::pin(sleep(SETTLE)));

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+use super::liveness::Liveness;
+
 /// Whether this replica should get requests. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Flags>);
@@ -15,6 +17,7 @@ struct Flags {
     remark: OnceLock<watch::Receiver<Option<String>>>,
     draining: AtomicBool,
     gates: Mutex<Vec<Gate>>,
+    liveness: Liveness,
 }
 
 /// Something that has to be there before requests are wanted.
@@ -52,6 +55,11 @@ impl Readiness {
         let gate = Gate { missing, open: Arc::default() };
         self.0.gates.lock().unwrap_or_else(PoisonError::into_inner).push(gate.clone());
         gate
+    }
+
+    /// Whether the process goes on: another question, asked at the same place.
+    pub fn liveness(&self) -> &Liveness {
+        &self.0.liveness
     }
 
     /// No more requests are wanted. There is no way back.

@@ -50,7 +50,7 @@ pub fn metered_router(admission: Arc<Admission>, readiness: Readiness, metrics: 
     Router::new()
         .route("/mutate", post(mutate))
         .route("/validate", post(validate))
-        .route("/healthz", get(|| async { "ok" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .layer(middleware::from_fn(catch_panics))
         .with_state(Webhook { admission, intake: Intake::of_reviews(), readiness, metrics })
@@ -198,6 +198,16 @@ async fn ready(State(webhook): State<Webhook>) -> Response {
         return format!("ok{remark}").into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, format!("{}{remark}\n", missing.join("; "))).into_response()
+}
+
+async fn alive(State(webhook): State<Webhook>) -> Response {
+    let stuck = webhook.readiness.liveness().stuck();
+    if stuck.is_empty() {
+        return "ok".into_response();
+    }
+    let stuck = stuck.join(", ");
+    tracing::error!(stuck, "no progress: the process has to be started anew");
+    (StatusCode::SERVICE_UNAVAILABLE, format!("no progress for 60 s: {stuck}\n")).into_response()
 }
 
 /// A panic is a defect, but one request's: it is logged, answered with 500 and the server goes on. With

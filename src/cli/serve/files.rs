@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::cli::policy_files::{self, FilesError};
 use crate::policy::{PolicySnapshot, SetOptions};
+use crate::telemetry::Heartbeat;
 
 /// The YAML files of a folder, as one policy set.
 pub(super) struct PolicyFolder {
@@ -50,8 +51,9 @@ impl PolicyFolder {
     }
 
     /// Looks at the files `every` so often, for ever.
-    pub(super) async fn watch(mut self, every: Duration) {
+    pub(super) async fn watch(mut self, every: Duration, heartbeat: Heartbeat) {
         loop {
+            heartbeat.beat();
             tokio::time::sleep(every).await;
             self.look();
         }
