@@ -75,11 +75,6 @@ struct Withholding<'a> {
 }
 
 impl Resolve for Withholding<'_> {
-    fn at_hand(&self, question: Question<'_>) -> Option<Resolved> {
-        let is_unknown = self.unknown.0.contains_key(&*question.demand.policy);
-        if is_unknown { None } else { self.resolver.at_hand(question) }
-    }
-
     fn resolve<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Result<Resolved, Refusal>> {
         let Some(object) = self.unknown.0.get(&*question.demand.policy) else {
             return self.resolver.resolve(question);
