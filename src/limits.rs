@@ -40,7 +40,7 @@ macro_rules! limits {
 limits! {
     REQUEST_BODY: usize = 8 << 20, "API server, any pod that reaches the port", "bytes of one review", "",
         "An object has at most 3 MiB in the API server's own requests (1.5 MiB in etcd), and an UPDATE carries two. A larger one gets HTTP 413.";
-    REQUEST_BYTES: usize = 64 << 20, "API server, any pod that reaches the port", "bytes of reviews in flight", "",
+    REQUEST_BYTES: usize = 40 << 20, "API server, any pod that reaches the port", "bytes of reviews in flight", "",
         "A review takes room for what it announces before it is read; one that announces nothing counts as the largest. Beyond it waits a second, and gets HTTP 503.";
     SMALL_BODY: usize = 64 << 10, "API server, any pod that reaches the port", "bytes of a small review", "",
         "A pod has a few KiB. Small reviews are read where they arrive; larger ones are parsed by the pool of threads.";
@@ -128,8 +128,8 @@ limits! {
         "A reset of thousands holds up no commit.";
     VERIFICATION_BYTES: usize = 96 << 20, "publisher, trust server", "bytes of memory of what is being parsed and verified", "",
         "Files times what parsing makes of them. What is beyond waits for its turn.";
-    PARSED_PER_BYTE: usize = 4, "publisher, trust server", "bytes of memory that one byte of metadata is counted as while it is parsed", "",
-        "The file, its values and what is read from them.";
+    PARSED_PER_BYTE: usize = 10, "publisher, trust server", "bytes of memory that one byte of metadata is counted as while it is parsed", "",
+        "Nothing takes more, and no file more than the bound on decoded ones.";
     VERIFICATION_JOBS: usize = 4096, "publisher, trust server", "verifications that wait for a thread", "",
         "They have room already, so that each holds 64 KiB at least. They take turns by repository.";
     VERIFICATION_SECONDS: u64 = 20, "publisher", "seconds that one verification may take", "",

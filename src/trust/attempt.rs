@@ -21,7 +21,7 @@ use super::source::SourceError;
 use super::state::RootPin;
 use super::verifier::unverified;
 use crate::digest::Digest;
-use crate::limits::{DROPPED_ROLES, METADATA_FILE};
+use crate::limits::{DROPPED_ROLES, ROOT_FILE};
 use crate::policy::Reason;
 use crate::tuf::{Fetch, FileName, RoleName, Selector, Stop, TufError, Update, UpdateInput, Updated};
 
@@ -133,7 +133,7 @@ impl Attempt<'_> {
             return Ok(Some(bytes.clone()));
         }
         let file = FileName { role: RoleName::root(), selector: Selector::Hash(pin.sha256) };
-        let fetch = Fetch { file, max_bytes: METADATA_FILE };
+        let fetch = Fetch { file, max_bytes: ROOT_FILE };
         match self.connection.fetch(&fetch).await {
             Ok(Some(bytes)) if Digest::of(&bytes) == pin.sha256 => Ok(Some(bytes)),
             Ok(_) => Err(self.not_the_pinned_root(pin).await.into()),

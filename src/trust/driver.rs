@@ -11,7 +11,7 @@ use super::source::SourceError;
 use super::state::RepositoryKey;
 use super::verifier::{LargePlace, StopOnDrop, Verifier};
 use crate::digest::Digest;
-use crate::limits::{METADATA_FILE, SMALL_UPDATE, TIMESTAMP_FILE};
+use crate::limits::{ROOT_FILE, SMALL_UPDATE, TIMESTAMP_FILE};
 use crate::pool::PoolError;
 use crate::tuf::{Answer, Fetch, FileName, Selector, Step, Stop, TufError, Update, Updated};
 
@@ -134,7 +134,7 @@ fn is_too_large(fetch: &Fetch, came: &Result<Option<Bytes>, SourceError>) -> boo
 
 /// Whether a verified parent says how large the file is. Else it may be as large as any.
 fn has_known_size(fetch: &Fetch) -> bool {
-    ![TIMESTAMP_FILE, METADATA_FILE].contains(&fetch.max_bytes)
+    ![TIMESTAMP_FILE, ROOT_FILE].contains(&fetch.max_bytes)
 }
 
 impl Downloads {

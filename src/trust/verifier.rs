@@ -10,8 +10,8 @@ use super::error::Refusal;
 use super::per_server::PerServer;
 use super::state::RepositoryKey;
 use crate::limits::{
-    LARGE_UPDATES, LARGE_UPDATES_OF_SERVER, PARSED_PER_BYTE, VERIFICATION_BYTES, VERIFICATION_JOBS,
-    VERIFICATION_SECONDS,
+    LARGE_UPDATES, LARGE_UPDATES_OF_SERVER, PARSED_BYTES, PARSED_PER_BYTE, VERIFICATION_BYTES,
+    VERIFICATION_JOBS, VERIFICATION_SECONDS,
 };
 use crate::policy::Reason;
 use crate::pool::{Part, Pool, PoolError, PoolLimits};
@@ -77,7 +77,8 @@ impl Verifier {
         bytes: usize,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PoolError> {
-        let bytes = bytes.saturating_mul(PARSED_PER_BYTE).clamp(LEAST, VERIFICATION_BYTES);
+        let parsed = bytes.saturating_mul(PARSED_PER_BYTE).min(PARSED_BYTES);
+        let bytes = bytes.saturating_add(parsed).clamp(LEAST, VERIFICATION_BYTES);
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
         // Never closed, so there always is room in the end.
         let _room = self.room.acquire_many(units).await.map_err(|_| PoolError::Ended)?;

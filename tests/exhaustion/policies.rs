@@ -121,7 +121,7 @@ fn p14_what_policies_are_said_to_take_is_about_what_they_take() {
         include(38, "aa"),
         include(15, "*a"),
         json!({"images": {"include": ["registry.test/tenant/**"], "exclude": patterns(256, 80, "abc")},
-            "roots": (0..6).map(root).collect::<Vec<_>>()}),
+            "roots": (0..5).map(root).collect::<Vec<_>>()}),
     ];
     let policies = (0..8).map(|n| tenants(&format!("tenant-{n}"), "large", &specs[n % specs.len()]));
     let process = Process::start(&policies.chain([of_cluster()]).collect::<Vec<_>>());
