@@ -116,12 +116,12 @@ fn p14_of_300_small_policies_64_hold_and_others_go_on() {
 fn p14_what_policies_are_said_to_take_is_about_what_they_take() {
     // Each nearly as large as one may be, and together all that tenants may have.
     let include = |segments, segment| json!({"images": {"include": patterns(256, segments, segment)}});
-    let root = |_| json!({"keyID": KEY, "images": patterns(250, 30, "b")});
+    let root = |_| json!({"keyID": KEY, "images": patterns(64, 80, "b")});
     let specs = [
         include(38, "aa"),
         include(15, "*a"),
         json!({"images": {"include": ["registry.test/tenant/**"], "exclude": patterns(256, 80, "abc")},
-            "roots": (0..5).map(root).collect::<Vec<_>>()}),
+            "roots": (0..7).map(root).chain([json!({"keyID": KEY})]).collect::<Vec<_>>()}),
     ];
     let policies = (0..8).map(|n| tenants(&format!("tenant-{n}"), "large", &specs[n % specs.len()]));
     let process = Process::start(&policies.chain([of_cluster()]).collect::<Vec<_>>());

@@ -69,9 +69,11 @@ impl Process {
         command.args(["--metrics-listen", "none", "--cert-dir"]).arg(volume.path(""));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
         let address = loop {
             let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it served");
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it served: {said}");
+            said += &line;
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
             if line["message"] == "serving" {
                 break line["address"].as_str().unwrap().parse().unwrap();
