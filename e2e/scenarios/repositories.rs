@@ -120,6 +120,41 @@ fn what_only_a_replica_that_does_not_lead_was_asked_for_is_in_the_inventory_all_
     assert!(!verdicts.any(|line| line.contains(policy.name())), "the leader was asked: {metrics}");
 }
 
+/// Both find no record and make one; who comes second reads what the first one wrote, and goes by it.
+#[test]
+fn two_replicas_that_are_asked_at_once_agree_on_one_record() {
+    let fleet = Fleet::start("repositories-at-once", Route::Together);
+    let s = fleet.scenario("repositories-at-once");
+    let (web, _) = s.released_repository("web");
+    let (image, digest) = (s.image("web:1.4"), digest_of("web 1.4"));
+    web.signs(&["targets/releases"], "1.4", &digest);
+    s.changes_policy(&s.policy().trusts(&web));
+    let wanted = sealed(&image, &digest);
+    for replica in &fleet.replicas {
+        replica.soon_seals("repositories-at-once", &image, &wanted);
+    }
+    let uid = |object: &Value| object["metadata"]["uid"].as_str().expect("a uid").to_owned();
+    // How close they come is chance, so it is done over and over.
+    for _ in 0..20 {
+        let before = object_of(&s, &s.image("web")).expect("an object");
+        s.cluster.does(&["delete", "trepo", before["metadata"]["name"].as_str().expect("a name")]);
+        eventually("the record is made anew", SAID, || {
+            std::thread::scope(|scope| {
+                for replica in &fleet.replicas {
+                    let (asker, image, wanted) = (replica.asker(), &image, &wanted);
+                    scope.spawn(move || {
+                        assert_eq!(asker.seals("repositories-at-once", image).as_ref(), Ok(wanted));
+                    });
+                }
+            });
+            match object_of(&s, &s.image("web")).map(|object| uid(&object)) {
+                Some(now) if now != uid(&before) => Ok(()),
+                found => Err(format!("{found:?}")),
+            }
+        });
+    }
+}
+
 /// A repository at `version`, signed by the same root each time.
 fn publishes(server: &StaticServer, repository: &mut TestRepository, version: u64, name: &str) -> String {
     repository.sign_target("targets", "1.4", image_digest(name));
