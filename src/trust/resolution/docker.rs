@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::ballot::{Found, Vote, not_signed};
 use super::objection::Objection;
-use super::past::{self, Past};
+use super::older::Past;
+use super::past;
 use super::{Case, RELEASES, Unresolved};
 use crate::digest::Digest;
 use crate::tuf::{Lookup, Role, RoleName, RoleProblem};

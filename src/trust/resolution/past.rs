@@ -1,13 +1,10 @@
 //! What was current once: only what tagseal itself recorded, in files that are fetched again by hash (design §2).
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
-use super::super::error::Refusal;
 use super::super::state::RoleVersion;
 use super::ballot::Vote;
+use super::older::{Past, PastFile};
 use super::unseen::{self, Gap};
 use super::{Case, Unresolved};
 use crate::digest::Digest;
@@ -18,20 +15,6 @@ const MAX_LOOKED_AT: usize = 64;
 
 /// So many are asked for at once.
 const AT_ONCE: usize = 4;
-
-/// The older files at hand: those that tagseal saw by hash, those that passed unseen by version.
-pub(in crate::trust) type Past = HashMap<FileName, PastFile>;
-
-/// An older file of a role.
-#[derive(Debug, Clone)]
-pub(in crate::trust) enum PastFile {
-    /// What it listed, by the role's present paths and keys.
-    Read(Arc<HistoricTargets>),
-    /// The server does not have it, or has something else in its place.
-    Absent,
-    /// There was no answer.
-    Failed(Refusal),
-}
 
 /// What a role's past says of a tag and a digest.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Versions of a role that passed unseen: they are fetched by number and verified first, because one of them may have removed
 //! the tag (design §2 "Resolution").
 
-use super::past::{Past, PastFile};
+use super::older::{Past, PastFile};
 use super::{Case, Unresolved};
 use crate::digest::Digest;
 use crate::tuf::{FileName, HistoricTargets, RoleName};
