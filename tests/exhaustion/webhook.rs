@@ -43,6 +43,6 @@ fn a26_bodies_without_an_announced_length_count_as_the_largest() {
 fn a26_many_small_bodies_that_are_held_back_leave_room() {
     let body = vec![b' '; 60_000];
     Process::start(&[]).attacked(async |process| {
-        were_given_up(&held_back(process, 400, "content-length: 60001", "/validate", &body).await);
+        were_given_up(&held_back(process, 300, "content-length: 60001", "/validate", &body).await);
     });
 }
