@@ -14,7 +14,7 @@ use crate::limits::{
     VERIFICATION_JOBS, VERIFICATION_SECONDS,
 };
 use crate::policy::Reason;
-use crate::pool::{Part, Pool, PoolError, PoolLimits};
+use crate::pool::{Part, Pool, PoolError, PoolLimits, StopFlag};
 use crate::telemetry::Metrics;
 use crate::tuf::Stop;
 
@@ -54,10 +54,10 @@ impl Drop for StopOnDrop {
 
 impl Verifier {
     pub(super) fn new(metrics: &Metrics) -> Self {
-        let limits = PoolLimits::for_cores(std::thread::available_parallelism().map_or(1, Into::into));
-        // Room is waited for here, so that the pool has it when it is asked.
-        let all = Part { jobs: VERIFICATION_JOBS, bytes: VERIFICATION_BYTES, ..limits.all };
-        let share = Part { jobs: VERIFICATION_JOBS, bytes: VERIFICATION_BYTES, ..limits.share };
+        let limits = PoolLimits::default();
+        // Bytes are bounded by the room, which is waited for: the pool would refuse.
+        let unbounded = |part: Part| Part { jobs: VERIFICATION_JOBS, bytes: usize::MAX, ..part };
+        let (all, share) = (unbounded(limits.all), unbounded(limits.share));
         Self {
             pool: Pool::new("verification", PoolLimits { all, share }, metrics),
             room: Arc::new(Semaphore::new(VERIFICATION_BYTES / UNIT)),
@@ -81,10 +81,15 @@ impl Verifier {
         let bytes = bytes.saturating_add(parsed).clamp(LEAST, VERIFICATION_BYTES);
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
         // Never closed, so there always is room in the end.
-        let _room = self.room.acquire_many(units).await.map_err(|_| PoolError::Ended)?;
+        let room = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| PoolError::Ended)?;
         let share = format!("{} {}", key.server, key.gun);
         let limit = Duration::from_secs(VERIFICATION_SECONDS);
-        self.pool.run(&share, bytes / UNIT * UNIT, limit, move |_| job()).await
+        // The job holds the room until it returns, whether its caller still waits or not.
+        let job = move |_: &StopFlag| {
+            let _room = room;
+            job()
+        };
+        self.pool.run(&share, bytes, limit, job).await
     }
 
     /// Waits for a place for an update that holds much.
@@ -105,4 +110,40 @@ pub(super) fn unverified(error: &PoolError, key: &RepositoryKey) -> Refusal {
         PoolError::Refused(_) | PoolError::Panicked(_) | PoolError::Ended => format!("{what}; try again"),
     };
     Refusal::unavailable(Reason::DeadlineExceeded, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::digest::Digest;
+    use crate::tuf::Gun;
+
+    fn key(gun: &str) -> RepositoryKey {
+        let server = "https://notary.example.com/".to_owned();
+        RepositoryKey { server, gun: Gun::new(gun).unwrap(), anchors: Digest::of(b"") }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_nobody_waits_for_keeps_its_room_until_it_returns_and_others_wait() {
+        let verifier = Verifier::new(&Metrics::default());
+        let (one, other) = (key("r.io/one"), key("r.io/other"));
+        let (release, released) = mpsc::channel::<()>();
+        let (begins, begun) = tokio::sync::oneshot::channel();
+        let job = move || {
+            begins.send(()).unwrap();
+            let _ = released.recv();
+        };
+        let first = Box::pin(verifier.run(&one, VERIFICATION_BYTES, job));
+        let unfinished = futures::future::select(first, begun).await;
+        assert!(matches!(unfinished, futures::future::Either::Right(_)));
+        // Its caller leaves.
+        drop(unfinished);
+        assert_eq!(verifier.room.available_permits(), 0);
+        let mut second = Box::pin(verifier.run(&other, VERIFICATION_BYTES, || 7));
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        drop(release);
+        assert_eq!(second.await, Ok(7));
+    }
 }
