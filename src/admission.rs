@@ -9,6 +9,7 @@ mod object;
 mod observer;
 mod patch;
 mod policies;
+mod reading;
 mod record;
 mod response;
 pub mod review;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -16,6 +15,7 @@ use super::judge::{Circumstances, Denial, Resolve, View};
 use super::object::Node;
 use super::observer::{Decided, Observer};
 use super::patch::Patch;
+use super::reading::{Reading, is_large};
 use super::record::Record;
 use super::response::{Answered, Response, Status};
 use super::review::{About, Operation, Request, Unreadable};
@@ -26,8 +26,7 @@ use super::verdict::{Decision, Hook, Judged, Verdict};
 use crate::clock::{SharedClock, SystemClock};
 use crate::limits;
 use crate::policy::{ImageSite, NamespaceLabels, PolicySnapshot, Reason};
-use crate::pool::{Pool, PoolError, PoolLimits};
-use crate::telemetry::Metrics;
+use crate::pool::{Pool, PoolError};
 use crate::trust::Grant;
 
 /// Why there is no answer to send.
@@ -44,18 +43,13 @@ pub enum AnswerError {
     Unwritable(#[from] serde_json::Error),
 }
 
-/// On whose account large reviews are read: before that nobody knows whose they are.
-const SHARE: &str = "reviews";
-/// How long reading the largest may take.
-const READING: Duration = Duration::from_secs(5);
-
 /// Answers AdmissionReviews. All that it needs for a warm admission is in memory, and it holds no lock while it waits.
 pub struct Admission {
     resolver: Arc<dyn Resolve>,
     policies: watch::Receiver<PolicySnapshot>,
     namespaces: Option<Arc<dyn NamespaceLabels>>,
     observer: Option<Arc<dyn Observer>>,
-    pool: Pool,
+    reading: Reading,
     /// For the images of large objects.
     judging: Semaphore,
     clock: SharedClock,
@@ -80,7 +74,7 @@ impl Admission {
             policies,
             namespaces,
             observer: None,
-            pool: Pool::new("work", PoolLimits::default(), &Metrics::default()),
+            reading: Reading::new("reviews"),
             judging: Semaphore::new(limits::IMAGES_AT_ONCE),
             clock: Arc::new(SystemClock),
         }
@@ -89,7 +83,7 @@ impl Admission {
     /// The same, and large reviews are read by this pool, which others use too.
     #[must_use]
     pub fn with_pool(self, pool: Pool) -> Self {
-        Self { pool, ..self }
+        Self { reading: self.reading.with_pool(pool), ..self }
     }
 
     /// The same, and `observer` is told of every decision.
@@ -140,14 +134,11 @@ impl Admission {
         body: &'b Bytes,
         deadline: Instant,
     ) -> Result<Result<Request<'b>, Unreadable>, PoolError> {
-        if body.len() <= limits::SMALL_BODY {
+        if !is_large(body) {
             return Ok(Request::read(body));
         }
-        let read = {
-            let body = body.clone();
-            self.pool.run(SHARE, body.len(), READING, move |_| Request::read(&body).map(Request::into_owned))
-        };
-        timeout_at(deadline, read).await.unwrap_or(Err(PoolError::TimedOut(READING)))
+        let read = |body: &Bytes| Request::read(body).map(Request::into_owned);
+        self.reading.read(body, deadline, read).await
     }
 
     /// Whether the policies are loaded.

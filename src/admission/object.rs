@@ -319,7 +319,7 @@ impl<'de> Deserialize<'de> for Field {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let parts = Parts::default();
+        let parts = Parts::of_object();
         let node = NodeSeed(&parts).deserialize(deserializer)?;
         node.ok_or_else(|| de::Error::invalid_type(de::Unexpected::Unit, &"an object"))
     }

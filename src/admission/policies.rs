@@ -28,15 +28,14 @@ use self::coverage::Uncovered;
 use self::objects::{Promised, Shown};
 use self::request::{Change, Object, Request};
 use super::decide::AnswerError;
+use super::reading::{LATE, Reading, is_large};
 use super::response::Answered;
 use crate::clock::{SharedClock, SystemClock};
-use crate::limits;
 use crate::policy::{
     CompileContext, CompiledPolicy, LiveObjects, NamespaceLabels, PolicyError, PolicySet, PolicySnapshot,
     PullRights, ReferencedObjects, Running, RunningImages, Selector, UnknownFields, compile,
 };
-use crate::pool::{Pool, PoolError, PoolLimits};
-use crate::telemetry::Metrics;
+use crate::pool::Pool;
 
 /// How long a policy is not refused for what another one that was applied just before it would mend: until the watch has
 /// brought that one here.
@@ -47,11 +46,6 @@ const READ: Duration = Duration::from_secs(2);
 const LIST: Duration = Duration::from_secs(2);
 /// So many policies that a change would break are named.
 const NAMED: usize = 3;
-
-/// On whose account large reviews are read.
-const SHARE: &str = "policies";
-/// How long reading the largest may take.
-const READING: Duration = Duration::from_secs(5);
 
 /// What the cluster is asked for warnings.
 #[derive(Debug, Clone)]
@@ -72,8 +66,8 @@ pub struct PolicyReview {
     system_namespace: Arc<str>,
     surroundings: Option<Surroundings>,
     apart: Apart,
-    pool: Pool,
-    /// Of large ones, one at a time.
+    reading: Reading,
+    /// Of large reviews, one at a time.
     large: Semaphore,
     clock: SharedClock,
 }
@@ -97,7 +91,7 @@ impl PolicyReview {
             system_namespace: system_namespace.into(),
             surroundings,
             apart: Apart::default(),
-            pool: Pool::new("work", PoolLimits::default(), &Metrics::default()),
+            reading: Reading::new("policies"),
             large: Semaphore::new(1),
             clock: Arc::new(SystemClock),
         }
@@ -112,7 +106,7 @@ impl PolicyReview {
     /// The same, and large reviews are read by this pool, which others use too.
     #[must_use]
     pub fn with_pool(self, pool: Pool) -> Self {
-        Self { pool, ..self }
+        Self { reading: self.reading.with_pool(pool), ..self }
     }
 
     /// Answers one review by `deadline` at the latest.
@@ -120,25 +114,22 @@ impl PolicyReview {
     /// # Errors
     /// [`AnswerError::Unreadable`] for what is no review at all; [`AnswerError::Busy`] for a large one that had no turn.
     pub async fn answer(&self, body: &Bytes, deadline: Instant) -> Result<Answered, AnswerError> {
-        let is_large = body.len() > limits::SMALL_BODY;
-        // What is large is much larger in memory, until it is answered.
-        let _turn = match is_large {
-            true => match timeout_at(deadline, self.large.acquire()).await {
-                Ok(turn) => turn.ok(),
-                Err(_) => return Err(AnswerError::Busy(PoolError::TimedOut(READING))),
-            },
-            false => None,
-        };
-        let (request, change) = match is_large {
-            true => {
-                let body = body.clone();
-                let read =
-                    self.pool.run(SHARE, body.len(), READING, move |_| Request::read_with_change(&body));
-                let read = timeout_at(deadline, read).await.unwrap_or(Err(PoolError::TimedOut(READING)));
-                read.map_err(AnswerError::Busy)??
-            }
-            false => Request::read_with_change(body)?,
-        };
+        if !is_large(body) {
+            return self.decide(Request::read_with_change(body)?, deadline).await;
+        }
+        // A large policy takes many times its size in memory until the answer is there, so they take turns.
+        let turn = timeout_at(deadline, self.large.acquire()).await;
+        let _turn = turn.map_err(|_| AnswerError::Busy(LATE))?;
+        let read = |body: &Bytes| Request::read_with_change(body);
+        let read = self.reading.read(body, deadline, read).await.map_err(AnswerError::Busy)?;
+        self.decide(read?, deadline).await
+    }
+
+    async fn decide(
+        &self,
+        (request, change): (Request<'_>, Change),
+        deadline: Instant,
+    ) -> Result<Answered, AnswerError> {
         let opinion = match change {
             Change::Nothing => Opinion::unasked(),
             Change::Unreadable(error) => Opinion::unreadable(&error),

@@ -113,7 +113,7 @@ pub struct Request<'a> {
     whole: Whole<'a>,
 }
 
-/// What is known of all fields of a request.
+/// The fields that are not read at first: the rest of the body, or what was found there.
 #[derive(Debug, Default)]
 enum Whole<'a> {
     /// All of it, for the rare second look.

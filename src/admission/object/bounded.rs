@@ -10,26 +10,32 @@ use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use super::Text;
 use crate::limits;
 
-/// How many more parts an object may have.
+/// How many more parts something may have.
 #[derive(Debug)]
-pub(super) struct Parts(Cell<usize>);
-
-impl Default for Parts {
-    fn default() -> Self {
-        Self(Cell::new(limits::OBJECT_PARTS))
-    }
+pub(super) struct Parts {
+    left: Cell<usize>,
+    most: usize,
+    /// Who has too many, and of what.
+    words: (&'static str, &'static str),
 }
 
 impl Parts {
+    /// Those of an object.
+    pub(super) fn of_object() -> Self {
+        Self::new(limits::OBJECT_PARTS, ("it", "containers, volumes and pull secrets"))
+    }
+
+    fn new(most: usize, words: (&'static str, &'static str)) -> Self {
+        Self { left: Cell::new(most), most, words }
+    }
+
     /// Counts one.
     pub(super) fn one_more<E: de::Error>(&self) -> Result<(), E> {
-        let left = self.0.get().checked_sub(1).ok_or_else(|| {
-            E::custom(format_args!(
-                "it has more than {} containers, volumes and pull secrets",
-                limits::OBJECT_PARTS
-            ))
+        let left = self.left.get().checked_sub(1).ok_or_else(|| {
+            let (who, what) = self.words;
+            E::custom(format_args!("{who} has more than {} {what}", self.most))
         })?;
-        self.0.set(left);
+        self.left.set(left);
         Ok(())
     }
 
@@ -92,27 +98,8 @@ impl<'a> Groups<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Groups<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct GroupsVisitor;
-        impl<'de> Visitor<'de> for GroupsVisitor {
-            type Value = Groups<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a sequence")
-            }
-            fn visit_unit<E: de::Error>(self) -> Result<Groups<'de>, E> {
-                Ok(Groups::default())
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Groups<'de>, A::Error> {
-                let mut groups = Vec::new();
-                while let Some(group) = list.next_element()? {
-                    if groups.len() >= limits::CALLER_GROUPS {
-                        let most = limits::CALLER_GROUPS;
-                        return Err(de::Error::custom(format_args!("the user has more than {most} groups")));
-                    }
-                    groups.push(group);
-                }
-                Ok(Groups(groups))
-            }
-        }
-        deserializer.deserialize_any(GroupsVisitor)
+        let groups = Parts::new(limits::CALLER_GROUPS, ("the user", "groups"));
+        let groups: Option<Vec<Text<'a>>> = groups.list().deserialize(deserializer)?;
+        Ok(Self(groups.unwrap_or_default()))
     }
 }
