@@ -102,8 +102,7 @@ impl Accounts {
     /// Whether a repository may be refreshed in this round: one to which only policies of one namespace lead is on that
     /// namespace's account.
     fn may_have(&mut self, cell: &Cell, contents: &Contents, now: &Moment) -> bool {
-        let only = cell.usage.only_namespace();
-        let Some(namespace) = only.and_then(|policy| policy.namespace.clone()) else { return true };
+        let Some(namespace) = cell.usage.only_namespace() else { return true };
         let vouched = contents.pinned().and_then(|served| served.vouched);
         if vouched.is_some_and(|vouched| vouched.age(now) < APART) {
             return false;

@@ -33,7 +33,7 @@ pub(super) fn bound(core: &Core, new: &TrustedRepository) {
     let now = core.clock.now();
     let held = |cell: Arc<Cell>| {
         let bytes = cell.contents().served.as_ref()?.repository.memory();
-        let namespace = cell.usage.only_namespace().and_then(|policy| policy.namespace.clone());
+        let namespace = cell.usage.only_namespace();
         let is_needed = namespace.is_none() && cell.usage.unused(now) <= LATELY;
         Some((cell.clone(), Held { bytes, namespace, is_needed, last_used: cell.usage.last_used() }))
     };

@@ -45,7 +45,7 @@ struct Asking<'a> {
     refreshes: usize,
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
     async fn answer(&mut self) -> Result<Answer, Refusal> {
         let mut cell = self.cell().await?;
         let mut now = self.asked;
@@ -69,7 +69,10 @@ impl Asking<'_> {
         Err(self.inquiry(&cell).never_ends())
     }
 
-    fn inquiry<'i>(&'i self, cell: &'i Cell) -> Inquiry<'i> {
+    fn inquiry<'i>(&self, cell: &'i Cell) -> Inquiry<'i>
+    where
+        'a: 'i,
+    {
         let (key, skew) = (&cell.state_key, self.core.config.clock_skew);
         Inquiry { question: self.question, key, asked: self.asked, skew }
     }
@@ -114,11 +117,8 @@ impl Asking<'_> {
             }
         };
         let Err(failure) = failure else { return Ok(()) };
-        let mut progress = std::mem::take(&mut self.progress);
         let (contents, now) = (cell.contents(), self.core.clock.now());
-        self.inquiry(cell).without(need, failure, &contents, now, &mut progress)?;
-        self.progress = progress;
-        Ok(())
+        self.inquiry(cell).without(need, failure, &contents, now, &mut self.progress)
     }
 
     async fn refresh(

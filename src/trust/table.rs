@@ -113,12 +113,8 @@ impl Repositories {
     /// The cell that answers `demand`, made if need be.
     pub(super) fn cell(&self, demand: &Demand, now: Moment) -> Result<Arc<Cell>, Full> {
         let hash = self.hash(&demand.gun, demand.anchors.fingerprint());
-        let find = |shard: &Shard| {
-            let mut same = shard.get(&hash)?.iter();
-            same.find(|cell| cell.key.answers(demand)).map(Arc::clone)
-        };
         let shard = self.shard(hash);
-        if let Some(found) = find(&shard.read().unwrap_or_else(PoisonError::into_inner)) {
+        if let Some(found) = find(&shard.read().unwrap_or_else(PoisonError::into_inner), hash, demand) {
             return Ok(found);
         }
         if let Some(namespace) = &demand.policy.namespace {
@@ -128,14 +124,11 @@ impl Repositories {
             self.sweep(now)?;
         }
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = find(&shard) {
+        if let Some(found) = find(&shard, hash, demand) {
             return Ok(found);
         }
-        let cell = Arc::new(Cell::new(CacheKey::of(demand), now.wall));
-        self.note_gun(&cell);
-        shard.entry(hash).or_default().push(Arc::clone(&cell));
         self.room.fetch_sub(1, Ordering::Relaxed);
-        Ok(cell)
+        Ok(self.insert(&mut shard, hash, demand, now.wall))
     }
 
     /// The cell of a repository that disk or state knows: it takes no room from those that never verified, and none of
@@ -155,16 +148,21 @@ impl Repositories {
                     Some(cell) => cell,
                     None => {
                         swept.room_for_known = swept.room_for_known.checked_sub(1).ok_or(Full::Unknown)?;
-                        let cell = Arc::new(Cell::new(CacheKey::of(demand), used));
-                        self.note_gun(&cell);
-                        shard.entry(hash).or_default().push(Arc::clone(&cell));
-                        cell
+                        self.insert(&mut shard, hash, demand, used)
                     }
                 }
             }
         };
         cell.change(|contents| contents.known_before = true);
         Ok(cell)
+    }
+
+    /// A new cell, last used at `used`.
+    fn insert(&self, shard: &mut Shard, hash: u64, demand: &Demand, used: Timestamp) -> Arc<Cell> {
+        let cell = Arc::new(Cell::new(CacheKey::of(demand), used));
+        self.note_gun(&cell);
+        shard.entry(hash).or_default().push(Arc::clone(&cell));
+        cell
     }
 
     /// The cell that answers `demand`, if there is one.
@@ -257,10 +255,7 @@ impl Repositories {
     /// Takes a place of those to which policies of `namespace` lead by themselves. Cells are counted where none is left, and
     /// not again at once.
     fn take_room_of(&self, namespace: &str, now: Moment) -> Result<(), Full> {
-        let is_of = |cell: &Cell| {
-            let only = cell.usage.only_namespace();
-            only.is_some_and(|policy| policy.namespace.as_deref() == Some(namespace))
-        };
+        let is_of = |cell: &Cell| cell.usage.only_namespace().as_deref() == Some(namespace);
         let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(room) = namespaces.get_mut(namespace) {
             if room.left > 0 {

@@ -107,12 +107,11 @@ impl Usage {
     }
 
     /// The namespace whose policies alone lead here, if it is one.
-    pub(super) fn only_namespace(&self) -> Option<Arc<PolicyId>> {
+    pub(super) fn only_namespace(&self) -> Option<String> {
         let askers = self.askers.load();
-        let first = &askers.first()?.policy;
-        let namespace = first.namespace.as_ref()?;
+        let namespace = askers.first()?.policy.namespace.as_ref()?;
         let all = askers.iter().all(|asker| asker.policy.namespace.as_ref() == Some(namespace));
-        all.then(|| Arc::clone(first))
+        all.then(|| namespace.clone())
     }
 
     /// When it was last used, in seconds since the epoch.

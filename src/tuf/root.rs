@@ -188,10 +188,7 @@ impl TrustedRoot {
 pub(super) fn is_signed_by(bytes: &[u8], root: &TrustedRoot, work: &Work) -> Result<bool, TufError> {
     let signed = Envelope::parse(&root.name, bytes, work)
         .and_then(|envelope| threshold_of_signers(&root.name, &envelope, root.verified.root_keys()));
-    match work.ended() {
-        Some(ended) => Err(ended.into()),
-        None => Ok(signed.is_ok()),
-    }
+    Ok(work.unless_ended(signed)?.is_some())
 }
 
 /// The keys that a root lists beside those of its root role, and that signed it. They count towards nothing but telling

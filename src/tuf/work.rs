@@ -68,6 +68,14 @@ impl Work {
     pub(super) fn blame(&self, error: TufError) -> TufError {
         self.ended().map_or(error, TufError::from)
     }
+
+    /// The value, if there is one: why there is none does not matter, unless the work ended.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub(super) fn unless_ended<T>(&self, result: Result<T, TufError>) -> Result<Option<T>, TufError> {
+        self.ended().map_or(Ok(result.ok()), |ended| Err(ended.into()))
+    }
 }
 
 impl From<Ended> for TufError {

@@ -2,28 +2,13 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tagseal::tuf::{Answer, FileName, TufError, UpdateInput};
 
-use super::driver::{Driven, but, current, drive, first_use, from, input, input_with, role};
-use crate::support::{TestRepository, image_digest, t};
-
-const GUN: &str = "registry.example.com/shop/web";
-
-fn now() -> Timestamp {
-    t("2026-11-21T12:00:00Z")
-}
-
-fn repository() -> TestRepository {
-    let mut repository = TestRepository::new(GUN, now());
-    repository.sign_target("targets", "1.4", image_digest("a"));
-    repository
-}
-
-fn update(repository: &TestRepository) -> Driven {
-    drive(input(GUN, &[repository.root_key()], now()), from(repository.files()))
-}
+use super::driver::{
+    GUN, but, current, drive, first_use, from, input, input_with, now, repository, role, update,
+};
+use crate::support::image_digest;
 
 fn malformed(of: &str, what: &str) -> TufError {
     TufError::Malformed { role: role(of), what: what.to_owned() }

@@ -9,10 +9,30 @@ use tagseal::tuf::{
     Update, UpdateInput, Updated,
 };
 
-use crate::support::{ServedFiles, TestKey};
+use crate::support::{ServedFiles, TestKey, TestRepository, image_digest, t};
 
 /// The clock tolerance of these tests.
 pub const SKEW: SignedDuration = SignedDuration::from_secs(60);
+
+/// The repository of tests that need no other.
+pub const GUN: &str = "registry.example.com/shop/web";
+
+/// When they take place.
+pub fn now() -> Timestamp {
+    t("2026-11-21T12:00:00Z")
+}
+
+/// A repository with one tag, not yet published.
+pub fn repository() -> TestRepository {
+    let mut repository = TestRepository::new(GUN, now());
+    repository.sign_target("targets", "1.4", image_digest("a"));
+    repository
+}
+
+/// What somebody who pins its root key makes of it.
+pub fn update(repository: &TestRepository) -> Driven {
+    drive(input(GUN, &[repository.root_key()], now()), from(repository.files()))
+}
 
 /// What came of a driven update.
 pub struct Driven {

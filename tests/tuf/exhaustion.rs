@@ -1,29 +1,12 @@
 //! What a publisher or a trust server can make an update cost is bounded. Work is counted, not timed.
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tagseal::limits::{PARSED_BYTES, ROOT_FILE, ROOTS_BYTES, UPDATE_BYTES, VERIFIED_BYTES};
 use tagseal::tuf::{Answer, FileName, RootMismatch, TufError};
 
-use super::driver::{Driven, drive, from, input, role};
-use crate::support::{ServedFiles, TestKey, TestRepository, image_digest, t};
-
-const GUN: &str = "registry.example.com/shop/web";
-
-fn now() -> Timestamp {
-    t("2026-11-21T12:00:00Z")
-}
-
-fn repository() -> TestRepository {
-    let mut repository = TestRepository::new(GUN, now());
-    repository.sign_target("targets", "1.4", image_digest("a"));
-    repository
-}
-
-fn update(repository: &TestRepository) -> Driven {
-    drive(input(GUN, &[repository.root_key()], now()), from(repository.files()))
-}
+use super::driver::{Driven, GUN, drive, from, input, now, repository, role, update};
+use crate::support::{ServedFiles, TestKey, TestRepository, image_digest};
 
 /// So many bytes of `piece`, as the items of an array.
 fn items(piece: &str, bytes: usize) -> String {

@@ -1,25 +1,12 @@
 //! Attacks on the root: pins, certificates, rotation.
 
-use jiff::Timestamp;
 use tagseal::tuf::{
     Anchor, Anchors, Answer, CaBundle, CertificateError, PublicKey, RootMismatch, RootRotation, TufError,
     UpdateInput,
 };
 
-use super::driver::{Driven, but, current, drive, first_use, from, input, input_with};
-use crate::support::{CertificateSpec, ServedFiles, TestCa, TestKey, TestRepository, days, image_digest, t};
-
-const GUN: &str = "registry.example.com/shop/web";
-
-fn now() -> Timestamp {
-    t("2026-11-21T12:00:00Z")
-}
-
-fn repository() -> TestRepository {
-    let mut repository = TestRepository::new(GUN, now());
-    repository.sign_target("targets", "1.4", image_digest("a"));
-    repository
-}
+use super::driver::{Driven, GUN, but, current, drive, first_use, from, input, input_with, now, repository};
+use crate::support::{CertificateSpec, ServedFiles, TestCa, TestKey, TestRepository, days, image_digest};
 
 fn update(key: &TestKey, files: &ServedFiles) -> Driven {
     drive(input(GUN, &[key], now()), from(files))

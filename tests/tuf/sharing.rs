@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use tagseal::tuf::{RoleName, UpdateInput};
 
-use super::driver::{drive, from, input};
-use crate::support::{TestKey, TestRepository, image_digest, t};
-
-const GUN: &str = "registry.example.com/shop/web";
+use super::driver::{GUN, drive, from, input, now};
+use crate::support::{TestKey, TestRepository, image_digest};
 
 #[test]
 fn roles_that_are_the_same_under_other_pins_are_held_once() {
-    let now = t("2026-11-21T12:00:00Z");
+    let now = now();
     let mut repository = TestRepository::new(GUN, now);
     let key = TestKey::ecdsa();
     repository.delegate("targets/a", &[&key]).sign_target("targets/a", "1.5", image_digest("b"));

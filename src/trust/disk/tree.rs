@@ -7,6 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::digest::Digest;
+use crate::limits::METADATA_FILE;
 use crate::tuf::RoleName;
 
 /// More files than this are not read.
@@ -14,9 +15,6 @@ const MAX_FILES: usize = 4096;
 
 /// Roles nested deeper than this are not read.
 const MAX_DEPTH: usize = 34;
-
-/// Larger files are not read: no update would take them.
-const MAX_BYTES: u64 = 16 << 20;
 
 /// The files of one repository. Unverified.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -83,6 +81,6 @@ impl Tree {
 fn read_capped(path: &Path) -> Option<Bytes> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).ok()?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= MAX_BYTES).then(|| bytes.into())
+    file.take(METADATA_FILE + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= METADATA_FILE).then(|| bytes.into())
 }

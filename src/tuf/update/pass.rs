@@ -318,10 +318,7 @@ fn prove<T: Metadata>(
 ) -> Result<Option<Verified<T>>, TufError> {
     let verified = Envelope::parse(name, bytes, work)
         .and_then(|envelope| verify(name, &envelope, keys, 0, Expiry::AtUse));
-    match work.ended() {
-        Some(ended) => Err(ended.into()),
-        None => Ok(verified.ok()),
-    }
+    work.unless_ended(verified)
 }
 
 fn floor_of<T: Metadata>(verified: &Verified<T>) -> Floor {
