@@ -10,7 +10,7 @@ pub struct Limit {
     pub name: &'static str,
     /// Whom it bounds: who sends or causes the thing.
     pub whose: &'static str,
-    /// What is bounded, with its unit.
+    /// The quantity that is bounded, with its unit.
     pub what: &'static str,
     /// The bound, as a person writes it.
     pub value: &'static str,

@@ -122,7 +122,7 @@ impl Pool {
         let work: Work = {
             let stop = stop.clone();
             Box::new(move || {
-                // Nobody listens if the caller is gone.
+                // Fails if the caller is gone, which does not matter.
                 let _ = begins.send(());
                 let outcome = catch_unwind(AssertUnwindSafe(|| job(&stop)));
                 Box::new(move || drop(done.send(outcome)))

@@ -34,7 +34,7 @@ pub fn is_refused_as_said(verdicts: &[Verdict], answer: &Answer) -> Result<(), S
     if refused.is_empty() {
         return Err(format!("nothing stands against it, but: {}", answer.errors));
     }
-    // What is denied comes before what could not be decided.
+    // One denied image makes the exit status 1, whatever else is undecided.
     let code = if refused.iter().any(|verdict| verdict.answer["verdict"] == "Denied") { 1 } else { 2 };
     for verdict in &refused {
         let reason = verdict.answer["reason"].as_str().unwrap_or("no reason");

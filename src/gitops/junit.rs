@@ -35,7 +35,7 @@ pub(super) enum Outcome {
     Errored(Failure),
 }
 
-/// What is wrong.
+/// Why a test case failed.
 pub(super) struct Failure {
     /// The reason's name.
     pub kind: String,

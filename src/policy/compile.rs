@@ -330,7 +330,7 @@ impl CompiledPolicy {
         self.is_beyond
     }
 
-    /// What is left of a policy that is beyond a bound together with others.
+    /// The same policy without its requirement, for one that exceeds a bound together with others: it only denies.
     pub(super) fn beyond(&self) -> Self {
         Self {
             id: Arc::clone(&self.id),

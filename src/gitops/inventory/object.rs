@@ -237,7 +237,7 @@ mod tests {
 
     use super::*;
 
-    /// What is kept of a pod, in bytes, but for what the allocator adds.
+    /// The bytes of memory that one pod takes in the inventory, without the overhead of the allocator.
     fn kept(pod: &Pod) -> usize {
         let Meta { name, namespace, owner_references } = &pod.metadata;
         let owners = owner_references.iter().flatten();

@@ -137,7 +137,7 @@ impl Files<'_> {
         entry
     }
 
-    /// What is wrong with an item, or with the list.
+    /// The result for a problem of an item, or of the list.
     fn problem(&self, problem: &Problem) -> Map<String, Json> {
         let mut entry = Map::new();
         let mut set = |name: &str, value: Json| entry.insert(name.to_owned(), value);

@@ -31,7 +31,7 @@ fn suites<'a>(report: &'a Report<'_>) -> Vec<Suite<'a>> {
     suites
 }
 
-/// What is said of one site.
+/// The test case of one image site.
 fn of_site(site: &SiteReport) -> Case<'_> {
     let image = &site.image;
     let name = [site.object_name(), site.field.clone()];

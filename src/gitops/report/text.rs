@@ -55,7 +55,7 @@ pub(super) fn exemption(exemption: &ExemptBy) -> String {
     format!("exempt by TrustExemption {}{until}: {reason}", Foreign(&exemption.name))
 }
 
-/// What is said besides the verdict, each a line.
+/// The lines below the verdict: digest, signers, exemptions, warnings.
 fn besides(image: &ImageReport) -> Vec<String> {
     let digest = image.digest.iter().filter(|_| image.verdict != Word::Sealed);
     let mut lines: Vec<_> = digest.map(|digest| format!("{digest}, which no policy writes")).collect();

@@ -49,7 +49,7 @@ pub fn read(id: &PolicyId, spec: &Value, errors: &mut Errors) -> (Scope, Actions
 
 /// The widest scope that a tenant's policy can have, and what it does.
 pub fn widest(id: &PolicyId, spec: &Value) -> (Scope, Actions) {
-    // What is wrong with it is not told: the bound that it is beyond is.
+    // Errors of the actions are dropped: the set reports the bound that the policy exceeds.
     let actions = actions(spec.get("validationActions"), &mut Errors::default());
     (Scope::everything_in(id.namespace.as_deref().unwrap_or_default()), actions)
 }

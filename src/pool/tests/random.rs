@@ -38,7 +38,7 @@ fn work() -> Work {
 
 type Share = std::sync::Arc<str>;
 
-/// What has to be the case, kept beside the queue.
+/// A model of the queue, kept beside it: what the queue must report.
 struct World {
     queue: Queue,
     limits: PoolLimits,
@@ -107,7 +107,7 @@ impl World {
         for (waiting, running, bytes) in shares.values() {
             assert!(*waiting <= share.jobs && *running <= share.threads && *bytes <= share.bytes);
         }
-        // Nobody waits for a thread while one could be had.
+        // No job waits while a thread is idle or could be started.
         let may_begin = shares.values().any(|(waiting, running, _)| *waiting > 0 && *running < share.threads);
         assert!(!may_begin || self.idle > 0 || self.running.len() == all.threads);
     }

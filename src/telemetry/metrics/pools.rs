@@ -1,4 +1,4 @@
-//! What is counted by pool of threads.
+//! Counters and gauges of each pool of threads.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
