@@ -121,7 +121,7 @@ catalogue! {
         "`definition`: `clustertrustpolicies.tagseal.dev`, `trustedrepositories.tagseal.dev`, `trustexemptions.tagseal.dev`, `trustpolicies.tagseal.dev`. Without one, every object of its kind is gone. 0 also where it cannot be read. The same on every replica.";
     POOL_JOBS = Counter "pool_jobs" ["pool", "result"]
         "Jobs of a pool of threads, by what came of them";
-        "`pool`: `work` (what strangers send is parsed and verified on it). `result`: `done`, `panicked` (a defect), `stopped` (the caller left, or the job's time was over), `refused` (the queue was full, or the share of whoever caused it).";
+        "`pool`: `work` (large reviews, and reviews of policies), `verification` (trust data). `result`: `done`, `panicked` (a defect), `stopped` (the caller left, or the job's time was over), `refused` (the queue was full, or the share of whoever caused it).";
     POOL_QUEUE = Gauge "pool_queue" ["pool", "state"]
         "Jobs that a pool of threads holds";
         "`state`: `waiting`, `running`.";
