@@ -98,9 +98,9 @@ impl DiskCache {
         Tree::read(&metadata(&self.directory, gun))
     }
 
-    /// Writes what changed. Children come before the parents that name them, so that a crash in between leaves a set
-    /// that is merely incomplete. `replaced` is the version of the root on disk: a root that is replaced stays, for the
-    /// chain from a pin.
+    /// Writes the files whose content is not there yet. Children come before the parents that name them, so that a crash in
+    /// between leaves a set that is merely incomplete. `replaced` is the version of the root on disk: a root that is replaced
+    /// stays, for the chain from a pin.
     pub(super) fn save(
         &self,
         key: &CacheKey,
@@ -116,23 +116,26 @@ impl DiskCache {
         if let Some(version) = replaced.filter(|_| new.iter().any(|(role, _)| *role == RoleName::root()))
             && let Ok(old) = std::fs::read(&root)
         {
-            files::write(&directory.join(format!("{version}.root.json")), &old)?;
+            files::write_changed(&directory.join(format!("{version}.root.json")), &old)?;
         }
         for (version, bytes) in roots {
-            files::write(&directory.join(format!("{version}.root.json")), bytes)?;
+            files::write_changed(&directory.join(format!("{version}.root.json")), bytes)?;
         }
         let mut new: Vec<_> = new.iter().collect();
         new.sort_by_key(|(role, _)| rank(role));
         for (role, bytes) in new {
             let path = directory.join(format!("{role}.json"));
+            if files::holds(&path, bytes) {
+                continue;
+            }
             if role.is_delegation() || *role == RoleName::targets() {
-                keep_old(&home, &path, bytes)?;
+                keep_old(&home, &path)?;
             }
             path.parent().map_or(Ok(()), files::create_dir)?;
             files::write(&path, bytes)?;
         }
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name(key));
-        files::write(&home.join("tagseal.json"), &note.write())
+        files::write_changed(&home.join("tagseal.json"), &note.write())
     }
 
     /// Writes down that the set is still current.
@@ -219,12 +222,9 @@ fn rank(role: &RoleName) -> u8 {
     }
 }
 
-/// Moves the file that `bytes` replace to the history.
-fn keep_old(home: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Keeps a copy of the file at `path`, which is about to be replaced, in the history.
+fn keep_old(home: &Path, path: &Path) -> std::io::Result<()> {
     let Ok(old) = std::fs::read(path) else { return Ok(()) };
-    if old == bytes {
-        return Ok(());
-    }
     let kept = history_path(home, Digest::of(&old));
     kept.parent().map_or(Ok(()), files::create_dir)?;
     files::write(&kept, &old)?;

@@ -40,6 +40,18 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, |_| Ok(()))
 }
 
+/// As [`write`], unless the file holds these bytes already: reading a file costs less than replacing it.
+pub(super) fn write_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if holds(path, bytes) { Ok(()) } else { write(path, bytes) }
+}
+
+/// Whether the file at `path` holds exactly these bytes. One that cannot be read does not.
+pub(super) fn holds(path: &Path, bytes: &[u8]) -> bool {
+    // Of a file of another length, which may be of any length, nothing is read.
+    let is_as_long = fs::metadata(path).is_ok_and(|file| file.len() == bytes.len() as u64);
+    is_as_long && fs::read(path).is_ok_and(|held| held == bytes)
+}
+
 /// As [`write`], and on disk when it returns: what must outlive a crash.
 pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, fs::File::sync_all)?;

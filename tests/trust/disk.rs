@@ -1,5 +1,7 @@
 //! The disk cache: restarts during outages, torn files, and trees that notary or docker left.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tagseal::policy::Reason;
@@ -7,8 +9,8 @@ use tagseal::trust::ResolverConfig;
 
 use super::world::{GUN, IMAGE, World, both, reason, sealed, web};
 use crate::support::{
-    DemandBuilder, Fault, SERVER, ServedFiles, TestKey, TestRepository, days, hours, image_digest, minutes,
-    seconds,
+    DemandBuilder, FakeState, Fault, SERVER, ServedFiles, TestKey, TestRepository, days, hours, image_digest,
+    minutes, seconds,
 };
 
 /// A world with a cache directory that has sealed the image once.
@@ -31,6 +33,29 @@ fn named(directory: &Path, name: &str) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Which file stands at each path below a directory. One that is replaced is another file.
+fn inodes(directory: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            found.append(&mut inodes(&entry.path()));
+        } else {
+            found.insert(entry.path(), entry.metadata().unwrap().ino());
+        }
+    }
+    found
+}
+
+/// The names of the files that were written since `before`, sorted.
+fn written(directory: &Path, before: &BTreeMap<PathBuf, u64>) -> Vec<String> {
+    let now = inodes(directory);
+    let written = now.iter().filter(|(path, inode)| before.get(*path) != Some(*inode));
+    let mut names: Vec<_> =
+        written.map(|(path, _)| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
 }
 
 /// Writes a tree as notary or docker leaves it.
@@ -68,6 +93,38 @@ async fn a_restart_fetches_only_what_changed() {
     assert_eq!(world.source.paths(), ["timestamp.json"]);
 }
 
+/// As `verify` without a state directory: every process takes the root at first use, and goes through all the files.
+#[tokio::test(start_paused = true)]
+async fn a_commit_writes_the_files_whose_content_is_not_there_and_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut world, (mut repository, ..)) = (World::with_cache(directory.path()), web());
+    begins_anew(&mut world);
+    world.publish(&mut repository);
+    let demand = DemandBuilder::new(GUN).first_use().build();
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    let before = inodes(directory.path());
+    begins_anew(&mut world);
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    assert_eq!(written(directory.path(), &before), ["tagseal.json"], "when it was vouched for");
+
+    let before = inodes(directory.path());
+    repository.witness("targets/releases");
+    world.publish(&mut repository);
+    begins_anew(&mut world);
+    assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"));
+    let mut written = written(directory.path(), &before);
+    let superseded = written.remove(0);
+    assert!(superseded.len() > 64, "the history has the file before: {superseded}");
+    assert_eq!(written, ["releases.json", "snapshot.json", "tagseal.json", "timestamp.json"]);
+}
+
+/// Another process, a minute later, with nothing but the disk.
+fn begins_anew(world: &mut World) {
+    world.state = FakeState::of_one_process();
+    world.restart();
+    world.advance(seconds(61));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_torn_file_is_a_miss_and_not_an_error() {
     for name in
@@ -77,10 +134,13 @@ async fn a_torn_file_is_a_miss_and_not_an_error() {
         let (mut world, _, demand) = warm(directory.path()).await;
         let [path] = &named(directory.path(), name)[..] else { panic!("one {name}") };
         let good = std::fs::read(path).unwrap();
-        std::fs::write(path, &good[..good.len() / 2]).unwrap();
-        world.restart();
-        assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"), "{name}");
-        assert_eq!(std::fs::read(path).unwrap(), good, "{name} is written anew");
+        // Cut off; and as long as it was, which a crash leaves where the length came to the disk before the bytes.
+        for torn in [good[..good.len() / 2].to_vec(), vec![0; good.len()]] {
+            std::fs::write(path, torn).unwrap();
+            world.restart();
+            assert_eq!(sealed(&world.resolve(&demand, IMAGE).await), image_digest("one"), "{name}");
+            assert_eq!(std::fs::read(path).unwrap(), good, "{name} is written anew");
+        }
         std::fs::write(path, &good[..good.len() / 2]).unwrap();
         world.restart();
         world.source.fault("*", Fault::Unreachable("connection refused"));
