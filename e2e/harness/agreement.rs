@@ -5,26 +5,50 @@ use serde_json::Value;
 use super::cluster::Answer;
 use super::verify::Verdict;
 
-/// `Err` unless each image is in `stored` as its verdict says: with its digest in a pod, and with or without it in a
-/// template, by the policy.
-pub fn is_stored_as_said(verdicts: &[Verdict], stored: &[Value]) -> Result<(), String> {
+/// `Err` unless each image is in `stored` as its verdict says: with its digest where the policies of the verdict, which are
+/// among `policies`, have it written, and as it was elsewhere.
+pub fn is_stored_as_said(verdicts: &[Verdict], stored: &[Value], policies: &[Value]) -> Result<(), String> {
     for verdict in verdicts {
         verdict.passes()?;
         let said = &verdict.answer;
         let object = stored.iter().find(|object| is_it(&said["object"], object));
         let object = object.ok_or_else(|| format!("{} is not stored: {stored:?}", said["object"]))?;
         let found = object.pointer(&pointer(said["field"].as_str().unwrap_or_default()));
-        let (image, sealed) = (&said["image"], &said["sealed"]);
-        let as_said = match (sealed, object["kind"] == "Pod") {
-            (Value::Null, _) => found == Some(image),
-            (sealed, true) => found == Some(sealed),
-            (sealed, false) => found == Some(sealed) || found == Some(image),
-        };
-        if !as_said {
-            return Err(format!("stored as {found:?}: {verdict:?}"));
+        let is_written = !said["sealed"].is_null() && is_sealed(object, &mutation(said, policies)?);
+        let expected = if is_written { &said["sealed"] } else { &said["image"] };
+        if found != Some(expected) {
+            return Err(format!("stored as {found:?}, not as {expected}: {verdict:?}"));
         }
     }
     Ok(())
+}
+
+/// Whether digests are written into an object (docs/policies.md, `mutation`).
+fn is_sealed(object: &Value, mutation: &str) -> bool {
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    let is_owned = owners.is_some_and(|owners| owners.iter().any(|owner| owner["controller"] == true));
+    match mutation {
+        "Pods" => object["kind"] == "Pod",
+        "Workloads" => object["kind"] == "Pod" || !is_owned,
+        _ => false,
+    }
+}
+
+/// The `mutation` of an image: the strictest of those that the policies of its verdict have. No scenario has policies of
+/// both kinds that differ in it.
+fn mutation(said: &Value, policies: &[Value]) -> Result<String, String> {
+    let name = |policy: &Value| {
+        let (kind, name) = (policy["kind"].as_str(), policy["metadata"]["name"].as_str());
+        let namespace = policy["metadata"]["namespace"].as_str().map(|namespace| format!("{namespace}/"));
+        format!("{} {}{}", kind.unwrap_or_default(), namespace.unwrap_or_default(), name.unwrap_or_default())
+    };
+    let decides = |policy: &&Value| {
+        said["policies"].as_array().is_some_and(|names| names.contains(&name(policy).into()))
+    };
+    let of = |policy: &Value| policy["spec"]["mutation"].as_str().unwrap_or("Pods").to_owned();
+    // In alphabetical order the strictest comes first.
+    let strictest = policies.iter().filter(decides).map(of).min();
+    strictest.ok_or_else(|| format!("which policies decide? {said}"))
 }
 
 /// `Err` unless tagseal refused exactly the images that the verdicts refuse, for the reasons that they give.

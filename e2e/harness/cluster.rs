@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::process::{command, output_of};
 use super::run::tool;
+use super::second_judge::{Because, SecondJudge};
 
 /// The cluster as one user sees it in one namespace.
 #[derive(Debug, Clone)]
@@ -15,6 +17,8 @@ pub struct Cluster {
     kubeconfig: PathBuf,
     audit_log: PathBuf,
     namespace: String,
+    /// Must agree about every object with images that is sent.
+    judge: Option<Arc<SecondJudge>>,
 }
 
 /// What kubectl said.
@@ -31,7 +35,17 @@ pub struct Answer {
 impl Cluster {
     pub(super) fn new(kubeconfig: &Path, audit_log: &Path) -> Self {
         let (kubeconfig, audit_log) = (kubeconfig.to_owned(), audit_log.to_owned());
-        Self { kubeconfig, audit_log, namespace: "default".to_owned() }
+        Self { kubeconfig, audit_log, namespace: "default".to_owned(), judge: None }
+    }
+
+    /// The same, with a second judge.
+    pub(super) fn judged_too(&self, judge: &Arc<SecondJudge>) -> Self {
+        Self { judge: Some(Arc::clone(judge)), ..self.clone() }
+    }
+
+    /// The same, without the second judge, for what it cannot know.
+    pub fn alone(&self, _why: Because) -> Self {
+        Self { judge: None, ..self.clone() }
     }
 
     /// The same in another namespace.
@@ -49,13 +63,32 @@ impl Cluster {
         &self.namespace
     }
 
+    /// The labels of the namespace.
+    pub(super) fn labels(&self) -> Vec<(String, String)> {
+        let namespace = self.gets(&format!("namespace/{}", self.namespace));
+        let labels = namespace["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+        let text = |value: Value| value.as_str().expect("a label").to_owned();
+        labels.into_iter().map(|(key, value)| (key, text(value))).collect()
+    }
+
     /// Runs kubectl.
+    #[track_caller]
     pub fn kubectl(&self, args: &[&str]) -> Answer {
         self.kubectl_with(args, b"")
     }
 
-    /// Runs kubectl with a standard input.
+    /// Runs kubectl with a standard input. Where images are in it, `tagseal verify -f` must say the same of each of them.
+    #[track_caller]
     pub fn kubectl_with(&self, args: &[&str], input: &[u8]) -> Answer {
+        let answer = self.unjudged(args, input);
+        if let Some(judge) = &self.judge {
+            judge.agrees(self, args, input, &answer);
+        }
+        answer
+    }
+
+    /// Runs kubectl, and that is all.
+    pub(super) fn unjudged(&self, args: &[&str], input: &[u8]) -> Answer {
         let mut kubectl = command(tool("kubectl"));
         kubectl.arg("--kubeconfig").arg(&self.kubeconfig).args(["--namespace", &self.namespace]);
         // Discovery that is kept from one call to the next saves a dozen requests each.
@@ -78,11 +111,13 @@ impl Cluster {
     }
 
     /// `kubectl create`, whatever comes of it.
+    #[track_caller]
     pub fn creates(&self, manifest: &Value) -> Answer {
         self.kubectl_with(&["create", "-o", "json", "-f", "-"], manifest.to_string().as_bytes())
     }
 
     /// `kubectl create --dry-run=server`, whatever comes of it.
+    #[track_caller]
     pub fn tries(&self, manifest: &Value) -> Answer {
         let args = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
         self.kubectl_with(&args, manifest.to_string().as_bytes())

@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::control_plane::{ControlPlane, Door};
 use super::manifests::images;
 use super::run::RUNTIME;
+use super::verify::Verdict;
 
 /// Pods are deleted every so often, so that etcd does not fill.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -46,7 +47,33 @@ impl Case {
         Self { expected: Expected::Denied(reason), ..Self::stored(namespace, images, &[]) }
     }
 
-    fn manifest(&self) -> Value {
+    /// Where the pod is sent to.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// `Err` unless the verdicts on its pod are what has to become of it.
+    pub fn is_as_said(&self, verdicts: &[Verdict]) -> Result<(), String> {
+        match &self.expected {
+            Expected::Denied(reason) => {
+                let refused: Vec<_> = verdicts.iter().filter(|verdict| verdict.refuses()).collect();
+                if refused.is_empty() {
+                    return Err(format!("nothing stands against it: {verdicts:?}"));
+                }
+                refused.iter().try_for_each(|verdict| verdict.is_refused(reason))
+            }
+            Expected::Stored(stored) if stored.len() == verdicts.len() => {
+                verdicts.iter().zip(stored).try_for_each(|(verdict, stored)| match verdict.answer["sealed"] {
+                    Value::Null if verdict.answer["image"] == stored.as_str() => verdict.passes(),
+                    _ => verdict.is_sealed_as(stored),
+                })
+            }
+            Expected::Stored(_) => Err(format!("other images: {verdicts:?}")),
+        }
+    }
+
+    /// The pod.
+    pub fn manifest(&self) -> Value {
         let containers = self.images.iter().enumerate();
         let containers: Vec<_> =
             containers.map(|(index, image)| json!({"name": format!("c{index}"), "image": image})).collect();

@@ -68,6 +68,26 @@ pub fn images(pod: &Value) -> Vec<String> {
     containers.filter_map(|container| container["image"].as_str()).map(str::to_owned).collect()
 }
 
+/// The images of pod specs, wherever they stand.
+pub fn images_within(value: &Value) -> Vec<String> {
+    let mut images = Vec::new();
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        for list in ["initContainers", "containers", "ephemeralContainers"] {
+            let entries = value[list].as_array().into_iter().flatten();
+            images.extend(entries.filter_map(|entry| entry["image"].as_str()).map(str::to_owned));
+        }
+        let volumes = value["volumes"].as_array().into_iter().flatten();
+        images.extend(volumes.filter_map(|entry| entry["image"]["reference"].as_str()).map(str::to_owned));
+        match value {
+            Value::Object(fields) => open.extend(fields.values()),
+            Value::Array(elements) => open.extend(elements),
+            _ => {}
+        }
+    }
+    images
+}
+
 /// The image with its digest.
 pub fn sealed(image: &str, digest: &str) -> String {
     format!("{image}@{digest}")

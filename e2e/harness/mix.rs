@@ -9,6 +9,7 @@ use super::manifests::sealed;
 use super::policy::Policy;
 use super::publisher::digest_of;
 use super::scenario::Scenario;
+use super::second_judge::agree;
 use super::suite::suite;
 
 /// A load's repositories, policies and namespaces.
@@ -52,6 +53,10 @@ impl Mix {
             Case::stored(&labelled, &[unmatched], &[unmatched]),
             Case::stored(&ignored, &[&unsigned], &[&unsigned]),
         ];
+        // Of a namespace that is left out no file says so.
+        for case in cases.iter().filter(|case| case.namespace() != ignored) {
+            agree(case.is_as_said(&s.asks_of_in(case.namespace(), &case.manifest())));
+        }
         Self { scenario: s, cases }
     }
 

@@ -1,13 +1,18 @@
 //! `tagseal verify`, asked for every case that the webhook decides.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
 use super::process::{command, output_of};
 use super::run::tagseal_binary;
 
+/// The labels of a namespace.
+type Labels = [(String, String)];
+
 /// A user with `tagseal verify`, a cache and perhaps a docker configuration.
+#[derive(Debug)]
 pub struct Verifier {
     dir: PathBuf,
     flags: Vec<String>,
@@ -41,47 +46,62 @@ impl Verifier {
 
     /// Verifies `image` as a pod in `namespace` would be.
     #[track_caller]
-    pub fn asks(&self, image: &str, policies: &[PathBuf], namespace: &str) -> Verdict {
-        let output = self.runs(&[image, "-o", "json"], b"", policies, namespace);
+    pub fn asks(&self, image: &str, policies: &[PathBuf], namespace: &str, labels: &Labels) -> Verdict {
+        let output = self.by_files(&[image, "-o", "json"], "", policies, namespace, labels);
         let answers = output.json();
         Verdict { code: output.code, answer: answers[0].clone() }
     }
 
     /// Verifies the images of `manifest` as if it was created in `namespace`: one verdict for each site.
     #[track_caller]
-    pub fn asks_of(&self, manifest: &Value, policies: &[PathBuf], namespace: &str) -> Vec<Verdict> {
-        let text = manifest.to_string();
-        let output = self.runs(&["-f", "-", "-o", "json"], text.as_bytes(), policies, namespace);
-        let answers = output.json();
-        let answers = answers.as_array().expect("an array");
-        answers.iter().map(|answer| Verdict { code: output.code, answer: answer.clone() }).collect()
+    pub fn asks_of(
+        &self,
+        manifest: &str,
+        policies: &[PathBuf],
+        namespace: &str,
+        labels: &Labels,
+    ) -> Vec<Verdict> {
+        self.by_files(&["-f", "-", "-o", "json"], manifest, policies, namespace, labels).verdicts()
+    }
+
+    /// The same by the policies, and what it remembers, of a cluster.
+    #[track_caller]
+    pub fn asks_of_by(&self, kubeconfig: &Path, manifest: &str, namespace: &str) -> Vec<Verdict> {
+        let mut verify = self.command(&["-f", "-", "-o", "json"], namespace);
+        verify.arg("--from-cluster").arg("--kubeconfig").arg(kubeconfig);
+        Ran::of(verify, manifest).verdicts()
     }
 
     /// The report on `manifest` in another form.
-    pub fn reports(&self, manifest: &Value, form: &str, policies: &[PathBuf], namespace: &str) -> String {
-        let text = manifest.to_string();
-        self.runs(&["-f", "-", "-o", form], text.as_bytes(), policies, namespace).printed
+    pub fn reports(&self, manifest: &str, form: &str, policies: &[PathBuf], namespace: &str) -> String {
+        self.by_files(&["-f", "-", "-o", form], manifest, policies, namespace, &[]).printed
     }
 
-    fn runs(&self, arguments: &[&str], input: &[u8], policies: &[PathBuf], namespace: &str) -> Ran {
-        let mut verify = command(tagseal_binary());
-        verify.arg("verify").args(arguments).args(["--namespace", namespace]);
-        // The label that every namespace has.
-        verify.args(["--namespace-label", &format!("kubernetes.io/metadata.name={namespace}")]);
+    fn by_files(
+        &self,
+        arguments: &[&str],
+        input: &str,
+        policies: &[PathBuf],
+        namespace: &str,
+        labels: &Labels,
+    ) -> Ran {
+        let mut verify = self.command(arguments, namespace);
+        for (key, value) in labels {
+            verify.args(["--namespace-label", &format!("{key}={value}")]);
+        }
         // What the cluster remembers of a repository is remembered here too: what was current before counts.
         verify.arg("--cache-dir").arg(self.dir.join("cache")).arg("--state-dir").arg(self.dir.join("state"));
-        verify.args(&self.flags);
         for policy in policies {
             verify.arg("--policy").arg(policy);
         }
+        Ran::of(verify, input)
+    }
+
+    fn command(&self, arguments: &[&str], namespace: &str) -> Command {
+        let mut verify = command(tagseal_binary());
+        verify.arg("verify").args(arguments).args(["--namespace", namespace]).args(&self.flags);
         verify.env("DOCKER_CONFIG", &self.dir).env("HOME", &self.dir);
-        let output = output_of(&mut verify, input);
-        Ran {
-            command: format!("tagseal verify {}", arguments.join(" ")),
-            code: output.status.code(),
-            printed: String::from_utf8_lossy(&output.stdout).into_owned(),
-            errors: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        verify
     }
 }
 
@@ -94,6 +114,23 @@ struct Ran {
 }
 
 impl Ran {
+    fn of(mut command: Command, input: &str) -> Self {
+        let output = output_of(&mut command, input.as_bytes());
+        Self {
+            command: format!("{command:?}"),
+            code: output.status.code(),
+            printed: String::from_utf8_lossy(&output.stdout).into_owned(),
+            errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn verdicts(&self) -> Vec<Verdict> {
+        let answers = self.json();
+        let answers = answers.as_array().expect("an array");
+        answers.iter().map(|answer| Verdict { code: self.code, answer: answer.clone() }).collect()
+    }
+
     #[track_caller]
     fn json(&self) -> Value {
         let Self { command, code, printed, errors } = self;

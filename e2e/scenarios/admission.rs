@@ -12,7 +12,7 @@ fn a8_an_object_under_deletion_is_verified_like_any_other() {
     let (image, _) = s.signed_web();
     let mut pod = s.pod(&image);
     pod["metadata"]["finalizers"] = json!(["e2e.tagseal.dev/hold"]);
-    assert!(s.creates(&pod).passed);
+    assert!(s.cluster.creates(&pod).passed);
     s.cluster.does(&["delete", "pod/pod-0", "--wait=false"]);
     assert!(s.cluster.gets("pod/pod-0")["metadata"]["deletionTimestamp"].is_string());
 
@@ -32,7 +32,7 @@ fn a9_updates_that_change_no_image_need_no_trust_server() {
     web.signs(&["targets"], "1.4", &digest_of("web 1.4"));
     let proxy = Proxy::of(suite().notary().url());
     s.has_policy(&Policy::cluster("a9-updates", &s.all_images(), &proxy.url()).trusts(&web));
-    s.applies(&deployment("web", 1, &s.image("web:1.4")));
+    s.cluster.applies(&deployment("web", 1, &s.image("web:1.4")));
     let pod = s.pods_of("web", 1)[0]["metadata"]["name"].as_str().expect("a name").to_owned();
     let pod = format!("pod/{pod}");
     s.cluster.does(&["patch", &pod, "-p", r#"{"metadata":{"finalizers":["e2e.tagseal.dev/hold"]}}"#]);
@@ -55,26 +55,27 @@ fn a11_every_way_to_create_a_pod_is_judged_alike() {
             "spec": {"containers": [{"name": "web", "image": image}]},
         })
     };
-    assert_eq!(images(&s.creates(&nameless(&image)).object()), [sealed(&image, &digest)]);
+    assert_eq!(images(&s.cluster.creates(&nameless(&image)).object()), [sealed(&image, &digest)]);
     s.refuses(&nameless(&unsigned), &unsigned, "NotSigned");
-    assert_eq!(images(&s.tries(&nameless(&image)).object()), [sealed(&image, &digest)]);
+    assert_eq!(images(&s.cluster.tries(&nameless(&image)).object()), [sealed(&image, &digest)]);
     s.is_refusal(s.cluster.tries(&nameless(&unsigned)), &nameless(&unsigned), &unsigned, "NotSigned");
 
     let server_side = |name: &str, image: &str| {
         let args = ["apply", "--server-side", "-o", "json", "-f", "-"];
         s.cluster.kubectl_with(&args, pod(name, image).to_string().as_bytes())
     };
-    let applied = s.is_judged_alike(&pod("good", &image), server_side("good", &image));
-    assert_eq!(images(&applied.object()), [sealed(&image, &digest)]);
+    assert_eq!(images(&server_side("good", &image).object()), [sealed(&image, &digest)]);
     s.is_refusal(server_side("bad", &unsigned), &pod("bad", &unsigned), &unsigned, "NotSigned");
     let run = |name: &str, image: &str| s.cluster.kubectl(&["run", name, &format!("--image={image}")]);
     assert!(run("runs", &image).passed);
+    s.is_stored_alike(&pod("runs", &image), &s.cluster.gets("pod/runs"));
     s.is_refusal(run("does-not-run", &unsigned), &pod("does-not-run", &unsigned), &unsigned, "NotSigned");
     let copy = |name: &str, image: &str| {
         let (name, image) = (format!("--copy-to={name}"), format!("--set-image=web={image}"));
         s.cluster.kubectl(&["debug", "good", &name, &image, "--attach=false"])
     };
     assert!(copy("copy", &image).passed);
+    s.is_stored_alike(&pod("copy", &image), &s.cluster.gets("pod/copy"));
     s.is_refusal(copy("bad-copy", &unsigned), &pod("bad-copy", &unsigned), &unsigned, "NotSigned");
 }
 
@@ -83,7 +84,7 @@ fn a11_every_way_to_change_an_image_is_judged_alike() {
     let s = Scenario::new("a11-update");
     let (image, _) = s.signed_web();
     let unsigned = s.image("web:1.5");
-    s.applies(&deployment("web", 1, &image));
+    s.cluster.applies(&deployment("web", 1, &image));
     let strategic =
         json!({"spec": {"template": {"spec": {"containers": [{"name": "web", "image": unsigned}]}}}});
     let json_patch =
@@ -122,9 +123,9 @@ fn a11_a_dry_run_pins_nothing_and_writes_no_event() {
     let policy = Policy::cluster("a11-dry-run", &s.all_images(), &server.url());
     s.has_policy(&policy.with("firstUse", "Trust"));
 
-    // `tagseal verify` would pin what it sees first, and is not asked.
     let one = publishes("one");
-    assert_eq!(images(&s.cluster.tries(&s.pod(&image)).object()), [one]);
+    let tried = s.cluster.alone(Because::FirstUseOnDryRun).tries(&s.pod(&image));
+    assert_eq!(images(&tried.object()), [one]);
     // Another publisher, another root: it would be refused, had the dry run pinned the one before.
     let other = publishes("other");
     assert_eq!(images(&s.cluster.creates(&s.pod(&image)).object()), [other.as_str()]);

@@ -147,12 +147,12 @@ impl Shop {
 
     fn kubectl(&self, args: &[&str], manifests: &[Value]) -> Answer {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": manifests});
-        self.s.cluster.kubectl_with(args, list.to_string().as_bytes())
+        self.s.cluster.alone(Because::UnchangedImages).kubectl_with(args, list.to_string().as_bytes())
     }
 
     #[track_caller]
     fn applies(&self, manifests: &[Value]) {
-        self.s.applies(&json!({"apiVersion": "v1", "kind": "List", "items": manifests}));
+        self.s.cluster.applies(&json!({"apiVersion": "v1", "kind": "List", "items": manifests}));
     }
 
     /// The objects as they are in the cluster.

@@ -46,15 +46,15 @@ fn p15_an_exemption_holds_at_once_is_told_and_is_over_at_its_end() {
     let image = s.image("vendor:1");
     let admitted = |what: &str, wanted: bool| {
         eventually(what, SETTLED, || {
-            let answer = s.cluster.tries(&s.pod(&image));
+            let answer = s.cluster.alone(Because::NotInForceYet).tries(&s.pod(&image));
             if answer.passed == wanted { Ok(answer) } else { Err(answer.text()) }
         })
     };
     admitted("it is refused", false);
     let name = "exempt-vendor";
-    s.has_exemption(&exemption(name, &s.image("vendor"), &[("until", json!(in_seconds(40)))]));
+    s.has_beside(&exemption(name, &s.image("vendor"), &[("until", json!(in_seconds(40)))]));
     admitted("it is exempt", true);
-    let answer = s.creates(&s.pod(&image));
+    let answer = s.cluster.creates(&s.pod(&image));
     assert_eq!(images(&answer.object()), [image.as_str()], "it is not sealed");
     let status = condition(&s, name, "Active", "True");
     assert_eq!(status["observedGeneration"], 1);
@@ -73,7 +73,7 @@ fn p15_an_exemption_holds_at_once_is_told_and_is_over_at_its_end() {
 
     let refused = admitted("it is refused again", false);
     assert!(refused.errors.contains("vendor:1"), "{}", refused.errors);
-    assert!(!s.tries(&s.pod(&image)).passed);
+    assert!(!s.cluster.tries(&s.pod(&image)).passed);
     condition(&s, name, "Expired", "True");
     eventually("Events tell of its beginning and its end", SETTLED, || {
         let events = s.cluster.in_namespace("default").gets("events.events.k8s.io");
@@ -107,12 +107,12 @@ fn p15_an_exemption_of_other_images_sites_namespaces_and_policies_has_no_effect(
         exemption("exempt-else-past", &include, &[("until", json!("2020-01-01T00:00:00Z"))]),
     ];
     for object in &all {
-        s.has_exemption(object);
+        s.has_beside(object);
         let name = object["metadata"]["name"].as_str().expect("a name");
         // Once it has a status, it is in force, if ever.
         let status = if name.ends_with("past") { "False" } else { "True" };
         condition(&s, name, "Active", status);
-        let answer = s.tries(&s.pod(&image));
+        let answer = s.cluster.tries(&s.pod(&image));
         assert!(!answer.passed, "{name}: {}", answer.text());
     }
     let named = exemption(
@@ -120,12 +120,12 @@ fn p15_an_exemption_of_other_images_sites_namespaces_and_policies_has_no_effect(
         &include,
         &[("namespaceSelector", here), ("policies", json!([policy.name()]))],
     );
-    s.has_exemption(&named);
+    s.has_beside(&named);
     eventually("it is exempt", SETTLED, || {
-        let answer = s.cluster.tries(&s.pod(&image));
+        let answer = s.cluster.alone(Because::NotInForceYet).tries(&s.pod(&image));
         if answer.passed { Ok(()) } else { Err(answer.text()) }
     });
-    assert!(s.tries(&s.pod(&image)).passed);
+    assert!(s.cluster.tries(&s.pod(&image)).passed);
     for object in all.iter().chain([&named]) {
         s.cluster.does(&["delete", "trustexemption", object["metadata"]["name"].as_str().expect("a name")]);
     }

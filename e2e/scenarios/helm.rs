@@ -1,5 +1,5 @@
-//! The chart's life by helm itself: installed, upgraded, uninstalled, installed again; and what a cluster does that has the
-//! chart and no tagseal that answers.
+//! The chart's life by helm itself: installed, upgraded, uninstalled, installed again; what a cluster does that has the
+//! chart and no tagseal that answers; and what tagseal makes of a chart that people install.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -183,4 +183,34 @@ fn the_manifests_apply_in_one_go_and_again() {
         cluster.does(&["apply", "--server-side", "-f", &file.to_string_lossy()]);
     }
     cluster.gets("deployment/tagseal");
+}
+
+#[test]
+fn what_helm_installs_is_judged_as_it_is_rendered() {
+    for mutation in ["Pods", "Workloads"] {
+        let s = Scenario::new(&format!("helm-installs-{mutation}").to_lowercase());
+        let (web, image, digest) = (s.repository("web"), s.image("web:1.4"), digest_of("web 1.4"));
+        web.signs(&["targets"], "1.4", &digest);
+        s.has_policy(&s.policy().trusts(&web).with("mutation", mutation));
+        let home = s.folder("home");
+        let helm = |verb: &str, release: &str, tag: &str| {
+            let mut helm = command(tool("helm"));
+            helm.arg(verb).arg(release).arg(source_path("examples/helm/chart")).env("HOME", &home);
+            helm.args(["--namespace", s.cluster.namespace(), "--kubeconfig"]).arg(s.cluster.kubeconfig());
+            let repository = format!("image.repository={}", s.image("web"));
+            helm.args(["--set", &repository, "--set-string", &format!("image.tag={tag}")]);
+            Answer::from(output_of(&mut helm, b""))
+        };
+        let installs = |release: &str, tag: &str| {
+            let (rendered, installed) = (helm("template", release, tag), helm("install", release, tag));
+            assert!(rendered.passed, "{}", rendered.errors);
+            let stored = s.is_installed_alike(&rendered.output, &installed, &format!("deployment/{release}"));
+            stored.ok_or(installed.errors)
+        };
+        let stored = installs("good", "1.4").expect("it is signed");
+        let expected = if mutation == "Workloads" { sealed(&image, &digest) } else { image };
+        assert_eq!(images(&stored["spec"]["template"]), [expected]);
+        let refused = installs("bad", "1.5").expect_err("nobody signed it");
+        assert!(refused.contains("NotSigned") && refused.contains(&s.image("web:1.5")), "{refused}");
+    }
 }

@@ -90,15 +90,15 @@ fn what_runs_stands_as_the_cluster_would_judge_it() {
     s.cluster.applies(&deployment("before", 1, &unsigned));
     s.pods_of("before", 1);
     s.has_policy(&s.policy().trusts(&web).with("freshness", json!({"revalidateAfter": "1s"})));
-    s.applies(&deployment("web", 2, &image));
-    s.applies(&deployment("bad", 1, &bad));
+    s.cluster.applies(&deployment("web", 2, &image));
+    s.cluster.applies(&deployment("bad", 1, &bad));
     // So that `tagseal verify` remembers it, too.
     s.seals(&bad, &sealed(&bad, &leaked));
     let pods = s.pods_of("web", 2);
     assert_eq!(images(&pods[0]), [sealed(&image, &old)]);
     runs(&s, &pods, &s.image("web"), &old);
     runs(&s, &s.pods_of("bad", 1), &s.image("web"), &leaked);
-    s.applies(&suspended_cron_job("tick", &image));
+    s.cluster.applies(&suspended_cron_job("tick", &image));
 
     let rows = auditor.rows(&["-n", "inventory"]);
     assert_eq!(standing(&rows, "before").0, "Refused");
@@ -165,7 +165,7 @@ fn what_files_declare_stands_as_the_cluster_judges_it() {
         for object in &objects {
             let name = object["metadata"]["name"].as_str().expect("a name");
             let (standing, row) = standing(rows, name);
-            let answer = s.tries(object);
+            let answer = s.cluster.tries(object);
             assert_eq!(answer.passed, standing != "RefusedAnew", "{row}: {}", answer.errors);
             assert_eq!((&row["pods"], &row["now"]), (&json!(0), &Value::Null), "{row}");
         }
@@ -208,7 +208,7 @@ fn the_role_in_the_examples_is_enough_and_none_of_its_rules_too_much() {
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "inventory-ca", "namespace": "tagseal-system"},
         "data": {"ca.crt": Authority::new("inventory").pem()},
     });
-    s.cluster.in_namespace("tagseal-system").applies(&ca);
+    s.has_beside(&ca);
     let web = s.repository("web");
     web.signs(&["targets"], "1.0", &digest_of("1.0"));
     let reference = json!({"configMapKeyRef": {"name": "inventory-ca", "key": "ca.crt"}});

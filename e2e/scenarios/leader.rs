@@ -66,9 +66,9 @@ fn a11_what_a_warning_policy_finds_is_an_event_on_the_workload_but_not_of_a_dry_
     web.signs(&["targets"], "1.4", &digest_of("web 1.4"));
     s.has_policy(&s.policy().trusts(&web).with("validationActions", json!(["Warn"])));
     let unsigned = s.image("web:1.5");
-    let answer = s.tries(&pod("dry", &unsigned));
+    let answer = s.cluster.tries(&pod("dry", &unsigned));
     assert!(answer.passed && answer.errors.contains("NotSigned"), "{}", answer.text());
-    let stored = s.creates(&pod("web", &unsigned)).object();
+    let stored = s.cluster.creates(&pod("web", &unsigned)).object();
     eventually("kubectl shows the Event", PATIENCE, || {
         let told = s.cluster.does(&["events", "--for", "pod/web"]);
         let is_told = ["Warning", "NotSigned", &unsigned].iter().all(|word| told.contains(word));
@@ -90,7 +90,7 @@ fn a_finding_that_repeats_is_counted_in_its_first_event() {
     web.signs(&["targets"], "1.4", &digest_of("web 1.4"));
     s.has_policy(&s.policy().trusts(&web).with("validationActions", json!(["Warn"])));
     let (one, other) = (s.image("web:1.5"), s.image("web:1.6"));
-    assert!(s.creates(&pod("web", &one)).passed);
+    assert!(s.cluster.creates(&pod("web", &one)).passed);
     // The first repetition is told within some ten seconds.
     let (each, limit) = (Duration::from_secs(2), Duration::from_secs(60));
     eventually_each(each, "the first Event is counted up", limit, || {

@@ -15,7 +15,7 @@ fn a_deployment_stays_as_it_is_and_its_pods_carry_the_signed_digest() {
     s.has_policy(&s.policy().trusts(&web).requires(&["targets/releases"]));
 
     let manifest = deployment("web", 2, &image);
-    s.applies(&manifest);
+    s.cluster.applies(&manifest);
     for pod in s.pods_of("web", 2) {
         assert_eq!(images(&pod), [sealed(&image, &digest)]);
     }
@@ -33,10 +33,10 @@ fn with_workloads_the_templates_are_sealed_too() {
     web.signs(&["targets/releases"], "1.4", &digest);
     s.has_policy(&s.policy().trusts(&web).with("mutation", "Workloads"));
 
-    s.applies(&deployment("web", 1, &image));
+    s.cluster.applies(&deployment("web", 1, &image));
     assert_eq!(images(&s.cluster.gets("deployment/web")["spec"]["template"]), [sealed(&image, &digest)]);
     assert_eq!(images(&s.pods_of("web", 1)[0]), [sealed(&image, &digest)]);
-    s.applies(&suspended_cron_job("nightly", &image));
+    s.cluster.applies(&suspended_cron_job("nightly", &image));
     let template = &s.cluster.gets("cronjob/nightly")["spec"]["jobTemplate"]["spec"]["template"];
     assert_eq!(images(template), [sealed(&image, &digest)]);
     s.seals(&image, &sealed(&image, &digest));
@@ -53,7 +53,7 @@ fn with_none_an_image_must_arrive_sealed() {
     s.denies(&image, "NotSealed");
     s.refuses(&deployment("web", 1, &image), &image, "NotSealed");
     s.seals(&sealed(&image, &digest), &sealed(&image, &digest));
-    s.applies(&deployment("web", 1, &sealed(&image, &digest)));
+    s.cluster.applies(&deployment("web", 1, &sealed(&image, &digest)));
 }
 
 #[test]
@@ -73,10 +73,14 @@ fn what_a_controller_owns_stays_as_it_is_whatever_the_mutation() {
         s.has_policy(&policy);
         // Its pods are another matter.
         eventually(&format!("mutation {mutation} is in force"), Duration::from_secs(20), || {
-            let answer = s.cluster.tries(&s.pod(&image));
+            let answer = s.cluster.alone(Because::NotInForceYet).tries(&s.pod(&image));
             if answer.passed == (mutation != "None") { Ok(()) } else { Err(answer.text()) }
         });
-        assert_eq!(images(&s.tries(&owned).object()["spec"]["template"]), [image.as_str()], "{mutation}");
+        assert_eq!(
+            images(&s.cluster.tries(&owned).object()["spec"]["template"]),
+            [image.as_str()],
+            "{mutation}"
+        );
     }
     let unsigned = s.image("web:1.5");
     owned["spec"]["template"]["spec"]["containers"][0]["image"] = json!(unsigned);

@@ -29,7 +29,7 @@ fn a_private_trust_server_is_reached_with_the_pods_own_pull_secret() {
     assert!(tokens.authenticated_requests() > before);
     s.denies(&s.image("web:1.5"), "NotSigned");
     // What one pod may read, a pod without the secret may not.
-    let answer = s.cluster.creates(&pod("without-secret", &image));
+    let answer = s.cluster.alone(Because::PullSecrets).creates(&pod("without-secret", &image));
     assert!(!answer.passed && answer.errors.contains("Unauthorized"), "{}", answer.text());
 }
 
@@ -50,7 +50,8 @@ fn the_name_that_is_pulled_selects_the_pull_secret_which_may_come_a_moment_after
 
     let mut workload = pod("early", image);
     workload["spec"]["imagePullSecrets"] = json!([{"name": "mirror-login"}]);
-    let answer = s.cluster.creates(&workload);
+    let cluster = s.cluster.alone(Because::PullSecrets);
+    let answer = cluster.creates(&workload);
     let told =
         format!("the pull secret {}/mirror-login does not exist yet; try again", s.cluster.namespace());
     assert!(!answer.passed && answer.errors.contains("Unauthorized"), "{}", answer.text());
@@ -66,7 +67,7 @@ fn the_name_that_is_pulled_selects_the_pull_secret_which_may_come_a_moment_after
         "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": config.to_string()},
     }));
     let stored = eventually("the workload is admitted", SOON, || {
-        let answer = s.cluster.creates(&workload);
+        let answer = cluster.creates(&workload);
         if answer.passed { Ok(answer.object()) } else { Err(answer.errors) }
     });
     assert_eq!(images(&stored), [sealed(image, &digest)]);
@@ -78,7 +79,7 @@ fn the_name_that_is_pulled_selects_the_pull_secret_which_may_come_a_moment_after
     }));
     let mut other = pod("other", image);
     other["spec"]["imagePullSecrets"] = json!([{"name": "other-login"}]);
-    let answer = s.cluster.creates(&other);
+    let answer = cluster.creates(&other);
     let told = "none has an entry for reg-1.mirror.test:5000/outages-mirror/web";
     assert!(!answer.passed && answer.errors.contains(told), "{}", answer.text());
 }

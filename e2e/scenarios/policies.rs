@@ -96,7 +96,7 @@ fn warn_seals_what_it_can_and_tells_the_rest() {
     s.seals(&image, &sealed(&image, &digest));
 
     let unsigned = s.image("web:1.5");
-    let answer = s.creates(&s.pod(&unsigned));
+    let answer = s.cluster.creates(&s.pod(&unsigned));
     assert_eq!(images(&answer.object()), [unsigned.as_str()]);
     for part in ["Warning:", "NotSigned", &unsigned] {
         assert!(answer.errors.contains(part), "{}", answer.errors);
@@ -137,7 +137,7 @@ fn an_image_that_no_policy_matches_goes_as_the_flag_says() {
 
     let s = Scenario::with_own_tagseal("unmatched-warn", &options("Warn"));
     s.signed_web();
-    let answer = s.creates(&s.pod(unmatched));
+    let answer = s.cluster.creates(&s.pod(unmatched));
     assert_eq!(images(&answer.object()), [unmatched]);
     assert!(answer.errors.contains("NoPolicy"), "{}", answer.errors);
     s.passes(unmatched);

@@ -137,9 +137,11 @@ fn p7_what_slips_through_while_tagseal_is_down_denies_what_it_could_match() {
     s.has_tagseal_back();
     s.soon_says(&tenant, "Ready", "False", "InvalidPolicy");
     eventually("what it could match is denied", Duration::from_secs(20), || {
-        let answer = s.cluster.tries(&s.pod(&image));
+        let answer = s.cluster.alone(Because::NotInForceYet).tries(&s.pod(&image));
         if answer.errors.contains("InvalidPolicy") { Ok(()) } else { Err(answer.text()) }
     });
+    s.refuses_by_its_own_policies(&s.pod(&image), &image, "InvalidPolicy");
+    cannot_be_verified_by(&s, &tenant, &image);
     let worse = applied(&s, &tenant.clone().with("mutation", "None"));
     assert!(!worse.passed, "{}", worse.text());
     says(&worse, &["InvalidPolicy: spec.images.include[0]"]);
@@ -155,4 +157,17 @@ fn p7_what_slips_through_while_tagseal_is_down_denies_what_it_could_match() {
     s.cluster.does(&["delete", "tp/tenant", "--wait=false"]);
     s.cluster.does(&["patch", "tp/tenant", "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#]);
     s.cluster.does(&["wait", "--for=delete", "tp/tenant", "--timeout=20s"]);
+}
+
+/// In a file it is a mistake that whoever verifies can mend: nothing is judged by it, and nothing passes.
+#[track_caller]
+fn cannot_be_verified_by(s: &Scenario, policy: &Policy, image: &str) {
+    let file = s.folder("broken.yaml");
+    std::fs::write(&file, policy.manifest().to_string()).expect("the policy's file");
+    let mut verify = command(tagseal_binary());
+    verify.args(["verify", "-f", "-", "-o", "json", "--policy"]).arg(&file).env("HOME", s.folder("home"));
+    let output = output_of(&mut verify, s.pod(image).to_string().as_bytes());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{told}");
+    assert!(told.contains("broken.yaml") && told.contains("spec.images.include[0]: "), "{told}");
 }

@@ -84,31 +84,11 @@ fn is_what_was_meant(world: &World, reader: &str, before: &[Value], after: &[Val
         }
         let is_known = ["v1", "apps/v1", "batch/v1"].iter().any(|version| before["apiVersion"] == *version)
             && before["kind"] != "Service";
-        for image in images_of(after) {
+        for image in images_within(after) {
             let left = world.meant(&image).is_some_and(|meant| meant != image);
             assert!(!(is_known && left), "{reader}: {image} was left\n{after}");
         }
         images += found.len();
-    }
-    images
-}
-
-/// The images of pod specs, wherever they stand.
-fn images_of(value: &Value) -> Vec<String> {
-    let mut images = Vec::new();
-    let mut open = vec![value];
-    while let Some(value) = open.pop() {
-        for list in ["initContainers", "containers", "ephemeralContainers"] {
-            let entries = value[list].as_array().into_iter().flatten();
-            images.extend(entries.filter_map(|entry| entry["image"].as_str()).map(str::to_owned));
-        }
-        let volumes = value["volumes"].as_array().into_iter().flatten();
-        images.extend(volumes.filter_map(|entry| entry["image"]["reference"].as_str()).map(str::to_owned));
-        match value {
-            Value::Object(fields) => open.extend(fields.values()),
-            Value::Array(elements) => open.extend(elements),
-            _ => {}
-        }
     }
     images
 }

@@ -37,7 +37,7 @@ fn t11_a_rollback_that_only_the_other_replica_can_tell_is_refused_and_after_a_re
     fleet.awaits_all();
     // `tagseal verify` has the newer data in its cache, which goes on within its bounds.
     let is_rolled_back = || {
-        let answer = s.cluster.creates(&s.pod(&image));
+        let answer = s.cluster.alone(Because::OwnMemory).creates(&s.pod(&image));
         assert!(!answer.passed && answer.errors.contains("Rollback"), "{}", answer.text());
     };
     let refusal = fleet.replicas[1].seals("t11-rollback", &image).expect_err("it is rolled back");
@@ -110,7 +110,7 @@ fn t16_of_two_roots_at_first_use_exactly_one_is_pinned_for_both_replicas_and_for
         fleet.replicas[alone].is_started_anew();
         fleet.replicas[alone].awaits_ready();
         fleet.awaits(alone);
-        let answer = s.cluster.creates(&s.pod(&image));
+        let answer = s.cluster.alone(Because::OwnMemory).creates(&s.pod(&image));
         if alone == winner {
             assert_eq!(images(&answer.object()), [worlds[winner].1.as_str()]);
         } else {
@@ -152,19 +152,21 @@ fn a22_a_publish_between_the_two_calls_and_two_replicas_that_answer_them_deny_no
     let published = publish.clone();
     let _meanwhile = HostileWebhook::install(&s.cluster, Mischief::LetsHappen(publish));
     eventually("the webhook in between is called", Duration::from_secs(10), || {
-        s.cluster.tries(&s.pod(&image));
+        s.cluster.alone(Because::NotInForceYet).tries(&s.pod(&image));
         if published.is_called() { Ok(()) } else { Err("not yet".to_owned()) }
     });
     published.arms();
     // Sealed to what was current, validated by one who knows that it no longer is.
-    assert_eq!(images(&s.cluster.creates(&s.pod(&image)).object()), [one.1.as_str()]);
+    let meanwhile = s.cluster.alone(Because::OtherWebhooks);
+    assert_eq!(images(&meanwhile.creates(&s.pod(&image)).object()), [one.1.as_str()]);
     assert!(published.has_happened());
 
+    let cluster = s.cluster.alone(Because::OlderTrustData);
     // Sealed to what is current, validated by one who has not heard of it.
     web.signs(&["targets"], "1.4", &three.0);
     fleet.replicas[0].soon_seals("a22-publish", &image, &three.1);
     assert_eq!(fleet.replicas[1].seals("a22-publish", &image), Ok(two.1.clone()));
-    assert_eq!(images(&s.cluster.creates(&s.pod(&image)).object()), [three.1.as_str()]);
+    assert_eq!(images(&cluster.creates(&s.pod(&image)).object()), [three.1.as_str()]);
 
     // Sealed to what was current, validated by one who was not there when it was.
     fleet.replicas[1].is_started_anew();
@@ -172,7 +174,7 @@ fn a22_a_publish_between_the_two_calls_and_two_replicas_that_answer_them_deny_no
     fleet.awaits_all();
     fleet.replicas[1].soon_seals("a22-publish", &image, &four.1);
     assert_eq!(fleet.replicas[0].seals("a22-publish", &image), Ok(three.1.clone()));
-    assert_eq!(images(&s.cluster.creates(&s.pod(&image)).object()), [three.1.as_str()]);
+    assert_eq!(images(&cluster.creates(&s.pod(&image)).object()), [three.1.as_str()]);
 }
 
 #[test]
@@ -183,7 +185,7 @@ fn a24_with_all_replicas_down_nothing_is_caught_in_a_trap_and_they_come_back_wit
     web.signs(&["targets"], "1.4", &digest);
     let proxy = Proxy::of(suite().notary().url());
     s.has_policy(&Policy::cluster("a24-restart", &s.all_images(), &proxy.url()).trusts(&web));
-    s.applies(&deployment("web", 1, &image));
+    s.cluster.applies(&deployment("web", 1, &image));
     let running = s.pods_of("web", 1)[0]["metadata"]["name"].as_str().expect("a name").to_owned();
     let running = format!("pod/{running}");
     s.cluster.does(&["patch", &running, "-p", r#"{"metadata":{"finalizers":["e2e.tagseal.dev/hold"]}}"#]);
@@ -216,7 +218,7 @@ fn a24_with_all_replicas_down_nothing_is_caught_in_a_trap_and_they_come_back_wit
     }
     fleet.awaits_all();
     eventually("a known image is admitted", Duration::from_secs(20), || {
-        let answer = s.cluster.creates(&s.pod(&image));
+        let answer = s.cluster.alone(Because::NotInForceYet).creates(&s.pod(&image));
         if !answer.passed {
             return Err(answer.errors);
         }
@@ -234,7 +236,7 @@ fn a24_with_all_replicas_down_nothing_is_caught_in_a_trap_and_they_come_back_wit
         "tagseal",
     ]);
     eventually("nothing is verified", Duration::from_secs(10), || {
-        let answer = s.cluster.tries(&s.pod(&unverified));
+        let answer = s.cluster.alone(Because::NotInForceYet).tries(&s.pod(&unverified));
         if answer.passed { Ok(()) } else { Err(answer.errors) }
     });
     upgrades(&fleet.cluster());

@@ -174,7 +174,7 @@ fn t11_a_replica_without_a_disk_refuses_a_rollback_until_the_object_is_deleted()
     let policy = Policy::cluster("repositories-reset", &s.all_images(), &server.url());
     let policy = policy.with("freshness", json!({"revalidateAfter": "2s"}));
     s.has_policy(&policy.trusts_key(&repository.root_key().canonical_id()));
-    let creates = || s.cluster.creates(&s.pod(&image));
+    let creates = || s.cluster.alone(Because::OwnMemory).creates(&s.pod(&image));
     assert_eq!(images(&creates().object()), [sealed(&image, &seven)]);
     let name = object_of(&s, &s.image("web")).expect("an object")["metadata"]["name"].clone();
     let name = name.as_str().expect("a name");
@@ -208,6 +208,6 @@ fn a_new_replica_is_ready_once_it_has_what_the_cluster_knows() {
     // A trust server that is down holds up no replica.
     s.tagseal_starts_anew();
     // `tagseal verify` still has its cache.
-    let answer = s.cluster.creates(&s.pod(&image));
+    let answer = s.cluster.alone(Because::OwnMemory).creates(&s.pod(&image));
     assert!(!answer.passed && answer.errors.contains("TrustServerUnreachable"), "{}", answer.text());
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use crate::harness::{Cluster, Process, RUN, eventually, suite, tagseal_binary};
+use crate::harness::{Cluster, Process, RUN, Verifier, eventually, images, pod, suite, tagseal_binary};
 
 const NAME: &str = "tagseal-sandbox";
 const OBJECTS: &[&str] = &[
@@ -41,10 +39,10 @@ fn a_real_cluster_calls_the_sandbox_for_one_namespace_and_is_left_as_it_was() {
 
     let inside = cluster.in_namespace(NAME);
     let (web, unsigned) = (format!("{registry}/shop/web:1.4"), format!("{registry}/shop/web:1.5"));
-    eventually("the API server calls the sandbox", PATIENCE, || {
+    let stored = eventually("the API server calls the sandbox", PATIENCE, || {
         let image = admitted(&inside, &web)?;
         let is_sealed = image.starts_with(&format!("{web}@sha256:"));
-        if is_sealed { Ok(()) } else { Err(image) }
+        if is_sealed { Ok(image) } else { Err(image) }
     });
     let refused = admitted(&inside, &unsigned).expect_err("nobody signed it");
     assert!(
@@ -52,6 +50,14 @@ fn a_real_cluster_calls_the_sandbox_for_one_namespace_and_is_left_as_it_was() {
         "{refused}"
     );
     assert_eq!(admitted(&cluster, &unsigned).as_deref(), Ok(&*unsigned), "another namespace");
+    let (verifier, policy) = (Verifier::new(&RUN.folder("sandbox-verifier")), folder.join("policy.yaml"));
+    let says = |image: &str| {
+        let labels = [("kubernetes.io/metadata.name".to_owned(), NAME.to_owned())];
+        let manifest = pod("web", image).to_string();
+        verifier.asks_of(&manifest, std::slice::from_ref(&policy), NAME, &labels).remove(0)
+    };
+    assert_eq!(says(&web).is_sealed_as(&stored), Ok(()));
+    assert_eq!(says(&unsigned).is_refused("NotSigned"), Ok(()));
 
     assert_eq!(sandbox.ends(), Some(0));
     assert!(!folder.exists(), "{}", folder.display());
@@ -65,15 +71,6 @@ fn a_real_cluster_calls_the_sandbox_for_one_namespace_and_is_left_as_it_was() {
 
 /// The image of a pod as it would be stored, or what kubectl says.
 fn admitted(cluster: &Cluster, image: &str) -> Result<String, String> {
-    let pod: Value = json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "web"},
-        "spec": {"containers": [{"name": "web", "image": image}]},
-    });
-    let answer = cluster.tries(&pod);
-    if !answer.passed {
-        return Err(answer.errors);
-    }
-    Ok(answer.object()["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned())
+    let answer = cluster.tries(&pod("web", image));
+    if answer.passed { Ok(images(&answer.object()).remove(0)) } else { Err(answer.errors) }
 }

@@ -16,9 +16,12 @@ fn a3_an_ephemeral_container_is_sealed_or_denied() {
     let answer = debug("good", &image);
     assert!(answer.passed, "{}", answer.errors);
     assert_eq!(ephemeral_images(&s), [sealed(&image, &digest)]);
+    let stored = s.cluster.gets("pod/pod-0");
+    let mut with_debugger = stored.clone();
+    with_debugger["spec"]["ephemeralContainers"] = json!([{"name": "good", "image": image}]);
+    s.is_stored_alike(&with_debugger, &stored);
 
     let unsigned = s.image("web:1.5");
-    let mut with_debugger = s.cluster.gets("pod/pod-0");
     with_debugger["spec"]["ephemeralContainers"] = json!([{"name": "bad", "image": unsigned}]);
     s.is_refusal(debug("bad", &unsigned), &with_debugger, &unsigned, "NotSigned");
     assert_eq!(ephemeral_images(&s).len(), 1);
@@ -39,7 +42,7 @@ fn a4_an_image_volume_is_sealed_or_denied() {
         pod["spec"]["volumes"] = json!([{"name": "data", "image": {"reference": reference}}]);
         pod
     };
-    let stored = s.creates(&with_volume(&image)).object();
+    let stored = s.cluster.creates(&with_volume(&image)).object();
     let volumes = stored["spec"]["volumes"].as_array().expect("volumes");
     let volume = volumes.iter().find(|volume| volume["name"] == "data").expect("the volume");
     assert_eq!(volume["image"]["reference"], sealed(&image, &digest));
@@ -92,10 +95,10 @@ fn a_template_whose_images_are_filled_in_later_is_taken_and_judged_when_they_are
         deployment(" ", json!({"reference": unsigned})),
         deployment(&image, json!({"reference": unsigned})),
     ] {
-        let answer = s.tries(&manifest);
+        let answer = s.cluster.tries(&manifest);
         assert!(!answer.passed && answer.errors.contains("NotSigned"), "{}", answer.text());
     }
-    s.applies(&deployment(&image, json!({"reference": image})));
+    s.cluster.applies(&deployment(&image, json!({"reference": image})));
     // The API server itself takes neither in a pod.
     let mut pod = s.pod(&image);
     pod["spec"]["volumes"] = json!([{"name": "data", "image": {}}]);

@@ -41,7 +41,7 @@ fn a_decision_is_found_by_its_id_and_counted_by_reason_and_policy() {
     };
     let before = decisions(&Page::read(&s.metrics()));
 
-    assert!(!s.creates(&s.pod(&unsigned)).passed);
+    assert!(!s.cluster.creates(&s.pod(&unsigned)).passed);
     for (hook, decision) in [("mutate", "Deferred"), ("validate", "Denied")] {
         let (_, line) = traced(&s, &unsigned, hook);
         let said = ["hook", "decision", "reason", "policy", "image"];
@@ -50,7 +50,7 @@ fn a_decision_is_found_by_its_id_and_counted_by_reason_and_policy() {
     }
     assert_eq!(decisions(&Page::read(&s.metrics())), before + 1);
 
-    let stored = s.creates(&s.pod(&image)).object();
+    let stored = s.cluster.creates(&s.pod(&image)).object();
     assert_eq!(images(&stored), [sealed(&image, &digest)]);
     let (sealing, sealed_line) = traced(&s, &digest.to_string(), "mutate");
     let (verifying, verified_line) = traced(&s, &digest.to_string(), "validate");

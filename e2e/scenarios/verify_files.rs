@@ -27,7 +27,7 @@ fn the_report_on_a_manifest_is_what_the_webhooks_say_and_holds_to_the_schemas() 
     let verdicts = s.asks_of(&list);
     assert_eq!(verdicts.len(), objects.len(), "{verdicts:?}");
     for (verdict, (object, reason)) in verdicts.iter().zip(&objects) {
-        let answer = s.tries(object);
+        let answer = s.cluster.tries(object);
         assert_eq!(verdict.answer["reason"].as_str(), *reason, "{object}");
         assert_eq!(answer.passed, reason.is_none(), "{object}: {}", answer.errors);
         assert!(answer.errors.contains(reason.unwrap_or_default()), "{object}: {}", answer.errors);

@@ -19,9 +19,10 @@ fn a6_a_later_webhook_cannot_undo_the_seal() {
     ] {
         let _hostile = HostileWebhook::install(&s.cluster, mischief);
         eventually("the hostile webhook is called", Duration::from_secs(10), || {
-            if s.cluster.tries(&s.pod(&image)).passed { Err("not yet".to_owned()) } else { Ok(()) }
+            let answer = s.cluster.alone(Because::NotInForceYet).tries(&s.pod(&image));
+            if answer.passed { Err("not yet".to_owned()) } else { Ok(()) }
         });
-        s.refuses(&s.pod(&image), evil, reason);
+        s.refuses_what_becomes_of(&s.pod(&image), evil, reason);
     }
     // One that only takes the digest away is answered by sealing again.
     let _hostile = HostileWebhook::install(&s.cluster, Mischief::SwapsImage(image.clone()));
@@ -39,10 +40,10 @@ fn a30_what_could_not_be_sealed_is_passed_on_and_judged_as_a_later_webhook_leave
 
     let _swapper = HostileWebhook::install(&s.cluster, Mischief::SwapsImage(image.clone()));
     eventually("what the later webhook makes of it is admitted", Duration::from_secs(10), || {
-        let answer = s.cluster.tries(&s.pod(&placeholder));
+        let answer = s.cluster.alone(Because::NotInForceYet).tries(&s.pod(&placeholder));
         if answer.passed { Ok(()) } else { Err(answer.errors) }
     });
-    let answer = s.cluster.creates(&s.pod(&placeholder));
+    let answer = s.cluster.alone(Because::OtherWebhooks).creates(&s.pod(&placeholder));
     assert_eq!(images(&answer.object()), [sealed(&image, &digest)]);
     let warning = format!(
         "Warning: tagseal: container \"web\": image \"{placeholder}\": not sealed (NotSigned); validate.tagseal.dev decides"
@@ -61,14 +62,14 @@ fn a15_the_reason_comes_before_the_api_server_gives_up() {
     s.has_policy(&Policy::cluster("a15-deadline", &s.all_images(), &proxy.url()).trusts(&web));
 
     proxy.holds();
-    let answer = s.cluster.creates(&s.pod(&image));
+    let answer = s.cluster.alone(Because::Deadline).creates(&s.pod(&image));
     assert!(!answer.passed);
     for part in ["denied the request", "DeadlineExceeded", &image] {
         assert!(answer.errors.contains(part), "{}", answer.errors);
     }
     proxy.releases();
     eventually("the fetch that went on serves the retry", Duration::from_secs(10), || {
-        let answer = s.cluster.tries(&s.pod(&image));
+        let answer = s.cluster.alone(Because::NotInForceYet).tries(&s.pod(&image));
         if answer.passed { Ok(()) } else { Err(answer.errors) }
     });
     // Its own count: another tagseal that starts just then asks for what the cluster knows.
@@ -89,7 +90,7 @@ fn files(line: &str, server: &str) -> Option<u64> {
 fn a23_without_the_mutating_webhook_nothing_unsealed_passes() {
     let s = Scenario::with_own_tagseal("a23-unmutated", &VALIDATING_ONLY);
     let (image, digest) = s.signed_web();
-    let answer = s.cluster.creates(&s.pod(&image));
+    let answer = s.cluster.alone(Because::OtherWebhookConfiguration).creates(&s.pod(&image));
     assert!(!answer.passed);
     for part in ["webhook \"validate.tagseal.dev\" denied the request", "NotSealed", &image] {
         assert!(answer.errors.contains(part), "{}", answer.errors);
@@ -102,11 +103,11 @@ fn a23_without_the_mutating_webhook_nothing_unsealed_passes() {
 fn a24_while_tagseal_is_down_only_what_concerns_no_image_passes() {
     let s = Scenario::with_own_tagseal("a24-down", &TagsealOptions::default());
     let (image, _) = s.signed_web();
-    s.applies(&deployment("web", 1, &image));
+    s.cluster.applies(&deployment("web", 1, &image));
     s.pods_of("web", 1);
     let mut held = pod("held", &image);
     held["metadata"]["finalizers"] = json!(["e2e.tagseal.dev/hold"]);
-    assert!(s.creates(&held).passed);
+    assert!(s.cluster.creates(&held).passed);
 
     s.loses_tagseal();
     s.cluster.does(&["label", "deployment/web", "pod/held", "seen=yes"]);
@@ -125,7 +126,7 @@ fn a24_while_tagseal_is_down_only_what_concerns_no_image_passes() {
 
     s.cluster.does(&["label", "namespace", s.cluster.namespace(), "tagseal.dev/admission=ignore"]);
     eventually("an excluded namespace is left alone", Duration::from_secs(10), || {
-        let answer = s.cluster.creates(&s.pod(&image));
+        let answer = s.cluster.alone(Because::OtherWebhookConfiguration).creates(&s.pod(&image));
         if answer.passed { Ok(()) } else { Err(answer.errors) }
     });
 }
