@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod digest;
+mod files;
 pub mod foreign;
 pub mod gitops;
 pub mod image;
@@ -19,10 +20,14 @@ pub mod publish;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]
 mod random;
+mod records;
+mod resolution;
 pub mod sandbox;
 #[cfg(test)]
 #[path = "../tests/support/schemas.rs"]
 mod schemas;
+mod source;
+mod store;
 pub mod telemetry;
 pub mod trust;
 pub mod tuf;

@@ -1,4 +1,4 @@
-//! Trust data: resolver, cache and state. Design §4 in code.
+//! Trust data: the resolver and its cache. Design §4 in code.
 //!
 //! What is held of a repository is a [`cell::Cell`]: one immutable value behind one pointer. A question is answered by
 //! [`decide`](decide::decide), a function of that value, the question and the time, which says what is needed where there
@@ -7,19 +7,17 @@
 //! | rule of design §4 | file |
 //! |---|---|
 //! | what suffices, what is waited for, denials confirmed | `decide`, `resolve` |
-//! | which digest is signed (design §2) | `resolution`, `older_files`, `read_older` |
+//! | which digest is signed (design §2) | [`resolution`](crate::resolution), `older_files`, `read_older` |
 //! | one refresh for all who ask alike | `in_flight`, `refreshing` |
 //! | update, credentials in turn, one role's failure is not all roles' | `refresh`, `attempt`, `connection`, `driver` |
-//! | floors and pins before anything serves | `commit`, `record`, `others` |
-//! | disk, restart during an outage, seeds | `disk`, `load` |
+//! | floors and pins before anything serves | `commit`, `others`, [`records`](crate::records) |
+//! | disk, restart during an outage, seeds | `load`, [`store`](crate::store) |
 //! | an admin's reset | `reset` |
-//! | whose fault, and by which reason | `fault` |
-//! | read permissions | `requester`, `permissions` |
+//! | read permissions | `permissions` |
 //! | unknown repositories do not starve known ones | `table`, `known`, `per_server` |
 //! | refreshed ahead | `maintain` |
 //! | known repositories are asked for after a start | `warm` |
 //! | conditions that name the reason | `health` |
-//! | trust servers' answers in a folder, for tests of policies | `recording` |
 
 mod attempt;
 mod cell;
@@ -29,16 +27,10 @@ mod connection;
 mod contents;
 mod core;
 mod decide;
-mod disk;
-mod docker_auths;
 mod driver;
-mod error;
-mod fault;
-mod files;
 mod health;
 mod in_flight;
 mod incomplete;
-mod key;
 mod known;
 mod load;
 mod maintain;
@@ -51,47 +43,36 @@ mod permissions;
 mod plan;
 mod question;
 mod read_older;
-mod record;
-mod recorded;
-mod recording;
 mod refresh;
 mod refreshing;
 mod report;
-mod requester;
 mod reset;
-mod resolution;
 mod resolve;
 mod resolver;
 mod served;
-mod source;
-mod state;
 mod status;
 mod table;
-
 mod usage;
 mod verifier;
 mod warm;
 mod warnings;
 
 pub use crate::policy::{CredentialsSource, TrustServer};
-pub use config::ResolverConfig;
-pub use docker_auths::{AuthEntry, DockerAuths, DockerAuthsError, read_json};
-pub use error::{Refusal, Unavailable, Untrusted};
-pub use health::{Confirmed, RepositoryHealth, Survey, Surveyed};
-pub use maintain::Maintenance;
-pub use question::{Question, Resolved};
-pub use recording::{Recorder, Recording, RecordingError};
-pub use report::{Report, ReportQuestion};
-pub use resolution::{Evidence, SignedDigest, Signer};
-pub use resolver::Resolver;
-pub use source::{
-    Access, BoxFuture, CredentialError, Credentials, FoundCredentials, Grant, ImageName, MetadataSource,
-    Secret, SourceError, SourceRequest,
-};
-pub use state::{
+pub use crate::records::{
     DiskState, MemoryState, OtherRecord, RepositoryKey, Revision, RoleVersion, RootPin, StateError,
     TrustRecord, TrustState,
 };
+pub use crate::resolution::{Evidence, Refusal, SignedDigest, Signer, Unavailable, Untrusted};
+pub use crate::source::{
+    Access, AuthEntry, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError,
+    FoundCredentials, Grant, ImageName, MetadataSource, Secret, SourceError, SourceRequest, read_json,
+};
+pub use config::ResolverConfig;
+pub use health::{Confirmed, RepositoryHealth, Survey, Surveyed};
+pub use maintain::Maintenance;
+pub use question::{Question, Resolved};
+pub use report::{Report, ReportQuestion};
+pub use resolver::Resolver;
 pub use status::RepositoryStatus;
 pub use usage::{Asked, IN_USE};
 pub use warm::{Held, Remembered, Warmth};

@@ -1,4 +1,4 @@
-//! Which module may import which: the table of the design, section 5, as data, held against every path in `src`.
+//! Which module may import which: the table of `docs/ARCHITECTURE.md` as data, held against every path in `src`.
 
 mod scan;
 
@@ -48,13 +48,18 @@ const TABLE: &[Row] = &[
     ]) },
     Row { module: "api", ours: &[], others: Never(&[RUNTIME, HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "policy", ours: &["api", "image", "tuf"], others: Never(&[RUNTIME, HTTP, KUBE_CLIENT, TERMINAL]) },
-    Row { module: "trust", ours: &["policy", "image", "tuf", "digest"], others: Never(&[KUBE, HTTP, TERMINAL]) },
+    Row { module: "files", ours: &[], others: Only(&[]) },
+    Row { module: "source", ours: &["policy", "image", "tuf"], others: Never(&[RUNTIME, KUBE, HTTP, TERMINAL]) },
+    Row { module: "records", ours: &["source", "files", "tuf", "digest"], others: Never(&[RUNTIME, KUBE, HTTP, TERMINAL]) },
+    Row { module: "store", ours: &["source", "records", "files", "policy", "tuf", "digest"], others: Never(&[RUNTIME, KUBE, HTTP, TERMINAL]) },
+    Row { module: "resolution", ours: &["source", "records", "policy", "image", "tuf", "digest"], others: Never(&[RUNTIME, KUBE, HTTP, TERMINAL]) },
+    Row { module: "trust", ours: &["source", "records", "store", "resolution", "policy", "image", "tuf", "digest"], others: Never(&[KUBE, HTTP, TERMINAL]) },
     Row { module: "notary", ours: &["trust", "tuf", "image", "digest"], others: Never(&[KUBE, TERMINAL]) },
     Row { module: "admission", ours: &["policy", "trust", "image"], others: Never(&[HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "webhook", ours: &["admission", "policy"], others: Never(&[KUBE_CLIENT, TERMINAL]) },
     Row { module: "controller", ours: &["api", "policy", "trust", "tuf", "image", "digest"], others: Never(&[&["axum"], TERMINAL]) },
     Row { module: "publish", ours: &["tuf", "notary", "digest", "image"], others: Never(&[KUBE, TERMINAL]) },
-    Row { module: "gitops", ours: &["admission", "policy", "trust", "image"], others: Never(&[HTTP, KUBE_CLIENT, TERMINAL]) },
+    Row { module: "gitops", ours: &["admission", "policy", "trust", "source", "store", "image"], others: Never(&[HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "sandbox", others: Never(&[KUBE_CLIENT, TERMINAL]), ours: &[
         "tuf", "publish", "notary", "webhook", "admission", "policy", "trust", "image", "digest",
     ] },
@@ -72,7 +77,7 @@ const COMMON: &[&str] = &["clock", "telemetry", "pool"];
 /// ... and these, those too ...
 const EVERYBODY: &[&str] = &["foreign", "limits"];
 /// ... that may not import the former, because they are functions of their arguments.
-const PURE: &[&str] = &["digest", "image", "tuf", "api", "policy", "clock", "telemetry"];
+const PURE: &[&str] = &["digest", "image", "tuf", "api", "policy", "resolution", "clock", "telemetry"];
 
 /// Where a deadline is made or measured, tokio's own clock is the one that its timers obey. Judgements about trust data
 /// never take it: they take `now`.

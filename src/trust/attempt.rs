@@ -9,20 +9,18 @@ use super::cell::Cell;
 use super::connection::Connection;
 use super::core::Core;
 use super::driver::{Downloads, Driver, Unfinished};
-use super::error::Refusal;
-use super::fault;
 use super::incomplete::RefreshError;
 use super::load::AtHand;
 use super::others;
 use super::plan::Plan;
-use super::recorded::Recorded;
 use super::served::Served;
-use super::source::SourceError;
-use super::state::RootPin;
 use super::verifier::unverified;
 use crate::digest::Digest;
 use crate::limits::{DROPPED_ROLES, ROOT_FILE};
 use crate::policy::Reason;
+use crate::records::{Recorded, RootPin};
+use crate::resolution::{Refusal, fault};
+use crate::source::SourceError;
 use crate::tuf::{Fetch, FileName, RoleName, Selector, Stop, TufError, Update, UpdateInput, Updated};
 
 /// One attempt with one set of credentials.

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 
 use super::contents::Contents;
 use super::in_flight::InFlight;
-use super::key::CacheKey;
 use super::older_files::FilesOfOne;
-use super::requester::Requester;
-use super::state::RepositoryKey;
 use super::usage::Usage;
+use crate::records::RepositoryKey;
+use crate::source::Requester;
+use crate::store::CacheKey;
 
 /// One repository in memory.
 #[derive(Debug)]

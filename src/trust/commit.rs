@@ -6,20 +6,16 @@ use bytes::Bytes;
 
 use super::cell::Cell;
 use super::core::Core;
-use super::disk::Note;
-use super::error::Refusal;
-use super::fault;
 use super::incomplete::Incomplete;
-use super::memory;
-use super::others;
 use super::permissions::Permission;
 use super::plan::{Fetched, Plan};
-use super::record;
-use super::recorded::Recorded;
 use super::served::{Served, Vouched};
-use super::state::StateError;
+use super::{memory, others};
 use crate::limits::CONFLICTS;
 use crate::policy::Reason;
+use crate::records::{Recorded, StateError, next as record};
+use crate::resolution::{Refusal, fault};
+use crate::store::Note;
 use crate::tuf::{RoleName, TrustedRepository};
 
 /// The disk hears at most this often, in seconds, that nothing changed.

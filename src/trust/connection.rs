@@ -7,10 +7,9 @@ use bytes::Bytes;
 
 use super::cell::Cell;
 use super::core::Core;
-use super::error::Refusal;
-use super::requester::{Requester, Who};
-use super::source::{Access, FoundCredentials, MetadataSource, SourceError, SourceRequest};
 use crate::policy::{Reason, TrustServer};
+use crate::resolution::Refusal;
+use crate::source::{Access, FoundCredentials, MetadataSource, Requester, SourceError, SourceRequest, Who};
 use crate::tuf::{Fetch, Gun};
 
 /// The way to one repository on its trust server.

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::error::Refusal;
 use super::permissions::Permissions;
-use super::recorded::Recorded;
-use super::resolution::roles_of;
 use super::served::Served;
 use crate::policy::Demand;
+use crate::records::Recorded;
+use crate::resolution::{Refusal, roles_of};
 use crate::tuf::RoleName;
 
 /// What is held of one repository at one moment.

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::config::ResolverConfig;
-use super::disk::DiskCache;
 use super::moment::Moment;
 use super::older_files::OlderFiles;
 use super::per_server::PerServer;
-use super::source::{Credentials, MetadataSource};
-use super::state::TrustState;
 use super::table::Repositories;
 use super::verifier::Verifier;
 use crate::clock::SharedClock;
 use crate::limits::{CLEARED_AT_ONCE, STATE_LOOKUPS_AT_ONCE};
+use crate::records::TrustState;
+use crate::source::{Credentials, MetadataSource};
+use crate::store::DiskCache;
 use crate::telemetry::Metrics;
 
 /// What the parts of the resolver share.

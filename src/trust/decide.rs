@@ -11,16 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::needs::{Failure, Need, Progress};
 use super::contents::Contents;
-use super::error::Refusal;
 use super::moment::Moment;
 use super::permissions::RENEW_AFTER;
 use super::question::{Question, Resolved};
-use super::recorded::Recorded;
-use super::requester::RequesterRef;
-use super::resolution::{Case, Judgement, judge, roles_of};
 use super::served::Served;
-use super::state::RepositoryKey;
 use super::warnings;
+use crate::records::{Recorded, RepositoryKey};
+use crate::resolution::{Case, Judgement, Refusal, judge, roles_of};
 
 /// A question, and what does not change while it is answered.
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +117,7 @@ impl Inquiry<'_> {
             return Standing::Lacking(Need::Data);
         };
         let freshness = &self.question.demand.freshness;
-        let requester = RequesterRef::of(self.question);
+        let requester = self.question.requester();
         let permitted = match requester.is_anybody() {
             true => Some(SignedDuration::ZERO),
             false => contents.permissions.at(&requester).map(|at| at.age(now)),

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use futures::future::join_all;
 
 use super::connection::Connection;
-use super::fault::Causes;
-use super::source::SourceError;
-use super::state::RepositoryKey;
 use super::verifier::{LargePlace, StopOnDrop, Verifier};
 use crate::digest::Digest;
 use crate::limits::{ROOT_FILE, SMALL_UPDATE, TIMESTAMP_FILE};
 use crate::pool::PoolError;
+use crate::records::RepositoryKey;
+use crate::resolution::fault::Causes;
+use crate::source::SourceError;
 use crate::tuf::{Answer, Fetch, FileName, Selector, Step, Stop, TufError, Update, Updated};
 
 /// Drives updates of one repository over one connection.

@@ -6,13 +6,12 @@ use jiff::Timestamp;
 
 use super::cell::Cell;
 use super::core::Core;
-use super::error::Refusal;
-use super::key::is_same;
-use super::resolution::roles_of;
 use super::served::Served;
 use super::usage::Asked;
 use crate::digest::Digest;
 use crate::policy::{Demand, TrustServer};
+use crate::resolution::{Refusal, roles_of};
+use crate::store::is_same;
 use crate::tuf::{Gun, RoleName};
 
 /// What conditions say of one repository in use: one that verified, or one that could not.

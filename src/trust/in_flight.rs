@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::error::Refusal;
 use super::moment::Moment;
-use super::requester::Requester;
 use crate::limits::REMEMBERED_FAILURES;
+use crate::resolution::Refusal;
+use crate::source::Requester;
 use crate::tuf::RoleName;
 
 /// How long a failure is remembered, so that a burst of admissions does not become a burst of requests.

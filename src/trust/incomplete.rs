@@ -1,6 +1,6 @@
 //! [`Incomplete`]: why a refresh ended without a result.
 
-use super::error::Refusal;
+use crate::resolution::Refusal;
 use crate::tuf::RoleName;
 
 /// Why a refresh ended without a result.

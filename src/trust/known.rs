@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::core::Core;
-use super::key::CacheKey;
 use super::table::Full;
 use crate::policy::Demand;
+use crate::store::CacheKey;
 
 /// The cell of a repository for which there is no room among those that never verified: one that disk or trust state
 /// has needs none there.

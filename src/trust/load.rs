@@ -7,21 +7,19 @@ use jiff::Timestamp;
 
 use super::cell::Cell;
 use super::core::Core;
-use super::disk::{Note, Tree};
 use super::driver::drive_offline;
-use super::error::Refusal;
-use super::fault::{self, Causes};
 use super::incomplete::Incomplete;
-use super::memory;
 use super::moment::Since;
-use super::others;
 use super::permissions::Permission;
-use super::recorded::Recorded;
 use super::reset::reset;
 use super::served::{Served, Vouched};
-use super::state::{Revision, TrustRecord};
 use super::verifier::{StopOnDrop, unverified};
+use super::{memory, others};
 use crate::policy::Reason;
+use crate::records::{Recorded, Revision, TrustRecord};
+use crate::resolution::Refusal;
+use crate::resolution::fault::{self, Causes};
+use crate::store::{Note, Tree};
 use crate::tuf::{Stop, TufError, Update, UpdateInput};
 
 /// Unverified files of a repository.

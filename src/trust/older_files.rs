@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use moka::future::Cache;
 
-use super::error::Refusal;
-use super::key::CacheKey;
 use super::moment::Moment;
-use super::requester::Requester;
-use super::resolution::PastFile;
 use crate::digest::Digest;
 use crate::limits::{OLDER_FILES, OLDER_FILES_OF_ONE, REMEMBERED_ABSENCES};
+use crate::resolution::{PastFile, Refusal};
+use crate::source::Requester;
+use crate::store::CacheKey;
 use crate::tuf::{FileName, HistoricTargets};
 
 /// How long a file is kept in memory that nobody asks for.

@@ -3,12 +3,9 @@
 
 use super::cell::Cell;
 use super::core::Core;
-use super::error::Refusal;
-use super::fault;
-use super::key::CacheKey;
-use super::record;
-use super::recorded::Recorded;
-use super::state::{RepositoryKey, Revision, RootPin, StateError, TrustRecord};
+use crate::records::{Recorded, RepositoryKey, Revision, RootPin, StateError, TrustRecord, next as record};
+use crate::resolution::{Refusal, fault};
+use crate::store::CacheKey;
 use crate::tuf::{Anchors, RootRotation, TrustedRepository};
 
 /// The record of a repository, and what the others of its GUN say.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::moment::Since;
-use super::requester::{AsRequester, Requester, RequesterRef};
-use super::source::Access;
 use crate::limits::PERMISSIONS;
+use crate::source::{Access, AsRequester, Requester, RequesterRef};
 
 /// A permission in use is renewed in the background when it is older than this.
 pub(super) const RENEW_AFTER: SignedDuration = SignedDuration::from_mins(10);

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::fault::Causes;
 use super::moment::Moment;
-use super::recorded::Recorded;
-use super::requester::Requester;
 use super::served::Served;
-use super::source::Access;
 use super::verifier::LargePlace;
+use crate::records::Recorded;
+use crate::resolution::fault::Causes;
+use crate::source::{Access, Requester};
 use crate::tuf::{RoleName, Updated};
 
 /// What is to be fetched, and for whom.

@@ -2,10 +2,10 @@
 
 use tokio::time::Instant;
 
-use super::resolution::SignedDigest;
-use super::source::Grant;
 use crate::image::ImageReference;
 use crate::policy::Demand;
+use crate::resolution::SignedDigest;
+use crate::source::{Grant, RequesterRef};
 use crate::tuf::RoleName;
 
 /// One question to the resolver.
@@ -21,6 +21,14 @@ pub struct Question<'a> {
     pub deadline: Instant,
     /// A server-side dry run: verifies and pins nothing (floors may rise).
     pub dry_run: bool,
+}
+
+impl<'a> Question<'a> {
+    /// Who asks.
+    pub(super) fn requester(&self) -> RequesterRef<'a> {
+        let Self { demand, grant, image, .. } = *self;
+        RequesterRef::new(&demand.credentials, grant, image.into(), &demand.server.token_realms)
+    }
 }
 
 /// A positive answer.

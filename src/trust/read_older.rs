@@ -10,16 +10,13 @@ use futures::future::join_all;
 use super::cell::Cell;
 use super::connection::{Connection, credentials_of, server_for, with_remark};
 use super::core::Core;
-use super::error::Refusal;
-use super::fault;
 use super::older_files::{FileKey, Kept, Miss};
-use super::requester::Requester;
-use super::resolution::PastFile;
 use super::served::Served;
-use super::source::SourceError;
 use super::verifier::{StopOnDrop, unverified};
 use crate::digest::Digest;
 use crate::limits::METADATA_FILE;
+use crate::resolution::{PastFile, Refusal, fault};
+use crate::source::{Requester, SourceError};
 use crate::tuf::{Fetch, FileName, HistoricTargets, Selector, Stop, TufError};
 
 /// Reads older files of roles as `served` sees them.

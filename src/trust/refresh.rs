@@ -8,13 +8,13 @@ use super::commit::commit;
 use super::connection::{Connection, credentials_of, no_credentials, server_for, with_remark};
 use super::core::Core;
 use super::driver::Downloads;
-use super::error::Refusal;
 use super::in_flight::RefreshRequest;
 use super::incomplete::{Incomplete, RefreshError};
 use super::load::{self, AtHand};
 use super::plan::{Fetched, Plan};
 use crate::limits::RACES;
 use crate::policy::Reason;
+use crate::resolution::Refusal;
 use crate::tuf::Gun;
 
 /// Refreshes a repository and serves what came.

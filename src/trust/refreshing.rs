@@ -10,11 +10,11 @@ use super::cell::Cell;
 use super::contents::Failing;
 use super::core::Core;
 use super::decide::Failure;
-use super::error::Refusal;
 use super::in_flight::{FailureScope, Join, RefreshKey, RefreshRequest, RefreshResult};
 use super::incomplete::{Incomplete, RefreshError};
 use super::refresh;
 use crate::policy::Reason;
+use crate::resolution::Refusal;
 
 /// Refreshes a repository, together with all who ask alike. Waits until `deadline`, and no longer than `patience` from
 /// the refresh's start. Where the repository is reset meanwhile, the refresh ends with nothing done: whoever waits looks

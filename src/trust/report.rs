@@ -8,18 +8,15 @@ use tokio::time::{Instant, timeout_at};
 use super::cell::Cell;
 use super::commit::commit;
 use super::core::Core;
-use super::error::Refusal;
-use super::fault;
 use super::incomplete::Incomplete;
-use super::load;
 use super::plan::Plan;
 use super::refresh::{fetch, too_many_races};
-use super::requester::RequesterRef;
 use super::served::Vouched;
-use super::source::{Grant, ImageName};
-use super::warnings;
+use super::{load, warnings};
 use crate::limits::RACES;
 use crate::policy::{Demand, Reason};
+use crate::resolution::{Refusal, fault};
+use crate::source::{Grant, ImageName, RequesterRef};
 use crate::tuf::{RoleName, TrustedRepository};
 
 /// A repository to report on.

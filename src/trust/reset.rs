@@ -7,10 +7,9 @@ use tokio::sync::Semaphore;
 
 use super::cell::{Cell, Clearing};
 use super::core::Core;
-use super::disk::DiskCache;
-use super::key::CacheKey;
-use super::source::BoxFuture;
-use super::state::RepositoryKey;
+use crate::records::RepositoryKey;
+use crate::source::BoxFuture;
+use crate::store::{CacheKey, DiskCache};
 
 /// Puts a new cell in the place of this one, at once. The disk is cleared when a commit that is under way has ended, by a
 /// task of its own, whoever waits for it.

@@ -7,17 +7,15 @@ use tokio::time::timeout_at;
 use super::cell::Cell;
 use super::core::Core;
 use super::decide::{Answer, Decision, Failure, Inquiry, Need, Progress, decide};
-use super::error::Refusal;
 use super::in_flight::{RefreshKey, RefreshRequest};
 use super::moment::Moment;
 use super::question::{Question, Resolved};
-use super::refreshing;
-use super::requester::{Requester, RequesterRef};
-use super::resolution::{passes_unchecked, roles_of};
 use super::table::Full;
-use super::{known, load, read_older};
+use super::{known, load, read_older, refreshing};
 use crate::limits::{OLDER_FILE_BATCHES, REFRESHES_OF_ONE_QUESTION};
 use crate::policy::{Demand, Reason};
+use crate::resolution::{Refusal, passes_unchecked, roles_of};
+use crate::source::Requester;
 
 /// Answers from verified data; fetches, revalidates and waits only where the data at hand does not suffice.
 pub(super) async fn resolve(core: &Arc<Core>, question: &Question<'_>) -> Result<Resolved, Refusal> {
@@ -136,7 +134,7 @@ impl<'a> Asking<'a> {
     }
 
     fn requester(&self) -> Requester {
-        RequesterRef::of(self.question).into()
+        self.question.requester().into()
     }
 
     fn request(&self, cell: &Cell) -> RefreshRequest {

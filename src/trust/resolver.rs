@@ -7,20 +7,19 @@ use tokio::sync::watch;
 
 use super::config::ResolverConfig;
 use super::core::Core;
-use super::error::Refusal;
 use super::health::{self, RepositoryHealth, Survey};
 use super::maintain::{self, Maintenance};
 use super::question::{Question, Resolved};
 use super::report::{self, Report, ReportQuestion};
-use super::reset;
-use super::resolve;
-use super::source::{BoxFuture, Credentials, MetadataSource};
-use super::state::{RepositoryKey, TrustState};
 use super::status::{self, RepositoryStatus};
 use super::verifier::Verifier;
 use super::warm::{self, Held, Remembered, Warmth};
+use super::{reset, resolve};
 use crate::clock::SharedClock;
 use crate::policy::PolicySet;
+use crate::records::{RepositoryKey, TrustState};
+use crate::resolution::Refusal;
+use crate::source::{BoxFuture, Credentials, MetadataSource};
 use crate::telemetry::Metrics;
 
 /// Resolves images to signed digests, from memory when it can. Clones share everything.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::moment::{Moment, Since};
-use super::resolution::Evidences;
+use crate::resolution::Evidences;
 use crate::tuf::{RoleName, TrustedRepository};
 
 /// A verified set that answers questions.

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::cell::Cell;
 use super::core::Core;
-use super::error::Refusal;
-use super::state::RepositoryKey;
 use crate::image::ImageReference;
+use crate::records::RepositoryKey;
+use crate::resolution::Refusal;
 use crate::tuf::{KeyId, RoleName};
 
 /// What is known of one repository that verified, under a root that is pinned by policy or by a pin that is written down.

@@ -10,11 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::cell::Cell;
-use super::key::CacheKey;
 use super::moment::Moment;
-use super::state::RepositoryKey;
 use crate::digest::Digest;
 use crate::policy::Demand;
+use crate::records::RepositoryKey;
+use crate::store::CacheKey;
 use crate::tuf::Gun;
 
 const SHARDS: usize = 16;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::error::Refusal;
 use super::per_server::PerServer;
-use super::state::RepositoryKey;
 use crate::limits::{
     LARGE_UPDATES, LARGE_UPDATES_OF_SERVER, PARSED_BYTES, PARSED_PER_BYTE, VERIFICATION_BYTES,
     VERIFICATION_JOBS, VERIFICATION_SECONDS,
 };
 use crate::policy::Reason;
 use crate::pool::{Part, Pool, PoolError, PoolLimits, StopFlag};
+use crate::records::RepositoryKey;
+use crate::resolution::Refusal;
 use crate::telemetry::Metrics;
 use crate::tuf::Stop;
 

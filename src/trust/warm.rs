@@ -21,12 +21,11 @@ use super::cell::Cell;
 use super::core::Core;
 use super::load;
 use super::moment::Moment;
-use super::requester::{Requester, RequesterRef};
-use super::resolution::roles_of;
-use super::source::Grant;
-use super::state::RepositoryKey;
 use crate::image::ImageReference;
 use crate::policy::{CredentialsSource, Demand};
+use crate::records::RepositoryKey;
+use crate::resolution::roles_of;
+use crate::source::{Grant, Requester, RequesterRef};
 
 /// So many are looked for on disk at once.
 const LOADS: usize = 16;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::resolution::SignedDigest;
+use crate::resolution::SignedDigest;
 use crate::tuf::TrustedRepository;
 
 /// A role that expires sooner than this is worth a warning.

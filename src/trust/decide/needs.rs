@@ -7,10 +7,9 @@ use jiff::Timestamp;
 use super::Inquiry;
 use crate::limits::OLDER_FILES_OF_ONE_QUESTION;
 use crate::policy::Reason;
+use crate::resolution::{Past, PastFile, Refusal};
+use crate::source::Requester;
 use crate::trust::contents::Contents;
-use crate::trust::error::Refusal;
-use crate::trust::requester::Requester;
-use crate::trust::resolution::{Past, PastFile};
 use crate::trust::served::Served;
 use crate::trust::warnings;
 use crate::tuf::{FileName, RoleName, Selector, TrustedRepository};
@@ -135,7 +134,7 @@ impl Inquiry<'_> {
 
     /// Whether a failed refresh ended the permission of the very tenant who asks.
     fn is_shut_out(&self, refusal: &Refusal, contents: &Contents) -> bool {
-        let requester = Requester::from(super::RequesterRef::of(self.question));
+        let requester = Requester::from(self.question.requester());
         refusal.reason() == Reason::Unauthorized
             && requester.is_tenant()
             && contents.permissions.at(&requester.borrowed()).is_none()

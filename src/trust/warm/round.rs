@@ -10,12 +10,11 @@ use tokio::time::{Instant, timeout};
 
 use super::{Cold, Warming, is_trusted, next};
 use crate::policy::Reason;
+use crate::resolution::Refusal;
+use crate::source::Requester;
 use crate::trust::cell::Cell;
-use crate::trust::decide;
-use crate::trust::error::Refusal;
 use crate::trust::in_flight::RefreshRequest;
-use crate::trust::requester::Requester;
-use crate::trust::{load, refreshing};
+use crate::trust::{decide, load, refreshing};
 
 /// So many are revalidated at once on one trust server: a few of its connections, so that who asks has the others. After as
 /// many failures in a row the server counts as down.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::state::{RoleVersion, RootPin, TrustRecord};
+use super::{RoleVersion, RootPin, TrustRecord};
 use crate::tuf::{Floors, RoleName, TrustedRepository};
 
 /// Superseded versions of one role beyond this many are forgotten, the oldest first.
@@ -17,7 +17,7 @@ const REMEMBER_SUPERSEDED: SignedDuration = SignedDuration::from_hours(24 * 90);
 
 /// The record after `repository` verified at `now`, beside the floors of other records of the GUN. `pin` says that its root
 /// becomes the first-use pin if there is none.
-pub(super) fn next(
+pub(crate) fn next(
     before: &TrustRecord,
     others: &[&Floors],
     repository: &TrustedRepository,
@@ -38,7 +38,7 @@ pub(super) fn next(
 
 /// Adds versions that another record remembers. Of two accounts of one version the earlier times count: nothing stays good
 /// for longer because it was seen twice.
-pub(super) fn remember(recent: &mut Vec<RoleVersion>, others: Vec<RoleVersion>) {
+pub(crate) fn remember(recent: &mut Vec<RoleVersion>, others: Vec<RoleVersion>) {
     for other in others {
         let is_same = |version: &&mut RoleVersion| {
             version.role == other.role && version.version == other.version && version.sha256 == other.sha256

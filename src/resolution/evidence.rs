@@ -90,7 +90,7 @@ impl Evidence {
     }
 
     /// Roles that expire before `soon` and whose publisher must sign them anew.
-    pub(in crate::trust) fn expiring<'a>(
+    pub(crate) fn expiring<'a>(
         &'a self,
         repository: &'a TrustedRepository,
         soon: Timestamp,
@@ -108,7 +108,7 @@ impl Evidence {
 /// The evidence of one verified set that was asked for, lest each answer make its own. Never a verdict: whether the roles
 /// may be believed is judged anew for each question.
 #[derive(Debug, Default)]
-pub(in crate::trust) struct Evidences([OnceLock<Arc<Evidence>>; KEPT]);
+pub(crate) struct Evidences([OnceLock<Arc<Evidence>>; KEPT]);
 
 impl Evidences {
     /// The evidence that `repository`'s own `roles` signed.

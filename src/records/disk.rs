@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::document;
-use super::{OtherRecord, RepositoryKey, Revision, StateError, TrustRecord, TrustState};
+use super::{OtherRecord, RepositoryKey, Revision, StateError, TrustRecord, TrustState, document};
 use crate::digest::Digest;
-use crate::trust::files;
-use crate::trust::source::BoxFuture;
+use crate::files;
+use crate::source::BoxFuture;
 use crate::tuf::Gun;
 
 /// Trust state on disk. A write is a new file, synced and renamed over the old one; a record that cannot be read is

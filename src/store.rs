@@ -1,4 +1,4 @@
-//! [`DiskCache`]: verified metadata under `--cache-dir`, verified again from scratch when it is loaded.
+//! [`DiskCache`]: what is kept of repositories under `--cache-dir`, and [`CacheKey`], by which. Metadata is verified again from scratch when it is loaded.
 //!
 //! ```text
 //! CACHE_DIR/<hash of server, CA, GUN, anchors>/tuf/<GUN>/metadata/<role>.json    notary's own layout
@@ -9,6 +9,7 @@
 //! CACHE_DIR/tuf/<GUN>/metadata/<role>.json                                        a seed that notary or docker left
 //! ```
 
+mod key;
 mod note;
 mod tree;
 
@@ -20,11 +21,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-pub(super) use self::note::Note;
-pub(super) use self::tree::Tree;
-use super::files;
-use super::key::CacheKey;
+pub(crate) use self::key::{CacheKey, is_same};
+pub(crate) use self::note::Note;
+pub(crate) use self::tree::Tree;
 use crate::digest::Digest;
+use crate::files;
 use crate::tuf::{Gun, RoleName};
 
 /// Superseded files of one repository beyond this many are deleted, the oldest first.
@@ -35,7 +36,7 @@ const GRAVE: &str = ".reset-";
 
 /// The cache directory. Everything here but [`Self::knows`] blocks: callers run it off the runtime's threads.
 #[derive(Debug, Clone)]
-pub(super) struct DiskCache {
+pub(crate) struct DiskCache {
     directory: PathBuf,
     /// The names of the repositories' directories, so that nobody's invented names cost a look at the disk.
     known: Arc<RwLock<HashSet<String>>>,
@@ -45,13 +46,13 @@ pub(super) struct DiskCache {
 
 /// What the disk has of a repository.
 #[derive(Debug, Default)]
-pub(super) struct Stored {
-    pub(super) tree: Tree,
-    pub(super) note: Option<Note>,
+pub(crate) struct Stored {
+    pub(crate) tree: Tree,
+    pub(crate) note: Option<Note>,
 }
 
 impl DiskCache {
-    pub(super) fn new(directory: PathBuf) -> Self {
+    pub(crate) fn new(directory: PathBuf) -> Self {
         let entries = std::fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok);
         let mut known: HashSet<String> =
             entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -81,12 +82,12 @@ impl DiskCache {
     }
 
     /// Whether there is anything of a repository.
-    pub(super) fn knows(&self, key: &CacheKey) -> bool {
+    pub(crate) fn knows(&self, key: &CacheKey) -> bool {
         self.known.read().unwrap_or_else(PoisonError::into_inner).contains(&name(key))
     }
 
     /// What is there; what cannot be read is a miss.
-    pub(super) fn load(&self, key: &CacheKey) -> Stored {
+    pub(crate) fn load(&self, key: &CacheKey) -> Stored {
         let home = self.home(key);
         let note =
             std::fs::read(home.join("tagseal.json")).ok().and_then(|bytes| Note::read(&bytes, &key.gun));
@@ -94,14 +95,14 @@ impl DiskCache {
     }
 
     /// The tree that notary or docker left for a repository. Never written to.
-    pub(super) fn seed(&self, gun: &Gun) -> Tree {
+    pub(crate) fn seed(&self, gun: &Gun) -> Tree {
         Tree::read(&metadata(&self.directory, gun))
     }
 
     /// Writes the files whose content is not there yet. Children come before the parents that name them, so that a crash in
     /// between leaves a set that is merely incomplete. `replaced` is the version of the root on disk: a root that is replaced
     /// stays, for the chain from a pin.
-    pub(super) fn save(
+    pub(crate) fn save(
         &self,
         key: &CacheKey,
         new: &[(RoleName, Bytes)],
@@ -139,21 +140,21 @@ impl DiskCache {
     }
 
     /// Writes down that the set is still current.
-    pub(super) fn note(&self, key: &CacheKey, note: &Note) -> std::io::Result<()> {
+    pub(crate) fn note(&self, key: &CacheKey, note: &Note) -> std::io::Result<()> {
         let home = self.home(key);
         files::create_dir(&home)?;
         files::write(&home.join("tagseal.json"), &note.write())
     }
 
     /// A superseded file of a role.
-    pub(super) fn history(&self, key: &CacheKey, sha256: Digest) -> Option<Bytes> {
+    pub(crate) fn history(&self, key: &CacheKey, sha256: Digest) -> Option<Bytes> {
         let bytes = std::fs::read(history_path(&self.home(key), sha256)).ok()?;
         (Digest::of(&bytes) == sha256).then(|| bytes.into())
     }
 
     /// Puts everything of a repository away, which takes no longer for many files: from now on there is nothing of it. Where
     /// that is, to be deleted; `None`: there was nothing.
-    pub(super) fn bury(&self, key: &CacheKey) -> std::io::Result<Option<PathBuf>> {
+    pub(crate) fn bury(&self, key: &CacheKey) -> std::io::Result<Option<PathBuf>> {
         let name = name(key);
         self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
         let number = self.graves.fetch_add(1, Ordering::Relaxed);
@@ -167,7 +168,7 @@ impl DiskCache {
     }
 
     /// Deletes what was put away.
-    pub(super) fn delete(&self, grave: &Path) -> std::io::Result<()> {
+    pub(crate) fn delete(&self, grave: &Path) -> std::io::Result<()> {
         match std::fs::remove_dir_all(grave) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -180,7 +181,7 @@ impl DiskCache {
 }
 
 /// What `directory` has of a repository, for whichever servers and anchors, and as a seed.
-pub(super) fn trees(directory: &Path, gun: &Gun) -> Vec<Tree> {
+pub(crate) fn trees(directory: &Path, gun: &Gun) -> Vec<Tree> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
     let is_home = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| Digest::from_hex(name).is_ok());
     let homes = entries.filter(|entry| is_home(&entry.file_name())).map(|entry| entry.path());

@@ -3,31 +3,31 @@
 use std::collections::BTreeMap;
 
 use super::error::Refusal;
-use super::source::SourceError;
-use super::state::{RepositoryKey, StateError};
 use crate::policy::Reason;
+use crate::records::{RepositoryKey, StateError};
+use crate::source::SourceError;
 use crate::tuf::{FileName, RoleName, RoleProblem, RootKeys, TufError};
 
 /// What an error does not carry: why files could not be fetched (the update knows only that they could not), and root keys.
 #[derive(Debug, Default)]
-pub(super) struct Causes {
+pub(crate) struct Causes {
     files: BTreeMap<FileName, SourceError>,
     /// Which root keys were asked for and came, where the root is not trusted.
-    pub(super) root_keys: Option<RootKeys>,
+    pub(crate) root_keys: Option<RootKeys>,
 }
 
 impl Causes {
-    pub(super) fn note(&mut self, file: &FileName, cause: SourceError) {
+    pub(crate) fn note(&mut self, file: &FileName, cause: SourceError) {
         self.files.insert(file.clone(), cause);
     }
 
-    pub(super) fn of(&self, file: &FileName) -> Option<&SourceError> {
+    pub(crate) fn of(&self, file: &FileName) -> Option<&SourceError> {
         self.files.get(file)
     }
 }
 
 /// The reason for what the update found.
-pub(super) fn reason(error: &TufError) -> Reason {
+pub(crate) fn reason(error: &TufError) -> Reason {
     match error {
         TufError::Malformed { .. }
         | TufError::HashMismatch { .. }
@@ -49,7 +49,7 @@ pub(super) fn reason(error: &TufError) -> Reason {
 }
 
 /// The refusal for what the update found, in words for whoever is woken by it.
-pub(super) fn refusal(error: &TufError, causes: &Causes, key: &RepositoryKey) -> Refusal {
+pub(crate) fn refusal(error: &TufError, causes: &Causes, key: &RepositoryKey) -> Refusal {
     let what = match error {
         TufError::Unreachable { file } | TufError::TooLarge { file, .. } => match causes.of(file) {
             Some(cause) => return source(cause, file, key),
@@ -73,10 +73,10 @@ pub(super) fn refusal(error: &TufError, causes: &Causes, key: &RepositoryKey) ->
 }
 
 /// What an admin deletes to start anew, where it cannot be called by its name.
-pub(super) const ITS_RECORD: &str = "its TrustedRepository (or its file in the state directory)";
+pub(crate) const ITS_RECORD: &str = "its TrustedRepository (or its file in the state directory)";
 
 /// The refusal of what contradicts `records`, by the names that an admin has for them.
-pub(super) fn remembered(error: &TufError, key: &RepositoryKey, records: &[String]) -> Refusal {
+pub(crate) fn remembered(error: &TufError, key: &RepositoryKey, records: &[String]) -> Refusal {
     let records = records.join(" and ");
     let advice = match error {
         TufError::Rollback { .. } => format!(
@@ -90,7 +90,7 @@ pub(super) fn remembered(error: &TufError, key: &RepositoryKey, records: &[Strin
 }
 
 /// Why a publisher's role is unusable, by itself: `inspect` has no policy to say `DelegationUnusable`.
-pub(super) fn of_role(problem: &RoleProblem) -> Reason {
+pub(crate) fn of_role(problem: &RoleProblem) -> Reason {
     match problem {
         RoleProblem::Unusable { error, .. } => reason(error),
         RoleProblem::Missing { .. } | RoleProblem::NotDelegated { .. } | RoleProblem::NotLoaded { .. } => {
@@ -100,7 +100,7 @@ pub(super) fn of_role(problem: &RoleProblem) -> Reason {
 }
 
 /// The refusal for a file that could not be fetched.
-pub(super) fn source(cause: &SourceError, file: &FileName, key: &RepositoryKey) -> Refusal {
+pub(crate) fn source(cause: &SourceError, file: &FileName, key: &RepositoryKey) -> Refusal {
     let message = format!("{} at {}: {file}: {cause}", key.gun, key.server);
     match cause {
         SourceError::Unauthorized { .. } => Refusal::unavailable(Reason::Unauthorized, message),
@@ -110,7 +110,7 @@ pub(super) fn source(cause: &SourceError, file: &FileName, key: &RepositoryKey) 
 }
 
 /// The refusal for state that could not be read or written.
-pub(super) fn state(error: &StateError, key: &RepositoryKey) -> Refusal {
+pub(crate) fn state(error: &StateError, key: &RepositoryKey) -> Refusal {
     Refusal::unavailable(
         Reason::StateUnavailable,
         format!("trust state of {} at {}: {error}; no other repository is affected", key.gun, key.server),
@@ -118,7 +118,7 @@ pub(super) fn state(error: &StateError, key: &RepositoryKey) -> Refusal {
 }
 
 /// The delegation that an error is about, where it is about one: other policies may do without it.
-pub(super) fn delegation(error: &TufError) -> Option<&RoleName> {
+pub(crate) fn delegation(error: &TufError) -> Option<&RoleName> {
     let role = match error {
         TufError::Malformed { role, .. }
         | TufError::HashMismatch { role, .. }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Makes a directory, and those above it, for the owner alone (0700).
-pub(super) fn create_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -15,7 +15,7 @@ pub(super) fn create_dir(path: &Path) -> io::Result<()> {
 }
 
 /// As [`create_dir`], and on disk when it returns: what is written into a directory outlives a crash only where its name does.
-pub(super) fn create_dir_synced(path: &Path) -> io::Result<()> {
+pub(crate) fn create_dir_synced(path: &Path) -> io::Result<()> {
     create_dir_and(path, |directory| fs::File::open(directory)?.sync_all())
 }
 
@@ -36,24 +36,24 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 /// Replaces the file at `path` (0600) in one step.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, |_| Ok(()))
 }
 
 /// As [`write`], unless the file holds these bytes already: reading a file costs less than replacing it.
-pub(super) fn write_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if holds(path, bytes) { Ok(()) } else { write(path, bytes) }
 }
 
 /// Whether the file at `path` holds exactly these bytes. One that cannot be read does not.
-pub(super) fn holds(path: &Path, bytes: &[u8]) -> bool {
+pub(crate) fn holds(path: &Path, bytes: &[u8]) -> bool {
     // Of a file of another length, which may be of any length, nothing is read.
     let is_as_long = fs::metadata(path).is_ok_and(|file| file.len() == bytes.len() as u64);
     is_as_long && fs::read(path).is_ok_and(|held| held == bytes)
 }
 
 /// As [`write`], and on disk when it returns: what must outlive a crash.
-pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, fs::File::sync_all)?;
     fs::File::open(directory_of(path))?.sync_all()
 }

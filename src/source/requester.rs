@@ -4,26 +4,25 @@ use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::question::Question;
-use super::source::{Grant, ImageName};
+use super::{Grant, ImageName};
 use crate::policy::CredentialsSource;
 
 /// On whose behalf a repository is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Requester {
-    pub(super) who: Who,
+pub(crate) struct Requester {
+    pub(crate) who: Who,
     /// The registry of the image that is asked for.
-    pub(super) registry: String,
+    pub(crate) registry: String,
     /// Its repository there: two images that are rewritten to one name may have credentials of their own. Empty where
     /// nobody's credentials are used.
-    pub(super) repository: String,
+    pub(crate) repository: String,
     /// Other hosts that the policy lets see the credentials. Another policy may allow others.
-    pub(super) token_realms: Vec<String>,
+    pub(crate) token_realms: Vec<String>,
 }
 
 /// Whose credentials are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Who {
+pub(crate) enum Who {
     /// Nobody's: the repository is read anonymously.
     Anybody,
     /// Those of a secret that a policy names.
@@ -39,7 +38,7 @@ pub(super) enum Who {
 
 /// As [`Requester`], borrowed: permissions are looked up by it without a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct RequesterRef<'a> {
+pub(crate) struct RequesterRef<'a> {
     who: WhoRef<'a>,
     image: ImageName<'a>,
     token_realms: &'a [String],
@@ -54,7 +53,7 @@ enum WhoRef<'a> {
 }
 
 impl<'a> RequesterRef<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         source: &'a CredentialsSource,
         grant: &'a Grant,
         image: ImageName<'a>,
@@ -72,14 +71,8 @@ impl<'a> RequesterRef<'a> {
         Self { who, image, token_realms }
     }
 
-    /// Who asks a question.
-    pub(super) fn of(question: &Question<'a>) -> Self {
-        let Question { demand, grant, image, .. } = *question;
-        Self::new(&demand.credentials, grant, image.into(), &demand.server.token_realms)
-    }
-
     /// Whether anybody may read, so that no permission is needed.
-    pub(super) fn is_anybody(&self) -> bool {
+    pub(crate) fn is_anybody(&self) -> bool {
         self.who == WhoRef::Anybody
     }
 }
@@ -101,7 +94,7 @@ impl From<RequesterRef<'_>> for Requester {
 
 impl Requester {
     /// The same, borrowed.
-    pub(super) fn borrowed(&self) -> RequesterRef<'_> {
+    pub(crate) fn borrowed(&self) -> RequesterRef<'_> {
         let who = match &self.who {
             Who::Anybody => WhoRef::Anybody,
             Who::Policy { namespace, name } => WhoRef::Policy { namespace, name },
@@ -111,17 +104,17 @@ impl Requester {
     }
 
     /// The image that credentials are looked for by.
-    pub(super) fn image(&self) -> ImageName<'_> {
+    pub(crate) fn image(&self) -> ImageName<'_> {
         ImageName { registry: &self.registry, repository: &self.repository }
     }
 
     /// Whether the server's refusal ends the permission at once: it is about the tenant, not about tagseal's own access.
-    pub(super) fn is_tenant(&self) -> bool {
+    pub(crate) fn is_tenant(&self) -> bool {
         matches!(self.who, Who::Pod(_))
     }
 
     /// The source and the grant that credentials are asked for with.
-    pub(super) fn credentials(&self) -> (CredentialsSource, Grant) {
+    pub(crate) fn credentials(&self) -> (CredentialsSource, Grant) {
         match &self.who {
             Who::Anybody => (CredentialsSource::Anonymous, Grant::default()),
             Who::Policy { namespace, name } => {
@@ -134,7 +127,7 @@ impl Requester {
 }
 
 /// Lets a map whose keys are owned be looked up by what is borrowed.
-pub(super) trait AsRequester {
+pub(crate) trait AsRequester {
     fn requester(&self) -> RequesterRef<'_>;
 }
 

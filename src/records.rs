@@ -3,6 +3,8 @@
 mod disk;
 mod document;
 mod memory;
+pub(crate) mod next;
+mod recorded;
 
 use std::sync::Arc;
 
@@ -10,8 +12,9 @@ use jiff::Timestamp;
 
 pub use self::disk::DiskState;
 pub use self::memory::MemoryState;
-use super::source::BoxFuture;
+pub(crate) use self::recorded::Recorded;
 use crate::digest::Digest;
+use crate::source::BoxFuture;
 use crate::tuf::{Floors, Gun, KeyId, RoleName};
 
 /// What one record of state is about: one per (server, GUN, trust anchors).

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::super::state::RoleVersion;
 use super::ballot::Vote;
 use super::older::{Past, PastFile};
 use super::unseen::{self, Gap};
 use super::{Case, Unresolved};
 use crate::digest::Digest;
+use crate::records::RoleVersion;
 use crate::tuf::{FileName, HistoricTargets, Lookup, RoleName, RoleSigner};
 
 /// So many older files of a role are looked at, the newest first.

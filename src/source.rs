@@ -1,4 +1,7 @@
-//! The traits by which the resolver reaches trust servers and credentials.
+//! The traits by which the resolver reaches trust servers and credentials, and on whose behalf it does.
+
+mod docker_auths;
+mod requester;
 
 use std::fmt;
 use std::future::Future;
@@ -8,6 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use self::docker_auths::{AuthEntry, DockerAuths, DockerAuthsError, read_json};
+pub(crate) use self::requester::{AsRequester, Requester, RequesterRef, Who};
 use crate::image::ImageReference;
 use crate::policy::{CredentialsSource, TrustServer};
 use crate::tuf::{Fetch, Gun};

@@ -18,11 +18,11 @@ const MAX_DEPTH: usize = 34;
 
 /// The files of one repository. Unverified.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(in crate::trust) struct Tree {
+pub(crate) struct Tree {
     /// By role.
-    pub(in crate::trust) files: BTreeMap<RoleName, Bytes>,
+    pub(crate) files: BTreeMap<RoleName, Bytes>,
     /// Older roots by version.
-    pub(in crate::trust) roots: BTreeMap<u64, Bytes>,
+    pub(crate) roots: BTreeMap<u64, Bytes>,
 }
 
 impl Tree {
@@ -34,21 +34,21 @@ impl Tree {
     }
 
     /// The delegation roles.
-    pub(in crate::trust) fn delegations(&self) -> std::collections::BTreeSet<RoleName> {
+    pub(crate) fn delegations(&self) -> std::collections::BTreeSet<RoleName> {
         self.files.keys().filter(|role| role.is_delegation()).cloned().collect()
     }
 
-    pub(in crate::trust) fn root(&self) -> Option<&Bytes> {
+    pub(crate) fn root(&self) -> Option<&Bytes> {
         self.files.get(&RoleName::root())
     }
 
     /// The bytes of all files.
-    pub(in crate::trust) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.files.values().chain(self.roots.values()).map(Bytes::len).sum()
     }
 
     /// The root with this hash, current or older.
-    pub(in crate::trust) fn root_with(&self, sha256: Digest) -> Option<&Bytes> {
+    pub(crate) fn root_with(&self, sha256: Digest) -> Option<&Bytes> {
         self.root().into_iter().chain(self.roots.values()).find(|bytes| Digest::of(bytes) == sha256)
     }
 

@@ -15,7 +15,7 @@ use super::folder::{Writer, prepare};
 use super::{FORMAT, Failure, List, RecordingError, Repository};
 use crate::digest::Digest;
 use crate::policy::TrustServer;
-use crate::trust::source::{Access, BoxFuture, MetadataSource, SourceError, SourceRequest};
+use crate::source::{Access, BoxFuture, MetadataSource, SourceError, SourceRequest};
 use crate::tuf::{Fetch, FileName, Gun, RoleName, Selector};
 
 /// The cap on a file that no case asked for.

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::super::error::Refusal;
-use super::super::fault;
+use super::error::Refusal;
+use super::fault;
 use crate::policy::Reason;
 use crate::tuf::{RoleName, RoleProblem};
 

@@ -3,21 +3,20 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::trust::requester::{Requester, Who};
-use crate::trust::source::{Grant, ImageName};
+use crate::source::{Grant, ImageName, Requester, Who};
 use crate::tuf::Gun;
 
 const FORMAT: u32 = 1;
 
 /// When the server last vouched for the set, and whose grants it honoured. Holds no credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::trust) struct Note {
-    pub(in crate::trust) vouched: Timestamp,
-    pub(in crate::trust) grants: Vec<(Requester, Timestamp)>,
+pub(crate) struct Note {
+    pub(crate) vouched: Timestamp,
+    pub(crate) grants: Vec<(Requester, Timestamp)>,
     /// Whether trust state that lasts had a record of the repository then. If there is none now, it was deleted.
-    pub(in crate::trust) recorded: bool,
+    pub(crate) recorded: bool,
     /// Which record that was. If there is another one now, it was deleted likewise.
-    pub(in crate::trust) record: Option<String>,
+    pub(crate) record: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

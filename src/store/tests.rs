@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::requester::{Requester, Who};
 use super::*;
 use crate::policy::TrustServer;
+use crate::source::{Requester, Who};
 use crate::trust::Grant;
 use crate::tuf::{Anchor, Anchors, KeyId, RootRotation};
 

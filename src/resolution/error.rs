@@ -36,12 +36,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// The trust data says no.
-    pub(super) fn untrusted(reason: Reason, message: impl Into<String>) -> Self {
+    pub(crate) fn untrusted(reason: Reason, message: impl Into<String>) -> Self {
         Self::Untrusted(Untrusted { reason, message: message.into() })
     }
 
     /// There is no answer.
-    pub(super) fn unavailable(reason: Reason, message: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(reason: Reason, message: impl Into<String>) -> Self {
         Self::Unavailable(Unavailable { reason, message: message.into() })
     }
 
@@ -54,7 +54,7 @@ impl Refusal {
     }
 
     /// The same verdict with another message; the verdict itself never changes.
-    pub(super) fn with_message(self, message: String) -> Self {
+    pub(crate) fn with_message(self, message: String) -> Self {
         match self {
             Self::Untrusted(untrusted) => Self::Untrusted(Untrusted { message, ..untrusted }),
             Self::Unavailable(unavailable) => Self::Unavailable(Unavailable { message, ..unavailable }),

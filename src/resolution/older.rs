@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::trust::error::Refusal;
+use crate::resolution::Refusal;
 use crate::tuf::{FileName, HistoricTargets};
 
 /// The older files at hand: those that tagseal saw by hash, those that passed unseen by version.
-pub(in crate::trust) type Past = HashMap<FileName, PastFile>;
+pub(crate) type Past = HashMap<FileName, PastFile>;
 
 /// An older file of a role.
 #[derive(Debug, Clone)]
-pub(in crate::trust) enum PastFile {
+pub(crate) enum PastFile {
     /// What it listed, by the role's present paths and keys.
     Read(Arc<HistoricTargets>),
     /// The server does not have it, or has something else in its place.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{OtherRecord, RepositoryKey, Revision, StateError, TrustRecord, TrustState};
-use crate::trust::source::BoxFuture;
+use crate::source::BoxFuture;
 
 /// Trust state in memory: for `verify` and `inspect` without `--state-dir`. Nobody deletes a record: there is one of each
 /// repository.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use self::recorder::Recorder;
 pub use self::replay::Recording;
 use crate::digest::Digest;
-use crate::trust::source::SourceError;
+use crate::source::SourceError;
 use crate::tuf::{Gun, RoleName};
 
 const FORMAT: u32 = 1;

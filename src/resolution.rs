@@ -2,7 +2,9 @@
 
 mod ballot;
 mod docker;
+mod error;
 mod evidence;
+pub(crate) mod fault;
 mod objection;
 mod older;
 mod past;
@@ -14,18 +16,18 @@ use std::sync::{Arc, LazyLock};
 use jiff::{SignedDuration, Timestamp};
 
 use self::ballot::{Found, Vote, under_required};
-pub(super) use self::evidence::Evidences;
+pub use self::error::{Refusal, Unavailable, Untrusted};
+pub(crate) use self::evidence::Evidences;
 pub use self::evidence::{Evidence, Signer};
 use self::objection::{Objection, refuse};
-pub(super) use self::older::{Past, PastFile};
+pub(crate) use self::older::{Past, PastFile};
 use self::past::{Began, Then, once};
 pub use self::signed::SignedDigest;
-use super::error::Refusal;
-use super::state::TrustRecord;
 use crate::digest::Digest;
 use crate::image::ImageReference;
 use crate::limits::{OBJECTIONS, TAGS_OF_ONE_DIGEST};
 use crate::policy::{Demand, DigestReferences, Reason, RequiredDelegations};
+use crate::records::TrustRecord;
 use crate::tuf::{FileName, RoleName, TrustedRepository};
 
 /// `targets/releases`, where docker puts what every signer signs.
@@ -33,20 +35,20 @@ static RELEASES: LazyLock<Option<RoleName>> = LazyLock::new(|| RoleName::parse("
 
 /// One question, and the verified data that answers it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Case<'a> {
-    pub(super) demand: &'a Demand,
-    pub(super) image: &'a ImageReference,
-    pub(super) repository: &'a TrustedRepository,
+pub(crate) struct Case<'a> {
+    pub(crate) demand: &'a Demand,
+    pub(crate) image: &'a ImageReference,
+    pub(crate) repository: &'a TrustedRepository,
     /// Of that repository.
-    pub(super) evidences: &'a Evidences,
-    pub(super) record: &'a TrustRecord,
-    pub(super) now: Timestamp,
-    pub(super) skew: SignedDuration,
+    pub(crate) evidences: &'a Evidences,
+    pub(crate) record: &'a TrustRecord,
+    pub(crate) now: Timestamp,
+    pub(crate) skew: SignedDuration,
 }
 
 /// What the data says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Judgement {
+pub(crate) enum Judgement {
     /// The image may run, as this digest.
     Signed {
         /// The digest.
@@ -68,19 +70,19 @@ enum Asked<'a> {
 }
 
 /// Whether the reference passes without a look: `digestReferences: Allow`.
-pub(super) fn passes_unchecked(demand: &Demand, image: &ImageReference) -> bool {
+pub(crate) fn passes_unchecked(demand: &Demand, image: &ImageReference) -> bool {
     demand.digest_references == DigestReferences::Allow && matches!(asked(demand, image), Asked::Digest(_))
 }
 
 /// The delegation roles that a demand looks at.
-pub(super) fn roles_of(demand: &Demand) -> impl Iterator<Item = &RoleName> {
+pub(crate) fn roles_of(demand: &Demand) -> impl Iterator<Item = &RoleName> {
     let required = demand.delegations.as_deref().map_or(&[][..], RequiredDelegations::roles);
     let dockers = RELEASES.as_ref().filter(|_| demand.delegations.is_none());
     required.iter().map(|required| &required.role).chain(dockers)
 }
 
 /// Answers a question.
-pub(super) fn judge(case: &Case<'_>, past: &Past) -> Judgement {
+pub(crate) fn judge(case: &Case<'_>, past: &Past) -> Judgement {
     let judged = match asked(case.demand, case.image) {
         Asked::Tag(tag) => case
             .under(tag)

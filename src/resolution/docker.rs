@@ -5,8 +5,7 @@ use jiff::Timestamp;
 use super::ballot::{Found, Vote, not_signed};
 use super::objection::Objection;
 use super::older::Past;
-use super::past;
-use super::{Case, RELEASES, Unresolved};
+use super::{Case, RELEASES, Unresolved, past};
 use crate::digest::Digest;
 use crate::tuf::{Lookup, Role, RoleName, RoleProblem};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::folder::Writer;
 use super::*;
 use crate::policy::TrustServer;
-use crate::trust::source::{Access, BoxFuture, MetadataSource, SourceError, SourceRequest};
+use crate::source::{Access, BoxFuture, MetadataSource, SourceError, SourceRequest};
 use crate::tuf::{Fetch, FileName};
 
 const ROLES: [&str; 3] = ["timestamp", "targets", "targets/a/b"];

@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::{List, RecordingError, Sha256, failed, path};
 use crate::digest::Digest;
 use crate::policy::{CredentialsSource, TrustServer};
-use crate::trust::disk::{Tree, trees};
-use crate::trust::source::{
+use crate::source::{
     Access, BoxFuture, CredentialError, Credentials, FoundCredentials, Grant, ImageName, MetadataSource,
     SourceError, SourceRequest,
 };
+use crate::store::{Tree, trees};
 use crate::tuf::{FileName, RoleName, Selector};
 
 /// Answers from a folder alone: no server is asked, and no credentials are shown.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use self::place::Place;
-use super::source::{Access, Secret};
+use super::{Access, Secret};
 
 /// As much of a key is shown, in characters: a host name has 253 at most.
 const LONGEST_KEY: usize = 253;

@@ -3,34 +3,34 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::state::RepositoryKey;
 use crate::digest::Digest;
 use crate::policy::{Demand, TrustServer};
+use crate::records::RepositoryKey;
 use crate::tuf::{Anchors, Gun};
 
 /// What verified data is kept by: server, its authorities, GUN, anchors (design §4 "Cache"). Never credentials.
 #[derive(Debug, Clone)]
-pub(super) struct CacheKey {
-    pub(super) server: Arc<TrustServer>,
-    pub(super) gun: Gun,
-    pub(super) anchors: Arc<Anchors>,
+pub(crate) struct CacheKey {
+    pub(crate) server: Arc<TrustServer>,
+    pub(crate) gun: Gun,
+    pub(crate) anchors: Arc<Anchors>,
 }
 
 impl CacheKey {
     /// What answers `demand` is kept by.
-    pub(super) fn of(demand: &Demand) -> Self {
+    pub(crate) fn of(demand: &Demand) -> Self {
         let (server, gun) = (Arc::clone(&demand.server), demand.gun.clone());
         Self { server, gun, anchors: Arc::clone(&demand.anchors) }
     }
 
     /// What trust state calls it.
-    pub(super) fn state_key(&self) -> RepositoryKey {
+    pub(crate) fn state_key(&self) -> RepositoryKey {
         let (server, anchors) = (self.server.url.to_string(), self.anchors.fingerprint());
         RepositoryKey { server, gun: self.gun.clone(), anchors }
     }
 
     /// Whether what is kept by this answers `demand`.
-    pub(super) fn answers(&self, demand: &Demand) -> bool {
+    pub(crate) fn answers(&self, demand: &Demand) -> bool {
         is_same(
             (&self.server, &self.gun, self.anchors.fingerprint()),
             (&demand.server, &demand.gun, demand.anchors.fingerprint()),
@@ -38,13 +38,13 @@ impl CacheKey {
     }
 
     /// Whether the root is trusted because it came first.
-    pub(super) fn is_first_use(&self) -> bool {
+    pub(crate) fn is_first_use(&self) -> bool {
         self.anchors.anchors().is_empty()
     }
 }
 
 /// Whether two (server, GUN, anchors) are one to the cache. Of a server, its address and authorities count.
-pub(super) fn is_same(
+pub(crate) fn is_same(
     (server, gun, anchors): (&Arc<TrustServer>, &Gun, Digest),
     (other_server, other_gun, other_anchors): (&Arc<TrustServer>, &Gun, Digest),
 ) -> bool {
