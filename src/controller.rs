@@ -5,7 +5,6 @@
 
 mod apart;
 mod apply;
-mod backoff;
 mod certificates;
 mod compiler;
 mod condition;
@@ -32,6 +31,7 @@ mod remembered;
 mod report;
 mod repositories;
 mod reread;
+mod retries;
 mod rounds;
 mod status;
 mod trouble;

@@ -13,7 +13,6 @@ mod junit;
 pub mod krm;
 pub mod pin;
 mod place;
-pub mod recording;
 pub mod report;
 pub mod scalar;
 mod scan;

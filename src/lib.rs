@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod controller;
@@ -20,6 +21,7 @@ pub mod publish;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]
 mod random;
+pub mod recording;
 mod records;
 mod resolution;
 pub mod sandbox;

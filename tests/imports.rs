@@ -50,30 +50,32 @@ const TABLE: &[Row] = &[
     Row { module: "policy", ours: &["api", "image", "tuf"], others: Never(&[RUNTIME, HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "files", ours: &[], others: Only(&[]) },
     Row { module: "source", ours: &["policy", "image", "tuf"], others: Never(&[RUNTIME, KUBE, HTTP, TERMINAL]) },
-    Row { module: "records", ours: &["source", "files", "tuf", "digest"], others: Never(&[RUNTIME, KUBE, HTTP, TERMINAL]) },
+    Row { module: "records", ours: &["source", "files", "tuf", "digest"], others: Never(&[KUBE, HTTP, TERMINAL]) },
     Row { module: "store", ours: &["source", "records", "files", "policy", "tuf", "digest"], others: Never(&[RUNTIME, KUBE, HTTP, TERMINAL]) },
     Row { module: "resolution", ours: &["source", "records", "policy", "image", "tuf", "digest"], others: Never(&[RUNTIME, KUBE, HTTP, TERMINAL]) },
+    Row { module: "recording", ours: &["source", "store", "policy", "tuf", "digest"], others: Never(&[RUNTIME, KUBE, HTTP, TERMINAL]) },
     Row { module: "trust", ours: &["source", "records", "store", "resolution", "policy", "image", "tuf", "digest"], others: Never(&[KUBE, HTTP, TERMINAL]) },
     Row { module: "notary", ours: &["trust", "tuf", "image", "digest"], others: Never(&[KUBE, TERMINAL]) },
     Row { module: "admission", ours: &["policy", "trust", "image"], others: Never(&[HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "webhook", ours: &["admission", "policy"], others: Never(&[KUBE_CLIENT, TERMINAL]) },
     Row { module: "controller", ours: &["api", "policy", "trust", "tuf", "image", "digest"], others: Never(&[&["axum"], TERMINAL]) },
     Row { module: "publish", ours: &["tuf", "notary", "digest", "image"], others: Never(&[KUBE, TERMINAL]) },
-    Row { module: "gitops", ours: &["admission", "policy", "trust", "source", "store", "image"], others: Never(&[HTTP, KUBE_CLIENT, TERMINAL]) },
+    Row { module: "gitops", ours: &["admission", "policy", "trust", "image"], others: Never(&[HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "sandbox", others: Never(&[KUBE_CLIENT, TERMINAL]), ours: &[
         "tuf", "publish", "notary", "webhook", "admission", "policy", "trust", "image", "digest",
     ] },
     Row { module: "cli", others: Any, ours: &[
         "digest", "image", "tuf", "api", "policy", "trust", "notary", "admission", "webhook", "controller", "publish",
-        "gitops", "sandbox",
+        "gitops", "recording", "sandbox",
     ] },
+    Row { module: "backoff", ours: &[], others: Only(&["jiff"]) },
     Row { module: "pool", ours: &[], others: Only(&["tokio", "thiserror"]) },
     Row { module: "clock", ours: &[], others: Only(&["jiff"]) },
     Row { module: "telemetry", ours: &[], others: Only(&["tracing", "tracing_subscriber", "prometheus_client"]) },
 ];
 
 /// Everybody may import these ...
-const COMMON: &[&str] = &["clock", "telemetry", "pool"];
+const COMMON: &[&str] = &["clock", "telemetry", "pool", "backoff"];
 /// ... and these, those too ...
 const EVERYBODY: &[&str] = &["foreign", "limits"];
 /// ... that may not import the former, because they are functions of their arguments.

@@ -118,17 +118,14 @@ fn unmatched(rule: UnmatchedImages, mut verdict: ImageVerdict) -> ImageVerdict {
     } else {
         "no policy matches this image"
     };
-    let denial = |message: String| Denial::untrusted(None, Reason::NoPolicy, message);
-    match rule {
-        UnmatchedImages::Allow => {}
-        UnmatchedImages::Warn => verdict.remarks.push(Remark::warning(denial(what.to_owned()))),
-        UnmatchedImages::Deny => {
-            let whose = if is_judged { "a cluster policy" } else { "a policy" };
-            let message =
-                format!("{what}, and such images are refused here; name it in the images of {whose}");
-            verdict.deny(denial(message));
-        }
-    }
+    let whose = if is_judged { "a cluster policy" } else { "a policy" };
+    verdict.follow(rule, |refuses| {
+        let message = match refuses {
+            true => format!("{what}, and such images are refused here; name it in the images of {whose}"),
+            false => what.to_owned(),
+        };
+        Denial::untrusted(None, Reason::NoPolicy, message)
+    });
     verdict
 }
 

@@ -38,12 +38,8 @@ impl Policies {
 }
 
 fn unmatched_images(value: &str) -> Result<UnmatchedImages, String> {
-    match value.to_ascii_lowercase().as_str() {
-        "allow" => Ok(UnmatchedImages::Allow),
-        "warn" => Ok(UnmatchedImages::Warn),
-        "deny" => Ok(UnmatchedImages::Deny),
-        _ => Err("expected Allow, Warn or Deny".to_owned()),
-    }
+    let rule = UnmatchedImages::ALL.into_iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
+    rule.map(|(_, rule)| rule).ok_or_else(|| "expected Allow, Warn or Deny".to_owned())
 }
 
 /// Where trust data and trust state are kept.

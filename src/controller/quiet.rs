@@ -1,40 +1,33 @@
 //! [`Quiet`]: how often the log says of one trouble that it lasts.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-/// How often one trouble that lasts is told.
-const TELL_EVERY: SignedDuration = SignedDuration::from_secs(60);
+use crate::backoff::Throttle;
 
 /// A trouble since it began. The first time is no news (a connection that breaks off once, an API server that starts); it is
 /// told when it comes a second time, then once a minute.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
     began: bool,
-    told: Option<Timestamp>,
+    throttle: Throttle,
 }
 
 impl Quiet {
     /// It is there, again or still. Whether to say so.
     pub(super) fn tells(&mut self, now: Timestamp) -> bool {
-        if !std::mem::replace(&mut self.began, true) {
-            return false;
-        }
-        let quiet_for = self.told.map(|told| now.duration_since(told));
-        let tells = quiet_for.is_none_or(|quiet| quiet.is_negative() || quiet >= TELL_EVERY);
-        if tells {
-            self.told = Some(now);
-        }
-        tells
+        std::mem::replace(&mut self.began, true) && self.throttle.tells(now)
     }
 
     /// It is over. Whether to say so: it was told.
     pub(super) fn ends(&mut self) -> bool {
-        std::mem::take(self).told.is_some()
+        std::mem::take(self).throttle.told().is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]

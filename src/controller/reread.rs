@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::references::Sight;
 use super::trouble::{Failure, Subject, Trouble};
+use crate::backoff::Backoff;
 use crate::clock::SharedClock;
 
 /// How long one read may take.
@@ -29,8 +30,8 @@ struct Reading {
     clock: SharedClock,
     /// Before the next read.
     pause: Duration,
-    /// After the next read that finds nothing.
-    patience: Duration,
+    /// After reads that find nothing.
+    backoff: Backoff,
 }
 
 /// What each read shows: the metadata, because what is in the secret is none of a policy's business. Never ends.
@@ -47,7 +48,7 @@ pub(super) fn reread(
         subject,
         clock,
         pause: Duration::ZERO,
-        patience: FIRST_PAUSE,
+        backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
     };
     futures::stream::unfold(reading, |mut reading| async {
         let sight = reading.next().await;
@@ -62,10 +63,10 @@ impl Reading {
             Ok(found) => {
                 self.trouble.ends(self.clock.now());
                 if found.is_some() {
-                    (self.pause, self.patience) = (LONGEST_PAUSE, FIRST_PAUSE);
+                    self.backoff.reset();
+                    self.pause = LONGEST_PAUSE;
                 } else {
-                    self.pause = self.patience;
-                    self.patience = LONGEST_PAUSE.min(self.patience * 2);
+                    self.pause = self.backoff.next_pause();
                 }
                 Ok(found)
             }

@@ -21,7 +21,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::apart::apart;
 use super::apply::{Refused, apply};
-use super::backoff::{Backoff, Wake};
 use super::condition::{Says, find};
 use super::events::{Events, Notice};
 use super::in_force::Enforcement;
@@ -30,6 +29,7 @@ use super::news::news;
 use super::pace::Pace;
 use super::policies::Published;
 use super::pull_rights::{PullSecretRemarks, Remarks};
+use super::retries::{Retries, Wake};
 use super::trust_data::{Holdings, TrustData, holdings};
 use super::watched::Watched;
 use crate::api::TrustPolicyStatus;
@@ -131,7 +131,7 @@ impl StatusWriter {
         pull_secrets: Option<PullSecretRemarks>,
     ) {
         let mut desk = Desk::new(self.clock.clone());
-        let mut backoff = Backoff::default();
+        let mut retries = Retries::default();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -141,7 +141,7 @@ impl StatusWriter {
                     Err(_) => return,
                 },
                 () = changes(&mut self.enforcement) => Wake::Policies,
-                () = backoff.over() => Wake::Retry,
+                () = retries.over() => Wake::Retry,
                 _ = ticks.tick() => Wake::Tick,
                 () = self.leadership.changed() => {
                     // What others wrote meanwhile stands in the watch.
@@ -150,7 +150,7 @@ impl StatusWriter {
                 }
             };
             if !self.leadership.is_leader() {
-                backoff = Backoff::default();
+                retries = Retries::default();
                 continue;
             }
             let Some(newest) = published.borrow_and_update().clone() else { continue };
@@ -163,9 +163,9 @@ impl StatusWriter {
                 None => Remarks::new(),
             };
             let mut due = desk.due(&newest, &holdings, &remarks, enforced.as_ref());
-            due.retain(|one| backoff.lets(wake, &one.object.id));
+            due.retain(|one| retries.lets(wake, &one.object.id));
             let failed = self.write(due, &mut desk).await;
-            backoff.note(wake, failed);
+            retries.note(wake, failed);
         }
     }
 

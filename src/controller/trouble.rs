@@ -1,18 +1,17 @@
 //! [`Trouble`]: what goes wrong with a watch, how soon it is tried again, and how often the log says so.
 
 use std::error::Error;
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::runtime::watcher;
+
+use crate::backoff::{Backoff, TELL_EVERY, jitter};
 
 /// The first pause after an error.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest: what is missing at start (a CRD, a right) is noticed within seconds of its arrival.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How often one trouble that lasts is told.
-const TELL_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is watched, for people.
 #[derive(Debug, Clone)]
@@ -48,7 +47,7 @@ struct Current {
     message: String,
     /// How often in a row the message was this one.
     times: u32,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Trouble {
@@ -66,10 +65,16 @@ impl Trouble {
     pub(super) fn arises(&mut self, failure: &Failure, now: Timestamp) -> Duration {
         let message = failure.message.clone();
         let mut current = match self.current.take() {
-            None => Current { since: now, told: None, message, times: 1, pause: FIRST_PAUSE },
+            None => Current {
+                since: now,
+                told: None,
+                message,
+                times: 1,
+                backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            },
             Some(before) => {
                 let times = if before.message == message { before.times.saturating_add(1) } else { 1 };
-                Current { message, times, pause: (before.pause * 2).min(LONGEST_PAUSE), ..before }
+                Current { message, times, ..before }
             }
         };
         let quiet_for = now.duration_since(current.told.unwrap_or(current.since));
@@ -77,7 +82,7 @@ impl Trouble {
             current.told = Some(now);
             self.tell(&current, now);
         }
-        let pause = current.pause;
+        let pause = current.backoff.next_pause();
         self.current = Some(current);
         pause + jitter(pause / 4)
     }
@@ -155,12 +160,6 @@ pub(super) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     message
-}
-
-/// Up to `most`, so that replicas do not all come back in the same moment.
-pub(super) fn jitter(most: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0_u8);
-    most.mul_f64(f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! [`read`] takes a file apart, [`judge`] asks [`View`](crate::admission::judge::View) about each case, and a [`Judged`] says
 //! where the verdict is another than the expected one. Trust data comes from live servers or from a recorded folder
-//! ([`Recording`](super::recording::Recording)).
+//! ([`Recording`](crate::recording::Recording)).
 
 mod compare;
 mod elsewhere;

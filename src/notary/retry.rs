@@ -5,18 +5,19 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderMap};
 use jiff::Timestamp;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::sleep;
 
 use super::deadline::{Deadline, Span};
 use super::endpoint::{Call, Endpoint, Reply};
 use super::fault::{Fault, Times};
+use crate::backoff::{Backoff, jitter};
 use crate::clock::SharedClock;
 
 /// How often a request is made at most.
 const ATTEMPTS: u32 = 3;
 /// The longest wait before the second attempt; it doubles from there.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_millis(400);
 
 /// Calls, and calls again on 429, 5xx and connections that were closed without an answer, for as long as the
 /// deadline allows. The answer's status is never one of these. What must not be done twice is called again only where
@@ -28,6 +29,7 @@ pub(super) async fn call(
     clock: &SharedClock,
 ) -> Result<Reply, Fault> {
     let mut attempt = 1;
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
         let (fault, wanted) = match endpoint.call(call, deadline).await {
             Ok(reply) if is_passing(reply.status) => {
@@ -38,7 +40,7 @@ pub(super) async fn call(
             Err(fault) if may_repeat(&fault, call) => (fault, None),
             outcome => return outcome,
         };
-        let wait = wanted.map_or_else(|| jittered(FIRST_WAIT * 2_u32.pow(attempt - 1)), |(_, wait)| wait);
+        let wait = wanted.map_or_else(|| jittered(backoff.next_pause()), |(_, wait)| wait);
         if let Some((status, wait)) = wanted
             && call.repeatable
             && !deadline.leaves(wait)
@@ -77,10 +79,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 
 /// Between half of `longest` and all of it, so that those who failed together do not come back together.
 fn jittered(longest: Duration) -> Duration {
-    let mut random = [0; 1];
-    // Without randomness: the longest.
-    let part = SystemRandom::new().fill(&mut random).map_or(u32::from(u8::MAX), |()| u32::from(random[0]));
-    longest / 2 + longest / 2 * part / u32::from(u8::MAX)
+    longest / 2 + jitter(longest / 2)
 }
 
 #[cfg(test)]

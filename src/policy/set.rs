@@ -43,6 +43,12 @@ pub enum UnmatchedImages {
     Deny,
 }
 
+impl UnmatchedImages {
+    /// Each by its word.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("Allow", Self::Allow), ("Warn", Self::Warn), ("Deny", Self::Deny)];
+}
+
 /// What a set is built with, besides its policies.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SetOptions {

@@ -2,20 +2,18 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use rustls::ServerConnection;
-use tokio::time::Instant;
 
 use super::tls::Tls;
+use crate::backoff::Throttle;
+use crate::clock::{Clock as _, SystemClock};
 use crate::foreign::plain;
 
 /// What anybody may ask for: kubelet's probes present no certificate.
 const OPEN: &[&str] = &["/healthz", "/readyz"];
-/// How often refusals are told: they come as fast as somebody likes.
-const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// The client of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,17 +94,16 @@ pub(super) fn handshake_failed(error: &io::Error) {
 }
 
 /// When a message was last told. Each has one of its own: what anybody can provoke must not hide what an operator has to read.
-struct Told(Mutex<Option<Instant>>);
+struct Told(Mutex<Throttle>);
 
 impl Told {
     const fn never() -> Self {
-        Self(Mutex::new(None))
+        Self(Mutex::new(Throttle::new()))
     }
 
     fn tell(&self, say: impl FnOnce()) {
-        let Ok(mut told) = self.0.lock() else { return };
-        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            *told = Some(Instant::now());
+        let Ok(mut throttle) = self.0.lock() else { return };
+        if throttle.tells(SystemClock.now()) {
             say();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::{Actions, Exemptions, Finding, Mutation, PolicyId, Reason};
+use crate::policy::{Actions, Exemptions, Finding, Mutation, PolicyId, Reason, UnmatchedImages};
 use crate::trust::{Evidence, Refusal, Resolved, SignedDigest};
 
 /// What the policies say of one image.
@@ -118,8 +118,17 @@ impl ImageVerdict {
         }
     }
 
+    /// Follows `--unmatched-images`. `denial` says what is unmatched, and is told whether that refuses the image.
+    pub(super) fn follow(&mut self, rule: UnmatchedImages, denial: impl FnOnce(bool) -> Denial) {
+        match rule {
+            UnmatchedImages::Allow => {}
+            UnmatchedImages::Warn => self.remarks.push(Remark::warning(denial(false))),
+            UnmatchedImages::Deny => self.deny(denial(true)),
+        }
+    }
+
     /// Refuses the image, beside what stands against it already.
-    pub(super) fn deny(&mut self, denial: Denial) {
+    fn deny(&mut self, denial: Denial) {
         let outcome = std::mem::replace(&mut self.outcome, Outcome::Unmatched);
         let mut denials = match outcome {
             Outcome::Denied(denials) => denials,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
-use super::verdict::{Denial, ImageVerdict, Outcome, Remark};
+use super::verdict::{Denial, ImageVerdict, Outcome};
 use super::{Case, Circumstances, Resolve, judge};
 use crate::policy::{
     Exemptions, ImageSite, Labels, Mutation, NamespaceLabels, NamespaceView, PolicySet, PolicySnapshot,
-    Reason, UnmatchedImages,
+    Reason,
 };
 
 /// The policies as one namespace sees them, or why nothing can be said of any image in it.
@@ -118,10 +118,6 @@ fn unreadable(policies: &PolicySet, namespace: &NamespaceView, image: &str, erro
         return ImageVerdict::of(image, Outcome::Denied(vec![denial]));
     }
     let mut verdict = ImageVerdict::of(image, Outcome::Unmatched);
-    match policies.unmatched() {
-        UnmatchedImages::Allow => {}
-        UnmatchedImages::Warn => verdict.remarks.push(Remark::warning(denial)),
-        UnmatchedImages::Deny => verdict.outcome = Outcome::Denied(vec![denial]),
-    }
+    verdict.follow(policies.unmatched(), |_| denial);
     verdict
 }

@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep};
 
+use crate::backoff::Backoff;
 use crate::telemetry::{Metrics, panic_message};
 
 /// The pause before a part is started anew; it doubles up to the longest, and is the first again for one that ran for so long.
@@ -110,13 +111,14 @@ async fn kept<F>(name: &'static str, metrics: Metrics, mut part: impl FnMut() ->
 where
     F: Future<Output = ()>,
 {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let began = Instant::now();
         let ended = AssertUnwindSafe(async { part().await }).catch_unwind().await;
         if began.elapsed() >= LONGEST_PAUSE {
-            pause = FIRST_PAUSE;
+            backoff.reset();
         }
+        let pause = backoff.next_pause();
         metrics.restarted(name);
         let panic = ended.as_ref().err().map_or("none: it returned", |panic| panic_message(&**panic));
         let pause_s = pause.as_secs();
@@ -127,7 +129,6 @@ where
             "{name} ended, which is a defect; no decision depends on it, and it is started anew"
         );
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::foreign::Foreign;
 use crate::gitops::Problem;
 use crate::gitops::cases::{Judged, Outcome};
-use crate::gitops::recording::Recorder;
+use crate::recording::Recorder;
 
 /// A folder, and the tests that name it.
 struct Folder {

@@ -10,9 +10,9 @@ use crate::cli::docker_config::DockerConfig;
 use crate::clock::{ManualClock, SharedClock, SystemClock};
 use crate::foreign::Foreign;
 use crate::gitops::cases::{Elsewhere, Test, Trust};
-use crate::gitops::recording::Recording;
 use crate::gitops::{Place, Problem};
 use crate::notary::NotaryClient;
+use crate::recording::Recording;
 use crate::trust::{Credentials, MemoryState, MetadataSource, Resolver, ResolverConfig};
 
 /// Where the trust data of a test comes from.

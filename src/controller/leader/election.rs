@@ -10,10 +10,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::lease::{Candidate, Next, Seen, TERM, given_up};
 use super::{Leadership, Office, Term};
+use crate::backoff::jitter;
 use crate::clock::SharedClock;
 use crate::controller::apply::MANAGER;
 use crate::controller::quiet::Quiet;
-use crate::controller::trouble::{chain, jitter};
+use crate::controller::trouble::chain;
 use crate::telemetry::Metrics;
 
 /// How often the lease is renewed, or looked at.

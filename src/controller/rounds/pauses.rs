@@ -1,5 +1,6 @@
 //! [`Pauses`]: what is not tried again at once.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +8,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::hash;
+use crate::backoff::Backoff;
 use crate::policy::PolicySet;
 use crate::trust::RepositoryKey;
 
 /// A repository that cannot be had is tried again after this, then after twice as long each time.
-const REPOSITORY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(6 * 60 * 60));
+const REPOSITORY: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(6 * 60 * 60));
 /// The same of a server that gives no answer.
-const SERVER: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10 * 60));
+const SERVER: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(10 * 60));
 
 /// What waits.
 #[derive(Debug, Default)]
@@ -27,14 +29,14 @@ pub(super) struct Pauses {
 
 #[derive(Debug)]
 struct Pause {
-    length: Duration,
+    backoff: Backoff,
     until: Instant,
 }
 
 impl Pauses {
     /// Other policies may ask for something else. Forgets what has been over for long.
     pub(super) fn are_under(&mut self, set: &Arc<PolicySet>, now: Instant) {
-        let is_recent = |pause: &Pause| now < pause.until + pause.length;
+        let is_recent = |pause: &Pause| now < pause.until + pause.backoff.last_pause();
         self.repositories.retain(|_, pause| is_recent(pause));
         self.servers.retain(|_, pause| is_recent(pause));
         if !self.under.as_ref().is_some_and(|before| Arc::ptr_eq(before, set)) {
@@ -71,13 +73,7 @@ impl Pauses {
     }
 }
 
-fn lengthen<K>(
-    entry: std::collections::hash_map::Entry<'_, K, Pause>,
-    (first, longest): (Duration, Duration),
-    now: Instant,
-) {
-    let pause = entry
-        .and_modify(|pause| pause.length = pause.length.saturating_mul(2).min(longest))
-        .or_insert(Pause { length: first, until: now });
-    pause.until = now + pause.length;
+fn lengthen<K>(entry: Entry<'_, K, Pause>, backoff: Backoff, now: Instant) {
+    let pause = entry.or_insert(Pause { backoff, until: now });
+    pause.until = now + pause.backoff.next_pause();
 }

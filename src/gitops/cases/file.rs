@@ -142,10 +142,9 @@ fn read_test(reader: &mut Reader) -> Option<Test> {
     let at = fields.get("at").and_then(|value| time(reader, value));
     let trust = fields.get("trust").map_or(Some(Trust::Live), |value| trust(reader, value));
     let unmatched = reader.text("unmatchedImages", fields.get("unmatchedImages"));
-    let words = ["Allow", "Warn", "Deny"];
+    let words = UnmatchedImages::ALL.map(|(word, _)| word);
     let unmatched = unmatched.and_then(|word| reader.word("unmatchedImages", &word, &words));
-    let unmatched =
-        unmatched.map(|index| [UnmatchedImages::Allow, UnmatchedImages::Warn, UnmatchedImages::Deny][index]);
+    let unmatched = unmatched.map(|index| UnmatchedImages::ALL[index].1);
     let cases = reader.list("cases", fields.get("cases")).iter().enumerate();
     let cases = cases.filter_map(|(index, value)| case(reader, &format!("cases[{index}]"), value)).collect();
     let (file, place) = (reader.file().to_owned(), reader.place(""));

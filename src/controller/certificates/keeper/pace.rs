@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
 
+use crate::backoff::{Backoff, Throttle};
+
 /// The pause after a failure; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How often one trouble that lasts is told.
-const TELL_EVERY: SignedDuration = SignedDuration::from_secs(60);
 /// So many corrections in a minute are made at once; after them, one every few seconds. Somebody who writes another bundle
 /// as often as it is corrected must not be outdone at the API server's cost.
 const QUICK: usize = 8;
@@ -18,34 +18,42 @@ const MINUTE: SignedDuration = SignedDuration::from_secs(60);
 const SLOWLY: Duration = Duration::from_secs(3);
 
 /// Failures and corrections of late.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in super::super) struct Pace {
-    pause: Duration,
-    told: Option<(String, Timestamp)>,
+    backoff: Backoff,
+    /// What goes wrong, since it was told first.
+    trouble: Option<(String, Throttle)>,
     corrections: VecDeque<Timestamp>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        Self { backoff, trouble: None, corrections: VecDeque::new() }
+    }
 }
 
 impl Pace {
     /// All is well (again).
     pub(super) fn works(&mut self, now: Timestamp) {
-        self.pause = Duration::ZERO;
-        if self.told.take_if(|(_, told)| *told <= now).is_some() {
+        self.backoff.reset();
+        let is_over =
+            |(_, throttle): &mut (String, Throttle)| throttle.told().is_some_and(|told| told <= now);
+        if self.trouble.take_if(is_over).is_some() {
             tracing::info!("the serving certificate and caBundle are kept right again");
         }
     }
 
     /// Something went wrong: says so, and answers when to try again.
     pub(super) fn fails(&mut self, error: &str, now: Timestamp) -> Duration {
-        let is_told = self
-            .told
-            .as_ref()
-            .is_some_and(|(message, told)| message == error && now.duration_since(*told).abs() < TELL_EVERY);
-        if !is_told {
-            self.told = Some((error.to_owned(), now));
+        let known = self.trouble.take_if(|(message, _)| message == error);
+        let (message, mut throttle) = known.unwrap_or_else(|| (error.to_owned(), Throttle::new()));
+        let tells = throttle.tells(now);
+        self.trouble = Some((message, throttle));
+        if tells {
             tracing::warn!(error, "the serving certificate or caBundle cannot be kept right");
         }
-        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        self.pause
+        self.backoff.next_pause()
     }
 
     /// Takes note of a correction of `caBundle`, and waits first when there were many.

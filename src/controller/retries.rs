@@ -1,4 +1,4 @@
-//! [`Backoff`]: when statuses that could not be written are tried again.
+//! [`Retries`]: when statuses that could not be written are tried again.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
+use crate::backoff::Backoff;
 use crate::policy::PolicyId;
 
 /// The pause before statuses that could not be written are tried again; it doubles up to the longest.
@@ -24,14 +25,21 @@ pub(super) enum Wake {
 }
 
 /// What could not be written, and until when it is left alone.
-#[derive(Debug, Default)]
-pub(super) struct Backoff {
+#[derive(Debug)]
+pub(super) struct Retries {
     failed: BTreeSet<PolicyId>,
     until: Option<Pin<Box<Sleep>>>,
-    pause: Duration,
+    backoff: Backoff,
 }
 
-impl Backoff {
+impl Default for Retries {
+    fn default() -> Self {
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        Self { failed: BTreeSet::new(), until: None, backoff }
+    }
+}
+
+impl Retries {
     /// Resolves when what failed is to be tried again; never where nothing failed.
     pub(super) async fn over(&mut self) {
         match &mut self.until {
@@ -59,8 +67,7 @@ impl Backoff {
         if self.failed.is_empty() {
             *self = Self::default();
         } else if self.until.is_none() {
-            self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            self.until = Some(Box::pin(sleep(self.pause)));
+            self.until = Some(Box::pin(sleep(self.backoff.next_pause())));
         }
     }
 }
