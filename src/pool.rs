@@ -82,6 +82,15 @@ impl StopFlag {
     }
 }
 
+/// How far a pool is. Where jobs wait and none returns, it is stuck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Jobs that returned so far, whatever came of them.
+    pub returned: u64,
+    /// Jobs that wait to begin.
+    pub waiting: usize,
+}
+
 /// A bounded number of threads and their queue. Clones share both. To be used inside a tokio runtime.
 #[derive(Clone)]
 pub struct Pool(Arc<Inner>);
@@ -138,14 +147,10 @@ impl Pool {
         outcome.map_err(|panic| PoolError::Panicked(panic_message(&*panic).to_owned()))
     }
 
-    /// How many jobs wait for a thread.
-    pub fn waiting(&self) -> usize {
-        self.0.lock().waiting()
-    }
-
-    /// How many jobs returned so far, whatever came of them. Where jobs wait and this number stays, the pool is stuck.
-    pub fn returned(&self) -> u64 {
-        self.0.lock().returned()
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        let queue = self.0.lock();
+        Progress { returned: queue.returned(), waiting: queue.waiting() }
     }
 }
 

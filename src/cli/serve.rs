@@ -187,7 +187,7 @@ async fn serve(
         clock,
     };
     let pool = Pool::new("work", PoolLimits::default(), &process.metrics);
-    watch_progress(&readiness, &pool, &mut process);
+    watch_progress(&readiness, &pool, &resolver, &mut process);
     let review = PolicyReview::new(policies.clone(), args.namespace.clone(), surroundings.live);
     let review = review.with_pool(pool.clone());
     let admission = Admission::new(resolver, policies, surroundings.namespaces).with_pool(pool);
@@ -217,11 +217,13 @@ async fn serve(
     }
 }
 
-/// Has liveness look at the tasks' runtime and the pool.
-fn watch_progress(readiness: &Readiness, pool: &Pool, process: &mut Process) {
+/// Has liveness look at the tasks' runtime and both pools.
+fn watch_progress(readiness: &Readiness, pool: &Pool, resolver: &Arc<Resolver>, process: &mut Process) {
     let beats = Heartbeat::default();
     readiness.liveness().beats("the runtime", beats.clone());
-    readiness.liveness().works("the pool of threads", pool.clone());
+    let (pool, resolver) = (pool.clone(), Arc::clone(resolver));
+    readiness.liveness().works("the threads that read reviews", move || pool.progress());
+    readiness.liveness().works("the threads that verify trust data", move || resolver.verification());
     process.parts.start("the heartbeat", async move {
         loop {
             beats.beat();

@@ -63,7 +63,7 @@ async fn a_job_has_a_result_and_a_panic_is_one() {
     let panicked = pool.run("a", 1, LONG, |_| panic!("index {} of nothing", 3)).await;
     assert_eq!(panicked, Err::<(), _>(PoolError::Panicked("index 3 of nothing".to_owned())));
     assert_eq!(pool.run("a", 1, LONG, |stop| stop.is_set()).await, Ok(false));
-    assert_eq!((pool.waiting(), pool.returned()), (0, 3));
+    assert_eq!(pool.progress(), Progress { returned: 3, waiting: 0 });
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn each_bound_refuses_what_is_beyond_it_and_nobody_else() {
     assert_eq!(refusal(&pool, "b", 41).await, Some(Full::Bytes));
     let third = queued(&pool, "b", 40, |_| ()).await;
     assert_eq!(refusal(&pool, "c", 0).await, Some(Full::Jobs));
-    assert_eq!(pool.waiting(), 3);
+    assert_eq!(pool.progress().waiting, 3);
     drop(release);
     for done in [running, first, second, third] {
         assert_eq!(done.await, Ok(()));

@@ -17,6 +17,7 @@ use super::warm::{self, Held, Remembered, Warmth};
 use super::{reset, resolve};
 use crate::clock::SharedClock;
 use crate::policy::PolicySet;
+use crate::pool::Progress;
 use crate::records::{RepositoryKey, TrustState};
 use crate::resolution::Refusal;
 use crate::source::{BoxFuture, Credentials, MetadataSource};
@@ -107,6 +108,11 @@ impl Resolver {
     /// Notes who asks for repositories in memory, and when others used them. Of what is not there nothing is noted.
     pub fn remind(&self, remembered: &[Remembered]) {
         warm::remind(&self.0, remembered);
+    }
+
+    /// How far the verification of what came is: for liveness. Trust servers have no part in it.
+    pub fn verification(&self) -> Progress {
+        self.0.verifier.progress()
     }
 
     /// What is known of every repository in memory that verified.

@@ -2,6 +2,7 @@
 //! time. Whoever finds no room waits for it, in order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,7 +13,7 @@ use crate::limits::{
     VERIFICATION_JOBS, VERIFICATION_SECONDS,
 };
 use crate::policy::Reason;
-use crate::pool::{Part, Pool, PoolError, PoolLimits, StopFlag};
+use crate::pool::{Part, Pool, PoolError, PoolLimits, Progress, StopFlag};
 use crate::records::RepositoryKey;
 use crate::resolution::Refusal;
 use crate::telemetry::Metrics;
@@ -30,6 +31,8 @@ pub(super) struct Verifier {
     pool: Pool,
     /// Room for jobs, in units of [`UNIT`] bytes.
     room: Arc<Semaphore>,
+    /// Jobs that wait for room.
+    waiting: AtomicUsize,
     /// Places for updates that hold much.
     large: Arc<Semaphore>,
     large_of_server: PerServer,
@@ -52,6 +55,22 @@ impl Drop for StopOnDrop {
     }
 }
 
+/// Counts a job while it waits for room.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Verifier {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let limits = PoolLimits::default();
@@ -61,6 +80,7 @@ impl Verifier {
         Self {
             pool: Pool::new("verification", PoolLimits { all, share }, metrics),
             room: Arc::new(Semaphore::new(VERIFICATION_BYTES / UNIT)),
+            waiting: AtomicUsize::new(0),
             large: Arc::new(Semaphore::new(LARGE_UPDATES)),
             large_of_server: PerServer::new(LARGE_UPDATES_OF_SERVER),
         }
@@ -80,8 +100,7 @@ impl Verifier {
         let parsed = bytes.saturating_mul(PARSED_PER_BYTE).min(PARSED_BYTES);
         let bytes = bytes.saturating_add(parsed).clamp(LEAST, VERIFICATION_BYTES);
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
-        // Never closed, so there always is room in the end.
-        let room = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| PoolError::Ended)?;
+        let room = self.room_for(units).await?;
         let share = format!("{} {}", key.server, key.gun);
         let limit = Duration::from_secs(VERIFICATION_SECONDS);
         // The job holds the room until it returns, whether its caller still waits or not.
@@ -90,6 +109,18 @@ impl Verifier {
             job()
         };
         self.pool.run(&share, bytes, limit, job).await
+    }
+
+    async fn room_for(&self, units: u32) -> Result<OwnedSemaphorePermit, PoolError> {
+        let _waits = Waits::new(&self.waiting);
+        // Never closed, so there always is room in the end.
+        Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| PoolError::Ended)
+    }
+
+    /// How far it is. A job that waits for room waits for jobs to return, as one in the queue does.
+    pub(super) fn progress(&self) -> Progress {
+        let Progress { returned, waiting } = self.pool.progress();
+        Progress { returned, waiting: waiting + self.waiting.load(Ordering::Relaxed) }
     }
 
     /// Waits for a place for an update that holds much.
@@ -143,7 +174,45 @@ mod tests {
         assert_eq!(verifier.room.available_permits(), 0);
         let mut second = Box::pin(verifier.run(&other, VERIFICATION_BYTES, || 7));
         assert!(futures::poll!(second.as_mut()).is_pending());
+        assert_eq!(verifier.progress(), Progress { returned: 0, waiting: 1 });
         drop(release);
         assert_eq!(second.await, Ok(7));
+        assert_eq!(verifier.progress(), Progress { returned: 2, waiting: 0 });
+    }
+
+    #[tokio::test]
+    async fn jobs_that_wait_for_threads_that_do_not_return_are_seen_to_wait() {
+        let verifier = Verifier::new(&Metrics::default());
+        let one = key("r.io/one");
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        let stuck = || {
+            let released = Arc::clone(&released);
+            move || released.lock().unwrap().recv().is_err()
+        };
+        // More than its repository may have threads.
+        let threads = PoolLimits::default().share.threads;
+        let mut jobs: Vec<_> = (0..=threads).map(|_| Box::pin(verifier.run(&one, 0, stuck()))).collect();
+        for job in &mut jobs {
+            assert!(futures::poll!(job.as_mut()).is_pending());
+        }
+        while verifier.progress().waiting > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(verifier.progress(), Progress { returned: 0, waiting: 1 });
+        drop(release);
+        assert!(futures::future::join_all(jobs).await.iter().all(Result::is_ok));
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_for_room_waits_no_more() {
+        let verifier = Verifier::new(&Metrics::default());
+        let one = key("r.io/one");
+        let _all = Arc::clone(&verifier.room).acquire_many_owned(1).await.unwrap();
+        let mut job = Box::pin(verifier.run(&one, VERIFICATION_BYTES, || ()));
+        assert!(futures::poll!(job.as_mut()).is_pending());
+        assert_eq!(verifier.progress().waiting, 1);
+        drop(job);
+        assert_eq!(verifier.progress().waiting, 0);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::pool::Pool;
+use crate::pool;
 use crate::telemetry::Heartbeat;
 
 /// How long a part that has something to do may make no progress. Longer than anything that it does takes.
@@ -46,9 +46,12 @@ impl Liveness {
         self.watch(name, move || Progress { steps: heartbeat.beats(), has_work: true });
     }
 
-    /// Threads that have to return where jobs wait for them.
-    pub fn works(&self, name: &'static str, pool: Pool) {
-        self.watch(name, move || Progress { steps: pool.returned(), has_work: pool.waiting() > 0 });
+    /// A pool, whose threads have to return where jobs wait for them. `look` says how far it is.
+    pub fn works(&self, name: &'static str, look: impl Fn() -> pool::Progress + Send + Sync + 'static) {
+        self.watch(name, move || {
+            let pool::Progress { returned, waiting } = look();
+            Progress { steps: returned, has_work: waiting > 0 }
+        });
     }
 
     fn watch(&self, name: &'static str, look: impl Fn() -> Progress + Send + Sync + 'static) {
