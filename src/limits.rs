@@ -156,7 +156,7 @@ limits! {
         "They are put off, so that nobody's freshness costs a trust server much.";
     BACKGROUND_APART: u64 = 10, "namespace admin", "seconds between refreshes of one repository that nobody waits for and only policies of one namespace ask for", "",
         "A stricter freshness is kept by whoever asks.";
-    HELD_BYTES: usize = 160 << 20, "publisher", "bytes of verified metadata in memory, as their files have them", "",
+    HELD_BYTES: usize = 160 << 20, "publisher", "bytes of verified metadata in memory, as it stands there or in its files, whichever is more", "",
         "Ten thousand honest repositories fit. Beyond, the least recently used go, what cluster policies led to lately as the last.";
     HELD_BYTES_OF_NAMESPACE: usize = 48 << 20, "namespace admin", "of these, bytes of repositories to which only policies of one namespace lead", "",
         "Beyond, the least recently used of them go.";
@@ -174,6 +174,10 @@ limits! {
         "As many as a role may have keys. A file with more is InvalidMetadata.";
     VERIFIED_BYTES: u64 = 64 << 20, "publisher, trust server", "bytes of one file's signed part times the signatures that are tried on it", "",
         "Each try hashes the whole message, because ring verifies no hash that was made before. Only signatures under a key ID of the role, by a method and of a length that suit its key, are tried, each once: a targets file of 8 MiB may have eight. Beyond it the file is InvalidMetadata.";
+    SNAPSHOT_ROLES: usize = 1 << 14, "publisher, trust server", "delegation roles that one snapshot lists", "",
+        "Servers go on listing roles that are gone. A snapshot with more is InvalidMetadata.";
+    FILE_TARGETS: usize = 1 << 18, "publisher", "targets in one file", "",
+        "More do not fit into one file, if each has a hash. A file with more is InvalidMetadata.";
     ROLE_KEYS: usize = 256, "publisher, trust server", "keys of one role", "",
         "Honest roles have a few. A file with more is InvalidMetadata.";
     FILE_DELEGATIONS: usize = 1024, "publisher", "delegations in one file", "",
@@ -184,6 +188,8 @@ limits! {
         "Each is compared with its parent's in every step of an update. A file with more is InvalidMetadata.";
     ROLES: usize = 1024, "publisher", "delegation roles that one update loads", "",
         "More is InvalidMetadata.";
+    ROLES_BYTES: usize = 64 << 20, "publisher", "bytes of memory of the delegation roles that one update loads, about", "",
+        "A list of short names takes many times its bytes in the file. Beyond it the update is InvalidMetadata.";
     ROLE_LEVELS: usize = 32, "publisher", "levels of delegations", "",
         "Deeper is InvalidMetadata.";
     ROOT_FILE: u64 = 1 << 20, "publisher, trust server", "bytes of one root file", "",

@@ -35,6 +35,9 @@ pub(super) trait Metadata: Sized {
     fn common(&self) -> &Common;
 }
 
+/// About how many bytes an allocation takes at least.
+pub(super) const ALLOCATION: usize = 16;
+
 /// What all kinds of metadata have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Common {
@@ -110,6 +113,11 @@ impl RoleKey {
 }
 
 impl RoleKeys {
+    /// About how many bytes of memory they take: keys themselves are shared, their IDs mostly are not.
+    pub(super) fn memory(&self) -> usize {
+        self.keys.len() * (size_of::<RoleKey>() + ALLOCATION)
+    }
+
     /// Reads `keyids` and `threshold`; every key ID must be in `keys`.
     fn decode<'a>(role: Fields<'a>, name: &str, keys: &mut KeyTable<'a>) -> Result<Self, What> {
         let threshold = role.integer("threshold", 1)?;

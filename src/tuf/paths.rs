@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::metadata::ALLOCATION;
 use super::work::{Ended, Work};
 
 /// Path prefixes, plain strings: `""` is everything, none is nothing (Notary v1, Delegations and lookup).
@@ -53,6 +54,12 @@ impl Paths {
             .checked_sub(1)
             .and_then(|last| self.sorted.get(last))
             .is_some_and(|at| name.starts_with(self.at(*at)))
+    }
+
+    /// About how many bytes of memory they take.
+    pub(super) fn memory(&self) -> usize {
+        let names: usize = self.listed.iter().map(|path| path.len() + ALLOCATION).sum();
+        names + size_of_val(&*self.listed) + size_of_val(&*self.sorted)
     }
 
     /// How many comparisons [`Self::cover`] makes at most.

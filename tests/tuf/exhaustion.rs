@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tagseal::limits::{PARSED_BYTES, ROOT_FILE, ROOTS_BYTES, UPDATE_BYTES, VERIFIED_BYTES};
+use tagseal::limits::{
+    FILE_TARGETS, PARSED_BYTES, ROOT_FILE, ROOTS_BYTES, SNAPSHOT_ROLES, UPDATE_BYTES, VERIFIED_BYTES,
+};
 use tagseal::tuf::{Answer, FileName, RootMismatch, TufError};
 
 use super::driver::{Driven, GUN, drive, from, input, now, repository, role, update};
@@ -68,6 +70,29 @@ fn t36_a_targets_file_of_nested_empty_values_is_refused_at_a_bound() {
             "{error:?}"
         );
     }
+}
+
+/// A repository in which the file of a role has so many more members of `field`, with short names.
+fn listing(listed: &'static str, field: &'static str, prefix: &'static str, count: usize) -> Driven {
+    let mut repository = TestRepository::new(GUN, now());
+    repository.edit(listed, move |signed| {
+        let members = (0..count).map(|n| (format!("{prefix}{n:x}"), json!({})));
+        signed[field].as_object_mut().unwrap().extend(members);
+    });
+    repository.publish(now());
+    update(&repository)
+}
+
+#[test]
+fn t36_lists_of_entries_that_say_nothing_are_bounded() {
+    listing("snapshot", "meta", "targets/", SNAPSHOT_ROLES).repository();
+    let driven = listing("snapshot", "meta", "targets/", SNAPSHOT_ROLES + 1);
+    let what = format!("it lists more than {SNAPSHOT_ROLES} roles");
+    assert_eq!(*driven.error(), TufError::Malformed { role: role("snapshot"), what });
+    listing("targets", "targets", "", FILE_TARGETS).repository();
+    let driven = listing("targets", "targets", "", FILE_TARGETS + 1);
+    let what = format!("it has more than {FILE_TARGETS} targets");
+    assert_eq!(*driven.error(), TufError::Malformed { role: role("targets"), what });
 }
 
 /// The root's versions from 1 on, each a megabyte of nothing, none with a pin.

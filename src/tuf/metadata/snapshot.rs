@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Common, FileMeta, Metadata};
+use super::{ALLOCATION, Common, FileMeta, Metadata};
+use crate::limits::SNAPSHOT_ROLES;
 use crate::tuf::decode::{Fields, What};
 use crate::tuf::role::RoleName;
 
@@ -46,6 +47,15 @@ impl Snapshot {
         self.file_named(role.as_str())
     }
 
+    /// About how many bytes of memory it takes.
+    pub(in crate::tuf) fn memory(&self) -> usize {
+        let of = |(name, meta): &(RoleName, Result<FileMeta, What>)| {
+            let meta = meta.as_ref().map_or_else(String::len, |_| size_of::<[u8; 64]>());
+            name.as_str().len() + meta + 2 * ALLOCATION
+        };
+        size_of_val(&*self.roles) + self.roles.iter().map(of).sum::<usize>()
+    }
+
     /// What it says of every file that can be used, the root's included.
     pub(in crate::tuf) fn files(&self) -> impl Iterator<Item = (&str, &FileMeta)> {
         let roles = self.roles.iter().filter_map(|(role, meta)| Some((role.as_str(), meta.as_ref().ok()?)));
@@ -69,6 +79,9 @@ impl Metadata for Snapshot {
             let Ok(role) = RoleName::parse(name) else { continue };
             if role.is_delegation() {
                 roles.insert(role, FileMeta::decode(value, name));
+            }
+            if roles.len() > SNAPSHOT_ROLES {
+                return Err(format!("it lists more than {SNAPSHOT_ROLES} roles"));
             }
         }
         let targets = FileMeta::decode(meta.required("targets")?, "meta.targets")?;

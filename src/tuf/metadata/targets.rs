@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::{Common, KeyTable, Metadata, RoleKeys, length, sha256};
+use super::{ALLOCATION, Common, KeyTable, Metadata, RoleKeys, length, sha256};
 use crate::digest::Digest;
-use crate::limits::{FILE_DELEGATIONS, FILE_PATHS, ROLE_PATHS};
+use crate::limits::{FILE_DELEGATIONS, FILE_PATHS, FILE_TARGETS, ROLE_PATHS};
 use crate::tuf::decode::{Fields, What};
 use crate::tuf::paths::Paths;
 use crate::tuf::role::RoleName;
@@ -69,6 +69,16 @@ impl Targets {
         self.targets.find(name)
     }
 
+    /// About how many bytes of memory it takes.
+    pub(in crate::tuf) fn memory(&self) -> usize {
+        let of = |delegation: &Delegation| {
+            let name = delegation.name.as_str().len() + ALLOCATION;
+            name + delegation.keys.memory() + delegation.paths.memory()
+        };
+        let delegations = size_of_val(&*self.delegations) + size_of_val(&*self.by_name);
+        self.targets.memory() + delegations + self.delegations.iter().map(of).sum::<usize>()
+    }
+
     /// The delegation to `role`, a direct child.
     pub(in crate::tuf) fn delegation(&self, role: &RoleName) -> Option<&Delegation> {
         self.delegation_named(role.as_str())
@@ -109,6 +119,9 @@ impl TargetList {
         let mut names = String::new();
         let mut entries = Vec::new();
         for (name, value) in found {
+            if entries.len() == FILE_TARGETS {
+                return Err(format!("it has more than {FILE_TARGETS} targets"));
+            }
             let target = Fields::of(value, name)?;
             names.push_str(name);
             let end = u32::try_from(names.len()).map_err(|_| "it lists too many targets".to_owned())?;
@@ -127,6 +140,10 @@ impl TargetList {
         new.keys = keys.collect();
         new.shared = shared;
         new
+    }
+
+    fn memory(&self) -> usize {
+        self.names.len() + size_of_val(&*self.entries) + size_of_val(&*self.keys)
     }
 
     fn find(&self, name: &str) -> Option<Target<'_>> {

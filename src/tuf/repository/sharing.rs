@@ -33,13 +33,29 @@ impl TrustedRepository {
         (is_same && ours.content.is_ok() && !Arc::ptr_eq(ours, slot)).then(|| Arc::clone(ours))
     }
 
-    /// Roughly how many bytes of memory it takes: the files that it was read from, which are larger than what is kept of
-    /// them. What is shared with others counts in full.
+    /// Roughly how many bytes of memory it takes: what was read from its files, or the files where they are larger. What is
+    /// shared with others counts in full.
     pub fn memory(&self) -> usize {
-        let length = |length: u64| usize::try_from(length).unwrap_or(usize::MAX);
-        let of_slot = |slot: &Slot| slot.content.as_ref().map_or(0, |file| length(file.length));
-        let roles = self.roles.values().map(|slot| of_slot(slot).saturating_add(OVERHEAD));
-        let base = length(self.timestamp.length).saturating_add(length(self.snapshot.length));
+        let roles = self.roles.values().map(|slot| slot.memory().max(slot.length()).saturating_add(OVERHEAD));
+        let snapshot = self.snapshot.verified.memory().max(bytes(self.snapshot.length));
+        let base = bytes(self.timestamp.length).saturating_add(snapshot);
         roles.fold(base.saturating_add(OVERHEAD), usize::saturating_add)
     }
+}
+
+impl Slot {
+    /// About how many bytes of memory it takes.
+    pub(in crate::tuf) fn memory(&self) -> usize {
+        let content = self.content.as_ref().map_or(0, |file| file.verified.memory());
+        content + self.keys.memory() + self.paths.memory()
+    }
+
+    /// How many bytes its file has.
+    fn length(&self) -> usize {
+        self.content.as_ref().map_or(0, |file| bytes(file.length))
+    }
+}
+
+fn bytes(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
 }

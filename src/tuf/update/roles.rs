@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::files::fetch_named;
 use super::{Fetch, Halt, Update};
 use crate::digest::Digest;
-use crate::limits::{ROLE_LEVELS, ROLES};
+use crate::limits::{ROLE_LEVELS, ROLES, ROLES_BYTES};
 use crate::tuf::error::TufError;
 use crate::tuf::metadata::{FileMeta, Metadata, RoleKeys, Snapshot, Targets};
 use crate::tuf::paths::Paths;
@@ -39,6 +39,7 @@ impl Update {
         let targets = Delegated { name: RoleName::targets(), keys: keys.clone(), paths: Paths::everything() };
         let mut loaded = BTreeMap::new();
         let mut needs = Vec::new();
+        let mut memory = 0_usize;
         let mut stack = vec![targets];
         while let Some(role) = stack.pop() {
             let Some(meta) = snapshot.verified.file(&role.name) else { continue };
@@ -63,6 +64,12 @@ impl Update {
                 && slot.check(self.input.now, self.input.clock_skew).is_ok()
             {
                 self.push_children(file, &slot, &snapshot.verified, &mut stack)?;
+            }
+            memory = memory.saturating_add(slot.memory());
+            if memory > ROLES_BYTES {
+                return Err(
+                    TufError::TooMany { what: "bytes of memory of its roles", limit: ROLES_BYTES }.into()
+                );
             }
             loaded.insert(role.name.clone(), slot);
             check_bounds(&role.name, loaded.len() + needs.len())?;
