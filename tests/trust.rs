@@ -1,5 +1,6 @@
 //! The resolver against fake trust servers, by the lines of the attack catalogue.
 
+mod background;
 mod budget;
 mod delegations;
 mod digests;
