@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::process::Process;
-use crate::admission::review::{Answer, Review, containers};
+use crate::admission::review::{Answer, Review};
 
 /// A review of a TrustPolicy in which `field` of the spec is this text.
 fn forged(field: &str, text: &str) -> Bytes {
@@ -68,10 +68,7 @@ fn patterns(count: usize, segments: usize, segment: &str) -> Vec<String> {
 
 /// What is said of an image of a tenant in this namespace.
 async fn said(process: &Process, namespace: &str) -> String {
-    let pod = Review::pod(containers(&[("web", "registry.test/tenant/web:1")]));
-    let (_, body) = process.post("/validate", pod.with("namespace", json!(namespace)).bytes().into()).await;
-    let answer = Answer::read(&body);
-    format!("{}: {}", answer.annotation("reason"), answer.denial())
+    process.said(namespace, "registry.test/tenant/web:1").await
 }
 
 #[test]

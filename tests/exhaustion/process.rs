@@ -37,8 +37,16 @@ const SLOWER: u32 = 5;
 /// Admissions of a bystander that make a p99.
 const ADMISSIONS: usize = 200;
 
+/// How soon an image is decided on, by a debug build on a machine that does other things too.
+const DECIDED: Duration = Duration::from_secs(120);
+
 /// One after the other: each takes the machine's memory.
 static TURN: Mutex<()> = Mutex::new(());
+
+/// Whether time is no matter: attacks have their whole size, and bounds are exact.
+pub fn is_soak() -> bool {
+    std::env::var_os("TAGSEAL_SOAK").is_some()
+}
 
 /// A running process; it is killed when dropped.
 pub struct Process {
@@ -47,7 +55,7 @@ pub struct Process {
     pair: Pair,
     client: Client,
     _served: Served,
-    _machine: Machine,
+    machine: Machine,
     _volume: Volume,
     _turn: MutexGuard<'static, ()>,
 }
@@ -61,8 +69,8 @@ impl Process {
         let include = serde_json::json!({"include": ["registry.test/neighbour/**"]});
         let neighbour = policy("neighbour", served.url(), &serde_json::json!({"images": include}));
         fs::create_dir_all(machine.file("policies")).unwrap();
-        for (number, policy) in [neighbour].iter().chain(policies).enumerate() {
-            fs::write(machine.file(&format!("policies/{number:04}.yaml")), policy.to_string()).unwrap();
+        for (number, policy) in policies.iter().chain([&neighbour]).enumerate() {
+            fs::write(machine.file(&policy_file(number)), policy.to_string()).unwrap();
         }
         let volume = Volume::new(&pair);
         let mut command = machine.command(&["serve", "--listen", "127.0.0.1:0", "--policies", "policies"]);
@@ -82,16 +90,7 @@ impl Process {
         // The log is read to its end, so that nobody waits for whom it concerns not.
         std::thread::spawn(move || drop(log.read_to_end(&mut Vec::new())));
         let client = client(&pair);
-        Self {
-            child,
-            address,
-            pair,
-            client,
-            _served: served,
-            _machine: machine,
-            _volume: volume,
-            _turn: turn,
-        }
+        Self { child, address, pair, client, _served: served, machine, _volume: volume, _turn: turn }
     }
 
     /// Plays an attack, with what is bounded looked at before, meanwhile and afterwards.
@@ -120,8 +119,7 @@ impl Process {
                 mebibytes(rest),
                 mebibytes(peak)
             );
-            let exact = std::env::var_os("TAGSEAL_SOAK").is_some();
-            let bound = if exact { quiet * SLOWER } else { SLOWEST };
+            let bound = if is_soak() { quiet * SLOWER } else { SLOWEST };
             assert!(meanwhile <= bound, "p99 {meanwhile:?}, {quiet:?} when it is quiet");
             self.gives_back(rest).await;
         });
@@ -181,6 +179,44 @@ impl Process {
         (answer.status(), answer.bytes().await.unwrap())
     }
 
+    /// What the validating hook says of a pod of this image in this namespace: `REASON: MESSAGE`, or `Admitted`.
+    pub async fn said(&self, namespace: &str, image: &str) -> String {
+        let pod = Review::pod(containers(&[("web", image)])).with("namespace", namespace.into());
+        let (status, body) = self.post("/validate", pod.bytes().into()).await;
+        assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
+        let answer = Answer::read(&body);
+        match answer.is_allowed() {
+            true => "Admitted".to_owned(),
+            false => format!("{}: {}", answer.annotation("reason"), answer.denial()),
+        }
+    }
+
+    /// The same, from whoever tries again as long as nothing was learned in time.
+    pub async fn decided(&self, image: &str) -> String {
+        self.decided_in("default", image).await
+    }
+
+    /// As [`Self::decided`], in this namespace.
+    pub async fn decided_in(&self, namespace: &str, image: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let said = self.said(namespace, image).await;
+            if !["DeadlineExceeded: ", "TrustServerUnreachable: "]
+                .iter()
+                .any(|reason| said.starts_with(reason))
+            {
+                return said;
+            }
+            assert!(begun.elapsed() < DECIDED, "{said}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Takes away the policy with this number of those that it was started with.
+    pub fn forget_policy(&self, number: usize) {
+        fs::remove_file(self.machine.file(&policy_file(number))).unwrap();
+    }
+
     /// A connection of its own.
     pub async fn connect(&self) -> Raw {
         Raw::connect(self.address, &self.pair).await
@@ -200,6 +236,10 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':')).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
+}
+
+fn policy_file(number: usize) -> String {
+    format!("policies/{number:04}.yaml")
 }
 
 fn mebibytes(bytes: u64) -> String {

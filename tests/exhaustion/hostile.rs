@@ -1,0 +1,101 @@
+//! [`Hostile`]: a trust server that serves what an attacker made, and the policies that lead there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse as _;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tagseal::clock::{Clock as _, SystemClock};
+
+use crate::cli::run::object;
+use crate::support::TestRepository;
+use crate::support::trust_server::TrustServer;
+
+/// The server.
+pub struct Hostile {
+    server: TrustServer,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Hostile {
+    /// Serves what these repositories published.
+    pub fn serving<'a>(repositories: impl IntoIterator<Item = &'a TestRepository>) -> Self {
+        let of = |repository: &'a TestRepository| {
+            let files = repository.files().iter();
+            files.map(|(file, bytes)| (path(repository.gun(), file), bytes.clone()))
+        };
+        Self::of(repositories.into_iter().flat_map(of))
+    }
+
+    /// Serves these files, by path.
+    pub fn of(files: impl IntoIterator<Item = (String, Bytes)>) -> Self {
+        let files: Arc<BTreeMap<String, Bytes>> = Arc::new(files.into_iter().collect());
+        let asked = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&asked);
+        let answer = move |uri: Uri| async move {
+            counted.fetch_add(1, Ordering::SeqCst);
+            match files.get(uri.path()) {
+                Some(bytes) => bytes.clone().into_response(),
+                None => StatusCode::NOT_FOUND.into_response(),
+            }
+        };
+        Self { server: TrustServer::serve(axum::Router::new().fallback(answer)), asked }
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// How many requests came so far.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// Where a repository's file is.
+pub fn path(gun: &str, file: &str) -> String {
+    format!("/v2/{gun}/_trust/tuf/{file}")
+}
+
+/// A cluster policy for this repository, that trusts its root key; with these fields of its spec besides.
+pub fn trusting(repository: &TestRepository, server: &str, more: &Value) -> Value {
+    pinning(repository.gun(), &repository.root_key().canonical_id(), server, more)
+}
+
+/// The same by the key's ID.
+pub fn pinning(gun: &str, key: &str, server: &str, more: &Value) -> Value {
+    let mut spec = json!({
+        "images": {"include": [gun]}, "notary": {"server": server}, "roots": [{"keyID": key}],
+    });
+    for (field, value) in more.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    object("ClusterTrustPolicy", &gun.replace('/', "-"), &spec)
+}
+
+/// A name of an attacker's repository.
+pub fn gun(name: &str) -> String {
+    format!("registry.test/attacker/{name}")
+}
+
+/// A repository of the attacker's, with nothing in it yet.
+pub fn repository(name: &str) -> TestRepository {
+    TestRepository::new(&gun(name), now())
+}
+
+pub fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+/// So many bytes of `piece`, as the items of an array.
+pub fn items(piece: &str, bytes: usize) -> String {
+    format!("[{}0]", format!("{piece},").repeat(bytes / (piece.len() + 1)))
+}
+
+/// The smallest values, whose memory has the highest ratio to their bytes.
+pub const PIECES: [&str; 4] = ["[]", "{}", r#"{"":{}}"#, r#""""#];
