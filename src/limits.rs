@@ -188,13 +188,13 @@ limits! {
         "Each is compared with its parent's in every step of an update. A file with more is InvalidMetadata.";
     ROLES: usize = 1024, "publisher", "delegation roles that one update loads", "",
         "More is InvalidMetadata.";
-    ROLES_BYTES: usize = 64 << 20, "publisher", "bytes of memory of the delegation roles that one update loads, about", "",
+    ROLES_BYTES: usize = 32 << 20, "publisher", "bytes of memory of the delegation roles that one update loads, about", "",
         "A list of short names takes many times its bytes in the file. Beyond it the update is InvalidMetadata.";
     ROLE_LEVELS: usize = 32, "publisher", "levels of delegations", "",
         "Deeper is InvalidMetadata.";
     ROOT_FILE: u64 = 1 << 20, "publisher, trust server", "bytes of one root file", "",
         "A root lists a few keys. A larger one is InvalidMetadata, unread.";
-    UPDATE_BYTES: u64 = 64 << 20, "publisher, trust server", "bytes that come in one update, roots that are walked included", "",
+    UPDATE_BYTES: u64 = 32 << 20, "publisher, trust server", "bytes that come in one update, roots that are walked included", "",
         "No more than fits is asked for at once, but at least one file. A targets file of 40,000 tags and 200 delegations take 10 MiB, a thousand roots as many. Beyond it the update is InvalidMetadata.";
     ROOTS_BYTES: u64 = 16 << 20, "publisher, trust server", "bytes of all roots that come in one update", "",
         "A thousand rotations of 10 KiB each fit. Beyond it the update is InvalidMetadata.";

@@ -142,7 +142,7 @@ fn t36_key_ids_and_paths_of_many_roles_are_held_within_the_budget() {
         let required: Vec<_> = (0..count).map(|n| json!({"role": format!("targets/r{n}")})).collect();
         asked(&[repository], &json!({"requiredDelegations": required}), |image, said| {
             assert!(said.starts_with("InvalidMetadata: "), "{image}: {said}");
-            let what = "exceeds the limit of 67108864 bytes of memory of its roles";
+            let what = "exceeds the limit of 33554432 bytes of memory of its roles";
             assert!(said.contains(what), "{image}: {said}");
         });
     }
