@@ -7,6 +7,7 @@ SHELL := bash
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
 TOOLS_DIR := $(CURDIR)/target/tools
 STATIC := $(CURDIR)/target/static/tagseal
 
@@ -51,6 +52,16 @@ soak: ## random tests with a fresh seed and many more cases; SEED=n repeats one
 	@seed=$(SEED); echo "seed $$seed; the same again: make soak SEED=$$seed"; \
 	TAGSEAL_SOAK=$$seed $(CARGO) test --locked \
 		|| { echo "failed with seed $$seed; the same again: make soak SEED=$$seed"; exit 1; }
+
+# How long each target runs.
+FUZZ_SECONDS ?= 1200
+
+.PHONY: fuzz
+fuzz: ## random bytes to every parser, FUZZ_SECONDS=n (1200) for each target
+	$(call step,fuzz targets)
+	@$(CARGO) fuzz --version 2>/dev/null | grep -qF '$(CARGO_FUZZ_VERSION)' \
+		|| $(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked
+	fuzz/run.sh $(FUZZ_SECONDS)
 
 .PHONY: deny
 deny: ## dependency rules: licences, banned and doubled crates, sources

@@ -12,6 +12,7 @@ mod crds;
 mod exhaustion;
 mod exits;
 mod foreign;
+mod fuzz_corpus;
 mod gitops;
 mod imports;
 mod krew;
