@@ -100,7 +100,9 @@ fn p256(
 fn rsa(encoding: &'static dyn RsaEncoding, pkcs1: &[u8], message: &[u8]) -> Result<Vec<u8>, KeyFault> {
     let key = RsaKeyPair::from_der(pkcs1).map_err(|rejected| KeyFault::Rsa(rejected.to_string()))?;
     let mut signature = vec![0; key.public().modulus_len()];
-    key.sign(encoding, &SystemRandom::new(), message, &mut signature).map_err(|_| KeyFault::Randomness)?;
+    // Ring looks at some parts when it reads a key, and at what came of the others when it signs.
+    key.sign(encoding, &SystemRandom::new(), message, &mut signature)
+        .map_err(|_| KeyFault::Rsa("its parts do not fit each other".to_owned()))?;
     Ok(signature)
 }
 
