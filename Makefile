@@ -57,7 +57,7 @@ soak: ## random tests with a fresh seed and many more cases; SEED=n repeats one
 FUZZ_SECONDS ?= 1200
 
 .PHONY: fuzz
-fuzz: ## random bytes to every parser, FUZZ_SECONDS=n (1200) for each target
+fuzz: ## the fuzz targets, FUZZ_SECONDS=n (1200) for each
 	$(call step,fuzz targets)
 	@$(CARGO) fuzz --version 2>/dev/null | grep -qF '$(CARGO_FUZZ_VERSION)' \
 		|| $(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked
