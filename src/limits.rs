@@ -106,8 +106,14 @@ limits! {
         "Data that change faster than they can be read are TrustServerUnreachable.";
     OLDER_FILE_BATCHES: usize = 64, "publisher", "times that one image of one policy asks for superseded files", "",
         "Each asks for a few files at once. Then it is TrustServerUnreachable.";
-    OLDER_FILES_OF_ONE_QUESTION: usize = 64 << 20, "publisher", "bytes of versions that passed unseen, for one image of one policy", "",
-        "There may be hundreds of any size. What is beyond counts as not to be had, and so as revoked.";
+    OLDER_FILES_OF_ONE_QUESTION: usize = 16 << 20, "publisher", "bytes of superseded files, for one image of one policy", "",
+        "There may be hundreds of any size. Of an image with a tag one entry of each is held, which is nothing. What is beyond counts as not to be had, and so as revoked.";
+    OLDER_FILES_AT_ONCE: usize = 32, "publisher, trust server", "superseded files of one trust server that are read at once", "",
+        "They have 256 KiB each. A larger one waits for a place as a large refresh does.";
+    DIGESTS_AT_ONCE: usize = 4, "publisher", "images without a tag at once that read superseded files", "",
+        "All that the files list is held for them. The others wait.";
+    DIGESTS_OF_SERVER: usize = 2, "publisher, trust server", "of these, images of one trust server", "",
+        "One that is slow or hostile leaves places to the others.";
     OLDER_FILES: u64 = 32 << 20, "publisher", "bytes of superseded files in memory", "",
         "A denial that is repeated verifies nothing again. Beyond, the least used go.";
     OLDER_FILES_OF_ONE: u64 = 8 << 20, "publisher", "bytes of superseded files of one repository in memory", "",

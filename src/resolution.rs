@@ -108,6 +108,14 @@ fn asked<'a>(demand: &Demand, image: &'a ImageReference) -> Asked<'a> {
     }
 }
 
+/// The one tag that matters in older files; `None` where any may.
+pub(crate) fn tag_of<'a>(demand: &Demand, image: &'a ImageReference) -> Option<&'a str> {
+    match asked(demand, image) {
+        Asked::Tag(tag) | Asked::TagAndDigest(tag, _) => Some(tag),
+        Asked::Digest(_) => None,
+    }
+}
+
 /// Why there is no signed digest yet.
 enum Unresolved {
     No(Refusal),

@@ -51,6 +51,17 @@ pub(crate) struct Stored {
     pub(crate) note: Option<Note>,
 }
 
+/// A superseded file on disk.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum History {
+    /// The file.
+    File(Bytes),
+    /// It is larger than was asked for.
+    Larger,
+    /// There is none, or another one in its place.
+    Absent,
+}
+
 impl DiskCache {
     pub(crate) fn new(directory: PathBuf) -> Self {
         let entries = std::fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok);
@@ -146,10 +157,18 @@ impl DiskCache {
         files::write(&home.join("tagseal.json"), &note.write())
     }
 
-    /// A superseded file of a role.
-    pub(crate) fn history(&self, key: &CacheKey, sha256: Digest) -> Option<Bytes> {
-        let bytes = std::fs::read(history_path(&self.home(key), sha256)).ok()?;
-        (Digest::of(&bytes) == sha256).then(|| bytes.into())
+    /// A superseded file of a role, as far as it has at most so many bytes.
+    pub(crate) fn history(&self, key: &CacheKey, sha256: Digest, most: u64) -> History {
+        let path = history_path(&self.home(key), sha256);
+        match std::fs::metadata(&path) {
+            Ok(file) if file.len() > most => return History::Larger,
+            Ok(_) => {}
+            Err(_) => return History::Absent,
+        }
+        match std::fs::read(path) {
+            Ok(bytes) if Digest::of(&bytes) == sha256 => History::File(bytes.into()),
+            _ => History::Absent,
+        }
     }
 
     /// Puts everything of a repository away, which takes no longer for many files: from now on there is nothing of it. Where

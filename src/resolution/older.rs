@@ -19,3 +19,13 @@ pub(crate) enum PastFile {
     /// There was no answer.
     Failed(Refusal),
 }
+
+impl PastFile {
+    /// What it says of one tag alone.
+    pub(crate) fn only(self, tag: &str) -> Self {
+        match self {
+            Self::Read(file) => Self::Read(Arc::new(file.only(tag))),
+            other => other,
+        }
+    }
+}

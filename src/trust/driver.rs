@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::future::join_all;
 
 use super::connection::Connection;
-use super::verifier::{LargePlace, StopOnDrop, Verifier};
+use super::per_server::Places;
+use super::verifier::{StopOnDrop, Verifier};
 use crate::digest::Digest;
 use crate::limits::{ROOT_FILE, SMALL_UPDATE, TIMESTAMP_FILE};
 use crate::pool::PoolError;
@@ -31,7 +32,7 @@ pub(super) struct Downloads {
     /// Bytes that came so far.
     total: u64,
     /// Held as soon as these are many.
-    pub(super) place: Option<LargePlace>,
+    pub(super) place: Option<Places>,
 }
 
 /// Why an update has no result.

@@ -9,8 +9,12 @@ use std::time::Duration;
 use moka::future::Cache;
 
 use super::moment::Moment;
+use super::per_server::{PerServer, SharedPlaces};
 use crate::digest::Digest;
-use crate::limits::{OLDER_FILES, OLDER_FILES_OF_ONE, REMEMBERED_ABSENCES};
+use crate::limits::{
+    DIGESTS_AT_ONCE, DIGESTS_OF_SERVER, OLDER_FILES, OLDER_FILES_AT_ONCE, OLDER_FILES_OF_ONE,
+    REMEMBERED_ABSENCES,
+};
 use crate::resolution::{PastFile, Refusal};
 use crate::source::Requester;
 use crate::store::CacheKey;
@@ -32,6 +36,10 @@ pub(super) struct OlderFiles {
     pub(super) files: Cache<FileKey, Arc<Kept>>,
     /// What is being asked for, so that many who want one file ask once.
     pub(super) asked: Cache<(FileKey, Requester), Arc<Kept>>,
+    /// Where they are read.
+    pub(super) reading: PerServer,
+    /// For questions that hold all that they list.
+    pub(super) digests: SharedPlaces,
 }
 
 /// An older file, and all that its meaning depends on.
@@ -118,7 +126,12 @@ impl OlderFiles {
         }
         let files = Cache::builder().max_capacity(OLDER_FILES).weigher(weight).time_to_idle(KEEP).build();
         let asked = Cache::builder().max_capacity(OLDER_FILES).weigher(weight);
-        Self { files, asked: asked.time_to_live(REMEMBER_ABSENCE).build() }
+        Self {
+            files,
+            asked: asked.time_to_live(REMEMBER_ABSENCE).build(),
+            reading: PerServer::new(OLDER_FILES_AT_ONCE),
+            digests: SharedPlaces::new(DIGESTS_AT_ONCE, DIGESTS_OF_SERVER),
+        }
     }
 }
 

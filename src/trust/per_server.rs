@@ -12,6 +12,34 @@ pub(super) struct PerServer {
     servers: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
+/// Places of all, and of these so many on each trust server.
+#[derive(Debug)]
+pub(super) struct SharedPlaces {
+    all: Arc<Semaphore>,
+    of_server: PerServer,
+}
+
+/// A place of all, and on its trust server.
+#[derive(Debug)]
+pub(super) struct Places {
+    _of_all: OwnedSemaphorePermit,
+    _of_server: OwnedSemaphorePermit,
+}
+
+impl SharedPlaces {
+    pub(super) fn new(all: usize, of_server: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(all)), of_server: PerServer::new(of_server) }
+    }
+
+    /// Waits for a place.
+    pub(super) async fn place(&self, server: &str) -> Option<Places> {
+        // Of the server first: one that is slow must not keep the places of all.
+        let of_server = self.of_server.place(server).await?;
+        let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Places { _of_all: of_all, _of_server: of_server })
+    }
+}
+
 impl PerServer {
     pub(super) fn new(at_once: usize) -> Self {
         Self { at_once, servers: Mutex::default() }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::moment::Moment;
+use super::per_server::Places;
 use super::served::Served;
-use super::verifier::LargePlace;
 use crate::records::Recorded;
 use crate::resolution::fault::Causes;
 use crate::source::{Access, Requester};
@@ -41,5 +41,5 @@ pub(super) struct Fetched {
     /// Why files did not come.
     pub(super) causes: Causes,
     /// Held as long as the files are.
-    pub(super) _place: Option<LargePlace>,
+    pub(super) _place: Option<Places>,
 }

@@ -14,23 +14,27 @@ use super::older_files::{FileKey, Kept, Miss};
 use super::served::Served;
 use super::verifier::{StopOnDrop, unverified};
 use crate::digest::Digest;
-use crate::limits::METADATA_FILE;
+use crate::limits::{METADATA_FILE, SMALL_UPDATE};
 use crate::resolution::{PastFile, Refusal, fault};
 use crate::source::{Requester, SourceError};
+use crate::store::History;
 use crate::tuf::{Fetch, FileName, HistoricTargets, Selector, Stop, TufError};
 
-/// Reads older files of roles as `served` sees them.
+/// Reads older files of roles as `served` sees them: what they say of `tag`, or all that they say.
 pub(super) async fn read(
     core: &Core,
     cell: &Cell,
     requester: &Requester,
     served: &Served,
     files: &[FileName],
+    tag: Option<&str>,
 ) -> Vec<(FileName, PastFile)> {
     let read = files.iter().map(|file| async move {
         let basis = served.repository.historic_basis(&file.role);
         let key = FileKey { repository: cell.key.clone(), file: file.clone(), basis };
-        (file.clone(), read_one(core, cell, requester, served, key).await)
+        let read = read_one(core, cell, requester, served, key).await;
+        // A question may take hundreds of files.
+        (file.clone(), tag.map_or(read.clone(), |tag| read.only(tag)))
     });
     join_all(read).await
 }
@@ -72,9 +76,17 @@ async fn read_now(
     served: &Served,
     key: &FileKey,
 ) -> Result<Arc<Kept>, Miss> {
-    let file = match on_disk(core, cell, &key.file).await {
-        Some(bytes) => Some(bytes),
-        None => fetch(core, cell, requester, &key.file).await.map_err(Miss::Failed)?,
+    let server = &cell.state_key.server;
+    let _reading = core.older_files.reading.place(server).await;
+    let mut found = find(core, cell, requester, &key.file, SMALL_UPDATE).await;
+    let mut _large = None;
+    if matches!(found, Ok(Found::Larger)) {
+        _large = core.verifier.large_place(server).await;
+        found = find(core, cell, requester, &key.file, METADATA_FILE).await;
+    }
+    let file = match found.map_err(Miss::Failed)? {
+        Found::File(file) => Some(file),
+        Found::Larger | Found::Absent => None,
     };
     let read = match file {
         Some(file) => Some(verify(core, cell, served, &key.file, file).await.map_err(Miss::Failed)?),
@@ -116,10 +128,36 @@ async fn verify(
     read.map_err(|error| unverified(&error, &cell.state_key))
 }
 
-async fn on_disk(core: &Core, cell: &Cell, file: &FileName) -> Option<Bytes> {
-    let Selector::Hash(sha256) = file.selector else { return None };
-    let (disk, key) = (core.disk.clone()?, cell.key.clone());
-    tokio::task::spawn_blocking(move || disk.history(&key, sha256)).await.ok()?
+/// An older file, before it is verified.
+enum Found {
+    File(Bytes),
+    /// It is larger than was asked for.
+    Larger,
+    Absent,
+}
+
+/// The file from disk, or from the trust server, as far as it has at most so many bytes.
+async fn find(
+    core: &Core,
+    cell: &Cell,
+    requester: &Requester,
+    file: &FileName,
+    most: u64,
+) -> Result<Found, Refusal> {
+    match on_disk(core, cell, file, most).await {
+        History::File(bytes) => Ok(Found::File(bytes)),
+        History::Larger => Ok(Found::Larger),
+        History::Absent => fetch(core, cell, requester, file, most).await,
+    }
+}
+
+async fn on_disk(core: &Core, cell: &Cell, file: &FileName, most: u64) -> History {
+    let (Selector::Hash(sha256), Some(disk)) = (&file.selector, core.disk.clone()) else {
+        return History::Absent;
+    };
+    let (key, sha256) = (cell.key.clone(), *sha256);
+    let read = tokio::task::spawn_blocking(move || disk.history(&key, sha256, most));
+    read.await.unwrap_or(History::Absent)
 }
 
 async fn fetch(
@@ -127,23 +165,26 @@ async fn fetch(
     cell: &Cell,
     requester: &Requester,
     file: &FileName,
-) -> Result<Option<Bytes>, Refusal> {
+    most: u64,
+) -> Result<Found, Refusal> {
     let is_it = |bytes: &Bytes| match file.selector {
         Selector::Hash(sha256) => Digest::of(bytes) == sha256,
         Selector::Current | Selector::Version(_) => true,
     };
-    let fetch = Fetch { file: file.clone(), max_bytes: METADATA_FILE };
+    let fetch = Fetch { file: file.clone(), max_bytes: most };
     let server = server_for(cell, requester);
     let mut refused = None;
     let credentials = credentials_of(core, cell, requester).await?;
     for access in credentials.accesses {
         match Connection::new(core, cell, &server, requester, &access, true).fetch(&fetch).await {
             // Another file than was asked for is as good as none.
-            Ok(came) => return Ok(came.filter(is_it)),
+            Ok(came) => return Ok(came.filter(is_it).map_or(Found::Absent, Found::File)),
             Err(cause @ SourceError::Unauthorized { .. }) => refused = Some(cause),
+            // It may be larger.
+            Err(SourceError::Invalid { .. }) if most < METADATA_FILE => return Ok(Found::Larger),
             // Larger than allowed, or not what its headers say: as good as none.
             Err(SourceError::Invalid { .. }) if matches!(file.selector, Selector::Version(_)) => {
-                return Ok(None);
+                return Ok(Found::Absent);
             }
             Err(cause) => return Err(fault::source(&cause, &fetch.file, &cell.state_key)),
         }
@@ -153,6 +194,6 @@ async fn fetch(
             let refusal = fault::source(&cause, &fetch.file, &cell.state_key);
             Err(with_remark(refusal, cell, &credentials.remark))
         }
-        None => Ok(None),
+        None => Ok(Found::Absent),
     }
 }

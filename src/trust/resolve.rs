@@ -14,7 +14,7 @@ use super::table::Full;
 use super::{known, load, read_older, refreshing};
 use crate::limits::{OLDER_FILE_BATCHES, REFRESHES_OF_ONE_QUESTION};
 use crate::policy::{Demand, Reason};
-use crate::resolution::{Refusal, passes_unchecked, roles_of};
+use crate::resolution::{Refusal, passes_unchecked, roles_of, tag_of};
 use crate::source::Requester;
 
 /// Answers from verified data; fetches, revalidates and waits only where the data at hand does not suffice.
@@ -94,16 +94,20 @@ impl<'a> Asking<'a> {
 
     async fn satisfy(&mut self, cell: &Arc<Cell>, need: Need) -> Result<(), Refusal> {
         let deadline = self.question.deadline;
-        let too_late = |_| self.inquiry(cell).too_late();
         let failure = match &need {
             Need::Load => {
                 let loaded = timeout_at(deadline, load::load_behind(self.core, cell)).await;
-                return loaded.map_err(too_late)?;
+                return loaded.map_err(|_| self.inquiry(cell).too_late())?;
             }
             Need::OlderFiles { served, files } => {
-                let requester = self.requester();
-                let read = read_older::read(self.core, cell, &requester, served, files);
-                let read = timeout_at(deadline, read).await.map_err(too_late)?;
+                let (requester, tag) = (self.requester(), tag_of(self.question.demand, self.question.image));
+                if tag.is_none() && self.progress.place.is_none() {
+                    let place = self.core.older_files.digests.place(&cell.state_key.server);
+                    let place = timeout_at(deadline, place).await;
+                    self.progress.place = place.map_err(|_| self.inquiry(cell).too_late())?;
+                }
+                let read = read_older::read(self.core, cell, &requester, served, files, tag);
+                let read = timeout_at(deadline, read).await.map_err(|_| self.inquiry(cell).too_late())?;
                 self.progress.take(served, read);
                 return Ok(());
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::per_server::PerServer;
+use super::per_server::{Places, SharedPlaces};
 use crate::limits::{
     LARGE_UPDATES, LARGE_UPDATES_OF_SERVER, PARSED_BYTES, PARSED_PER_BYTE, VERIFICATION_BYTES,
     VERIFICATION_JOBS, VERIFICATION_SECONDS,
@@ -34,15 +34,7 @@ pub(super) struct Verifier {
     /// Jobs that wait for room.
     waiting: AtomicUsize,
     /// Places for updates that hold much.
-    large: Arc<Semaphore>,
-    large_of_server: PerServer,
-}
-
-/// A place for an update that holds much.
-#[derive(Debug)]
-pub(super) struct LargePlace {
-    _of_all: OwnedSemaphorePermit,
-    _of_server: OwnedSemaphorePermit,
+    large: SharedPlaces,
 }
 
 /// Stops work on metadata when it is dropped: nobody waits for it any more.
@@ -81,8 +73,7 @@ impl Verifier {
             pool: Pool::new("verification", PoolLimits { all, share }, metrics),
             room: Arc::new(Semaphore::new(VERIFICATION_BYTES / UNIT)),
             waiting: AtomicUsize::new(0),
-            large: Arc::new(Semaphore::new(LARGE_UPDATES)),
-            large_of_server: PerServer::new(LARGE_UPDATES_OF_SERVER),
+            large: SharedPlaces::new(LARGE_UPDATES, LARGE_UPDATES_OF_SERVER),
         }
     }
 
@@ -123,12 +114,9 @@ impl Verifier {
         Progress { returned, waiting: waiting + self.waiting.load(Ordering::Relaxed) }
     }
 
-    /// Waits for a place for an update that holds much.
-    pub(super) async fn large_place(&self, server: &str) -> Option<LargePlace> {
-        // Of the server first: one that is slow must not keep the places of all.
-        let of_server = self.large_of_server.place(server).await?;
-        let of_all = Arc::clone(&self.large).acquire_owned().await.ok()?;
-        Some(LargePlace { _of_all: of_all, _of_server: of_server })
+    /// Waits for a place for what holds much: an update, or an older file.
+    pub(super) async fn large_place(&self, server: &str) -> Option<Places> {
+        self.large.place(server).await
     }
 }
 

@@ -139,6 +139,38 @@ async fn t34_fifty_versions_that_passed_unseen_deny_nobody() {
     }
 }
 
+/// A publisher may have made them as large as files may be, and hundreds of them: small ones are read many at once, and
+/// large ones one after the other.
+#[tokio::test(start_paused = true)]
+async fn t37_large_versions_that_passed_unseen_are_read_one_after_the_other() {
+    const SMALL: u64 = 256 << 10;
+    let large = |world: &World, repository: &mut TestRepository| {
+        for n in 0..3_500 {
+            repository.sign_target(RELEASES, &format!("build-{n}"), image_digest("other"));
+        }
+        for _ in 0..3 {
+            repository.witness(RELEASES);
+            world.publish(repository);
+        }
+    };
+    let (mut world, _, demand) = unseen(large).await;
+    for image in images() {
+        world.source.forget();
+        assert_eq!(sealed(&world.resolve(&demand, &image).await), image_digest("one"), "{image}");
+        let requests = world.source.requests();
+        let of_version = |path: &str| path.contains(".targets/releases.json");
+        let asked = requests.iter().filter(|request| of_version(&request.path));
+        let (first, again): (Vec<_>, Vec<_>) = asked.partition(|request| request.max_bytes <= SMALL);
+        assert_eq!((first.len(), again.len()), (3, 3), "{requests:?}");
+        let rounds = world.source.rounds();
+        let of_versions = rounds.iter().map(|round| round.iter().filter(|path| of_version(path)).count());
+        let at_once: Vec<_> = of_versions.filter(|count| *count > 0).collect();
+        // The first of the large ones begins while the last of the small ones is under way.
+        assert_eq!(at_once, [4, 1, 1], "{rounds:?}");
+        world.restart();
+    }
+}
+
 /// What is not about a superseded digest costs nothing.
 #[tokio::test(start_paused = true)]
 async fn t34_unseen_versions_are_asked_for_only_where_they_matter() {

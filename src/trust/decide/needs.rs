@@ -10,9 +10,10 @@ use crate::policy::Reason;
 use crate::resolution::{Past, PastFile, Refusal};
 use crate::source::Requester;
 use crate::trust::contents::Contents;
+use crate::trust::per_server::Places;
 use crate::trust::served::Served;
 use crate::trust::warnings;
-use crate::tuf::{FileName, RoleName, Selector, TrustedRepository};
+use crate::tuf::{FileName, RoleName, TrustedRepository};
 
 /// What a question needs before it can be answered.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub(in crate::trust) struct Progress {
     older_files: Past,
     /// The set that they were read for.
     read_for: Option<Arc<TrustedRepository>>,
+    /// Where all that they list is held.
+    pub(in crate::trust) place: Option<Places>,
 }
 
 impl Progress {
@@ -81,19 +84,16 @@ impl Progress {
     }
 }
 
-/// Those that passed unseen are as good as gone once they are too much for one question: there may be hundreds, of any
-/// size.
+/// They are as good as gone once they are too much for one question: there may be hundreds, of any size.
 fn take(past: &mut Past, read: Vec<(FileName, PastFile)>) {
-    let is_unseen = |file: &FileName| matches!(file.selector, Selector::Version(_));
     let memory = |file: &PastFile| match file {
         PastFile::Read(file) => file.memory(),
         PastFile::Absent | PastFile::Failed(_) => 0,
     };
-    let mut total: usize =
-        past.iter().filter(|(file, _)| is_unseen(file)).map(|(_, file)| memory(file)).sum();
+    let mut total: usize = past.values().map(memory).sum();
     for (name, file) in read {
-        total += if is_unseen(&name) { memory(&file) } else { 0 };
-        let fits = !is_unseen(&name) || total <= OLDER_FILES_OF_ONE_QUESTION;
+        total += memory(&file);
+        let fits = total <= OLDER_FILES_OF_ONE_QUESTION;
         past.insert(name, if fits { file } else { PastFile::Absent });
     }
 }

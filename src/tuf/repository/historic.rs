@@ -74,6 +74,13 @@ impl HistoricTargets {
             + size_of::<Self>()
     }
 
+    /// What it says of one tag alone.
+    #[must_use]
+    pub fn only(&self, tag: &str) -> Self {
+        let targets = self.targets.iter().filter(|(name, _)| **name == *tag).cloned().collect();
+        Self { targets, signers: self.signers.clone(), ..*self }
+    }
+
     /// Its version.
     pub fn version(&self) -> u64 {
         self.version
