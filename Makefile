@@ -8,6 +8,7 @@ SHELL := bash
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_MUTANTS_VERSION := 27.1.0
 TOOLS_DIR := $(CURDIR)/target/tools
 STATIC := $(CURDIR)/target/static/tagseal
 
@@ -62,6 +63,17 @@ fuzz: ## the fuzz targets, FUZZ_SECONDS=n (1200) for each
 	@$(CARGO) fuzz --version 2>/dev/null | grep -qF '$(CARGO_FUZZ_VERSION)' \
 		|| $(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked
 	fuzz/run.sh $(FUZZ_SECONDS)
+
+# Which part of all mutants: SHARD=2/40.
+SHARD ?= 0/1
+
+.PHONY: mutants
+mutants: ## checks taken away, one by one: each must make a test fail (a minute each); SHARD=k/n is a part
+	$(call step,mutants)
+	@$(CARGO) mutants --version 2>/dev/null | grep -qF '$(CARGO_MUTANTS_VERSION)' \
+		|| $(CARGO) install cargo-mutants --version $(CARGO_MUTANTS_VERSION) --locked
+	$(CARGO) mutants --shard $(SHARD) --output target/mutants -- -- \
+		admission:: attacks:: conformance:: fuzz_corpus:: policy:: resolution:: trust:: tuf::
 
 .PHONY: deny
 deny: ## dependency rules: licences, banned and doubled crates, sources

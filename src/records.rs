@@ -1,9 +1,9 @@
 //! [`TrustState`]: floors, first-use pins and the record of what was current. Async, compare-and-swap (design §11).
 
+pub(crate) mod change;
 mod disk;
 mod document;
 mod memory;
-pub(crate) mod next;
 mod recorded;
 
 use std::sync::Arc;

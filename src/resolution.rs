@@ -1,13 +1,13 @@
 //! From verified trust data to a signed digest: the rules of design §2 "Resolution". Nothing else makes a [`SignedDigest`].
 
-mod ballot;
 mod docker;
 mod error;
-mod evidence;
 pub(crate) mod fault;
 mod objection;
 mod older;
 mod past;
+mod provenance;
+mod quorum;
 mod signed;
 mod unseen;
 
@@ -15,13 +15,13 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::ballot::{Found, Vote, under_required};
 pub use self::error::{Refusal, Unavailable, Untrusted};
-pub(crate) use self::evidence::Evidences;
-pub use self::evidence::{Evidence, Signer};
 use self::objection::{Objection, refuse};
 pub(crate) use self::older::{Past, PastFile};
 use self::past::{Began, Then, once};
+pub(crate) use self::provenance::Provenances;
+pub use self::provenance::{Provenance, Signer};
+use self::quorum::{Found, Listing, under_required};
 pub use self::signed::SignedDigest;
 use crate::digest::Digest;
 use crate::image::ImageReference;
@@ -40,7 +40,7 @@ pub(crate) struct Case<'a> {
     pub(crate) image: &'a ImageReference,
     pub(crate) repository: &'a TrustedRepository,
     /// Of that repository.
-    pub(crate) evidences: &'a Evidences,
+    pub(crate) provenances: &'a Provenances,
     pub(crate) record: &'a TrustRecord,
     pub(crate) now: Timestamp,
     pub(crate) skew: SignedDuration,
@@ -236,43 +236,45 @@ impl<'a> Case<'a> {
         digest: Digest,
         past: &Past,
     ) -> Result<Result<(SignedDigest, Vec<String>), NotNow>, Unresolved> {
-        let mut cast = self.votes(found, tag, digest, past, Began::WithThatVersion)?;
+        let mut cast = self.listings(found, tag, digest, past, Began::WithThatVersion)?;
         if found.met_until(&cast.0).is_none() && found.suffices(&cast.0.iter().collect::<Vec<_>>()) {
-            cast = self.votes(found, tag, digest, past, Began::AtFirst)?;
+            cast = self.listings(found, tag, digest, past, Began::AtFirst)?;
         }
-        let (votes, not_now) = cast;
-        let Some((at, votes)) = found.met_until(&votes) else { return Ok(Err(not_now)) };
+        let (listings, not_now) = cast;
+        let Some((at, listings)) = found.met_until(&listings) else { return Ok(Err(not_now)) };
         let until = at.saturating_add(self.demand.accept_for).unwrap_or(Timestamp::MAX);
         let mut warnings = found.warnings.clone();
         warnings.push(format!(
             "{tag} was signed anew at {at} as {}; {digest} stays good until {until}",
             found.digest
         ));
-        let signers = votes.into_iter().map(|vote| Signer::of(&vote.role, &vote.signers));
-        let evidence = Arc::new(Evidence::new(self.repository, signers));
-        Ok(Ok((SignedDigest::new(digest, evidence).until(until), warnings)))
+        let signers = listings.into_iter().map(|listing| Signer::of(&listing.role, &listing.signers));
+        let provenance = Arc::new(Provenance::new(self.repository, signers));
+        Ok(Ok((SignedDigest::new(digest, provenance).until(until), warnings)))
     }
 
     /// The roles that once listed `digest` as `tag` so that it still counts, and else why not.
-    fn votes(
+    fn listings(
         &self,
         found: &Found<'a>,
         tag: &str,
         digest: Digest,
         past: &Past,
         began: Began,
-    ) -> Result<(Vec<Vote>, NotNow), Unresolved> {
+    ) -> Result<(Vec<Listing>, NotNow), Unresolved> {
         let oldest = self.now.saturating_sub(self.demand.accept_for).unwrap_or(Timestamp::MIN);
-        let mut votes = Vec::new();
+        let mut listings = Vec::new();
         let mut not_now = NotNow::Never;
         for role in &found.roles {
             match once(self, past, role.name(), (tag, digest), oldest, began)? {
-                Then::Superseded(vote) if vote.until < oldest => not_now = NotNow::TooOld(vote.until),
-                Then::Superseded(vote) if found.accepts(role.name(), &vote.signers) => {
-                    let between = (vote.version, role.version());
+                Then::Superseded(listing) if listing.until < oldest => {
+                    not_now = NotNow::TooOld(listing.until)
+                }
+                Then::Superseded(listing) if found.accepts(role.name(), &listing.signers) => {
+                    let between = (listing.version, role.version());
                     let gap = unseen::gap(self, past, role.name(), between, (tag, digest))?;
                     match gap.objection(role.name(), tag, digest) {
-                        None => votes.push(vote),
+                        None => listings.push(listing),
                         Some(why) => not_now = NotNow::Unseen(why),
                     }
                 }
@@ -281,10 +283,10 @@ impl<'a> Case<'a> {
                 Then::Never => {}
             }
         }
-        if votes.is_empty() && self.demand.delegations.is_none() {
-            votes.extend(docker::before_releases(self, past, found, (tag, digest), oldest)?);
+        if listings.is_empty() && self.demand.delegations.is_none() {
+            listings.extend(docker::before_releases(self, past, found, (tag, digest), oldest)?);
         }
-        Ok((votes, not_now))
+        Ok((listings, not_now))
     }
 
     /// `DigestRevoked` where a role listed `digest` under `tag` once and lists the tag no longer.
@@ -323,7 +325,7 @@ impl<'a> Case<'a> {
     /// What stands in the way of the roles, whatever the tag.
     fn standing_objections(&self) -> Vec<Objection> {
         match &self.demand.delegations {
-            Some(required) => ballot::standing(self, required),
+            Some(required) => quorum::standing(self, required),
             None => docker::standing(self),
         }
     }

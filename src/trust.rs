@@ -62,7 +62,7 @@ pub use crate::records::{
     DiskState, MemoryState, OtherRecord, RepositoryKey, Revision, RoleVersion, RootPin, StateError,
     TrustRecord, TrustState,
 };
-pub use crate::resolution::{Evidence, Refusal, SignedDigest, Signer, Unavailable, Untrusted};
+pub use crate::resolution::{Provenance, Refusal, SignedDigest, Signer, Unavailable, Untrusted};
 pub use crate::source::{
     Access, AuthEntry, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError,
     FoundCredentials, Grant, ImageName, MetadataSource, Secret, SourceError, SourceRequest, read_json,

@@ -8,7 +8,7 @@ use super::judge::{ImageVerdict, Passed};
 use super::review::Request;
 use super::text::{self, cut, one_line};
 use super::verdict::{Decision, Hook, Verdict};
-use crate::trust::{Evidence, SignedDigest};
+use crate::trust::{Provenance, SignedDigest};
 
 /// The longest value of an audit annotation, in bytes.
 const VALUE: usize = 2048;
@@ -37,7 +37,7 @@ impl<'v> Record<'v> {
         policies.sort();
         let signed = || images().filter_map(signed);
         let passed = images().filter_map(ImageVerdict::passed);
-        let evidence = once(passed.flat_map(Passed::evidence));
+        let provenance = once(passed.flat_map(Passed::provenance));
         let mut findings = verdict.audit_findings();
         if matches!(decision, Decision::Reported | Decision::Deferred) {
             findings.extend(verdict.failures());
@@ -48,8 +48,8 @@ impl<'v> Record<'v> {
             images: listed(images(), |text, image| text.push_str(&text::image(&image.image))),
             policies: shown(listed(policies, display)),
             digests: listed(signed(), digest),
-            signers: signers(once(signed().map(SignedDigest::evidence))),
-            versions: versions(evidence),
+            signers: signers(once(signed().map(SignedDigest::provenance))),
+            versions: versions(provenance),
             findings: shown(listed(findings, |text, finding| text.push_str(&finding))),
             exemptions: shown(listed(once(images().flat_map(|image| &image.exemptions)), display)),
         }
@@ -157,20 +157,20 @@ fn signed(image: &ImageVerdict) -> Option<&SignedDigest> {
     image.passed()?.signed()
 }
 
-/// `targets/releases=KEYID+KEYID`, of all evidence together. What all images have in common is at hand.
-fn signers(evidence: Vec<&Arc<Evidence>>) -> Cow<'_, str> {
-    match &*evidence {
+/// `targets/releases=KEYID+KEYID`, of all provenance together. What all images have in common is at hand.
+fn signers(provenance: Vec<&Arc<Provenance>>) -> Cow<'_, str> {
+    match &*provenance {
         [one] => cut(one.signers_text(), VALUE),
-        _ => listed(once(evidence.iter().flat_map(|evidence| evidence.signers())), display).into(),
+        _ => listed(once(provenance.iter().flat_map(|provenance| provenance.signers())), display).into(),
     }
 }
 
 /// `targets/releases=7`, in the same way.
-fn versions(evidence: Vec<&Arc<Evidence>>) -> Cow<'_, str> {
-    match &*evidence {
+fn versions(provenance: Vec<&Arc<Provenance>>) -> Cow<'_, str> {
+    match &*provenance {
         [one] => cut(one.versions_text(), VALUE),
         _ => {
-            let versions = once(evidence.iter().flat_map(|evidence| evidence.versions()));
+            let versions = once(provenance.iter().flat_map(|provenance| provenance.versions()));
             listed(versions, |text, (role, version)| display(text, format_args!("{role}={version}"))).into()
         }
     }

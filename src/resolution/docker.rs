@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::ballot::{Found, Vote, not_signed};
 use super::objection::Objection;
 use super::older::Past;
+use super::quorum::{Found, Listing, not_signed};
 use super::{Case, RELEASES, Unresolved, past};
 use crate::digest::Digest;
 use crate::tuf::{Lookup, Role, RoleName, RoleProblem};
@@ -64,7 +64,7 @@ pub(super) fn before_releases(
     found: &Found<'_>,
     (tag, digest): (&str, Digest),
     oldest: Timestamp,
-) -> Result<Option<Vote>, Unresolved> {
+) -> Result<Option<Listing>, Unresolved> {
     let Some(name) = RELEASES.as_ref().filter(|name| found.roles.iter().any(|role| role.name() == *name))
     else {
         return Ok(None);

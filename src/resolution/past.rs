@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::ballot::Vote;
 use super::older::{Past, PastFile};
+use super::quorum::Listing;
 use super::unseen::{self, Gap};
 use super::{Case, Unresolved};
 use crate::digest::Digest;
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub(super) enum Then {
     /// The role listed it, and lists another digest under the tag since.
-    Superseded(Vote),
+    Superseded(Listing),
     /// The role listed it, signed by too few of its present keys.
     SignerRemoved,
     /// The role listed it, and then did not list the tag at all for a while.
@@ -66,10 +66,10 @@ pub(super) fn once(
         }
         if listed == Some(digest) {
             let mut then = then(case, version, file);
-            if let Then::Superseded(vote) = &mut then
+            if let Then::Superseded(listing) = &mut then
                 && began == Began::AtFirst
             {
-                vote.from = first_of_run(case, past, &versions, at, (tag, digest))?;
+                listing.from = first_of_run(case, past, &versions, at, (tag, digest))?;
             }
             return Ok(then);
         }
@@ -155,20 +155,22 @@ pub(super) fn listed_by_targets_before(
     (tag, digest): (&str, Digest),
     before: Timestamp,
     oldest: Timestamp,
-) -> Result<Option<Vote>, Unresolved> {
+) -> Result<Option<Listing>, Unresolved> {
     let role = RoleName::targets();
     let Some(targets) = case.repository.role(&role) else { return Ok(None) };
-    let vote = |version: &RoleVersion, signers: &[RoleSigner]| {
+    let listing = |version: &RoleVersion, signers: &[RoleSigner]| {
         let until = version.superseded.map_or(before, |at| at.min(before));
         let enough = signers.len() as u64 >= targets.threshold() && until >= oldest;
         let (role, from, signers) = (role.clone(), version.first_seen, signers.to_vec());
-        enough.then_some(Vote { role, version: version.version, from, until, signers })
+        enough.then_some(Listing { role, version: version.version, from, until, signers })
     };
     let seen_before = |version: &&RoleVersion| version.role == role && version.first_seen < before;
     let is_current = |version: &&RoleVersion| version.sha256 == targets.sha256();
     if let Some(current) = case.record.recent.iter().filter(seen_before).find(is_current) {
         match targets.lookup(tag) {
-            Lookup::Listed(entry) if entry.digest == digest => return Ok(vote(current, targets.signed_by())),
+            Lookup::Listed(entry) if entry.digest == digest => {
+                return Ok(listing(current, targets.signed_by()));
+            }
             Lookup::Listed(_) => {}
             _ => return Ok(None),
         }
@@ -177,10 +179,10 @@ pub(super) fn listed_by_targets_before(
     for (at, version) in versions.iter().enumerate() {
         match read(past, &versions, at)? {
             Some(file) if file.digest(tag) == Some(digest) => {
-                let Some(vote) = vote(version, file.signers()) else { return Ok(None) };
+                let Some(listing) = listing(version, file.signers()) else { return Ok(None) };
                 let next = unseen::next_seen(case, &role, version.version).unwrap_or(targets.version());
                 let gap = unseen::gap(case, past, &role, (version.version, next), (tag, digest))?;
-                return Ok((gap == Gap::Unbroken).then_some(vote));
+                return Ok((gap == Gap::Unbroken).then_some(listing));
             }
             Some(file) if file.digest(tag).is_some() => {}
             // The tag was removed in between, or nobody can tell.
@@ -228,7 +230,7 @@ fn then(case: &Case<'_>, version: &RoleVersion, file: &HistoricTargets) -> Then 
     match version.superseded {
         Some(until) if signers.len() as u64 >= threshold => {
             let (role, from) = (version.role.clone(), version.first_seen);
-            Then::Superseded(Vote { role, version: version.version, from, until, signers })
+            Then::Superseded(Listing { role, version: version.version, from, until, signers })
         }
         _ => Then::SignerRemoved,
     }

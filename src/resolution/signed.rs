@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::evidence::{Evidence, Signer};
+use super::provenance::{Provenance, Signer};
 use crate::digest::Digest;
 use crate::image::ImageReference;
 
@@ -12,13 +12,13 @@ use crate::image::ImageReference;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedDigest {
     digest: Digest,
-    evidence: Arc<Evidence>,
+    provenance: Arc<Provenance>,
     good_until: Option<Timestamp>,
 }
 
 impl SignedDigest {
-    pub(super) fn new(digest: Digest, evidence: Arc<Evidence>) -> Self {
-        Self { digest, evidence, good_until: None }
+    pub(super) fn new(digest: Digest, provenance: Arc<Provenance>) -> Self {
+        Self { digest, provenance, good_until: None }
     }
 
     /// The same of a digest that was superseded, and passes until then.
@@ -38,12 +38,12 @@ impl SignedDigest {
 
     /// Who signed it.
     pub fn signers(&self) -> &[Signer] {
-        self.evidence.signers()
+        self.provenance.signers()
     }
 
     /// What it rests on.
-    pub fn evidence(&self) -> &Arc<Evidence> {
-        &self.evidence
+    pub fn provenance(&self) -> &Arc<Provenance> {
+        &self.provenance
     }
 
     /// The reference with this digest: what the pod spec had, `:latest` if it had neither tag nor digest, and

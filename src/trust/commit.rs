@@ -13,7 +13,7 @@ use super::served::{Served, Vouched};
 use super::{memory, others};
 use crate::limits::CONFLICTS;
 use crate::policy::Reason;
-use crate::records::{Recorded, StateError, next as record};
+use crate::records::{Recorded, StateError, change};
 use crate::resolution::{Refusal, fault};
 use crate::store::Note;
 use crate::tuf::{RoleName, TrustedRepository};
@@ -86,7 +86,7 @@ async fn write(
             Some(_) => base.record.clone(),
             None => others::seeded(core, &base, repository).await.map_err(unavailable)?,
         };
-        let next = record::next(&before, &base.other_floors(), repository, makes_pin, core.clock.now());
+        let next = change::next(&before, &base.other_floors(), repository, makes_pin, core.clock.now());
         if base.revision.is_some() && next == base.record {
             return Ok(Some(base));
         }

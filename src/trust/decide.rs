@@ -152,7 +152,7 @@ impl Inquiry<'_> {
             demand: self.question.demand,
             image: self.question.image,
             repository: &served.repository,
-            evidences: &served.evidences,
+            provenances: &served.provenances,
             record: &recorded.record,
             now,
             skew: self.skew,

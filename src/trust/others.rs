@@ -3,7 +3,7 @@
 
 use super::cell::Cell;
 use super::core::Core;
-use crate::records::{Recorded, RepositoryKey, Revision, RootPin, StateError, TrustRecord, next as record};
+use crate::records::{Recorded, RepositoryKey, Revision, RootPin, StateError, TrustRecord, change};
 use crate::resolution::{Refusal, fault};
 use crate::store::CacheKey;
 use crate::tuf::{Anchors, RootRotation, TrustedRepository};
@@ -49,7 +49,7 @@ pub(super) async fn seeded(
     let related = recorded.others.iter().filter(|other| repository.shares_history_with(&other.floors));
     for other in related {
         if let Some((other, _)) = core.state.load(&other.key).await? {
-            record::remember(&mut seeded.recent, other.recent);
+            change::remember(&mut seeded.recent, other.recent);
         }
     }
     Ok(seeded)

@@ -43,6 +43,6 @@ pub struct Resolved {
 impl Resolved {
     /// The versions that the answer rests on.
     pub fn versions(&self) -> &[(RoleName, u64)] {
-        self.signed.as_ref().map_or(&[], |signed| signed.evidence().versions())
+        self.signed.as_ref().map_or(&[], |signed| signed.provenance().versions())
     }
 }

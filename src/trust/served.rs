@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::moment::{Moment, Since};
-use crate::resolution::Evidences;
+use crate::resolution::Provenances;
 use crate::tuf::{RoleName, TrustedRepository};
 
 /// A verified set that answers questions.
@@ -16,12 +16,12 @@ pub(super) struct Served {
     pub(super) vouched: Option<Vouched>,
     /// Whether the root is pinned by policy or by a pin that is written down. A dry run leaves it open.
     pub(super) pinned: bool,
-    pub(super) evidences: Evidences,
+    pub(super) provenances: Provenances,
 }
 
 impl Served {
     pub(super) fn new(repository: Arc<TrustedRepository>, vouched: Option<Vouched>, pinned: bool) -> Self {
-        Self { repository, vouched, pinned, evidences: Evidences::default() }
+        Self { repository, vouched, pinned, provenances: Provenances::default() }
     }
 
     /// Whether the set knows about these roles.

@@ -20,6 +20,6 @@ pub(super) fn old_data(vouched: Option<Timestamp>, why: &str) -> String {
 /// Roles whose publisher must sign them anew soon.
 pub(super) fn expiring(repository: &TrustedRepository, signed: &SignedDigest, now: Timestamp) -> Vec<String> {
     let soon = now.saturating_add(SOON).unwrap_or(Timestamp::MAX);
-    let expiring = signed.evidence().expiring(repository, soon);
+    let expiring = signed.provenance().expiring(repository, soon);
     expiring.map(|(name, expires)| format!("{name} of {} expires at {expires}", repository.gun())).collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::policy::{Actions, Exemptions, Finding, Mutation, PolicyId, Reason, UnmatchedImages};
-use crate::trust::{Evidence, Refusal, Resolved, SignedDigest};
+use crate::trust::{Provenance, Refusal, Resolved, SignedDigest};
 
 /// What the policies say of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +58,8 @@ impl Passed {
     }
 
     /// What all of it rests on.
-    pub fn evidence(&self) -> impl Iterator<Item = &Arc<Evidence>> {
-        self.answers.iter().filter_map(|resolved| Some(resolved.signed.as_ref()?.evidence()))
+    pub fn provenance(&self) -> impl Iterator<Item = &Arc<Provenance>> {
+        self.answers.iter().filter_map(|resolved| Some(resolved.signed.as_ref()?.provenance()))
     }
 }
 

@@ -77,7 +77,7 @@ fn ends(verdict: &ImageVerdict) -> Option<Ends> {
         Some(Ends { at, what: "the superseded digest is accepted until then".to_owned() })
     });
     let roles = signed.filter_map(|signed| {
-        let (role, at) = signed.evidence().expires()?;
+        let (role, at) = signed.provenance().expires()?;
         Some(Ends { at, what: format!("{role} expires") })
     });
     let exemptions = verdict.exemptions.iter().filter_map(|exemption| {

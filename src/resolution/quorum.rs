@@ -25,7 +25,7 @@ pub(super) struct Found<'a> {
 
 /// That a role listed a digest for a time, and who signed that.
 #[derive(Debug, Clone)]
-pub(super) struct Vote {
+pub(super) struct Listing {
     pub(super) role: RoleName,
     /// The version that did.
     pub(super) version: u64,
@@ -37,8 +37,8 @@ pub(super) struct Vote {
 
 impl Found<'_> {
     pub(super) fn signed(self, case: &Case<'_>) -> (SignedDigest, Vec<String>) {
-        let evidence = case.evidences.of(case.repository, &self.roles);
-        (SignedDigest::new(self.digest, evidence), self.warnings)
+        let provenance = case.provenances.of(case.repository, &self.roles);
+        (SignedDigest::new(self.digest, provenance), self.warnings)
     }
 
     /// Whether these signers of a role satisfy the keys that the policy pins for it.
@@ -48,27 +48,29 @@ impl Found<'_> {
         required.is_none_or(|required| is_signed_by_pinned(required, signers))
     }
 
-    /// The last moment until which the rule was met by these votes, all cast for that moment, and which they are: roles
+    /// The last moment until which the rule was met by these listings, all in force at that moment, and which they are: roles
     /// that never said the same at the same time let nothing pass then, and so not now.
-    pub(super) fn met_until<'v>(&self, votes: &'v [Vote]) -> Option<(Timestamp, Vec<&'v Vote>)> {
-        let mut moments: Vec<_> = votes.iter().map(|vote| vote.until).collect();
+    pub(super) fn met_until<'v>(&self, listings: &'v [Listing]) -> Option<(Timestamp, Vec<&'v Listing>)> {
+        let mut moments: Vec<_> = listings.iter().map(|listing| listing.until).collect();
         moments.sort_unstable_by(|a, b| b.cmp(a));
         moments.into_iter().find_map(|moment| {
-            let cast = |vote: &&Vote| vote.from < moment && moment <= vote.until;
-            let cast: Vec<_> = votes.iter().filter(cast).collect();
-            self.suffices(&cast).then_some((moment, cast))
+            let in_force = |listing: &&Listing| listing.from < moment && moment <= listing.until;
+            let in_force: Vec<_> = listings.iter().filter(in_force).collect();
+            self.suffices(&in_force).then_some((moment, in_force))
         })
     }
 
     /// Whether older versions of these roles are what the rule asks for.
-    pub(super) fn suffices(&self, votes: &[&Vote]) -> bool {
+    pub(super) fn suffices(&self, listings: &[&Listing]) -> bool {
         match self.required {
-            None => !votes.is_empty(),
+            None => !listings.is_empty(),
             Some(required) => match required.threshold() {
-                None => required.roles().iter().all(|one| votes.iter().any(|vote| vote.role == one.role)),
+                None => {
+                    required.roles().iter().all(|one| listings.iter().any(|listing| listing.role == one.role))
+                }
                 Some(threshold) => {
-                    let keys = votes.iter().flat_map(|vote| &vote.signers);
-                    is_quorum(threshold, votes.len(), keys)
+                    let keys = listings.iter().flat_map(|listing| &listing.signers);
+                    is_quorum(threshold, listings.len(), keys)
                 }
             },
         }

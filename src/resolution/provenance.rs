@@ -1,4 +1,4 @@
-//! [`Evidence`]: what answers rest on. Most answers from one verified set rest on the same roles, and share it.
+//! [`Provenance`]: what answers rest on. Most answers from one verified set rest on the same roles, and share it.
 
 use std::fmt::{self, Display, Write as _};
 use std::sync::{Arc, OnceLock};
@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use crate::tuf::{KeyId, Role, RoleName, RoleSigner, TrustedRepository};
 
-/// So many pieces of evidence a verified set keeps: a repository's policies look at a few choices of roles.
+/// So many provenances a verified set keeps: a repository's policies look at a few choices of roles.
 const KEPT: usize = 4;
 
 /// Who signed what an answer says, and the versions of the roles that it rests on.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Evidence {
+pub struct Provenance {
     signers: Box<[Signer]>,
     /// Each once: the base roles but `targets`, then what the publisher signs, sorted.
     versions: Box<[(RoleName, u64)]>,
@@ -48,7 +48,7 @@ impl Display for Signer {
     }
 }
 
-impl Evidence {
+impl Provenance {
     /// That these signed, by what `repository` says of their roles and those above.
     pub(super) fn new(repository: &TrustedRepository, signers: impl IntoIterator<Item = Signer>) -> Self {
         let signers: Box<[Signer]> = signers.into_iter().collect();
@@ -105,17 +105,17 @@ impl Evidence {
     }
 }
 
-/// The evidence of one verified set that was asked for, lest each answer make its own. Never a verdict: whether the roles
+/// The provenance of one verified set that was asked for, lest each answer make its own. Never a verdict: whether the roles
 /// may be believed is judged anew for each question.
 #[derive(Debug, Default)]
-pub(crate) struct Evidences([OnceLock<Arc<Evidence>>; KEPT]);
+pub(crate) struct Provenances([OnceLock<Arc<Provenance>>; KEPT]);
 
-impl Evidences {
-    /// The evidence that `repository`'s own `roles` signed.
-    pub(super) fn of(&self, repository: &TrustedRepository, roles: &[Role<'_>]) -> Arc<Evidence> {
-        let made = || Arc::new(Evidence::new(repository, roles.iter().map(signer)));
+impl Provenances {
+    /// The provenance that `repository`'s own `roles` signed.
+    pub(super) fn of(&self, repository: &TrustedRepository, roles: &[Role<'_>]) -> Arc<Provenance> {
+        let made = || Arc::new(Provenance::new(repository, roles.iter().map(signer)));
         let mut kept = self.0.iter().map(|slot| slot.get_or_init(made));
-        kept.find(|evidence| is_of(evidence, roles)).map_or_else(made, Arc::clone)
+        kept.find(|provenance| is_of(provenance, roles)).map_or_else(made, Arc::clone)
     }
 }
 
@@ -123,9 +123,9 @@ fn signer(role: &Role<'_>) -> Signer {
     Signer::of(role.name(), role.signed_by())
 }
 
-/// Who signed a role of a set is the set's own, so the names of the roles tell its evidence apart.
-fn is_of(evidence: &Evidence, roles: &[Role<'_>]) -> bool {
-    evidence.signers.iter().map(|signer| &signer.role).eq(roles.iter().map(Role::name))
+/// Who signed a role of a set is the set's own, so the names of the roles tell its provenance apart.
+fn is_of(provenance: &Provenance, roles: &[Role<'_>]) -> bool {
+    provenance.signers.iter().map(|signer| &signer.role).eq(roles.iter().map(Role::name))
 }
 
 /// The base roles, the roles that signed and those between.
