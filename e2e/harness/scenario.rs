@@ -256,9 +256,10 @@ fn make_namespace(cluster: &Cluster, labels: &Value) {
     cluster.does(&["wait", "--for=create", "serviceaccount/default", "--timeout=60s"]);
 }
 
-/// What is done without a manifest that kubectl is sent, held against the manifest that says the same.
+/// Changes that kubectl is sent no manifest for. Each is compared with a manifest that does the same.
 impl Scenario {
-    /// What came of what helm rendered is what `tagseal verify -f` says of it. Answers what is stored of `object`.
+    /// The cluster decided about the chart that helm installed as `tagseal verify -f` says of the rendered chart. Answers
+    /// `object` as it is stored.
     #[track_caller]
     pub fn is_installed_alike(&self, rendered: &str, installed: &Answer, object: &str) -> Option<Value> {
         if !installed.passed {

@@ -27,7 +27,7 @@ pub enum Because {
     OtherWebhooks,
     /// A dry run pins nothing, where a user who verifies pins what they see first.
     FirstUseOnDryRun,
-    /// What was verified before answers until it is looked at again, and each looks at another time.
+    /// Both answer from trust data that they verified earlier, and they refresh it at different times.
     OlderTrustData,
     /// Each remembers roots and versions of its own: floors, pins, and what is in its cache or has been reset.
     OwnMemory,
@@ -64,7 +64,7 @@ impl SecondJudge {
         self.is_asked.store(true, Ordering::Relaxed);
     }
 
-    /// Who is asked.
+    /// The verifier.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
     }
@@ -115,7 +115,7 @@ impl SecondJudge {
         let stored = if args.contains(&"json") {
             objects_in(&answer.output)
         } else if is_dry_run {
-            // Nobody sees what would be stored.
+            // kubectl does not print the object, so only the decision can be compared.
             let verdicts = self.asks_of(cluster, manifest);
             return verdicts.iter().for_each(|verdict| agree(verdict.passes()));
         } else {
@@ -148,7 +148,7 @@ impl SecondJudge {
             verdicts.iter().filter_map(|verdict| verdict.answer["image"].as_str()).collect();
         let read: Value = serde_saphyr::from_str(manifest).expect("YAML");
         let mut named = images_within(&read);
-        // What is blank is filled in by whoever comes later.
+        // verify skips blank images: another webhook fills them in.
         named.retain(|image| !image.trim().is_empty());
         said.sort_unstable();
         named.sort_unstable();

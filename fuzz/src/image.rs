@@ -52,7 +52,7 @@ fn check_match(pattern: &ImagePattern, image: &ImageReference) {
     };
     let segments: Vec<_> = name.split('/').collect();
     let parts: Vec<_> = image.segments().collect();
-    // What is tried grows fast with the stars.
+    // The number of ways to match grows fast with the number of stars.
     if segments.len() > 6 || text.matches('*').count() > 6 || parts.len() > 12 {
         return;
     }

@@ -16,7 +16,7 @@ pub mod policy_review;
 pub mod repository;
 mod review;
 
-/// What is done with an input. It panics where something does not hold.
+/// Runs a target on an input. It panics if a property does not hold.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its fuzzer and of its folder in `corpus/`.

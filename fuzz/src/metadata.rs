@@ -130,7 +130,7 @@ fn listed(signed: &Value, role: Role<'_>, covers: impl Fn(&str) -> bool) {
     assert_eq!(found.next(), None);
 }
 
-/// What is read of all roles ends.
+/// No role lists more targets than a file can have.
 fn bounded(repository: &TrustedRepository) {
     for role in repository.roles(now(), SKEW) {
         assert!(role.targets().count() <= tagseal::limits::FILE_VALUES);

@@ -43,7 +43,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What was let in as new can be used, if what it names is there.
+/// A new policy that was allowed compiles, if the objects that it names exist.
 fn assert_usable(request: &Value) {
     let (group, kind) = (text(&request["kind"]["group"]), text(&request["kind"]["kind"]));
     let mut object = json!({"metadata": {"name": "any", "namespace": "any"}});

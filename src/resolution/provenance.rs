@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::tuf::{KeyId, Role, RoleName, RoleSigner, TrustedRepository};
 
-/// So many provenances a verified set keeps: a repository's policies look at a few choices of roles.
+/// How many of them one verified set keeps. The policies of a repository name few combinations of roles.
 const KEPT: usize = 4;
 
 /// Who signed what an answer says, and the versions of the roles that it rests on.
@@ -123,7 +123,7 @@ fn signer(role: &Role<'_>) -> Signer {
     Signer::of(role.name(), role.signed_by())
 }
 
-/// Who signed a role of a set is the set's own, so the names of the roles tell its provenance apart.
+/// Within one verified set the names of the roles identify a provenance, because the set fixes who signed each role.
 fn is_of(provenance: &Provenance, roles: &[Role<'_>]) -> bool {
     provenance.signers.iter().map(|signer| &signer.role).eq(roles.iter().map(Role::name))
 }

@@ -15,7 +15,7 @@ use crate::limits;
 pub(super) struct Parts {
     left: Cell<usize>,
     most: usize,
-    /// Who has too many, and of what.
+    /// For the error: the owner of the parts, and what they are.
     words: (&'static str, &'static str),
 }
 
