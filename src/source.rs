@@ -164,6 +164,22 @@ impl From<Vec<Access>> for FoundCredentials {
     }
 }
 
+/// [`Credentials`] where there are none: everything is asked for anonymously.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCredentials;
+
+impl Credentials for NoCredentials {
+    fn access<'a>(
+        &'a self,
+        _: &'a CredentialsSource,
+        _: &'a Grant,
+        _: &'a TrustServer,
+        _: ImageName<'a>,
+    ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
+        Box::pin(std::future::ready(Ok(vec![Access::Anonymous].into())))
+    }
+}
+
 /// Why credentials could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

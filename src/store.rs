@@ -1,4 +1,5 @@
-//! [`DiskCache`]: what is kept of repositories under `--cache-dir`, and [`CacheKey`], by which. Metadata is verified again from scratch when it is loaded.
+//! [`DiskCache`]: verified metadata under `--cache-dir`, verified again from scratch when it is loaded; and [`CacheKey`], which
+//! says what is kept apart there and in memory.
 //!
 //! ```text
 //! CACHE_DIR/<hash of server, CA, GUN, anchors>/tuf/<GUN>/metadata/<role>.json    notary's own layout
@@ -51,9 +52,9 @@ pub(crate) struct Stored {
     pub(crate) note: Option<Note>,
 }
 
-/// A superseded file on disk.
+/// What came of looking for a superseded file, with a bound on its size.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum History {
+pub(crate) enum Found {
     /// The file.
     File(Bytes),
     /// It is larger than was asked for.
@@ -158,16 +159,16 @@ impl DiskCache {
     }
 
     /// A superseded file of a role, as far as it has at most so many bytes.
-    pub(crate) fn history(&self, key: &CacheKey, sha256: Digest, most: u64) -> History {
+    pub(crate) fn history(&self, key: &CacheKey, sha256: Digest, most: u64) -> Found {
         let path = history_path(&self.home(key), sha256);
         match std::fs::metadata(&path) {
-            Ok(file) if file.len() > most => return History::Larger,
+            Ok(file) if file.len() > most => return Found::Larger,
             Ok(_) => {}
-            Err(_) => return History::Absent,
+            Err(_) => return Found::Absent,
         }
         match std::fs::read(path) {
-            Ok(bytes) if Digest::of(&bytes) == sha256 => History::File(bytes.into()),
-            _ => History::Absent,
+            Ok(bytes) if Digest::of(&bytes) == sha256 => Found::File(bytes.into()),
+            _ => Found::Absent,
         }
     }
 

@@ -9,12 +9,12 @@ use tagseal::admission::{Admission, Hook};
 use tagseal::clock::ManualClock;
 use tagseal::image::ImageReference;
 use tagseal::policy::{
-    CompileContext, CredentialsSource, NoObjects, PolicyKind, PolicySet, PolicySnapshot, Reason, SetOptions,
-    TrustServer, UnknownFields, compile,
+    CompileContext, NoObjects, PolicyKind, PolicySet, PolicySnapshot, Reason, SetOptions, UnknownFields,
+    compile,
 };
 use tagseal::trust::{
-    BoxFuture, CredentialError, Credentials, FoundCredentials, Grant, ImageName, MemoryState, MetadataSource,
-    Question, Refusal, Resolved, Resolver, ResolverConfig, SourceError, SourceRequest, Unavailable,
+    BoxFuture, MemoryState, MetadataSource, NoCredentials, Question, Refusal, Resolved, Resolver,
+    ResolverConfig, SourceError, SourceRequest, Unavailable,
 };
 use tokio::sync::watch;
 
@@ -120,7 +120,7 @@ static WEBHOOK: LazyLock<Admission> = LazyLock::new(|| {
     let set = PolicySet::new([Arc::new(policy)], SetOptions::default());
     let (_, policies) = watch::channel(PolicySnapshot::Synced(Arc::new(set)));
     let clock = Arc::new(ManualClock::at(now()));
-    let (source, credentials) = (Arc::new(Server), Arc::new(Nobody));
+    let (source, credentials) = (Arc::new(Server), Arc::new(NoCredentials));
     let state = Arc::new(MemoryState::default());
     let resolver = Resolver::new(ResolverConfig::default(), source, credentials, state, clock.clone());
     Admission::new(Arc::new(OneRepository(resolver)), policies, None).with_clock(clock)
@@ -150,21 +150,5 @@ impl MetadataSource for Server {
         let is_newest = !matches!(file.selector, tagseal::tuf::Selector::Version(_));
         let found = GENUINE.get(file.role.as_str()).filter(|_| is_newest).cloned();
         Box::pin(async { Ok(found) })
-    }
-}
-
-/// Nobody has credentials, and nobody needs them.
-#[derive(Debug)]
-struct Nobody;
-
-impl Credentials for Nobody {
-    fn access<'a>(
-        &'a self,
-        _: &'a CredentialsSource,
-        _: &'a Grant,
-        _: &'a TrustServer,
-        _: ImageName<'a>,
-    ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
-        Box::pin(async { Ok(vec![tagseal::trust::Access::Anonymous].into()) })
     }
 }

@@ -40,7 +40,8 @@ pub(super) async fn call(
             Err(fault) if may_repeat(&fault, call) => (fault, None),
             outcome => return outcome,
         };
-        let wait = wanted.map_or_else(|| jittered(backoff.next_pause()), |(_, wait)| wait);
+        let pause = backoff.next_pause();
+        let wait = wanted.map_or_else(|| jittered(pause), |(_, wait)| wait);
         if let Some((status, wait)) = wanted
             && call.repeatable
             && !deadline.leaves(wait)

@@ -9,11 +9,7 @@ use serde_json::Value;
 
 use super::{List, RecordingError, Sha256, failed, path};
 use crate::digest::Digest;
-use crate::policy::{CredentialsSource, TrustServer};
-use crate::source::{
-    Access, BoxFuture, CredentialError, Credentials, FoundCredentials, Grant, ImageName, MetadataSource,
-    SourceError, SourceRequest,
-};
+use crate::source::{BoxFuture, MetadataSource, SourceError, SourceRequest};
 use crate::store::{Tree, trees};
 use crate::tuf::{FileName, RoleName, Selector};
 
@@ -142,18 +138,5 @@ fn version(file: &[u8]) -> Option<u64> {
 impl MetadataSource for Recording {
     fn fetch<'a>(&'a self, request: SourceRequest<'a>) -> BoxFuture<'a, Result<Option<Bytes>, SourceError>> {
         Box::pin(async move { self.answer(&request) })
-    }
-}
-
-/// Nobody is asked for credentials: what was recorded was let read.
-impl Credentials for Recording {
-    fn access<'a>(
-        &'a self,
-        _source: &'a CredentialsSource,
-        _grant: &'a Grant,
-        _server: &'a TrustServer,
-        _image: ImageName<'a>,
-    ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
-        Box::pin(async { Ok(vec![Access::Anonymous].into()) })
     }
 }

@@ -152,9 +152,9 @@ fn a_replaced_file_of_a_role_goes_to_the_history_which_is_bounded() {
     }
     let newest_old = MAX_HISTORY + 7;
     let history = |file: &Bytes| cache.history(&key, Digest::of(file), file.len() as u64);
-    assert_eq!(cache.history(&key, Digest::of(&file(newest_old)), 9), History::Larger);
-    assert_eq!(history(&file(newest_old)), History::File(file(newest_old)));
-    assert_eq!(history(&file(MAX_HISTORY + 8)), History::Absent, "the current one is not old");
+    assert_eq!(cache.history(&key, Digest::of(&file(newest_old)), 9), Found::Larger);
+    assert_eq!(history(&file(newest_old)), Found::File(file(newest_old)));
+    assert_eq!(history(&file(MAX_HISTORY + 8)), Found::Absent, "the current one is not old");
     let kept = std::fs::read_dir(cache.home(&key).join("history")).unwrap().count();
     assert_eq!(kept, MAX_HISTORY);
 }

@@ -24,7 +24,7 @@ pub struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// Who asks.
+    /// The requester.
     pub(super) fn requester(&self) -> RequesterRef<'a> {
         let Self { demand, grant, image, .. } = *self;
         RequesterRef::new(&demand.credentials, grant, image.into(), &demand.server.token_realms)

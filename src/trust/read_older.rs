@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::limits::{METADATA_FILE, SMALL_UPDATE};
 use crate::resolution::{PastFile, Refusal, fault};
 use crate::source::{Requester, SourceError};
-use crate::store::History;
+use crate::store::Found;
 use crate::tuf::{Fetch, FileName, HistoricTargets, Selector, Stop, TufError};
 
 /// Reads older files of roles as `served` sees them: what they say of `tag`, or all that they say.
@@ -34,7 +34,11 @@ pub(super) async fn read(
         let key = FileKey { repository: cell.key.clone(), file: file.clone(), basis };
         let read = read_one(core, cell, requester, served, key).await;
         // A question may take hundreds of files.
-        (file.clone(), tag.map_or(read.clone(), |tag| read.only(tag)))
+        let read = match tag {
+            Some(tag) => read.only(tag),
+            None => read,
+        };
+        (file.clone(), read)
     });
     join_all(read).await
 }
@@ -78,13 +82,16 @@ async fn read_now(
 ) -> Result<Arc<Kept>, Miss> {
     let server = &cell.state_key.server;
     let _reading = core.older_files.reading.place(server).await;
-    let mut found = find(core, cell, requester, &key.file, SMALL_UPDATE).await;
-    let mut _large = None;
-    if matches!(found, Ok(Found::Larger)) {
-        _large = core.verifier.large_place(server).await;
-        found = find(core, cell, requester, &key.file, METADATA_FILE).await;
-    }
-    let file = match found.map_err(Miss::Failed)? {
+    let find = async |most| find(core, cell, requester, &key.file, most).await.map_err(Miss::Failed);
+    // A place is held until the file is verified.
+    let (found, _large) = match find(SMALL_UPDATE).await? {
+        Found::Larger => {
+            let large = core.verifier.large_place(server).await;
+            (find(METADATA_FILE).await?, large)
+        }
+        found => (found, None),
+    };
+    let file = match found {
         Found::File(file) => Some(file),
         Found::Larger | Found::Absent => None,
     };
@@ -128,14 +135,6 @@ async fn verify(
     read.map_err(|error| unverified(&error, &cell.state_key))
 }
 
-/// An older file, before it is verified.
-enum Found {
-    File(Bytes),
-    /// It is larger than was asked for.
-    Larger,
-    Absent,
-}
-
 /// The file from disk, or from the trust server, as far as it has at most so many bytes.
 async fn find(
     core: &Core,
@@ -145,19 +144,18 @@ async fn find(
     most: u64,
 ) -> Result<Found, Refusal> {
     match on_disk(core, cell, file, most).await {
-        History::File(bytes) => Ok(Found::File(bytes)),
-        History::Larger => Ok(Found::Larger),
-        History::Absent => fetch(core, cell, requester, file, most).await,
+        Found::Absent => fetch(core, cell, requester, file, most).await,
+        found => Ok(found),
     }
 }
 
-async fn on_disk(core: &Core, cell: &Cell, file: &FileName, most: u64) -> History {
+async fn on_disk(core: &Core, cell: &Cell, file: &FileName, most: u64) -> Found {
     let (Selector::Hash(sha256), Some(disk)) = (&file.selector, core.disk.clone()) else {
-        return History::Absent;
+        return Found::Absent;
     };
     let (key, sha256) = (cell.key.clone(), *sha256);
     let read = tokio::task::spawn_blocking(move || disk.history(&key, sha256, most));
-    read.await.unwrap_or(History::Absent)
+    read.await.unwrap_or(Found::Absent)
 }
 
 async fn fetch(

@@ -9,6 +9,7 @@ use super::core::Core;
 use super::decide::{Answer, Decision, Failure, Inquiry, Need, Progress, decide};
 use super::in_flight::{RefreshKey, RefreshRequest};
 use super::moment::Moment;
+use super::per_server::Places;
 use super::question::{Question, Resolved};
 use super::table::Full;
 use super::{known, load, read_older, refreshing};
@@ -22,8 +23,14 @@ pub(super) async fn resolve(core: &Arc<Core>, question: &Question<'_>) -> Result
     if passes_unchecked(question.demand, question.image) {
         return Ok(Resolved { signed: None, warnings: Vec::new() });
     }
-    let mut asking =
-        Asking { core, question, asked: core.moment(), progress: Progress::default(), refreshes: 0 };
+    let mut asking = Asking {
+        core,
+        question,
+        asked: core.moment(),
+        progress: Progress::default(),
+        refreshes: 0,
+        place: None,
+    };
     let answer = asking.answer().await;
     core.metrics.looked_up(asking.refreshes == 0);
     if let Ok(Answer { is_stale: true, result: Ok(_), .. }) = answer {
@@ -41,6 +48,8 @@ struct Asking<'a> {
     progress: Progress,
     /// How many refreshes it caused or waited for.
     refreshes: usize,
+    /// Held once it holds all that older files list.
+    place: Option<Places>,
 }
 
 impl<'a> Asking<'a> {
@@ -101,10 +110,10 @@ impl<'a> Asking<'a> {
             }
             Need::OlderFiles { served, files } => {
                 let (requester, tag) = (self.requester(), tag_of(self.question.demand, self.question.image));
-                if tag.is_none() && self.progress.place.is_none() {
+                if tag.is_none() && self.place.is_none() {
                     let place = self.core.older_files.digests.place(&cell.state_key.server);
                     let place = timeout_at(deadline, place).await;
-                    self.progress.place = place.map_err(|_| self.inquiry(cell).too_late())?;
+                    self.place = place.map_err(|_| self.inquiry(cell).too_late())?;
                 }
                 let read = read_older::read(self.core, cell, &requester, served, files, tag);
                 let read = timeout_at(deadline, read).await.map_err(|_| self.inquiry(cell).too_late())?;

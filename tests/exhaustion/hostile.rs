@@ -1,11 +1,8 @@
 //! [`Hostile`]: a trust server that serves what an attacker made, and the policies that lead there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::http::{StatusCode, Uri};
-use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,7 +10,7 @@ use tagseal::clock::{Clock as _, SystemClock};
 
 use crate::cli::run::object;
 use crate::support::TestRepository;
-use crate::support::trust_server::TrustServer;
+use crate::support::trust_server::{TrustServer, url_path};
 
 /// The server.
 pub struct Hostile {
@@ -26,24 +23,19 @@ impl Hostile {
     pub fn serving<'a>(repositories: impl IntoIterator<Item = &'a TestRepository>) -> Self {
         let of = |repository: &'a TestRepository| {
             let files = repository.files().iter();
-            files.map(|(file, bytes)| (path(repository.gun(), file), bytes.clone()))
+            files.map(|(file, bytes)| (url_path(repository.gun(), file), bytes.clone()))
         };
         Self::of(repositories.into_iter().flat_map(of))
     }
 
     /// Serves these files, by path.
     pub fn of(files: impl IntoIterator<Item = (String, Bytes)>) -> Self {
-        let files: Arc<BTreeMap<String, Bytes>> = Arc::new(files.into_iter().collect());
         let asked = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&asked);
-        let answer = move |uri: Uri| async move {
+        let count = move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            match files.get(uri.path()) {
-                Some(bytes) => bytes.clone().into_response(),
-                None => StatusCode::NOT_FOUND.into_response(),
-            }
         };
-        Self { server: TrustServer::serve(axum::Router::new().fallback(answer)), asked }
+        Self { server: TrustServer::of_files(files, count), asked }
     }
 
     /// Its base URL.
@@ -55,11 +47,6 @@ impl Hostile {
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
-}
-
-/// Where a repository's file is.
-pub fn path(gun: &str, file: &str) -> String {
-    format!("/v2/{gun}/_trust/tuf/{file}")
 }
 
 /// A cluster policy for this repository, that trusts its root key; with these fields of its spec besides.

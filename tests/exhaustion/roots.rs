@@ -4,11 +4,12 @@ use bytes::Bytes;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::hostile::{Hostile, PIECES, gun, items, now, path, pinning};
+use super::hostile::{Hostile, PIECES, gun, items, now, pinning};
 use super::process::{Process, is_soak};
 use crate::cli::run::policy;
 use crate::support::TestKey;
 use crate::support::signer::canonical;
+use crate::support::trust_server::url_path;
 
 /// No root lists it.
 const KEY: &str = "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f";
@@ -35,7 +36,7 @@ fn serving(contents: &[String]) -> Hostile {
     let of = |(n, content): (usize, &String)| {
         let gun = gun(&n.to_string());
         let timestamp = Bytes::from(r#"{"signed":{},"signatures":[]}"#);
-        [(path(&gun, "root.json"), root(&gun, 1, content)), (path(&gun, "timestamp.json"), timestamp)]
+        [(url_path(&gun, "root.json"), root(&gun, 1, content)), (url_path(&gun, "timestamp.json"), timestamp)]
     };
     Hostile::of(contents.iter().enumerate().flat_map(of))
 }
@@ -99,10 +100,10 @@ fn chains(names: usize, versions: u64, bytes: usize) -> Hostile {
     let of = |n: usize| {
         let gun = gun(&n.to_string());
         let roots: Vec<_> = (1..=versions)
-            .map(|version| (path(&gun, &format!("{version}.root.json")), root(&gun, version, &filling)))
+            .map(|version| (url_path(&gun, &format!("{version}.root.json")), root(&gun, version, &filling)))
             .collect();
         let (_, newest) = roots.last().unwrap().clone();
-        roots.into_iter().chain([(path(&gun, "root.json"), newest)])
+        roots.into_iter().chain([(url_path(&gun, "root.json"), newest)])
     };
     Hostile::of((0..names).flat_map(of))
 }

@@ -1,14 +1,10 @@
 //! A trust server of this process, that serves repositories of the tests' own signer and never changes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use axum::http::{StatusCode, Uri};
-use axum::response::IntoResponse;
-use bytes::Bytes;
 use tagseal::clock::{Clock, SystemClock};
 
-use crate::support::trust_server::TrustServer;
+use crate::support::trust_server::{TrustServer, url_path};
 use crate::support::{TestRepository, image_digest};
 
 /// A repository: how the tests call it, its name, and its signed tags.
@@ -24,7 +20,7 @@ impl Served {
     /// Signs and serves. The digest of a tag is [`digest`] of `NAME:TAG`.
     pub fn new(repositories: &[Signed<'_>]) -> Self {
         let now = SystemClock.now();
-        let mut files: BTreeMap<String, Bytes> = BTreeMap::new();
+        let mut files = Vec::new();
         let mut keys = BTreeMap::new();
         for (name, gun, tags) in repositories {
             let mut repository = TestRepository::new(gun, now);
@@ -33,17 +29,9 @@ impl Served {
             }
             keys.insert((*name).to_owned(), repository.root_key().bare().id());
             let published = repository.publish(now);
-            let path = |file: &str| format!("/v2/{gun}/_trust/tuf/{file}");
-            files.extend(published.iter().map(|(file, bytes)| (path(file), bytes.clone())));
+            files.extend(published.iter().map(|(file, bytes)| (url_path(gun, file), bytes.clone())));
         }
-        let files = Arc::new(files);
-        let answer = move |uri: Uri| async move {
-            match files.get(uri.path()) {
-                Some(bytes) => bytes.clone().into_response(),
-                None => StatusCode::NOT_FOUND.into_response(),
-            }
-        };
-        Self { server: TrustServer::serve(axum::Router::new().fallback(answer)), keys }
+        Self { server: TrustServer::of_files(files, || {}), keys }
     }
 
     /// Its base URL.

@@ -1,7 +1,10 @@
 //! [`TrustServer`]: any Notary v1 server as its HTTP clients see it, the embedded one or the real one.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -28,6 +31,11 @@ pub struct Answered {
     pub body: Bytes,
 }
 
+/// Where a repository's file is.
+pub fn url_path(gun: &str, file: &str) -> String {
+    format!("/v2/{gun}/_trust/tuf/{file}")
+}
+
 /// A file of an upload: the part's file name, and its content.
 pub type Part = (String, Bytes);
 
@@ -46,6 +54,22 @@ impl TrustServer {
         let address = listener.local_addr().expect("an address");
         RUNTIME.spawn(async move { axum::serve(listener, router).await });
         Self::at(&format!("http://{address}"))
+    }
+
+    /// Serves these files, by path. `asked` hears of each request.
+    pub fn of_files(
+        files: impl IntoIterator<Item = (String, Bytes)>,
+        asked: impl Fn() + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let files: Arc<BTreeMap<_, _>> = Arc::new(files.into_iter().collect());
+        let answer = move |uri: Uri| async move {
+            asked();
+            match files.get(uri.path()) {
+                Some(bytes) => bytes.clone().into_response(),
+                None => StatusCode::NOT_FOUND.into_response(),
+            }
+        };
+        Self::serve(axum::Router::new().fallback(answer))
     }
 
     /// Its base URL.

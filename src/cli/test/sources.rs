@@ -13,7 +13,7 @@ use crate::gitops::cases::{Elsewhere, Test, Trust};
 use crate::gitops::{Place, Problem};
 use crate::notary::NotaryClient;
 use crate::recording::Recording;
-use crate::trust::{Credentials, MemoryState, MetadataSource, Resolver, ResolverConfig};
+use crate::trust::{Credentials, MemoryState, MetadataSource, NoCredentials, Resolver, ResolverConfig};
 
 /// Where the trust data of a test comes from.
 pub(super) enum Source {
@@ -70,7 +70,7 @@ impl Source {
             Self::Recorded(recording) => {
                 let recording = Arc::clone(recording);
                 Box::new(move || {
-                    let (source, credentials) = (Arc::clone(&recording), Arc::clone(&recording));
+                    let (source, credentials) = (Arc::clone(&recording), Arc::new(NoCredentials));
                     let state = Arc::new(MemoryState::new());
                     Arc::new(Resolver::new(config.clone(), source, credentials, state, Arc::clone(&clock)))
                 })

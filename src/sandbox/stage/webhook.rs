@@ -11,10 +11,9 @@ use super::clock::ShiftedClock;
 use crate::admission::Admission;
 use crate::admission::judge::Resolve;
 use crate::notary::NotaryClient;
-use crate::policy::{CredentialsSource, PolicySnapshot, TrustServer};
+use crate::policy::PolicySnapshot;
 use crate::trust::{
-    Access, BoxFuture, CredentialError, Credentials, DiskState, FoundCredentials, Grant, ImageName, Question,
-    Refusal, Resolved, Resolver, ResolverConfig,
+    BoxFuture, DiskState, NoCredentials, Question, Refusal, Resolved, Resolver, ResolverConfig,
 };
 use crate::webhook::{Readiness, router};
 
@@ -66,24 +65,8 @@ fn resolver(state: &DiskState, client: &Arc<NotaryClient>, clock: &ShiftedClock)
     Resolver::new(
         ResolverConfig::default(),
         Arc::<NotaryClient>::clone(client),
-        Arc::new(Anonymous),
+        Arc::new(NoCredentials),
         Arc::new(state.clone()),
         Arc::new(clock.clone()),
     )
-}
-
-/// The sandbox's trust server asks nobody who he is.
-#[derive(Debug)]
-struct Anonymous;
-
-impl Credentials for Anonymous {
-    fn access<'a>(
-        &'a self,
-        _: &'a CredentialsSource,
-        _: &'a Grant,
-        _: &'a TrustServer,
-        _: ImageName<'a>,
-    ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
-        Box::pin(std::future::ready(Ok(vec![Access::Anonymous].into())))
-    }
 }

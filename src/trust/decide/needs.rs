@@ -10,7 +10,6 @@ use crate::policy::Reason;
 use crate::resolution::{Past, PastFile, Refusal};
 use crate::source::Requester;
 use crate::trust::contents::Contents;
-use crate::trust::per_server::Places;
 use crate::trust::served::Served;
 use crate::trust::warnings;
 use crate::tuf::{FileName, RoleName, TrustedRepository};
@@ -60,8 +59,6 @@ pub(in crate::trust) struct Progress {
     older_files: Past,
     /// The set that they were read for.
     read_for: Option<Arc<TrustedRepository>>,
-    /// Where all that they list is held.
-    pub(in crate::trust) place: Option<Places>,
 }
 
 impl Progress {

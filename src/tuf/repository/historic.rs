@@ -77,7 +77,7 @@ impl HistoricTargets {
     /// What it says of one tag alone.
     #[must_use]
     pub fn only(&self, tag: &str) -> Self {
-        let targets = self.targets.iter().filter(|(name, _)| **name == *tag).cloned().collect();
+        let targets = self.digest(tag).map(|digest| (tag.into(), digest)).into_iter().collect();
         Self { targets, signers: self.signers.clone(), ..*self }
     }
 
