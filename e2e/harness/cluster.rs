@@ -4,12 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::poll::eventually;
 use super::process::{command, output_of};
 use super::run::tool;
 use super::second_judge::{Because, SecondJudge};
+
+/// What an API server says that has not read a policy's parameters yet.
+const POLICY_NOT_READY: &str = "not yet synced to use for admission";
 
 /// The cluster as one user sees it in one namespace.
 #[derive(Debug, Clone)]
@@ -88,12 +93,20 @@ impl Cluster {
     }
 
     /// Runs kubectl, and that is all.
+    ///
+    /// An API server that has just learned of a policy refuses what the policy is about until it has read the policy's
+    /// parameters. It says so, decides nothing, and is asked again, as a user would.
+    #[track_caller]
     pub(super) fn unjudged(&self, args: &[&str], input: &[u8]) -> Answer {
         let mut kubectl = command(tool("kubectl"));
         kubectl.arg("--kubeconfig").arg(&self.kubeconfig).args(["--namespace", &self.namespace]);
         // Discovery that is kept from one call to the next saves a dozen requests each.
         kubectl.arg("--cache-dir").arg(self.kubeconfig.with_extension("cache"));
-        Answer::from(output_of(kubectl.args(args), input))
+        kubectl.args(args);
+        eventually("the API server has read its policies' parameters", Duration::from_secs(60), || {
+            let answer = Answer::from(output_of(&mut kubectl, input));
+            if answer.errors.contains(POLICY_NOT_READY) { Err(answer.errors) } else { Ok(answer) }
+        })
     }
 
     /// Runs kubectl, which must pass; answers its output.
