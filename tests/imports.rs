@@ -59,7 +59,7 @@ const TABLE: &[Row] = &[
     Row { module: "admission", ours: &["policy", "trust", "image"], others: Never(&[HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "webhook", ours: &["admission", "policy"], others: Never(&[KUBE_CLIENT, TERMINAL]) },
     Row { module: "controller", ours: &["api", "policy", "trust", "tuf", "image", "digest"], others: Never(&[&["axum"], TERMINAL]) },
-    Row { module: "publish", ours: &["tuf", "notary", "digest", "image"], others: Never(&[KUBE, TERMINAL]) },
+    Row { module: "publish", ours: &["tuf", "notary", "digest", "image", "backoff"], others: Never(&[KUBE, TERMINAL]) },
     Row { module: "gitops", ours: &["admission", "policy", "trust", "image"], others: Never(&[HTTP, KUBE_CLIENT, TERMINAL]) },
     Row { module: "sandbox", others: Never(&[KUBE_CLIENT, TERMINAL]), ours: &[
         "tuf", "publish", "notary", "webhook", "admission", "policy", "trust", "image", "digest",

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -29,6 +30,8 @@ struct Shared {
     requests: Mutex<Vec<String>>,
     fault: Mutex<Option<(String, StatusCode)>>,
     held: watch::Sender<bool>,
+    /// How long every request waits.
+    delay: Mutex<Duration>,
     uploads: AtomicUsize,
     answered: AtomicUsize,
     meanwhile: Mutex<Option<Once>>,
@@ -44,6 +47,7 @@ impl Proxy {
             requests: Mutex::default(),
             fault: Mutex::default(),
             held: watch::Sender::new(false),
+            delay: Mutex::default(),
             uploads: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             meanwhile: Mutex::default(),
@@ -68,6 +72,11 @@ impl Proxy {
     pub fn starts(&self) {
         let router = Router::new().fallback(forward).with_state(self.shared.clone());
         *self.server.lock().unwrap() = Some(Server::start(self.port, None, router));
+    }
+
+    /// Lets every request wait first, as a server far away does.
+    pub fn delays(&self, delay: Duration) {
+        *self.shared.delay.lock().unwrap() = delay;
     }
 
     /// Takes requests but answers none until [`Self::releases`].
@@ -125,6 +134,8 @@ impl Proxy {
 async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     shared.requests.lock().unwrap().push(path.clone());
+    let delay = *shared.delay.lock().unwrap();
+    tokio::time::sleep(delay).await;
     if request.method() == Method::POST && path.ends_with("/_trust/tuf/") {
         return upload(shared, path, request).await;
     }

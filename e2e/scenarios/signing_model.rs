@@ -61,6 +61,7 @@ impl Hands {
             remote: &self.remote,
             passphrases: &OnePassphrase,
             clock: Arc::new(SystemClock),
+            patience: Duration::from_secs(60),
         };
         let mut operations = [operation];
         loop {

@@ -5,13 +5,17 @@ mod draft;
 mod error;
 mod former;
 mod keys;
+mod race;
 mod read;
 mod send;
 mod sign;
 
+use std::time::Duration;
+
 use self::apply::Workshop;
 use self::draft::{Base, Draft, Files};
 use self::keys::Keys;
+use self::race::Race;
 use self::read::Local;
 use self::send::Sent;
 use super::key::PublicForm;
@@ -25,8 +29,8 @@ use crate::tuf::{KeyId, RoleName};
 
 pub use self::error::PublishError;
 
-/// How often a repository is read until nobody is seen to publish meanwhile.
-const READINGS: usize = 4;
+/// How often a repository is read, or an upload tried, that others seem to change, while nobody is seen to change it.
+const TRIES_WITHOUT_CHANGE: usize = 4;
 
 /// One repository, with all that publishing to it takes.
 pub struct Publisher<'a> {
@@ -38,6 +42,8 @@ pub struct Publisher<'a> {
     pub passphrases: &'a dyn Passphrases,
     /// What expiries count from.
     pub clock: SharedClock,
+    /// How long it reads, merges and tries again while others publish to the repository.
+    pub patience: Duration,
 }
 
 /// What a publish did.
@@ -57,8 +63,8 @@ pub struct Published {
 }
 
 impl Publisher<'_> {
-    /// Applies the operations, in order, and publishes what changed in one upload. When somebody else published meanwhile,
-    /// the repository is read again and the operations applied once more.
+    /// Applies the operations, in order, and publishes what changed in one upload. Where somebody else published meanwhile,
+    /// the repository is read again and the operations are applied to what it has now, until it is our turn.
     ///
     /// # Errors
     /// [`PublishError`]; neither the server nor the trust directory changed then, but that keys that were made stay.
@@ -73,8 +79,9 @@ impl Publisher<'_> {
             now: self.clock.now(),
             warnings: Vec::new(),
         };
-        let mut base = self.base(&local, operations).await?;
-        let mut is_last = false;
+        let mut race = Race::new(gun, self.patience);
+        let mut base = self.base(&local, operations, &mut race).await?;
+        let mut without_change = 0;
         loop {
             workshop.now = self.clock.now();
             workshop.warnings.clear();
@@ -100,21 +107,21 @@ impl Publisher<'_> {
                     return self.published(&draft, &base, upload.versions, workshop);
                 }
                 Sent::Refused(rejection) => {
+                    race.pause().await;
                     // Whatever the words of the refusal: where the repository changed meanwhile, that is its reason.
-                    let now = self.base(&local, operations).await?;
+                    let now = self.base(&local, operations, &mut race).await?;
                     let has_changed = match (&base, &now) {
                         (Some(base), Some(now)) => now.differs_from(base),
                         (base, now) => base.is_some() != now.is_some(),
                     };
-                    match (has_changed, is_last) {
-                        (false, _) => {
-                            return Err(self
-                                .diagnose(&draft, &upload, &workshop.server_keys, rejection)
-                                .await);
-                        }
-                        (true, true) => return Err(PublishError::Stale { gun: gun.clone() }),
-                        (true, false) => (base, is_last) = (now, true),
+                    without_change += 1;
+                    if has_changed {
+                        race.lost()?;
+                        without_change = 0;
+                    } else if !rejection.is_of_a_race() || without_change == TRIES_WITHOUT_CHANGE {
+                        return Err(self.diagnose(&draft, &upload, &workshop.server_keys, rejection).await);
                     }
+                    base = now;
                 }
             }
         }
@@ -131,23 +138,36 @@ impl Publisher<'_> {
     }
 
     /// What the server has; `None` for a repository that is yet to be made.
-    async fn base(&self, local: &Local, operations: &[Operation]) -> Result<Option<Base>, PublishError> {
-        for _ in 0..READINGS {
-            match self.read(local, operations).await? {
-                Some(mut base) => {
-                    if self.former_versions(&mut base, operations).await? {
-                        return Ok(Some(base));
-                    }
-                }
+    async fn base(
+        &self,
+        local: &Local,
+        operations: &[Operation],
+        race: &mut Race<'_>,
+    ) -> Result<Option<Base>, PublishError> {
+        let mut last: Option<Base> = None;
+        let mut without_change = 0;
+        loop {
+            let Some(mut base) = self.read(local, operations).await? else {
                 // `notary init` leaves metadata without a timestamp: what was never published is not gone.
-                None if local.iter().any(|(role, _)| *role == RoleName::timestamp()) => {
+                if local.iter().any(|(role, _)| *role == RoleName::timestamp()) {
                     let (gun, server) = (self.remote.gun().clone(), self.remote.server().to_owned());
                     return Err(PublishError::GoneFromServer { gun, server });
                 }
-                None => return Ok(None),
+                return Ok(None);
+            };
+            if self.former_versions(&mut base, operations).await? {
+                return Ok(Some(base));
             }
+            without_change += 1;
+            if last.as_ref().is_some_and(|last| base.differs_from(last)) {
+                race.lost()?;
+                without_change = 1;
+            } else if without_change == TRIES_WITHOUT_CHANGE {
+                return Err(PublishError::Unsettled { gun: self.remote.gun().clone() });
+            }
+            last = Some(base);
+            race.pause().await;
         }
-        Err(PublishError::Unsettled { gun: self.remote.gun().clone() })
     }
 
     /// The files of the repository after an upload. The timestamp, and the snapshot where its key is the server's, are new

@@ -16,6 +16,7 @@ mod tests;
 use std::fmt::Display;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 pub(in crate::publish) use self::access::entries;
@@ -29,8 +30,8 @@ use crate::tuf::KeyId;
 /// What a file that is being written is called until it is whole; notary does not take such a name for a key or a role.
 pub(in crate::publish) const BESIDE: &str = ".tagseal-new";
 
-/// How often the lock of a repository is tried, ten times a second.
-const LOCK_TRIES: u32 = 100;
+/// How long the lock of a repository is waited for, where nothing else is said.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A trust directory. Everything here blocks.
 #[derive(Debug, Clone)]
@@ -39,7 +40,8 @@ pub struct TrustDir {
     /// The user whom it belongs to.
     owner: u32,
     disk: Disk,
-    lock_tries: u32,
+    /// How long a lock is waited for.
+    patience: Duration,
 }
 
 /// A key that a trust directory holds.
@@ -84,9 +86,15 @@ impl TrustDir {
         disk.make_dirs(path)?;
         let metadata = fs::metadata(path).map_err(|error| TrustDirError::io(path, "read", &error))?;
         access::check_not_writable_by_others(path, &metadata)?;
-        let dir = Self { path: path.to_owned(), owner: metadata.uid(), disk, lock_tries: LOCK_TRIES };
+        let dir = Self { path: path.to_owned(), owner: metadata.uid(), disk, patience: LOCK_PATIENCE };
         dir.check_private()?;
         Ok(dir)
+    }
+
+    /// The same, waiting so long for another process that publishes to the same repository.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Where it is.

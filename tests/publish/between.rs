@@ -16,7 +16,7 @@ use tagseal::publish::publisher::{PublishError, Publisher};
 use tagseal::tuf::{Fetch, FileName};
 
 use super::deal::*;
-use super::world::{Mouth, Person, World};
+use super::world::{Person, World};
 
 mod cases;
 
@@ -74,21 +74,6 @@ async fn state(world: &World) -> BTreeSet<String> {
     state
 }
 
-/// Publishes to completion, on a thread of its own.
-fn publish_all(
-    person: &Person<'_>,
-    publishes: Vec<Vec<Operation>>,
-) -> impl FnOnce() -> Result<(), PublishError> + use<> {
-    let (dir, remote, clock) = (person.dir.clone(), person.remote.clone(), person.world.clock.clone());
-    move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let passphrases = Mouth::default();
-        let publisher =
-            Publisher { dir: &dir, remote: &remote, passphrases: &passphrases, clock: Arc::new(clock) };
-        publishes.iter().try_for_each(|operations| runtime.block_on(publisher.publish(operations)).map(drop))
-    }
-}
-
 /// Serves the world's server behind `between`; its address.
 async fn serve(world: &World, between: &Arc<Between>) -> String {
     let router = world.server.router().layer(from_fn_with_state(Arc::clone(between), pass));
@@ -105,7 +90,7 @@ async fn plays(setup: Setup, snapshot_is_local: bool, loses_answer: bool, before
     let case = setup(&world, snapshot_is_local).await;
     let outcome = Arc::new(Mutex::new(None));
     let act = {
-        let (publish, outcome) = (publish_all(&case.theirs, case.their_operations), Arc::clone(&outcome));
+        let (publish, outcome) = (case.theirs.publishing(case.their_operations), Arc::clone(&outcome));
         move || *outcome.lock().unwrap() = Some(publish())
     };
     let between = Arc::new(Between {

@@ -10,7 +10,7 @@ use tagseal::publish::publisher::{PublishError, Publisher};
 use tagseal::publish::trust_dir::WritePoint;
 
 use super::deal::*;
-use super::world::{Fault, Mouth, Person, World};
+use super::world::{Fault, Person, World};
 
 #[tokio::test]
 async fn a_lost_answer_to_an_upload_that_arrived_is_a_publish() {
@@ -53,20 +53,6 @@ async fn a_rotation_whose_answer_is_lost_loses_no_key() {
     assert!(alice.keys("root").contains(&key[0]));
 }
 
-/// Publishes with `other` while the next passphrase is asked for.
-fn meanwhile(person: &Person<'_>, other: &Person<'_>, tag: &'static str) {
-    let (dir, remote, clock) = (other.dir.clone(), other.remote.clone(), other.world.clock.clone());
-    let publish = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let passphrases = Mouth::default();
-        let publisher =
-            Publisher { dir: &dir, remote: &remote, passphrases: &passphrases, clock: Arc::new(clock) };
-        runtime.block_on(publisher.publish(&[add(tag, tag, &[])])).unwrap();
-    };
-    *person.passphrases.before.lock().unwrap() =
-        Some(Box::new(move || std::thread::spawn(publish).join().unwrap()));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_elses_publish_in_between_is_read_and_built_on() {
     let world = World::new().await;
@@ -74,7 +60,7 @@ async fn somebody_elses_publish_in_between_is_read_and_built_on() {
         let alice = world.person();
         alice.publish(&[first, add("v1", "one", &[])]).await.unwrap();
         let bob = alice.twin();
-        meanwhile(&alice, &bob, "bob-1");
+        alice.meanwhile(&bob, "bob-1");
         let published = alice.publish(&[add("v2", "two", &[])]).await.unwrap();
         assert!(published.roles.contains(&(role("targets"), 3)), "{:?}", published.roles);
         assert_eq!(world.tags().await, ["targets bob-1", "targets v1", "targets v2"]);

@@ -28,7 +28,10 @@ use tagseal::tuf::{
     Anchors, Answer, Gun, KeyId, RoleName, RootRotation, Step, TrustedRepository, Update, UpdateInput,
 };
 
-use crate::support::deal::look;
+use crate::support::deal::{add, look};
+
+/// How long publishers go on while others publish.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub const GUN: &str = "registry.example.com/shop/web";
 
@@ -51,6 +54,8 @@ struct Proxy {
     uploads: AtomicUsize,
     /// Whether nothing gets through any more.
     is_cut: Mutex<bool>,
+    /// How long each request waits.
+    delay: Mutex<Duration>,
 }
 
 /// A server and its clock.
@@ -110,6 +115,11 @@ impl World {
     /// Lets something happen to the next upload.
     pub fn fail_next_upload(&self, fault: Fault) {
         *self.proxy.fault.lock().unwrap() = Some(fault);
+    }
+
+    /// Lets every request wait first.
+    pub fn delay(&self, delay: Duration) {
+        *self.proxy.delay.lock().unwrap() = delay;
     }
 
     /// Whether nothing gets through any more.
@@ -193,7 +203,37 @@ impl<'a> Person<'a> {
             remote: &self.remote,
             passphrases: &self.passphrases,
             clock: Arc::new(self.world.clock.clone()),
+            patience: PATIENCE,
         }
+    }
+
+    /// Publishes, one after the other, on whatever thread it is called; as a process of its own would.
+    pub fn publishing(
+        &self,
+        publishes: Vec<Vec<Operation>>,
+    ) -> impl FnOnce() -> Result<(), PublishError> + Send + use<> {
+        let (dir, remote, clock) = (self.dir.clone(), self.remote.clone(), self.world.clock.clone());
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let passphrases = Mouth::default();
+            let publisher = Publisher {
+                dir: &dir,
+                remote: &remote,
+                passphrases: &passphrases,
+                clock: Arc::new(clock),
+                patience: PATIENCE,
+            };
+            publishes
+                .iter()
+                .try_for_each(|operations| runtime.block_on(publisher.publish(operations)).map(drop))
+        }
+    }
+
+    /// Publishes a tag with `other` while this one is asked for a passphrase next.
+    pub fn meanwhile(&self, other: &Person<'_>, tag: &str) {
+        let publish = other.publishing(vec![vec![add(tag, tag, &[])]]);
+        *self.passphrases.before.lock().unwrap() =
+            Some(Box::new(move || std::thread::spawn(publish).join().unwrap().unwrap()));
     }
 
     /// As [`Self::publish`], by somebody who looked at what a witness signs.
@@ -287,6 +327,8 @@ fn collect(base: &Path, at: &Path, files: &mut BTreeMap<String, Digest>) {
 
 async fn pass(State(proxy): State<Arc<Proxy>>, request: Request, next: Next) -> Response {
     let is_upload = request.method() == Method::POST && request.uri().path().ends_with("/_trust/tuf/");
+    let delay = *proxy.delay.lock().unwrap();
+    tokio::time::sleep(delay).await;
     if *proxy.is_cut.lock().unwrap() {
         return StatusCode::BAD_GATEWAY.into_response();
     }

@@ -51,7 +51,7 @@ pub(super) struct ServerOptions {
     /// PEM file with authorities for the connection; default: what docker has in `tls/HOST/*.crt`, else the system's.
     #[arg(long, visible_alias = "tlscacert", value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
-    /// How long one request may take.
+    /// How long one request may take, and how long to go on trying while others publish to the repository.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
 }
@@ -75,7 +75,7 @@ impl ServerOptions {
         self.ca_bundle.as_deref()
     }
 
-    /// How long one request may take.
+    /// How long one request may take, and others who publish are waited for.
     pub(super) fn timeout(&self) -> std::time::Duration {
         std::time::Duration::from_secs(self.timeout)
     }

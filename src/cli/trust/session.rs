@@ -37,7 +37,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             options,
             named: options.server.url()?,
-            dir: options.keys.open()?,
+            dir: options.keys.open()?.with_patience(options.server.timeout()),
             passphrases: options.keys.passphrases(),
             client: Arc::new(NotaryClient::new(Arc::clone(&clock))),
             clock,
@@ -111,6 +111,12 @@ impl<'a> Session<'a> {
     }
 
     fn publisher<'s>(&'s self, remote: &'s Remote) -> Publisher<'s> {
-        Publisher { dir: &self.dir, remote, passphrases: &self.passphrases, clock: Arc::clone(&self.clock) }
+        Publisher {
+            dir: &self.dir,
+            remote,
+            passphrases: &self.passphrases,
+            clock: Arc::clone(&self.clock),
+            patience: self.options.server.timeout(),
+        }
     }
 }

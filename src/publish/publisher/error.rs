@@ -90,11 +90,16 @@ pub enum PublishError {
     },
     /// Somebody else published, again and again.
     #[error(
-        "somebody else published {gun} at the same time, twice; nothing was published: run the command again"
+        "others published to {gun} first, {times} times within {seconds} s; nothing was published: run the command again, or \
+         with a longer --timeout"
     )]
     Stale {
         /// Which.
         gun: Gun,
+        /// How often.
+        times: u32,
+        /// For how long it was tried, in seconds.
+        seconds: u64,
     },
     /// Somebody else published each time that the repository was read, or a cache before the server is behind.
     #[error(

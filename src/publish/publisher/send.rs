@@ -130,6 +130,14 @@ fn advice(rejection: &Rejection) -> Option<&'static str> {
     })
 }
 
+impl Rejection {
+    /// Whether somebody else may be publishing at this moment, though what they publish is not to be seen yet (Notary v1,
+    /// "Errors").
+    pub(super) fn is_of_a_race(&self) -> bool {
+        matches!(self.code.as_str(), "VERSION" | "UPDATING")
+    }
+}
+
 impl Upload {
     /// Whether all of it is what was read.
     pub(super) fn is_in(&self, read: &Base) -> bool {

@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use super::access::{check_not_writable_by_others, entries};
 use super::{TrustDir, TrustDirError};
+use crate::backoff::jitter;
 use crate::tuf::{Gun, RoleName};
 
 const NEXT: &str = "metadata.tagseal-next";
@@ -52,15 +53,17 @@ impl TrustDir {
         let failed = |error: &io::Error| TrustDirError::io(&path, "lock", error);
         let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let lock = lock.map_err(|error| failed(&error))?;
-        let mut tries = 0;
+        let mut waited = Duration::ZERO;
         while let Err(error) = lock.try_lock() {
             match error {
-                TryLockError::WouldBlock if tries < self.lock_tries => {
-                    tries += 1;
-                    std::thread::sleep(LOCK_PAUSE);
+                TryLockError::WouldBlock if waited < self.patience => {
+                    // At random, so that of many who wait nobody is always the last.
+                    let pause = LOCK_PAUSE / 2 + jitter(LOCK_PAUSE / 2);
+                    std::thread::sleep(pause);
+                    waited += pause;
                 }
                 TryLockError::WouldBlock => {
-                    let waited = (LOCK_PAUSE * self.lock_tries).as_secs();
+                    let waited = self.patience.as_secs();
                     let why = format!(
                         "is locked: another tagseal is publishing {gun}, and did not end within {waited} s; try again"
                     );

@@ -19,7 +19,7 @@ use crate::tuf::{Gun, KeyId, RoleName};
 /// The passphrase of every key in the sandbox. It protects nothing: it is printed.
 pub const PASSPHRASE: &str = "sandbox-passphrase";
 
-/// How long one request may take.
+/// How long one request may take, and others who publish are waited for.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Somebody with a trust directory.
@@ -99,6 +99,7 @@ impl Stage {
             remote: &remote,
             passphrases: &Printed,
             clock: self.clock.true_one(),
+            patience: TIMEOUT,
         };
         publisher.publish(operations).await
     }

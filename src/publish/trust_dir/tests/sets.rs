@@ -42,7 +42,7 @@ fn a_repository_whose_name_ends_in_metadata_is_left_alone() {
 #[test]
 fn a_repository_has_one_writer() {
     let (_temp, dir) = folder();
-    let impatient = TrustDir { lock_tries: 0, ..dir.clone() };
+    let impatient = dir.clone().with_patience(Duration::ZERO);
     let lock = dir.lock(&gun()).unwrap();
     let error = impatient.lock(&gun()).unwrap_err();
     assert_eq!(error.path, dir.path().join("tuf/registry.test/team/app/metadata.tagseal-lock"));
