@@ -59,7 +59,7 @@ pub use manifests::*;
 pub use mix::Mix;
 pub use name_server::{KNOWN_NAME, NameServer};
 pub use nine_kinds::{NINE_KINDS, nine_kinds};
-pub use notary_server::{NotaryServer, client};
+pub use notary_server::{NotaryServer, NotarySigner, client};
 pub use oci::{Distribution, Image};
 pub use policy::Policy;
 pub use poll::{eventually, eventually_each};

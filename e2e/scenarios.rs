@@ -37,6 +37,7 @@ mod signing_failures;
 mod signing_keys;
 mod signing_killed;
 mod signing_model;
+mod signing_server_keys;
 mod sites;
 mod telemetry;
 mod trust_server;

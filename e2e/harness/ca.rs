@@ -39,12 +39,13 @@ impl Authority {
         self.issue_for(&["127.0.0.1", "localhost", "tagseal.tagseal-system.svc"])
     }
 
-    /// A certificate for these hosts.
+    /// A certificate for these hosts, by which clients may show themselves too.
     pub fn issue_for(&self, hosts: &[&str]) -> Serving {
         let names: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
         params.distinguished_name.push(DnType::CommonName, "localhost");
-        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages =
+            vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth, rcgen::ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Serving { certificate, key }

@@ -1,6 +1,6 @@
-//! notary-server with memory storage and its local trust service (keys that it makes itself).
+//! notary-server with memory storage, and with its local trust service (keys that it makes itself) or a notary-signer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,6 +12,53 @@ use super::process::Process;
 use super::run::{RUN, RUNTIME};
 use super::token_server::TokenServer;
 
+/// A running notary-signer, which has its keys in memory alone.
+pub struct NotarySigner {
+    dir: PathBuf,
+    port: u16,
+    authority: PathBuf,
+    process: Option<Process>,
+}
+
+impl NotarySigner {
+    /// Certified by `authority`, which certifies its clients too.
+    pub fn start(name: &str, authority: &Authority) -> Self {
+        let (dir, port) = (RUN.folder(name), RUN.free_port());
+        let (certificate, key) = authority.issue().write(&dir, "server");
+        let file = dir.join("ca.crt");
+        std::fs::write(&file, authority.pem()).expect("the authority's file");
+        let config = json!({
+            "server": {
+                "grpc_addr": format!("127.0.0.1:{port}"),
+                "tls_cert_file": certificate,
+                "tls_key_file": key,
+                "client_ca_file": file,
+            },
+            "storage": {"backend": "memory"},
+            "logging": {"level": "info"},
+        });
+        write_config(&dir.join("config.json"), &config);
+        let process = Some(Self::launch(&dir, port));
+        Self { dir, port, authority: file, process }
+    }
+
+    /// Starts it anew: all its keys are gone.
+    pub fn loses_its_keys(&mut self) {
+        drop(self.process.take());
+        self.process = Some(Self::launch(&self.dir, self.port));
+    }
+
+    fn launch(dir: &Path, port: u16) -> Process {
+        let program = PathBuf::from("notary-signer");
+        let mut process = Process::start("notary-signer", &program, ["-config", "config.json"], dir);
+        eventually("notary-signer listens", Duration::from_secs(20), || {
+            process.runs();
+            std::net::TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|error| error.to_string())
+        });
+        process
+    }
+}
+
 /// A running trust server.
 pub struct NotaryServer {
     url: String,
@@ -22,12 +69,27 @@ pub struct NotaryServer {
 impl NotaryServer {
     /// Over plain http, open to everybody.
     pub fn start(name: &str) -> Self {
-        Self::launch(name, None, None)
+        Self::launch(name, None, None, None)
+    }
+
+    /// The same, with the keys of another process.
+    pub fn with_signer(name: &str, authority: &Authority, signer: &NotarySigner) -> Self {
+        let (certificate, key) = authority.issue().write(&RUN.folder(name), "client");
+        let service = json!({
+            "type": "remote",
+            "hostname": "127.0.0.1",
+            "port": signer.port.to_string(),
+            "key_algorithm": "ecdsa",
+            "tls_ca_file": signer.authority,
+            "tls_client_cert": certificate,
+            "tls_client_key": key,
+        });
+        Self::launch(name, None, None, Some(service))
     }
 
     /// Over TLS; who may do what is said by the tokens of `tokens`, which `authority` certifies too.
     pub fn private(name: &str, authority: &Authority, tokens: &TokenServer) -> Self {
-        Self::launch(name, Some(authority), Some(tokens))
+        Self::launch(name, Some(authority), Some(tokens), None)
     }
 
     /// Its base URL.
@@ -40,12 +102,17 @@ impl NotaryServer {
         self.authority.as_ref()
     }
 
-    fn launch(name: &str, authority: Option<&Authority>, tokens: Option<&TokenServer>) -> Self {
+    fn launch(
+        name: &str,
+        authority: Option<&Authority>,
+        tokens: Option<&TokenServer>,
+        trust_service: Option<Value>,
+    ) -> Self {
         let dir = RUN.folder(name);
         let port = RUN.free_port();
         let mut config = json!({
             "server": {"http_addr": format!("127.0.0.1:{port}")},
-            "trust_service": {"type": "local"},
+            "trust_service": trust_service.unwrap_or_else(|| json!({"type": "local"})),
             "storage": {"backend": "memory"},
             "logging": {"level": "info"},
         });

@@ -159,8 +159,9 @@ fn a_lost_key_is_named_with_what_can_be_done_without_it() {
     assert_eq!(
         handless.tagseal(&sign("3")).fails(2),
         format!(
-            "tagseal: the snapshot of {gun} is signed by a local key that is not here: bring one of {snapshot}, or hand the \
-             snapshot over to the server with `tagseal trust rotate snapshot --server-managed {gun}` (it takes the root key)\n"
+            "tagseal: the snapshot of {gun} is signed by a key that is neither here nor the server's: bring one of {snapshot}; \
+             or, if nobody has it any more, give the snapshot to the server with `tagseal trust rotate snapshot \
+             --server-managed {gun}` (it takes the root key)\n"
         )
     );
     handless.hand_over(Tagseal, "snapshot");

@@ -207,7 +207,10 @@ impl Remote {
             return Ok(reply.body);
         }
         match status.is_client_error() && (Rejection::has_code(&reply.body) || !self.is_not_http(status)) {
-            true => Err(RemoteError::Rejected(Rejection::of(status.as_u16(), &reply.body))),
+            true => {
+                let rejection = Rejection::of(status.as_u16(), &reply.body).dated(&reply.headers);
+                Err(RemoteError::Rejected(rejection))
+            }
             false => Err(self.told(beside(&reply, &self.server.url)).into()),
         }
     }

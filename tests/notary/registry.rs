@@ -144,8 +144,13 @@ async fn a_tag_that_is_not_there_is_an_answer_and_other_refusals_are_told() {
     })
     .await;
     assert_eq!(ask(&server.url(), "r.example.com/a:missing", Access::Anonymous).await, Ok(None));
-    let rejection =
-        Rejection { status: 400, code: "NAME_INVALID".into(), message: r"bad\u{7}".into(), detail: None };
+    let rejection = Rejection {
+        status: 400,
+        code: "NAME_INVALID".into(),
+        message: r"bad\u{7}".into(),
+        detail: None,
+        server_time: None,
+    };
     let outcome = ask(&server.url(), "r.example.com/a:1", Access::Anonymous).await;
     assert_eq!(outcome, Err(RemoteError::Rejected(rejection)));
 }

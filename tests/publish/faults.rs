@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::SignedDuration;
+use tagseal::clock::ManualClock;
 use tagseal::digest::Digest;
 use tagseal::publish::operation::Operation;
 use tagseal::publish::publisher::{PublishError, Publisher};
@@ -68,22 +70,61 @@ async fn somebody_elses_publish_in_between_is_read_and_built_on() {
     }
 }
 
+/// The world's repository at a server that has other keys.
+async fn without_its_keys(world: &World) -> World {
+    let amnesiac = World::new().await;
+    amnesiac.server.restore(&world.server.checkpoint(&world.gun)).unwrap();
+    amnesiac
+}
+
 #[tokio::test]
-async fn a_server_that_lost_its_timestamp_key_is_given_a_new_one() {
+async fn a_server_that_lost_its_keys_is_given_new_ones_by_one_root() {
     let world = World::new().await;
     let alice = world.person();
     alice.publish(&[init(), add("v1", "one", &[])]).await.unwrap();
-    let amnesiac = World::new().await;
-    amnesiac.server.restore(&world.server.checkpoint(&world.gun)).unwrap();
-    let there = amnesiac.person();
-    let there = Person { dir: alice.dir.clone(), ..there };
-    let refused =
-        there.publish(&[rotate_server_managed("snapshot"), add("v2", "two", &[])]).await.unwrap_err();
-    assert_eq!(refused, PublishError::TimestampKeyLost { gun: world.gun.clone() });
-    let mended =
-        [rotate_server_managed("timestamp"), rotate_server_managed("snapshot"), add("v2", "two", &[])];
-    there.publish(&mended).await.unwrap();
+    let amnesiac = without_its_keys(&world).await;
+    let there = Person { dir: alice.dir.clone(), ..amnesiac.person() };
+    let lost = PublishError::ServerKeysLost { gun: world.gun.clone() };
+    for in_vain in [
+        add("v2", "two", &[]),
+        rotate_server_managed("snapshot"),
+        rotate_server_managed("timestamp"),
+        rotate_root(),
+    ] {
+        assert_eq!(there.publish(std::slice::from_ref(&in_vain)).await.unwrap_err(), lost, "{in_vain:?}");
+    }
+    there.publish(&[rotate_server_managed("snapshot"), rotate_server_managed("timestamp")]).await.unwrap();
+    there.publish(&[add("v2", "two", &[])]).await.unwrap();
     assert_eq!(amnesiac.tags().await, ["targets v1", "targets v2"]);
+}
+
+#[tokio::test]
+async fn a_server_that_lost_its_timestamp_key_alone_is_given_a_new_one() {
+    let world = World::new().await;
+    let alice = world.person();
+    alice.publish(&[init_with_snapshot(), add("v1", "one", &[])]).await.unwrap();
+    let amnesiac = without_its_keys(&world).await;
+    let there = Person { dir: alice.dir.clone(), ..amnesiac.person() };
+    let refused = there.publish(&[add("v2", "two", &[])]).await.unwrap_err();
+    assert_eq!(refused, PublishError::TimestampKeyLost { gun: world.gun.clone() });
+    there.publish(&[rotate_server_managed("timestamp")]).await.unwrap();
+    there.publish(&[add("v2", "two", &[])]).await.unwrap();
+    assert_eq!(amnesiac.tags().await, ["targets v1", "targets v2"]);
+}
+
+/// The server takes no certificate of its future. Nothing is said of keys: before a root there is nothing to compare.
+#[tokio::test]
+async fn a_first_publish_by_a_clock_that_is_ahead_is_told_both_clocks() {
+    let world = World::new().await;
+    let alice = world.person();
+    let ahead = ManualClock::at(world.now() + SignedDuration::from_hours(72));
+    let publisher = Publisher { clock: Arc::new(ahead), ..alice.publisher() };
+    let refused = publisher.publish(&[init(), add("v1", "one", &[])]).await.unwrap_err();
+    assert!(matches!(refused, PublishError::Refused { .. }), "{refused:?}");
+    let advice = "; this machine's clock says 2026-11-24T12:00:00Z, and the server's 2026-11-21T12:00:00Z: set the one that is \
+                  wrong, and run the command again";
+    assert!(refused.to_string().ends_with(advice), "{refused}");
+    assert_eq!(world.uploads(), 0);
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ fn is_no_of_publisher(error: &PublishError) -> bool {
         | PublishError::Untrusted { .. }
         | PublishError::Refused { .. }
         | PublishError::TimestampKeyLost { .. }
+        | PublishError::ServerKeysLost { .. }
         | PublishError::NotDelegated { .. }
         | PublishError::PathNotAllowed { .. }
         | PublishError::NotListed { .. } => true,

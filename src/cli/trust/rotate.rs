@@ -18,14 +18,16 @@ use crate::tuf::{KeyId, RoleName};
 /// Arguments of `tagseal trust rotate`.
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "tagseal trust rotate [OPTIONS] <root|targets|snapshot|timestamp|delegation ROLE> <REPOSITORY>"
+    override_usage = "tagseal trust rotate [OPTIONS] <root|targets|snapshot|timestamp>... <REPOSITORY>\n       \
+                      tagseal trust rotate [OPTIONS] delegation <ROLE> <REPOSITORY>"
 )]
 pub struct Args {
-    /// Whose key (root, targets, snapshot, timestamp, or delegation ROLE), and then the repository; or the other way round
-    /// as notary has it.
+    /// Whose key (one or several of root, targets, snapshot, timestamp, or delegation ROLE), and then the repository; or the
+    /// other way round as notary has it.
     #[arg(required = true, value_name = "ROLE|REPOSITORY")]
     arguments: Vec<String>,
-    /// The server makes and keeps the new key: always for timestamp, as wished for snapshot.
+    /// The server makes and keeps the new key: always for timestamp, and for snapshot that is named beside it; as wished for
+    /// snapshot alone.
     #[arg(long, short = 'r')]
     server_managed: bool,
     /// The new key. Of root, targets and snapshot: its ID in the trust directory, or a file with it; default: a new one.
@@ -43,13 +45,12 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let words: Vec<_> = args.arguments.iter().filter(|word| *word != "delegation").cloned().collect();
     let (roles, repository) = role_arguments::split(&words)?;
-    let [role] = roles.as_slice() else { bail!("name one role and one repository") };
     let session = Session::open(&args.options)?;
-    let mut outcome = match role.as_str() {
-        _ if role.is_delegation() => delegation::rotate(args, &session, &repository, role)?,
-        _ => rotate(args, &session, &repository, role)?,
+    let mut outcome = match roles.as_slice() {
+        [role] if role.is_delegation() => delegation::rotate(args, &session, &repository, role)?,
+        roles => rotate(args, &session, &repository, roles)?,
     };
-    if *role == RoleName::root() {
+    if roles.contains(&RoleName::root()) {
         outcome.warn(
             "policies that pin the old root key follow this rotation (rootRotation: Follow); name the new key in them soon, \
              and keep the old one until nobody has the old root any more",
@@ -59,16 +60,46 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// One new root lists all the new keys.
 fn rotate(
     args: &Args,
     session: &Session<'_>,
     repository: &Repository,
-    role: &RoleName,
+    roles: &[RoleName],
 ) -> anyhow::Result<Outcome> {
-    let operation = match role.as_str() {
+    for (index, role) in roles.iter().enumerate() {
+        if role.is_delegation() {
+            bail!(
+                "the key of a delegation is rotated by a command of its own: `tagseal trust rotate delegation {role}`"
+            );
+        }
+        if roles[..index].contains(role) {
+            bail!("name {role} once");
+        }
+    }
+    if roles.len() > 1 && !args.keys.is_empty() {
+        bail!("--key is for one role: rotate {} one by one", list(roles));
+    }
+    let operations = roles.iter().map(|role| operation(args, session, repository, roles, role));
+    let operations = operations.collect::<anyhow::Result<Vec<_>>>()?;
+    let published = crate::cli::runtime()?.block_on(session.publish(repository, &operations))?;
+    let keys = if roles.len() == 1 { "key" } else { "keys" };
+    let message = format!("Rotated the {} {keys} of {}", list(roles), repository.gun());
+    Ok(Outcome::new(repository, message, &published))
+}
+
+fn operation(
+    args: &Args,
+    session: &Session<'_>,
+    repository: &Repository,
+    roles: &[RoleName],
+    role: &RoleName,
+) -> anyhow::Result<Operation> {
+    let is_servers = args.server_managed || roles.contains(&RoleName::timestamp());
+    Ok(match role.as_str() {
         "timestamp" if !args.keys.is_empty() => bail!("the timestamp key is the server's: leave out --key"),
         "timestamp" => Operation::RotateServerManaged { role: role.clone() },
-        "snapshot" if args.server_managed && args.keys.is_empty() => {
+        "snapshot" if is_servers && args.keys.is_empty() => {
             Operation::RotateServerManaged { role: role.clone() }
         }
         _ if args.server_managed && !args.keys.is_empty() => {
@@ -81,10 +112,16 @@ fn rotate(
         _ => {
             Operation::RotateLocal { role: role.clone(), new_key: new_key(args, session, repository, role)? }
         }
-    };
-    let published = crate::cli::runtime()?.block_on(session.publish(repository, &[operation]))?;
-    let message = format!("Rotated the {role} key of {}", repository.gun());
-    Ok(Outcome::new(repository, message, &published))
+    })
+}
+
+/// `snapshot and timestamp`.
+fn list(roles: &[RoleName]) -> String {
+    let names: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
+    match names.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
+    }
 }
 
 fn new_key(

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use hyper::header::{self, HeaderMap};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -24,6 +27,8 @@ pub struct Rejection {
     /// The name and message of an `INVALID_UPDATE`'s detail: `ErrBadRoot`, `ErrBadHierarchy`, …. The name is empty where
     /// the detail is a text alone, as the role of an `INVALID_ROLE` is.
     pub detail: Option<(String, String)>,
+    /// What time the server's clock said, where its answer tells (HTTP's `Date`).
+    pub server_time: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -54,9 +59,18 @@ impl Rejection {
                 code: plain(&code, MAX_NAME).into_owned(),
                 message: plain(&message, MAX_MESSAGE).into_owned(),
                 detail: read_detail(&detail),
+                server_time: None,
             },
-            None => Self { status, code: String::new(), message: text(body), detail: None },
+            None => {
+                Self { status, code: String::new(), message: text(body), detail: None, server_time: None }
+            }
         }
+    }
+
+    /// With the server's time out of the answer's headers.
+    pub(in crate::notary) fn dated(self, headers: &HeaderMap) -> Self {
+        let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        Self { server_time: date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()), ..self }
     }
 }
 

@@ -112,10 +112,19 @@ pub enum PublishError {
     },
     /// The server lost the timestamp key that the root lists.
     #[error(
-        "the server no longer has the timestamp key of {gun} and cannot sign: give it a new one with `tagseal trust rotate \
-         timestamp --server-managed {gun}`"
+        "the server no longer has the timestamp key of {gun} and cannot sign: whoever has the root key gives it a new one with \
+         `tagseal trust rotate timestamp {gun}`"
     )]
     TimestampKeyLost {
+        /// Which.
+        gun: Gun,
+    },
+    /// The server lost both of the keys that it had.
+    #[error(
+        "the server no longer has the keys that the root of {gun} lists for it, of snapshot and timestamp, and cannot sign: \
+         whoever has the root key gives it new ones with `tagseal trust rotate snapshot timestamp {gun}`"
+    )]
+    ServerKeysLost {
         /// Which.
         gun: Gun,
     },
@@ -155,8 +164,9 @@ pub enum PublishError {
     },
     /// The snapshot key is neither the server's nor in the trust directory.
     #[error(
-        "the snapshot of {gun} is signed by a local key that is not here: bring one of {}, or hand the snapshot over to \
-         the server with `tagseal trust rotate snapshot --server-managed {gun}` (it takes the root key)",
+        "the snapshot of {gun} is signed by a key that is neither here nor the server's: bring one of {}; or, if nobody has it \
+         any more, give the snapshot to the server with `tagseal trust rotate snapshot --server-managed {gun}` (it takes the \
+         root key)",
         list_of(.keys)
     )]
     SnapshotKeyNotHeld {

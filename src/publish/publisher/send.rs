@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::Publisher;
 use super::draft::{Base, Draft};
 use super::error::PublishError;
@@ -59,35 +61,58 @@ impl Publisher<'_> {
         server_keys: &BTreeMap<usize, PublicForm>,
         rejection: Rejection,
     ) -> PublishError {
-        let gun = self.remote.gun().clone();
         let name = rejection.detail.as_ref().map(|(name, _)| name.as_str()).unwrap_or_default();
-        let (snapshot, timestamp) = (RoleName::snapshot(), RoleName::timestamp());
-        let sent_snapshot = upload.files.iter().any(|(role, _)| *role == snapshot);
-        if matches!(name, "ErrBadRoot" | "ErrBadHierarchy" | "ErrBadSnapshot" | "ErrValidation") {
-            // What the server made a moment ago is its own, though it does not show it before a root lists it.
-            let is_new = |role| {
-                let keyring = draft.root.keyring(role);
-                server_keys.values().any(|key| keyring.has(key.canonical_id()))
-            };
-            let is_foreign = async |role| !is_new(role) && self.is_servers(draft, role).await == Some(false);
-            if !sent_snapshot && is_foreign(&snapshot).await {
-                let keys = draft.root.keyring(&snapshot).canonical_ids();
-                return PublishError::SnapshotKeyNotHeld { gun, keys };
-            }
-            if is_foreign(&timestamp).await {
-                return PublishError::TimestampKeyLost { gun };
-            }
-        }
         let previous = draft.base.files.get(&RoleName::root()).and_then(|bytes| Root::read(bytes).ok());
-        let advice = match previous.is_some_and(|root| root.has_expired_certificate(self.clock.now())) {
-            true => Some(
+        // A root that is the first lists what the server said a moment ago.
+        if previous.is_some()
+            && matches!(name, "ErrBadRoot" | "ErrBadHierarchy" | "ErrBadSnapshot" | "ErrValidation")
+            && let Some(error) = self.about_server_keys(draft, upload, server_keys).await
+        {
+            return error;
+        }
+        let now = self.clock.now();
+        let advice = if previous.is_some_and(|root| root.has_expired_certificate(now)) {
+            Some(
                 "the certificate of the root key has expired, and under it the server takes nothing, not even its successor: \
-                 delete the repository with `tagseal trust delete` and publish it anew; its keys stay",
-            ),
-            false => advice(&rejection),
+                 delete the repository with `tagseal trust delete` and publish it anew; its keys stay"
+                    .to_owned(),
+            )
+        } else {
+            clocks(&rejection, now).or_else(|| advice(&rejection).map(str::to_owned))
         };
         let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
         PublishError::Refused { rejection: rejection.into(), advice }
+    }
+
+    /// What is wrong with the keys that the root lists for the server, if anything is.
+    async fn about_server_keys(
+        &self,
+        draft: &Draft,
+        upload: &Upload,
+        server_keys: &BTreeMap<usize, PublicForm>,
+    ) -> Option<PublishError> {
+        let gun = self.remote.gun().clone();
+        let (snapshot, timestamp) = (RoleName::snapshot(), RoleName::timestamp());
+        // What the server made a moment ago is its own, though it does not show it before a root lists it.
+        let is_new = |role| {
+            let keyring = draft.root.keyring(role);
+            server_keys.values().any(|key| keyring.has(key.canonical_id()))
+        };
+        let is_foreign = async |role| !is_new(role) && self.is_servers(draft, role).await == Some(false);
+        let is_signed_here = upload.files.iter().any(|(role, _)| *role == snapshot);
+        let snapshot_is_foreign = !is_signed_here && is_foreign(&snapshot).await;
+        let timestamp_is_foreign = is_foreign(&timestamp).await;
+        // Where one of the two is given a new key and the other still is not the server's, both have to be.
+        let both = (snapshot_is_foreign && (timestamp_is_foreign || is_new(&timestamp)))
+            || (timestamp_is_foreign && is_new(&snapshot));
+        if both {
+            return Some(PublishError::ServerKeysLost { gun });
+        }
+        if timestamp_is_foreign {
+            return Some(PublishError::TimestampKeyLost { gun });
+        }
+        let keys = draft.root.keyring(&snapshot).canonical_ids();
+        snapshot_is_foreign.then_some(PublishError::SnapshotKeyNotHeld { gun, keys })
     }
 
     /// Whether the key that the root lists for `role` is the server's; `None` where the server does not say.
@@ -97,9 +122,27 @@ impl Publisher<'_> {
     }
 }
 
+/// How far the clocks of publisher and server may be apart before that is told as the reason of a refusal. The server takes no
+/// certificate that begins in its future.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(1);
+
+/// What to do where this machine's clock and the server's are apart.
+fn clocks(rejection: &Rejection, now: Timestamp) -> Option<String> {
+    let server = rejection.server_time.filter(|server| now.duration_since(*server).abs() > CLOCKS_APART)?;
+    Some(format!(
+        "this machine's clock says {now:.0}, and the server's {server:.0}: set the one that is wrong, and run the command again"
+    ))
+}
+
 /// What to do about the server's errors (Notary v1, "Errors" and "Server rules").
 fn advice(rejection: &Rejection) -> Option<&'static str> {
     let name = rejection.detail.as_ref().map(|(name, _)| name.as_str());
+    // As gRPC says it, by which a notary-server speaks to its notary-signer.
+    if rejection.detail.as_ref().is_some_and(|(_, said)| said.starts_with("rpc error: code = Unavailable")) {
+        return Some(
+            "the server cannot reach its notary-signer, which has its keys: run the command again when it can",
+        );
+    }
     Some(match (rejection.code.as_str(), name) {
         (_, Some("ErrBadRoot")) => {
             "it wants the root signed by the keys of the one before, and by certificates that are valid now"

@@ -3,10 +3,11 @@
 use axum::extract::multipart::Multipart;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LAST_MODIFIED};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderName, LAST_MODIFIED};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use serde::Serialize;
 
 use super::answer::{Code, Detail, Empty, Refusal, go_json};
@@ -28,6 +29,7 @@ const CONSISTENT: &str = "public, max-age=2592000, s-maxage=2592000";
 
 /// Answers any request.
 pub(super) async fn answer(State(server): State<NotaryServer>, request: Request) -> Response {
+    let now = server.0.clock.now();
     let Some(path) = percent_decoded(request.uri().path()) else {
         return Refusal::bare(Code::MetadataNotFound).into_response();
     };
@@ -49,7 +51,13 @@ pub(super) async fn answer(State(server): State<NotaryServer>, request: Request)
         Route::NotFound => Err(Refusal::bare(Code::MetadataNotFound)),
         Route::Method => Ok(StatusCode::METHOD_NOT_ALLOWED.into_response()),
     };
-    answered.unwrap_or_else(IntoResponse::into_response)
+    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    // Of the clock that expiries are judged by, which need not be this machine's.
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok();
+    if let Some(date) = date.and_then(|date| date.parse().ok()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
 }
 
 async fn file(

@@ -12,6 +12,7 @@ async fn a_refusal_is_told_in_the_servers_words() {
             code: "INVALID_UPDATE".into(),
             message: "Update sent by the client is invalid.".into(),
             detail: Some(("ErrBadTargets".into(), r"no\u{1b}[2J".into())),
+            server_time: None,
         });
         let told = remote(&server).upload(&files()).await.unwrap_err();
         assert_eq!(told, expected);
@@ -33,7 +34,7 @@ async fn a_refusal_of_something_else_than_notary_has_no_code() {
     .await;
     let rejected = |status, message: &str| {
         let (code, message) = (String::new(), message.to_owned());
-        RemoteError::Rejected(Rejection { status, code, message, detail: None })
+        RemoteError::Rejected(Rejection { status, code, message, detail: None, server_time: None })
     };
     let remote = remote(&server);
     assert_eq!(remote.upload(&files()).await, Err(rejected(413, "")));

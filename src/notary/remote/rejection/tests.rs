@@ -21,6 +21,7 @@ fn the_real_servers_refusals_are_read() {
         code: "INVALID_UPDATE".into(),
         message: "Update sent by the client is invalid.".into(),
         detail: pair("ErrBadRoot", "Root modifications must increment the version. Current 1, new 9"),
+        server_time: None,
     };
     assert_eq!(of(bad_root), expected);
     let hierarchy = r#"{"errors":[{"code":"INVALID_UPDATE","message":"Update sent by the client is invalid.","detail":{"Name":"ErrBadHierarchy","Error":{"Missing":"snapshot","Msg":"no snapshot was included in update and server does not hold current snapshot key for repository"}}}]}"#;
@@ -33,6 +34,7 @@ fn the_real_servers_refusals_are_read() {
         code: "VERSION".into(),
         message: "A newer version of metadata is already available.".into(),
         detail: None,
+        server_time: None,
     };
     assert_eq!(of(version), expected);
     let role = r#"{"errors":[{"code":"INVALID_ROLE","message":"The role you are attempting to operate on is invalid.","detail":"nonsense"}]}"#;
@@ -61,7 +63,13 @@ fn other_forms_of_the_detail_are_read_too() {
 #[test]
 fn what_is_none_of_notarys_has_no_code() {
     let none = |body: &str, message: &str| {
-        let expected = Rejection { status: 400, code: String::new(), message: message.into(), detail: None };
+        let expected = Rejection {
+            status: 400,
+            code: String::new(),
+            message: message.into(),
+            detail: None,
+            server_time: None,
+        };
         assert_eq!(of(body), expected);
         assert!(!Rejection::has_code(body.as_bytes()));
     };
@@ -81,6 +89,7 @@ fn words_of_a_server_are_printable_and_short() {
         code: r"A\u{1b}[2J".into(),
         message: r"a\nb\u{202e}c".into(),
         detail: pair(r"\u{0}", r"\u{1b}]0;x\u{7}"),
+        server_time: None,
     };
     assert_eq!(of(body), expected);
     let long = "é".repeat(5000);
@@ -96,11 +105,23 @@ fn words_of_a_server_are_printable_and_short() {
 #[test]
 fn a_rejection_reads_as_a_sentence() {
     let shown = |code: &str, message: &str, detail| {
-        Rejection { status: 400, code: code.into(), message: message.into(), detail }.to_string()
+        Rejection { status: 400, code: code.into(), message: message.into(), detail, server_time: None }
+            .to_string()
     };
     assert_eq!(shown("", "", None), "the server answered 400");
     assert_eq!(shown("VERSION", "Too old.", None), "the server answered 400 VERSION Too old.");
     assert_eq!(shown("A", "", pair("B", "c")), "the server answered 400 A (B: c)");
     assert_eq!(shown("A", "", pair("B", "")), "the server answered 400 A (B)");
     assert_eq!(shown("A", "b", pair("", "c")), "the server answered 400 A b (c)");
+}
+
+#[test]
+fn the_servers_time_is_read_from_its_answer() {
+    let dated = |date: &str| {
+        let headers = HeaderMap::from_iter([(header::DATE, date.parse().unwrap())]);
+        Rejection::of(400, b"").dated(&headers).server_time.map(|time| time.to_string())
+    };
+    assert_eq!(dated("Sun, 06 Nov 1994 08:49:37 GMT").as_deref(), Some("1994-11-06T08:49:37Z"));
+    assert_eq!(dated("yesterday"), None);
+    assert_eq!(Rejection::of(400, b"").dated(&HeaderMap::new()).server_time, None);
 }
