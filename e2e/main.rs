@@ -19,6 +19,7 @@ mod support {
     pub mod manifests;
     pub mod metrics;
     pub mod moves;
+    pub mod past;
     pub mod random;
     pub mod schemas;
     pub mod served;

@@ -33,6 +33,7 @@ mod sandbox;
 mod shown;
 mod signing;
 mod signing_docker;
+mod signing_expiry;
 mod signing_failures;
 mod signing_keys;
 mod signing_killed;

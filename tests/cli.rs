@@ -1,5 +1,6 @@
 //! The `tagseal` binary itself, run as a user runs it: what it does, what it says, and how it ends.
 
+mod expiry;
 mod from_cluster;
 mod inventory;
 mod keys;

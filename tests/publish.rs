@@ -5,6 +5,7 @@ mod faults;
 mod model;
 mod operations;
 mod refusals;
+mod renewing;
 mod together;
 mod world;
 

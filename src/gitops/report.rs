@@ -17,7 +17,7 @@ use std::io;
 
 use serde::Serialize;
 
-pub use self::image::{ExemptBy, ImageReport, SignedBy, Warning, Word};
+pub use self::image::{ExemptBy, ImageReport, RoleEnd, SignedBy, Warning, Word};
 pub use self::paths::{Paths, STANDARD_INPUT};
 pub use self::text::image as image_text;
 use super::judge::{PIN_UPDATE, SiteVerdict, advice};

@@ -23,7 +23,7 @@ pub(super) use self::snapshot::Snapshot;
 pub(super) use self::targets::Targets;
 pub(super) use self::wire::Signed;
 
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Versions end here: canonical JSON passes them through a float64 (Notary v1, "Canonical JSON").
 const MAX_VERSION: u64 = (1 << 53) - 1;
@@ -100,6 +100,11 @@ impl Document {
     /// When it expires; `None` where it does not say so in a way that is understood.
     pub(super) fn expires(&self) -> Option<Timestamp> {
         self.signed.get("expires")?.as_str()?.parse().ok()
+    }
+
+    /// Whether it expires before `time`, or does not say when.
+    pub(super) fn ends_before(&self, time: Timestamp) -> bool {
+        self.expires().is_none_or(|expires| expires < time)
     }
 
     /// Whether it has to be signed and uploaded.

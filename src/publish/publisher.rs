@@ -7,9 +7,11 @@ mod former;
 mod keys;
 mod race;
 mod read;
+mod renew;
 mod send;
 mod sign;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::apply::Workshop;
@@ -25,7 +27,7 @@ use super::trust_dir::{RepositoryLock, TrustDir};
 use crate::clock::SharedClock;
 use crate::notary::Remote;
 use crate::tuf::canonical::{self, Value};
-use crate::tuf::{KeyId, RoleName};
+use crate::tuf::{KeyId, RoleName, TrustedRepository};
 
 pub use self::error::PublishError;
 
@@ -51,6 +53,10 @@ pub struct Publisher<'a> {
 pub struct Published {
     /// Uploaded roles and their new versions; empty when nothing was to be changed.
     pub roles: Vec<(RoleName, u64)>,
+    /// Those of them that were uploaded for no other reason than that they ended soon.
+    pub renewed: Vec<RoleName>,
+    /// Whether consumers deny what was published all the same, or look elsewhere for it; a warning says why.
+    pub is_without_effect: bool,
     /// Keys that were made, with their roles.
     pub new_keys: Vec<(String, KeyId)>,
     /// Whether the repository was made.
@@ -92,19 +98,20 @@ impl Publisher<'_> {
             let Some(mut draft) = draft else {
                 return Err(PublishError::NotInitialised { gun: gun.clone() });
             };
+            workshop.renew(&mut draft)?;
+            let is_without_effect = workshop.say_what_ends(&draft).await? || draft.is_overruled;
             if !draft.is_dirty() {
                 // What was read is kept all the same: a publish may have been killed after the server had it.
                 workshop.keep(&lock, &local, draft.base.files.clone());
-                return self.published(&draft, &base, Vec::new(), workshop);
+                return self.published(&draft, &base, (Vec::new(), is_without_effect), workshop);
             }
-            workshop.renew_root(&mut draft)?;
             let upload = workshop.sign(&mut draft)?;
             workshop.warn_of_roles_left_unsigned(&draft);
             match self.send(&upload).await? {
                 Sent::Arrived => {
                     let files = self.files_after(&local, &draft, &upload).await;
                     workshop.keep(&lock, &local, files);
-                    return self.published(&draft, &base, upload.versions, workshop);
+                    return self.published(&draft, &base, (upload.versions, is_without_effect), workshop);
                 }
                 Sent::Refused(rejection) => {
                     race.pause().await;
@@ -124,6 +131,19 @@ impl Publisher<'_> {
                     base = now;
                 }
             }
+        }
+    }
+
+    /// Reads the repository as [`Self::publish`] does: nothing of it is too old. Nothing is written.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub async fn look(&self) -> Result<Arc<TrustedRepository>, PublishError> {
+        let gun = self.remote.gun();
+        let local = self.dir.metadata(gun)?;
+        match self.read_repository(&local, &[], self.clock.now()).await? {
+            Some(read) => Ok(read.repository),
+            None => Err(self.gone(&local).unwrap_or(PublishError::NotInitialised { gun: gun.clone() })),
         }
     }
 
@@ -148,12 +168,7 @@ impl Publisher<'_> {
         let mut without_change = 0;
         loop {
             let Some(mut base) = self.read(local, operations).await? else {
-                // `notary init` leaves metadata without a timestamp: what was never published is not gone.
-                if local.iter().any(|(role, _)| *role == RoleName::timestamp()) {
-                    let (gun, server) = (self.remote.gun().clone(), self.remote.server().to_owned());
-                    return Err(PublishError::GoneFromServer { gun, server });
-                }
-                return Ok(None);
+                return self.gone(local).map_or(Ok(None), Err);
             };
             if self.former_versions(&mut base, operations).await? {
                 return Ok(Some(base));
@@ -168,6 +183,14 @@ impl Publisher<'_> {
             last = Some(base);
             race.pause().await;
         }
+    }
+
+    /// What it means that the server has no such repository, where it was published from here. `notary init` leaves metadata
+    /// without a timestamp: what was never published is not gone.
+    fn gone(&self, local: &Local) -> Option<PublishError> {
+        let was_published = local.iter().any(|(role, _)| *role == RoleName::timestamp());
+        let (gun, server) = (self.remote.gun().clone(), self.remote.server().to_owned());
+        was_published.then_some(PublishError::GoneFromServer { gun, server })
     }
 
     /// The files of the repository after an upload. The timestamp, and the snapshot where its key is the server's, are new
@@ -188,13 +211,16 @@ impl Publisher<'_> {
         &self,
         draft: &Draft,
         base: &Option<Base>,
-        roles: Vec<(RoleName, u64)>,
+        (roles, is_without_effect): (Vec<(RoleName, u64)>, bool),
         workshop: Workshop<'_>,
     ) -> Result<Published, PublishError> {
         // A root that one of our own keys signed is no stranger's.
         let first_use = &draft.base.first_use;
         let is_own = !workshop.keys.held(first_use)?.is_empty();
+        let renewed = roles.iter().map(|(role, _)| role).filter(|role| draft.renewed.contains(*role));
         Ok(Published {
+            renewed: renewed.cloned().collect(),
+            is_without_effect,
             roles,
             new_keys: workshop.keys.made(),
             is_new: base.is_none(),

@@ -16,6 +16,8 @@ pub struct Provenance {
     signers: Box<[Signer]>,
     /// Each once: the base roles but `targets`, then what the publisher signs, sorted.
     versions: Box<[(RoleName, u64)]>,
+    /// When each of them expires, in the same order.
+    expiries: Box<[Timestamp]>,
     /// The first of the roles to expire that the publisher must sign anew, and when.
     expires: Option<(RoleName, Timestamp)>,
     signers_text: Box<str>,
@@ -59,6 +61,7 @@ impl Provenance {
             expires: expires.map(|(name, _, expires)| (name.clone(), *expires)),
             signers_text: listed(&signers),
             versions_text: listed(basis.iter().map(|(name, version, _)| format!("{name}={version}"))),
+            expiries: basis.iter().map(|(_, _, expires)| *expires).collect(),
             versions: basis.into_iter().map(|(name, version, _)| (name, version)).collect(),
             signers,
         }
@@ -72,6 +75,11 @@ impl Provenance {
     /// The versions that the answer rests on.
     pub fn versions(&self) -> &[(RoleName, u64)] {
         &self.versions
+    }
+
+    /// The roles that the answer rests on, and when each expires.
+    pub fn expiries(&self) -> impl Iterator<Item = (&RoleName, Timestamp)> {
+        self.versions.iter().map(|(role, _)| role).zip(self.expiries.iter().copied())
     }
 
     /// The first of the roles to expire that the publisher must sign anew, and when.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::reading::Reading;
 use crate::foreign::one_line;
 use crate::trust::{Refusal, Report};
-use crate::tuf::{Delegated, KeyId, Role};
+use crate::tuf::{Delegated, KeyId, Role, RoleName};
 
 /// A repository that verified.
 #[derive(Debug, Serialize)]
@@ -16,6 +16,8 @@ pub(super) struct Inspection {
     server: String,
     verified: bool,
     root: Root,
+    snapshot: Base,
+    timestamp: Base,
     roles: Vec<RoleView>,
     delegations: Vec<Delegation>,
     targets: Vec<Target>,
@@ -34,6 +36,13 @@ struct Root {
     expires: String,
     #[serde(rename = "keyIDs")]
     key_ids: Vec<String>,
+}
+
+/// The snapshot or the timestamp.
+#[derive(Debug, Serialize)]
+struct Base {
+    version: u64,
+    expires: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -127,6 +136,8 @@ impl Inspection {
                 expires: root.expires().to_string(),
                 key_ids: hex(&root.key_ids()),
             },
+            snapshot: Base::of(report, &RoleName::snapshot()),
+            timestamp: Base::of(report, &RoleName::timestamp()),
             delegations: roles.iter().flat_map(Role::delegated).map(Delegation::of).collect(),
             targets: targets.collect(),
             unusable: unusable.collect(),
@@ -134,6 +145,13 @@ impl Inspection {
             roles: roles.iter().map(RoleView::of).collect(),
             tag,
         }
+    }
+}
+
+impl Base {
+    fn of(report: &Report, role: &RoleName) -> Self {
+        let (version, expires) = report.repository.version_and_expiry(role).unwrap_or_default();
+        Self { version, expires: expires.to_string() }
     }
 }
 

@@ -40,10 +40,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let operation = Operation::Init { root_key, snapshot_key_is_local: args.local_snapshot };
     let published = crate::cli::runtime()?.block_on(session.publish(&repository, &[operation]))?;
     let gun = repository.gun();
-    let message = match published.is_new {
-        true => format!("Initialised {gun}"),
-        false => format!("{gun} has trust data already; nothing was changed"),
+    let message = match (published.is_new, published.roles.is_empty()) {
+        (true, _) => format!("Initialised {gun}"),
+        (false, true) => format!("{gun} has trust data already; nothing was changed"),
+        (false, false) => format!("{gun} has trust data already; what ended soon was renewed"),
     };
-    Outcome::new(&repository, message, &published).print(args.options.output)?;
-    Ok(ExitCode::SUCCESS)
+    Outcome::new(&repository, message, &published).print(args.options.output)
 }

@@ -1,7 +1,10 @@
 //! [`Outcome`]: what a publishing command says of what it did. The JSON names are an interface: see `docs/cli.md`.
 
+use std::process::ExitCode;
+
 use serde::Serialize;
 
+use crate::cli::exit_code;
 use crate::cli::output::{Format, print, print_json, table, tell};
 use crate::cli::repository::Repository;
 use crate::foreign::one_line;
@@ -19,6 +22,9 @@ pub(super) struct Outcome {
     new_keys: Vec<NewKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
+    /// Whether consumers deny it all the same, or look elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    without_effect: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
@@ -27,6 +33,9 @@ pub(super) struct Outcome {
 struct PublishedRole {
     role: String,
     version: u64,
+    /// Whether for no other reason than that it ended soon.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    renewed: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,6 +51,7 @@ impl Outcome {
         let role = |(role, version): &(crate::tuf::RoleName, u64)| PublishedRole {
             role: role.to_string(),
             version: *version,
+            renewed: published.renewed.contains(role),
         };
         let key =
             |(role, id): &(String, crate::tuf::KeyId)| NewKey { role: role.clone(), key_id: id.to_string() };
@@ -65,8 +75,14 @@ impl Outcome {
             published: published.roles.iter().map(role).collect(),
             new_keys: published.new_keys.iter().map(key).collect(),
             digest: None,
+            without_effect: published.is_without_effect,
             warnings,
         }
+    }
+
+    /// The same of a command that takes something away: that is so whether or not consumers believe the rest.
+    pub(super) fn of_removal(self) -> Self {
+        Self { without_effect: false, ..self }
     }
 
     /// The digest that was signed.
@@ -79,11 +95,16 @@ impl Outcome {
         self.warnings.push(warning.into());
     }
 
-    /// Prints it.
+    /// Whether it was done, and consumers deny it all the same.
+    pub(super) fn is_without_effect(&self) -> bool {
+        self.without_effect
+    }
+
+    /// Prints it, and gives the exit status: 1 where it was done, and consumers deny it all the same.
     ///
     /// # Errors
     /// Those of the JSON writer.
-    pub(super) fn print(&self, format: Format) -> anyhow::Result<()> {
+    pub(super) fn print(&self, format: Format) -> anyhow::Result<ExitCode> {
         match format {
             Format::Json => print_json(self)?,
             Format::Text => {
@@ -93,13 +114,16 @@ impl Outcome {
                     .for_each(|warning| tell(&format!("warning: {}", one_line(warning, usize::MAX))));
             }
         }
-        Ok(())
+        Ok(exit_code(self.without_effect, false))
     }
 
     fn text(&self) -> String {
         let mut lines = vec![self.message.clone()];
         let rows: Vec<_> = (self.published.iter())
-            .map(|role| vec![format!("  {}", role.role), format!("version {}", role.version)])
+            .map(|role| {
+                let renewed = if role.renewed { ", renewed" } else { "" };
+                vec![format!("  {}", role.role), format!("version {}{renewed}", role.version)]
+            })
             .chain(self.new_keys.iter().map(|key| {
                 let backup =
                     if key.role == "root" { ": back it up with `tagseal trust key backup`" } else { "" };
@@ -121,6 +145,6 @@ impl Outcome {
 pub(super) fn print_all(outcomes: &[Outcome], format: Format) -> anyhow::Result<()> {
     match format {
         Format::Json => print_json(&outcomes),
-        Format::Text => outcomes.iter().try_for_each(|outcome| outcome.print(format)),
+        Format::Text => outcomes.iter().try_for_each(|outcome| outcome.print(format).map(drop)),
     }
 }

@@ -47,6 +47,5 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(tag) => format!("Took back the signature of {gun}:{tag}"),
         None => format!("Took back the signatures of all tags of {gun}"),
     };
-    Outcome::new(&repository, message, &published).print(args.options.output)?;
-    Ok(ExitCode::SUCCESS)
+    Outcome::new(&repository, message, &published).of_removal().print(args.options.output)
 }

@@ -56,8 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
              and keep the old one until nobody has the old root any more",
         );
     }
-    outcome.print(args.options.output)?;
-    Ok(ExitCode::SUCCESS)
+    outcome.print(args.options.output)
 }
 
 /// One new root lists all the new keys.

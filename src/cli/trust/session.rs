@@ -9,7 +9,6 @@ use super::options::Options;
 use crate::cli::authorities;
 use crate::cli::docker_config::DockerConfig;
 use crate::cli::passphrases::PassphraseSources;
-use crate::cli::reading::{Reading, seeded_by};
 use crate::cli::repository::{Repository, read};
 use crate::clock::{SharedClock, SystemClock};
 use crate::notary::{NotaryClient, Remote};
@@ -17,8 +16,8 @@ use crate::policy::TrustServer;
 use crate::publish::operation::Operation;
 use crate::publish::publisher::{PublishError, Published, Publisher};
 use crate::publish::trust_dir::TrustDir;
-use crate::trust::{Access, MemoryState, Report};
-use crate::tuf::{Anchors, RootRotation};
+use crate::trust::Access;
+use crate::tuf::TrustedRepository;
 
 /// Keys, the way to trust servers, and who knows passphrases.
 pub(super) struct Session<'a> {
@@ -93,21 +92,11 @@ impl<'a> Session<'a> {
         Ok(deleted?)
     }
 
-    /// Reads the repository and verifies it, by the root that the trust directory knows; where it knows none, by the one
-    /// that the server shows, as publishing does.
-    pub(super) async fn read(&self, repository: &Repository) -> anyhow::Result<Report> {
-        let (folder, config) = seeded_by(self.dir.path())?;
-        let anchors = Anchors::new(Vec::new(), RootRotation::Follow, true);
-        let reading = Reading {
-            repository: repository.clone(),
-            server: self.server(repository)?,
-            anchors: Arc::new(anchors),
-        };
-        let state = Arc::new(MemoryState::new());
-        let report =
-            reading.report(config, state, Arc::clone(&self.clock), self.options.server.timeout()).await;
-        drop(folder);
-        Ok(report?)
+    /// Reads the repository and verifies it as publishing does: nothing of it is too old, and where the trust directory knows
+    /// no root, the one that the server shows is believed.
+    pub(super) async fn read(&self, repository: &Repository) -> anyhow::Result<Arc<TrustedRepository>> {
+        let remote = self.remote(repository).await?;
+        Ok(self.publisher(&remote).look().await?)
     }
 
     fn publisher<'s>(&'s self, remote: &'s Remote) -> Publisher<'s> {

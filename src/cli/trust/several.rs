@@ -24,7 +24,10 @@ impl Several {
     /// One repository is done, or is not and why.
     pub(super) fn add(&mut self, repository: &Repository, outcome: anyhow::Result<Outcome>) {
         match outcome {
-            Ok(outcome) => self.done.push(outcome),
+            Ok(outcome) => {
+                self.refused += usize::from(outcome.is_without_effect());
+                self.done.push(outcome);
+            }
             Err(error) => {
                 match is_refusal(&error) {
                     true => self.refused += 1,

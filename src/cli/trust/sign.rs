@@ -72,12 +72,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ];
     let published = runtime.block_on(session.publish(&repository, &operations))?;
     let signed = format!("{}:{tag}@{}", repository.gun(), manifest.digest);
+    let effect = if published.is_without_effect { ", without effect" } else { "" };
     let message = match published.roles.as_slice() {
-        [] => format!("Nothing was changed: {signed} is signed already"),
-        _ => format!("Signed {signed}"),
+        [] => format!("Nothing was changed: {signed} is signed already{effect}"),
+        _ => format!("Signed {signed}{effect}"),
     };
-    Outcome::new(&repository, message, &published).with_digest(manifest.digest).print(args.options.output)?;
-    Ok(ExitCode::SUCCESS)
+    Outcome::new(&repository, message, &published).with_digest(manifest.digest).print(args.options.output)
 }
 
 /// The roles that were named, else docker's choice.

@@ -52,8 +52,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         looked_at.push(*sha256);
     };
     let message = format!("Signed {names} of {} anew", repository.gun());
-    Outcome::new(&repository, message, &published).print(args.options.output)?;
-    Ok(ExitCode::SUCCESS)
+    Outcome::new(&repository, message, &published).print(args.options.output)
 }
 
 /// What the keys of a role do not vouch for is shown before anybody signs it: the server could have put it there.

@@ -25,6 +25,9 @@ pub struct ImageReport {
     pub policies: Vec<String>,
     /// Who signed the digest.
     pub signed_by: Vec<SignedBy>,
+    /// When the roles end that the digest rests on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<RoleEnd>,
     /// Why not.
     #[serde(serialize_with = "as_word")]
     pub reason: Option<Reason>,
@@ -115,6 +118,15 @@ pub struct SignedBy {
     pub key_ids: Vec<String>,
 }
 
+/// When a role ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RoleEnd {
+    /// The role.
+    pub role: String,
+    /// RFC 3339.
+    pub expires: String,
+}
+
 fn as_word<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
     reason.map(Reason::as_str).serialize(serializer)
 }
@@ -133,6 +145,7 @@ impl ImageReport {
             digest: signed.map(|signed| signed.digest().to_string()),
             policies: verdict.policies.iter().map(ToString::to_string).collect(),
             signed_by: signed.map(signed_by).unwrap_or_default(),
+            ends: signed.map(ends).unwrap_or_default(),
             reason: headline.map(|denial| denial.reason()),
             message: headline.map(|_| message(verdict)),
             warnings: warnings(verdict),
@@ -153,6 +166,7 @@ impl ImageReport {
             digest: None,
             policies: Vec::new(),
             signed_by: Vec::new(),
+            ends: Vec::new(),
             reason: None,
             message: Some(message),
             warnings: Vec::new(),
@@ -172,6 +186,11 @@ fn signed_by(signed: &SignedDigest) -> Vec<SignedBy> {
         key_ids: signer.key_ids.iter().map(ToString::to_string).collect(),
     };
     signed.signers().iter().map(of).collect()
+}
+
+fn ends(signed: &SignedDigest) -> Vec<RoleEnd> {
+    let ends = signed.provenance().expiries();
+    ends.map(|(role, expires)| RoleEnd { role: role.to_string(), expires: expires.to_string() }).collect()
 }
 
 /// What a pod would name: with the digest that is written there, or as it is where its digest was found signed. `None`:

@@ -18,6 +18,10 @@ pub fn image(image: &ImageReport) -> String {
         }
     };
     lines.extend(besides(image));
+    if !image.ends.is_empty() {
+        let ends = image.ends.iter().map(|end| format!("{} {}", end.role, end.expires));
+        lines.push(format!("ends: {}", ends.collect::<Vec<_>>().join(", ")));
+    }
     lines.join(&format!("\n{INDENT}"))
 }
 

@@ -10,9 +10,6 @@ use crate::tuf::{CertificateChain, KeyId, PublicKey, RoleName};
 /// Ten years.
 const DAYS: i32 = 3650;
 
-/// A root is signed anew within this many days of its expiry (Notary v1, "Publishing": six months).
-const NEAR_EXPIRY: i32 = 183;
-
 /// A root that is being edited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::publish) struct Root(pub(in crate::publish) Document);
@@ -96,22 +93,13 @@ impl Root {
         Ok(())
     }
 
-    /// Whether it expires within six months.
-    pub(in crate::publish) fn is_near_expiry(&self, now: Timestamp) -> bool {
-        self.0.expires().is_none_or(|expires| expires < soon(now))
-    }
-
-    /// The root keys whose certificates expire within six months.
-    pub(in crate::publish) fn worn_certificates(&self, now: Timestamp) -> Vec<ListedKey> {
-        self.certificates_that_end_before(soon(now))
-    }
-
     /// Whether the certificate of a root key has expired.
     pub(in crate::publish) fn has_expired_certificate(&self, now: Timestamp) -> bool {
         !self.certificates_that_end_before(now).is_empty()
     }
 
-    fn certificates_that_end_before(&self, time: Timestamp) -> Vec<ListedKey> {
+    /// The root keys whose certificates end before `time`.
+    pub(in crate::publish) fn certificates_that_end_before(&self, time: Timestamp) -> Vec<ListedKey> {
         let not_after = |listed: &ListedKey| {
             let key = self.0.object("keys")?.get(&listed.id.to_string())?;
             let public = key.get("keyval")?.get("public")?.as_str()?;
@@ -141,9 +129,4 @@ impl Root {
     pub(in crate::publish) fn renew(&mut self, now: Timestamp) -> Result<(), DocumentError> {
         self.0.renew(0, now, DAYS)
     }
-}
-
-/// Six months from now.
-fn soon(now: Timestamp) -> Timestamp {
-    now.saturating_add(super::DAY * NEAR_EXPIRY).unwrap_or(now)
 }

@@ -41,11 +41,6 @@ impl Targets {
     /// What it lists, each name with its digest.
     pub(in crate::publish) fn listing(&self) -> Vec<String> {
         let Some(targets) = self.0.object("targets") else { return Vec::new() };
-        let digest = |target: &Value| {
-            let sha256 = target.get("hashes")?.get("sha256")?.as_str()?;
-            let bytes: [u8; 32] = STANDARD.decode(sha256).ok()?.try_into().ok()?;
-            Some(Digest::from_bytes(bytes))
-        };
         let line = |(name, target): (&String, &Value)| match digest(target) {
             Some(digest) => format!("{} {digest}", Foreign(name)),
             None => format!("{} without a sha256", Foreign(name)),
@@ -56,6 +51,11 @@ impl Targets {
     /// Whether it lists the name.
     pub(in crate::publish) fn lists(&self, name: &str) -> bool {
         self.0.object("targets").is_some_and(|targets| targets.contains_key(name))
+    }
+
+    /// The digest that it lists under the name.
+    pub(in crate::publish) fn digest_of(&self, name: &str) -> Option<Digest> {
+        digest(self.0.object("targets")?.get(name)?)
     }
 
     /// Lists a target. What it said of another image under that name goes; where nothing is new, nothing changes.
@@ -216,4 +216,11 @@ impl Targets {
         keys.retain(|id, _| listed.contains(id));
         Ok(())
     }
+}
+
+/// The digest of a listed target.
+fn digest(target: &Value) -> Option<Digest> {
+    let sha256 = target.get("hashes")?.get("sha256")?.as_str()?;
+    let bytes: [u8; 32] = STANDARD.decode(sha256).ok()?.try_into().ok()?;
+    Some(Digest::from_bytes(bytes))
 }

@@ -100,6 +100,9 @@ impl Workshop<'_> {
             targets: BTreeMap::from([(targets, Targets::new())]),
             snapshot: snapshot_key_is_local.then(Snapshot::new),
             witnessed: Default::default(),
+            about: Default::default(),
+            is_overruled: false,
+            renewed: Default::default(),
             base: Default::default(),
         })
     }

@@ -19,6 +19,12 @@ pub(super) struct Draft {
     pub(super) snapshot: Option<Snapshot>,
     /// Roles that are signed anew as they are, on request.
     pub(super) witnessed: BTreeSet<RoleName>,
+    /// Roles that the operations are about: whatever stands above them has to count too.
+    pub(super) about: BTreeSet<RoleName>,
+    /// Whether consumers take from another role what an operation lists.
+    pub(super) is_overruled: bool,
+    /// Roles that are signed anew for no other reason than that they end soon.
+    pub(super) renewed: BTreeSet<RoleName>,
     /// What the server has; nothing for a new repository.
     pub(super) base: Base,
 }
@@ -84,13 +90,18 @@ impl Draft {
             targets: read,
             snapshot: Some(read_snapshot),
             witnessed: BTreeSet::new(),
+            about: BTreeSet::new(),
+            is_overruled: false,
+            renewed: BTreeSet::new(),
             base,
         })
     }
 
     /// Whether anything has to be uploaded.
     pub(super) fn is_dirty(&self) -> bool {
-        self.root.0.is_dirty() || self.targets.values().any(|targets| targets.0.is_dirty())
+        self.root.0.is_dirty()
+            || self.targets.values().any(|targets| targets.0.is_dirty())
+            || self.renewed.contains(&RoleName::snapshot())
     }
 
     /// The file of `targets` or a delegation role; an empty one where the role is delegated and was never signed.
@@ -101,6 +112,7 @@ impl Draft {
         if let Some(role) = self.unsigned_at_or_above(role) {
             return Err(PublishError::NotValidlySigned { role });
         }
+        self.about.insert(role.clone());
         let targets = self.targets.entry(role.clone()).or_insert_with(Targets::new);
         if self.base.expired.contains(role) {
             targets.0.touch();
@@ -135,7 +147,24 @@ impl Draft {
         let never = PublishError::NeverSigned { role: role.clone() };
         self.targets.get_mut(role).ok_or(never)?.0.touch();
         self.witnessed.insert(role.clone());
+        self.about.insert(role.clone());
         Ok(())
+    }
+
+    /// `targets`, which is above everything, the delegation roles that the operations are about, and those between: a role
+    /// counts where all of them do.
+    pub(super) fn on_the_way(&self) -> BTreeSet<RoleName> {
+        let up = |role: &RoleName| std::iter::successors(Some(role.clone()), RoleName::parent);
+        self.about.iter().flat_map(up).chain([RoleName::targets()]).collect()
+    }
+
+    /// Whether enough of its present keys signed the role's file as it was read.
+    pub(super) fn is_vouched_for(&self, role: &RoleName) -> bool {
+        let signers = self.base.signers.get(role).map(Vec::as_slice).unwrap_or_default();
+        self.keyring(role).is_some_and(|ring| {
+            let signed = ring.canonical_ids().iter().filter(|id| signers.contains(id)).count();
+            signed as u64 >= ring.threshold
+        })
     }
 
     /// The version that a role's new file has to exceed, beside that of the file that is edited.

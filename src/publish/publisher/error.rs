@@ -391,7 +391,7 @@ pub enum PublishError {
     },
 }
 
-fn list_of(keys: &[KeyId]) -> String {
+pub(super) fn list_of(keys: &[KeyId]) -> String {
     match keys {
         [] => "(none)".to_owned(),
         keys => keys.iter().map(KeyId::to_string).collect::<Vec<_>>().join(", "),

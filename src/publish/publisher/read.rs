@@ -29,10 +29,21 @@ impl Publisher<'_> {
         operations: &[Operation],
     ) -> Result<Option<Base>, PublishError> {
         let now = self.clock.now();
+        let read = self.read_repository(local, operations, now).await?;
+        read.map(|updated| base_of(updated, local, now)).transpose()
+    }
+
+    /// What the server has, verified.
+    pub(super) async fn read_repository(
+        &self,
+        local: &Local,
+        operations: &[Operation],
+        now: Timestamp,
+    ) -> Result<Option<Updated>, PublishError> {
         let update = Update::for_publishing(self.input(local, operations, now));
         let mut causes = Vec::new();
         match self.drive(update, &mut causes).await {
-            Ok(updated) => base_of(updated, local, now).map(Some),
+            Ok(updated) => Ok(Some(updated)),
             Err(TufError::RepositoryNotFound) => Ok(None),
             Err(TufError::Missing { file }) if file == FileName::current(RoleName::timestamp()) => Ok(None),
             Err(TufError::DamagedPin(error)) => {

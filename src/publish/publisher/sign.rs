@@ -140,43 +140,12 @@ impl Workshop<'_> {
 }
 
 impl Workshop<'_> {
-    /// Signs a root anew that expires within six months, if its key is here (Notary v1, "Publishing"), and gives root keys new
-    /// certificates whose own expire by then; where the key is not here, the publisher should know. Whatever stands in the
-    /// way, the publish goes on.
-    pub(super) fn renew_root(&mut self, draft: &mut Draft) -> Result<(), PublishError> {
-        let worn = draft.root.worn_certificates(self.now);
-        let is_near_expiry = !draft.root.0.is_dirty() && draft.root.is_near_expiry(self.now);
-        if worn.is_empty() && !is_near_expiry {
-            return Ok(());
-        }
-        let ring = draft.root.keyring(&RoleName::root());
-        let held = self.keys.held(&ring.canonical_ids())?;
-        let unlocked: Vec<KeyId> = held.into_iter().filter(|id| self.keys.unlock(*id).is_ok()).collect();
-        if (unlocked.len() as u64) < ring.threshold {
-            let expires = draft.root.0.expires().map(|expires| expires.to_string()).unwrap_or_default();
-            self.warnings.push(format!(
-                "the root, or the certificate of its key, expires within six months (the root at {expires}): publish once \
-                 where its key is, and it is signed anew"
-            ));
-            return Ok(());
-        }
-        draft.root.0.touch();
-        for key in worn.into_iter().filter(|key| unlocked.contains(&key.canonical)) {
-            let certificate =
-                self.keys.unlock(key.canonical)?.root_certificate(self.remote.gun(), self.now)?;
-            draft.root.replace_certificate(key.id, &certificate).map_err(malformed(&RoleName::root()))?;
-        }
-        Ok(())
-    }
-
     /// Says which roles nobody believes any more because of what changed above them. They are not signed anew in passing:
     /// a key may have been taken out because it was stolen, and then what it signed wants looking at first.
     pub(super) fn warn_of_roles_left_unsigned(&mut self, draft: &Draft) {
         for (role, file) in &draft.targets {
-            let signers = draft.base.signers.get(role).map(Vec::as_slice).unwrap_or_default();
-            let Some(ring) = draft.keyring(role).filter(|_| !file.0.is_dirty()) else { continue };
-            let left = ring.canonical_ids().iter().filter(|id| signers.contains(id)).count() as u64;
-            if left < ring.threshold && !draft.base.unsigned.contains(role) {
+            let is_left = !file.0.is_dirty() && draft.keyring(role).is_some() && !draft.is_vouched_for(role);
+            if is_left && !draft.base.unsigned.contains(role) {
                 self.warnings.push(format!(
                     "{role} is not signed by enough of its present keys any more, so nothing that it lists counts: look at it, \
                      and then sign it anew with `tagseal trust witness`"

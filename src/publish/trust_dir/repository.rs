@@ -41,13 +41,26 @@ pub struct RepositoryLock<'a> {
 }
 
 impl TrustDir {
+    /// The metadata files of a repository, as they are on disk: nothing is believed yet. Sorted by role. While somebody
+    /// publishes, they may be of two sets.
+    ///
+    /// # Errors
+    /// [`TrustDirError`].
+    pub fn metadata(&self, gun: &Gun) -> Result<Vec<(RoleName, Bytes)>, TrustDirError> {
+        files_in(&metadata_dir(&self.repository(gun)))
+    }
+
+    fn repository(&self, gun: &Gun) -> PathBuf {
+        self.path.join("tuf").join(gun.as_str())
+    }
+
     /// Takes the lock of a repository's metadata, and finishes or undoes what a killed process left.
     ///
     /// # Errors
     /// [`TrustDirError`], also when another process holds it for too long.
     #[expect(clippy::disallowed_methods, reason = "nobody tells when another process lets go of a file")]
     pub fn lock(&self, gun: &Gun) -> Result<RepositoryLock<'_>, TrustDirError> {
-        let repository = self.path.join("tuf").join(gun.as_str());
+        let repository = self.repository(gun);
         self.disk.make_dirs(&repository)?;
         let path = repository.join(LOCK);
         let failed = |error: &io::Error| TrustDirError::io(&path, "lock", error);
@@ -84,12 +97,7 @@ impl RepositoryLock<'_> {
     /// # Errors
     /// [`TrustDirError`].
     pub fn metadata(&self) -> Result<Vec<(RoleName, Bytes)>, TrustDirError> {
-        let read = |(role, path): (RoleName, PathBuf)| {
-            let failed = |error: io::Error| TrustDirError::io(&path, "read", &error);
-            check_not_writable_by_others(&path, &fs::metadata(&path).map_err(failed)?)?;
-            Ok((role, Bytes::from(fs::read(&path).map_err(failed)?)))
-        };
-        role_files(&self.metadata_dir())?.into_iter().map(read).collect()
+        files_in(&self.metadata_dir())
     }
 
     /// Makes these the metadata of the repository, all or nothing: a process killed at any point leaves the old set or the
@@ -182,8 +190,21 @@ impl RepositoryLock<'_> {
     }
 
     fn metadata_dir(&self) -> PathBuf {
-        self.repository.join("metadata")
+        metadata_dir(&self.repository)
     }
+}
+
+fn metadata_dir(repository: &Path) -> PathBuf {
+    repository.join("metadata")
+}
+
+fn files_in(metadata: &Path) -> Result<Vec<(RoleName, Bytes)>, TrustDirError> {
+    let read = |(role, path): (RoleName, PathBuf)| {
+        let failed = |error: io::Error| TrustDirError::io(&path, "read", &error);
+        check_not_writable_by_others(&path, &fs::metadata(&path).map_err(failed)?)?;
+        Ok((role, Bytes::from(fs::read(&path).map_err(failed)?)))
+    };
+    role_files(metadata)?.into_iter().map(read).collect()
 }
 
 /// The root first, the timestamp last: what a reader finds meanwhile is at worst out of date.

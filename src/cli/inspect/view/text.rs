@@ -46,6 +46,7 @@ impl Inspection {
                 self.root.key_ids.join(", ")
             ),
         ));
+        parts.push(section("Base roles", table(&["ROLE", "VERSION", "EXPIRES"], &self.base_roles())));
         if !self.delegations.is_empty() {
             let head = ["ROLE", "KEYS", "THRESHOLD", "PATHS", "VERSION", "EXPIRES"];
             parts.push(section("Delegation roles", table(&head, &self.roles_in_full())));
@@ -104,6 +105,21 @@ impl Inspection {
     fn targets_keys(&self) -> String {
         let targets = self.roles.iter().find(|role| role.name == TARGETS);
         targets.map(|role| role.key_ids.join(", ")).unwrap_or_default()
+    }
+
+    fn base_roles(&self) -> Vec<Vec<String>> {
+        let row = |name: &str, version: u64, expires: &str| {
+            vec![name.to_owned(), version.to_string(), expires.to_owned()]
+        };
+        let targets = self.roles.iter().filter(|role| role.name == TARGETS);
+        [row("root", self.root.version, &self.root.expires)]
+            .into_iter()
+            .chain(targets.map(|role| row(TARGETS, role.version, &role.expires)))
+            .chain([
+                row("snapshot", self.snapshot.version, &self.snapshot.expires),
+                row("timestamp", self.timestamp.version, &self.timestamp.expires),
+            ])
+            .collect()
     }
 
     fn roles_in_full(&self) -> Vec<Vec<String>> {

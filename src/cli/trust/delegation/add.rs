@@ -68,8 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let operation = Operation::Delegate { role: role.clone(), keys, threshold: args.threshold, paths };
     let published = runtime.block_on(session.publish(&repository, &[operation]))?;
     let message = format!("Delegated {role} of {}", repository.gun());
-    Outcome::new(&repository, message, &published).print(args.options.output)?;
-    Ok(ExitCode::SUCCESS)
+    Outcome::new(&repository, message, &published).print(args.options.output)
 }
 
 /// Whether the role is delegated now. What cannot be read says itself why when it is published to.
@@ -78,7 +77,7 @@ async fn is_delegated(
     repository: &Repository,
     role: &RoleName,
 ) -> anyhow::Result<bool> {
-    Ok(session.read(repository).await?.repository.delegates(role))
+    Ok(session.read(repository).await?.delegates(role))
 }
 
 /// `ROLE REPOSITORY`, or notary's `REPOSITORY ROLE FILE…`.

@@ -63,8 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (Operation::Restrict { role: role.clone(), keys, paths }, format!("Restricted {role} of {gun}"))
     };
     let published = runtime.block_on(session.publish(&repository, &[operation]))?;
-    Outcome::new(&repository, message, &published).print(args.options.output)?;
-    Ok(ExitCode::SUCCESS)
+    Outcome::new(&repository, message, &published).of_removal().print(args.options.output)
 }
 
 /// The IDs of keys that are given in full, or by their beginning.
@@ -77,8 +76,8 @@ async fn key_ids(
     if let Ok(ids) = given.iter().map(|id| KeyId::from_hex(id)).collect::<Result<Vec<_>, _>>() {
         return Ok(ids);
     }
-    let report = session.read(repository).await?;
-    let parent = role.parent().and_then(|parent| report.repository.role(&parent));
+    let read = session.read(repository).await?;
+    let parent = role.parent().and_then(|parent| read.role(&parent));
     let delegated = parent.into_iter().flat_map(|parent| parent.delegated());
     let known = delegated.into_iter().find(|delegated| delegated.name == role).map(|found| found.key_ids);
     let known = known.with_context(|| format!("{role} of {} is not delegated", repository.gun()))?;

@@ -28,8 +28,8 @@ pub(super) fn rotate(
         bail!("the server manages timestamp and snapshot keys; {role} is signed by its signers");
     }
     let runtime = crate::cli::runtime()?;
-    let report = runtime.block_on(session.read(repository))?;
-    let Some(old) = keys_of(&report.repository, role) else {
+    let read = runtime.block_on(session.read(repository))?;
+    let Some(old) = keys_of(&read, role) else {
         return Err(Refused(format!("{role} of {} is not delegated", repository.gun())).into());
     };
     let (new, made) = new_keys(args, session, role)?;
@@ -40,7 +40,7 @@ pub(super) fn rotate(
     }
     let mut operations = Vec::new();
     let mut affected = Vec::new();
-    for (role, old) in replaced(&report.repository, role, old)? {
+    for (role, old) in replaced(&read, role, old)? {
         let out = old.iter().filter(|id| !new_ids.contains(id)).copied().collect();
         let paths = Vec::new();
         operations.push(Operation::Delegate {
@@ -50,7 +50,7 @@ pub(super) fn rotate(
             paths,
         });
         operations.push(Operation::Restrict { role: role.clone(), keys: out, paths: Vec::new() });
-        if report.repository.snapshot_lists(&role) {
+        if read.snapshot_lists(&role) {
             affected.push(role);
         }
     }

@@ -46,8 +46,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn remove(args: &Args, session: &Session<'_>, repository: &Repository) -> anyhow::Result<Outcome> {
-    let report = session.read(repository).await?;
-    let removal = Removal::of(&report.repository, &args.name)?
+    let read = session.read(repository).await?;
+    let removal = Removal::of(&read, &args.name)?
         .ok_or_else(|| Refused(format!("{} is no signer of {}", args.name, repository.gun())))?;
     if removal.is_the_only_one {
         let (name, gun) = (&args.name, repository.gun());
@@ -72,7 +72,7 @@ async fn remove(args: &Args, session: &Session<'_>, repository: &Repository) -> 
     }
     let published = session.publish(repository, &removal.operations).await?;
     let message = format!("Removed the signer {} from {}", args.name, repository.gun());
-    let mut outcome = Outcome::new(repository, message, &published);
+    let mut outcome = Outcome::new(repository, message, &published).of_removal();
     if removal.leaves_nothing_released {
         outcome.warn(format!(
             "nothing in targets/releases counts now; another signer signs it anew with `tagseal trust witness \

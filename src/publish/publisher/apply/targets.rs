@@ -8,9 +8,12 @@ use crate::publish::publisher::draft::{Draft, covers, malformed};
 use crate::publish::publisher::error::PublishError;
 use crate::tuf::{KeyId, RoleName};
 
+/// The delegation that docker pulls from, before `targets`.
+const RELEASES: &str = "targets/releases";
+
 impl Workshop<'_> {
     pub(super) fn add_target(
-        &self,
+        &mut self,
         draft: &mut Draft,
         roles: &SigningRoles,
         name: &str,
@@ -33,7 +36,27 @@ impl Workshop<'_> {
             }
             draft.edit(role)?.add(name, digest, length).map_err(malformed(role))?;
         }
+        self.check_overruled(draft, &roles, name, digest);
         Ok(())
+    }
+
+    /// What `targets` lists is not looked at where `targets/releases` lists the tag too (Notary v1, "Delegations and lookup").
+    fn check_overruled(&mut self, draft: &mut Draft, roles: &[RoleName], name: &str, digest: Digest) {
+        let releases = draft.targets.iter().find(|(role, _)| role.as_str() == RELEASES);
+        let Some((releases, file)) = releases else { return };
+        let counts = draft.is_vouched_for(releases) && !draft.base.expired.contains(releases);
+        let other = file.digest_of(name).filter(|other| *other != digest && counts);
+        if let Some(other) =
+            other.filter(|_| *roles == [RoleName::targets()] && covers(&draft.paths(releases), name))
+        {
+            let gun = self.remote.gun();
+            self.warnings.push(format!(
+                "{releases} lists {name:?} as {other}, and that is what clusters and clients take in place of what targets lists: \
+                 sign it there (`tagseal trust sign --role {releases}`), or take it back there (`tagseal trust revoke \
+                 {gun}:{name} --role {releases}`)"
+            ));
+            draft.is_overruled = true;
+        }
     }
 
     pub(super) fn remove_target(

@@ -1,6 +1,6 @@
 //! The text of an inspection, as its reader sees it.
 
-use crate::cli::inspect::view::{Delegation, Inspection, RoleView, Root, Target, Unusable};
+use crate::cli::inspect::view::{Base, Delegation, Inspection, RoleView, Root, Target, Unusable};
 
 const ALICE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const BOB: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -38,6 +38,8 @@ fn inspection(targets: Vec<Target>, delegations: Vec<Delegation>) -> Inspection 
         server: "https://r.test".into(),
         verified: true,
         root: Root { version: 1, expires: "2034-01-01T00:00:00Z".into(), key_ids: owned(&[ROOT]) },
+        snapshot: Base { version: 4, expires: "2029-01-02T00:00:00Z".into() },
+        timestamp: Base { version: 7, expires: "2026-01-14T00:00:00Z".into() },
         roles,
         delegations,
         targets,
@@ -73,7 +75,13 @@ fn signers_are_named_as_docker_named_them() {
                   bob      bbbbbbbbbbbb\n\n\
                   Administrative keys for r.test/web\n\n  \
                   Repository Key:   0000000000000000000000000000000000000000000000000000000000000000\n  \
-                  Root Key:         1111111111111111111111111111111111111111111111111111111111111111\n\n";
+                  Root Key:         1111111111111111111111111111111111111111111111111111111111111111\n\n\
+                  Base roles\n\n\
+                  ROLE        VERSION   EXPIRES\n\
+                  root        1         2034-01-01T00:00:00Z\n\
+                  targets     2         2029-01-01T00:00:00Z\n\
+                  snapshot    4         2029-01-02T00:00:00Z\n\
+                  timestamp   7         2026-01-14T00:00:00Z\n\n";
     assert!(text.starts_with(docker), "{text}");
     assert!(!text.contains("not what docker pull takes"), "{text}");
 }
