@@ -8,6 +8,7 @@ mod krm;
 mod life;
 mod pin;
 mod refusals;
+mod renew;
 pub mod run;
 pub mod serve;
 mod shown;

@@ -125,3 +125,22 @@ fn a_signer_below_what_ends_soon_or_ended_is_told_who_mends_it() {
     late.tagseal("signer remove jeff WEB --force").passes();
     late.notary("list WEB").passes();
 }
+
+#[test]
+fn a_timer_renews_all_repositories_and_notary_reads_them() {
+    let desk = Desk::new("expiry-timer");
+    let other = desk.clone().with_gun("registry.test/expiry-timer/api");
+    published(&desk, days(15), &[init_with_snapshot(), add("1", "1", &[])]);
+    published(&other, days(15), &[init(), add("1", "1", &[])]);
+    let renewed: serde_json::Value =
+        serde_json::from_str(&desk.tagseal("renew --all -o json").passes()).expect("JSON");
+    let statuses = |number: usize| {
+        let roles = renewed[number]["roles"].as_array().expect("roles").iter();
+        roles.map(|role| format!("{} {}", role["role"], role["status"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(0), ["root NotDue", "targets Renewed", "snapshot ByServer", "timestamp ByServer"]);
+    assert_eq!(statuses(1), ["root NotDue", "targets Renewed", "snapshot Renewed", "timestamp ByServer"]);
+    desk.tagseal("renew --all --dry-run").passes();
+    desk.notary("list WEB").passes();
+    other.notary("list WEB").passes();
+}

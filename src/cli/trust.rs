@@ -9,6 +9,7 @@ mod key;
 mod key_choice;
 mod options;
 mod outcome;
+mod renew;
 mod revoke;
 mod role_arguments;
 mod rotate;
@@ -51,6 +52,8 @@ enum Command {
     Rotate(rotate::Args),
     /// Sign roles anew, content unchanged: after a key change, or before they expire.
     Witness(witness::Args),
+    /// Sign anew what ends soon and has its keys here, and say who else must; for a timer.
+    Renew(renew::Args),
     /// Show a repository's signed tags, its signers and their keys.
     #[command(visible_alias = "view")]
     Inspect(Box<inspect::Args>),
@@ -72,6 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Revoke(args) => revoke::run(&args),
         Command::Rotate(args) => rotate::run(&args),
         Command::Witness(args) => witness::run(&args),
+        Command::Renew(args) => renew::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Delete(args) => delete::run(&args),
     };

@@ -1,5 +1,7 @@
 //! [`Operation`]: what a publisher changes about a repository.
 
+use jiff::Timestamp;
+
 use crate::digest::Digest;
 use crate::tuf::{KeyId, RoleName};
 
@@ -66,6 +68,12 @@ pub enum Operation {
         /// Files (by their sha256) that the publisher looked at and vouches for, though the present keys of their roles did
         /// not sign them. The server often holds the snapshot key, and could hand a publisher anything to sign.
         looked_at: Vec<Digest>,
+    },
+    /// Sign anew, content unchanged, every role whose keys are here and whose present keys signed what it lists, if it ends
+    /// before then or expired. Where it is asked for, it takes the place of what every publish renews in passing.
+    Renew {
+        /// When.
+        by: Timestamp,
     },
     /// A new root key, made or given; signed by the old ones too.
     RotateRoot {

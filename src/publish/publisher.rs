@@ -2,6 +2,7 @@
 
 mod apply;
 mod draft;
+mod ends;
 mod error;
 mod former;
 mod keys;
@@ -29,6 +30,7 @@ use crate::notary::Remote;
 use crate::tuf::canonical::{self, Value};
 use crate::tuf::{KeyId, RoleName, TrustedRepository};
 
+pub use self::ends::{Renewer, RoleEnd, has_keys_of};
 pub use self::error::PublishError;
 
 /// How often a repository is read, or an upload tried, that others seem to change, while nobody is seen to change it.
@@ -98,7 +100,7 @@ impl Publisher<'_> {
             let Some(mut draft) = draft else {
                 return Err(PublishError::NotInitialised { gun: gun.clone() });
             };
-            workshop.renew(&mut draft)?;
+            workshop.renew(&mut draft, operations)?;
             let is_without_effect = workshop.say_what_ends(&draft).await? || draft.is_overruled;
             if !draft.is_dirty() {
                 // What was read is kept all the same: a publish may have been killed after the server had it.

@@ -15,20 +15,20 @@ use crate::support::past::{Past, ROLE_DAYS};
 use crate::support::trust_server::TrustServer;
 
 /// A trust server that was there in the past.
-struct Times {
+pub struct Times {
     clock: ManualClock,
-    server: TrustServer,
+    pub server: TrustServer,
 }
 
 impl Times {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let clock = ManualClock::at(SystemClock.now());
         let server = NotaryServer::new(None, Arc::new(clock.clone())).unwrap();
         Self { clock, server: TrustServer::serve(server.router()) }
     }
 
     /// Publishes from the machine as of so many days ago; when the roles end that it signed.
-    fn published(&self, machine: &Machine, ago: i64, gun: &str, operations: &[Operation]) -> Timestamp {
+    pub fn published(&self, machine: &Machine, ago: i64, gun: &str, operations: &[Operation]) -> Timestamp {
         let now = SystemClock.now();
         self.clock.set(now - days(ago));
         let past = Past {
@@ -47,7 +47,7 @@ fn sign(tag: &str) -> String {
     format!("sign {REPOSITORY}:{tag} --digest {} --size 500", digest(tag))
 }
 
-fn listed(tag: &str) -> Operation {
+pub fn listed(tag: &str) -> Operation {
     let Operation::AddTarget { roles, name, digest, .. } = add(tag, tag, &[]) else { unreachable!() };
     Operation::AddTarget { roles, name, digest, length: 500 }
 }

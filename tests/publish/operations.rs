@@ -241,7 +241,7 @@ async fn a_root_near_its_expiry_is_signed_anew_where_its_key_is() {
     assert_eq!(
         *warning,
         format!(
-            "the root of {gun} expires at 2036-11-18T12:00:00Z: whoever has {root} renews it by publishing anything"
+            "the root of {gun} expires at 2036-11-18T12:00:00Z: whoever has {root} renews it with `tagseal trust renew {gun}`"
         )
     );
     let published = alice.publish(&[add("v3", "three", &[])]).await.unwrap();

@@ -37,6 +37,7 @@ fn is_no_of_publisher(error: &PublishError) -> bool {
         PublishError::NotInitialised { .. }
         | PublishError::GoneFromServer { .. }
         | PublishError::Untrusted { .. }
+        | PublishError::RootExpired { .. }
         | PublishError::Refused { .. }
         | PublishError::TimestampKeyLost { .. }
         | PublishError::ServerKeysLost { .. }

@@ -14,7 +14,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::notary::{NotaryClient, Remote};
 use crate::policy::TrustServer;
 use crate::publish::operation::Operation;
-use crate::publish::publisher::{PublishError, Published, Publisher};
+use crate::publish::publisher::{PublishError, Published, Publisher, RoleEnd, has_keys_of};
 use crate::publish::trust_dir::TrustDir;
 use crate::trust::Access;
 use crate::tuf::TrustedRepository;
@@ -97,6 +97,23 @@ impl<'a> Session<'a> {
     pub(super) async fn read(&self, repository: &Repository) -> anyhow::Result<Arc<TrustedRepository>> {
         let remote = self.remote(repository).await?;
         Ok(self.publisher(&remote).look().await?)
+    }
+
+    /// When each role of the repository ends, and who can renew it.
+    pub(super) async fn ends(&self, repository: &Repository) -> anyhow::Result<Vec<RoleEnd>> {
+        let remote = self.remote(repository).await?;
+        Ok(self.publisher(&remote).ends().await?)
+    }
+
+    /// The repositories of the trust directory of which a key is here.
+    pub(super) fn own_repositories(&self) -> anyhow::Result<Vec<Repository>> {
+        let mut own = Vec::new();
+        for gun in self.dir.repositories()? {
+            if has_keys_of(&self.dir, &gun)? {
+                own.push(Repository::whole(gun.as_str())?);
+            }
+        }
+        Ok(own)
     }
 
     fn publisher<'s>(&'s self, remote: &'s Remote) -> Publisher<'s> {

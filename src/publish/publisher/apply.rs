@@ -45,7 +45,8 @@ impl Workshop<'_> {
         let gun = self.remote.gun();
         let draft = draft.as_mut().ok_or_else(|| PublishError::NotInitialised { gun: gun.clone() })?;
         match operation {
-            Operation::Init { .. } => Ok(()),
+            // What ends is looked at when the other operations are applied.
+            Operation::Init { .. } | Operation::Renew { .. } => Ok(()),
             Operation::AddTarget { roles, name, digest, length } => {
                 self.add_target(draft, roles, name, *digest, *length)
             }

@@ -116,7 +116,7 @@ pub(super) fn mends_only_the_root(operations: &[Operation]) -> bool {
 }
 
 /// What was read, as edits start from it.
-fn base_of(updated: Updated, local: &Local, now: Timestamp) -> Result<Base, PublishError> {
+pub(super) fn base_of(updated: Updated, local: &Local, now: Timestamp) -> Result<Base, PublishError> {
     let repository = &updated.repository;
     let mut base = Base { files: updated.files.into_iter().collect(), ..Base::default() };
     for role in base.files.keys() {

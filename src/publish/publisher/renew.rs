@@ -6,7 +6,9 @@ use super::apply::Workshop;
 use super::draft::{Draft, malformed};
 use super::error::{PublishError, list_of};
 use super::server_key;
+use crate::notary::Remote;
 use crate::publish::document::{DAY, Document, Keyring};
+use crate::publish::operation::Operation;
 use crate::tuf::{KeyId, RoleName};
 
 /// What ends within so many days is signed anew: six months, from when on notary renews roots and warns of other roles
@@ -17,9 +19,15 @@ const RENEWED_DAYS: i32 = 183;
 const SAID_DAYS: i32 = 30;
 
 impl Workshop<'_> {
-    /// Signs anew whatever ends within six months and whose keys are here. Whatever stands in the way, the publish goes on.
-    pub(super) fn renew(&mut self, draft: &mut Draft) -> Result<(), PublishError> {
-        let by = self.in_days(RENEWED_DAYS);
+    /// Signs anew whatever ends within six months, or as soon as an operation says, and whose keys are here. Whatever stands in
+    /// the way, the publish goes on.
+    pub(super) fn renew(&mut self, draft: &mut Draft, operations: &[Operation]) -> Result<(), PublishError> {
+        let asked = operations.iter().filter_map(|operation| match operation {
+            Operation::Renew { by } => Some(*by),
+            _ => None,
+        });
+        let asked = asked.max();
+        let by = asked.unwrap_or_else(|| self.in_days(RENEWED_DAYS));
         self.renew_root(draft, by)?;
         let on_the_way = draft.on_the_way();
         let ends = |file: &Document| !file.is_dirty() && file.ends_before(by);
@@ -27,7 +35,8 @@ impl Workshop<'_> {
         for role in ending.collect::<Vec<_>>() {
             let Some(ring) = draft.keyring(&role).filter(|_| draft.is_vouched_for(&role)) else { continue };
             // What expired counts again when it is renewed: that is for whoever asks for it, or for what needs it.
-            let is_wanted = !draft.base.expired.contains(&role) || on_the_way.contains(&role);
+            let is_wanted =
+                asked.is_some() || !draft.base.expired.contains(&role) || on_the_way.contains(&role);
             if is_wanted
                 && self.opens_enough(&ring, &role.to_string())?
                 && let Some(file) = draft.targets.get_mut(&role)
@@ -57,7 +66,8 @@ impl Workshop<'_> {
                 }
                 false => format!("the certificate of the root key of {gun} expires within six months"),
             };
-            self.warnings.push(format!("{what}: whoever has {keys} renews it by publishing anything"));
+            self.warnings
+                .push(format!("{what}: whoever has {keys} renews it with `tagseal trust renew {gun}`"));
             return Ok(());
         }
         if !draft.root.0.is_dirty() {
@@ -128,18 +138,11 @@ impl Workshop<'_> {
         else {
             return Ok(false);
         };
-        if !self.keys.held(&ids)?.is_empty() || self.is_servers(&role, &ids).await {
+        if !self.keys.held(&ids)?.is_empty() || server_has_key(self.remote, &role, &ids).await {
             return Ok(false);
         }
         self.say(&role, &snapshot.0, &ids, "tagseal trust rotate snapshot --server-managed");
         Ok(snapshot.0.ends_before(self.now))
-    }
-
-    async fn is_servers(&self, role: &RoleName, ids: &[KeyId]) -> bool {
-        match self.remote.server_key(role).await {
-            Ok(key) => server_key(role, &key).is_ok_and(|key| ids.contains(&key.canonical_id())),
-            Err(_) => true,
-        }
     }
 
     fn say(&mut self, role: &RoleName, file: &Document, keys: &[KeyId], command: &str) {
@@ -162,5 +165,13 @@ impl Workshop<'_> {
 
     fn in_days(&self, days: i32) -> Timestamp {
         self.now.saturating_add(DAY * days).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Whether one of these keys is the server's; also where the server does not say.
+pub(super) async fn server_has_key(remote: &Remote, role: &RoleName, ids: &[KeyId]) -> bool {
+    match remote.server_key(role).await {
+        Ok(key) => server_key(role, &key).is_ok_and(|key| ids.contains(&key.canonical_id())),
+        Err(_) => true,
     }
 }

@@ -50,6 +50,26 @@ impl TrustDir {
         files_in(&metadata_dir(&self.repository(gun)))
     }
 
+    /// The repositories that have a root here, sorted.
+    ///
+    /// # Errors
+    /// [`TrustDirError`].
+    pub fn repositories(&self) -> Result<Vec<Gun>, TrustDirError> {
+        let mut found = Vec::new();
+        let mut folders = vec![(String::new(), self.path.join("tuf"))];
+        while let Some((name, folder)) = folders.pop() {
+            if role_path(&metadata_dir(&folder), &RoleName::root()).is_file() {
+                found.extend(Gun::new(&name));
+            }
+            for entry in entries(&folder)?.into_iter().filter(|entry| entry.is_dir) {
+                let slash = if name.is_empty() { "" } else { "/" };
+                folders.push((format!("{name}{slash}{}", entry.name), entry.path));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     fn repository(&self, gun: &Gun) -> PathBuf {
         self.path.join("tuf").join(gun.as_str())
     }
