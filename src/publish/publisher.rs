@@ -59,6 +59,8 @@ pub struct Published {
     pub renewed: Vec<RoleName>,
     /// Whether consumers deny what was published all the same, or look elsewhere for it; a warning says why.
     pub is_without_effect: bool,
+    /// Where a tag that was to be listed no more is listed all the same.
+    pub still_listed: Vec<StillListed>,
     /// Keys that were made, with their roles.
     pub new_keys: Vec<(String, KeyId)>,
     /// Whether the repository was made.
@@ -68,6 +70,19 @@ pub struct Published {
     pub trusted_on_first_use: Vec<KeyId>,
     /// What the publisher should know or do: each a sentence without a full stop.
     pub warnings: Vec<String>,
+}
+
+/// A role that lists what was to be listed no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StillListed {
+    /// The role.
+    pub role: RoleName,
+    /// The tags, sorted.
+    pub tags: Vec<String>,
+    /// The canonical IDs of the role's keys.
+    pub keys: Vec<KeyId>,
+    /// Whether the role's present keys signed it: else nothing that it lists counts, as long as nobody signs it as it is.
+    pub is_signed: bool,
 }
 
 impl Publisher<'_> {
@@ -86,6 +101,7 @@ impl Publisher<'_> {
             server_keys: Default::default(),
             now: self.clock.now(),
             warnings: Vec::new(),
+            still_listed: Vec::new(),
         };
         let mut race = Race::new(gun, self.patience);
         let mut base = self.base(&local, operations, &mut race).await?;
@@ -93,6 +109,7 @@ impl Publisher<'_> {
         loop {
             workshop.now = self.clock.now();
             workshop.warnings.clear();
+            workshop.still_listed.clear();
             let mut draft = base.clone().map(Draft::of).transpose()?;
             for (index, operation) in operations.iter().enumerate() {
                 workshop.apply(&mut draft, index, operation).await?;
@@ -228,6 +245,7 @@ impl Publisher<'_> {
             is_new: base.is_none(),
             trusted_on_first_use: if is_own { Vec::new() } else { first_use.clone() },
             warnings: workshop.warnings,
+            still_listed: workshop.still_listed,
         })
     }
 }

@@ -166,7 +166,10 @@ impl Model {
     fn remove(&mut self, role: Option<&'static str>, tag: &'static str) -> Result<(), Refused> {
         let candidates = match role {
             Some(role) => vec![role],
-            None => std::iter::once("targets").chain(self.direct()).collect(),
+            None => {
+                let delegated = ROLES.into_iter().filter(|role| self.delegation(role).is_some());
+                std::iter::once("targets").chain(delegated).collect()
+            }
         };
         let lists = |role: &&'static str| self.read(role).is_some_and(|file| file.targets.contains_key(tag));
         let listing: Vec<&'static str> = candidates.into_iter().filter(|role| lists(role)).collect();

@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::cli::exit_code;
 use crate::cli::output::{Format, print, print_json, table, tell};
 use crate::cli::repository::Repository;
-use crate::foreign::one_line;
-use crate::publish::publisher::Published;
+use crate::foreign::{Foreign, one_line};
+use crate::publish::publisher::{Published, StillListed};
 
 /// What became of one repository.
 #[derive(Debug, Serialize)]
@@ -25,8 +25,19 @@ pub(super) struct Outcome {
     /// Whether consumers deny it all the same, or look elsewhere.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     without_effect: bool,
+    /// Where what was taken back is listed all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    still_signed: Vec<StillSigned>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct StillSigned {
+    role: String,
+    tags: Vec<String>,
+    #[serde(rename = "keyIDs")]
+    key_ids: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,7 +79,14 @@ impl Outcome {
                 ),
             );
         }
+        warnings.extend(published.still_listed.iter().map(|left| left_where(repository, left)));
+        let still_signed = |left: &StillListed| StillSigned {
+            role: left.role.to_string(),
+            tags: left.tags.clone(),
+            key_ids: left.keys.iter().map(ToString::to_string).collect(),
+        };
         Self {
+            still_signed: published.still_listed.iter().map(still_signed).collect(),
             repository: repository.gun().to_string(),
             message,
             created: published.is_new,
@@ -83,6 +101,11 @@ impl Outcome {
     /// The same of a command that takes something away: that is so whether or not consumers believe the rest.
     pub(super) fn of_removal(self) -> Self {
         Self { without_effect: false, ..self }
+    }
+
+    /// The same of a command that takes back a tag wherever it is: that is not done where it is still listed.
+    pub(super) fn of_revocation(self) -> Self {
+        Self { without_effect: !self.still_signed.is_empty(), ..self }
     }
 
     /// The digest that was signed.
@@ -135,6 +158,27 @@ impl Outcome {
             lines.push(table(&heading, rest));
         }
         lines.join("\n")
+    }
+}
+
+/// Where tags are listed all the same, and who takes them back.
+fn left_where(repository: &Repository, left: &StillListed) -> String {
+    let (gun, role) = (repository.gun(), &left.role);
+    let tags = left.tags.iter().map(|tag| Foreign(tag).to_string()).collect::<Vec<_>>().join(", ");
+    let keys = left.keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (are, reference) = match left.tags.as_slice() {
+        [tag] => ("is", format!("{gun}:{tag}")),
+        _ => ("are", gun.to_string()),
+    };
+    match left.is_signed {
+        true => format!(
+            "{tags} {are} still signed in {role}: whoever has one of {keys} takes that back with `tagseal trust revoke {reference} \
+             --role {role}`; or whoever has the targets key takes the role away with `tagseal trust delegation remove {role} {gun}`"
+        ),
+        false => format!(
+            "{tags} {are} still listed in {role}, which its present keys did not sign: it counts again if somebody signs it as it \
+             is; whoever has the targets key takes the role away with `tagseal trust delegation remove {role} {gun}`"
+        ),
     }
 }
 

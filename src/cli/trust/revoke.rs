@@ -10,6 +10,8 @@ use crate::cli::confirm::confirm;
 use crate::cli::output::print;
 use crate::cli::repository::Repository;
 use crate::publish::operation::Operation;
+use crate::publish::publisher::Published;
+use crate::tuf::RoleName;
 
 /// Arguments of `tagseal trust revoke`.
 #[derive(Debug, clap::Args)]
@@ -43,9 +45,24 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = crate::cli::runtime()?;
     let operation = Operation::RemoveTarget { roles, name: name.clone() };
     let published = runtime.block_on(session.publish(&repository, &[operation]))?;
-    let message = match &name {
-        Some(tag) => format!("Took back the signature of {gun}:{tag}"),
-        None => format!("Took back the signatures of all tags of {gun}"),
+    let mut what = match (&name, published.roles.is_empty()) {
+        (Some(tag), _) => format!("Took back the signature of {gun}:{tag}"),
+        (None, false) => format!("Took back the signatures of all tags of {gun}"),
+        (None, true) => format!("Nothing was changed: no tag of {gun} is signed"),
     };
-    Outcome::new(&repository, message, &published).of_removal().print(args.options.output)
+    if !published.still_listed.is_empty() {
+        what = format!("{what} in {}, and not everywhere", list_of_roles(&published));
+    }
+    let outcome = Outcome::new(&repository, what, &published);
+    // Who names roles leaves it in others on purpose.
+    let outcome = if args.roles.is_empty() { outcome.of_revocation() } else { outcome.of_removal() };
+    outcome.print(args.options.output)
+}
+
+/// The roles that were signed, but for those that only ended soon.
+fn list_of_roles(published: &Published) -> String {
+    let lists = |role: &&RoleName| role.is_delegation() || **role == RoleName::targets();
+    let roles = published.roles.iter().map(|(role, _)| role).filter(lists);
+    let roles = roles.filter(|role| !published.renewed.contains(role)).map(ToString::to_string);
+    roles.collect::<Vec<_>>().join(", ")
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::draft::{Draft, malformed};
 use super::error::PublishError;
 use super::keys::Keys;
-use super::server_key;
+use super::{StillListed, server_key};
 use crate::digest::Digest;
 use crate::notary::Remote;
 use crate::publish::document::root::BaseKeys;
@@ -26,6 +26,7 @@ pub(super) struct Workshop<'a> {
     pub(super) server_keys: BTreeMap<usize, PublicForm>,
     pub(super) now: jiff::Timestamp,
     pub(super) warnings: Vec<String>,
+    pub(super) still_listed: Vec<StillListed>,
 }
 
 impl Workshop<'_> {

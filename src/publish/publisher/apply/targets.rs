@@ -4,6 +4,7 @@ use super::Workshop;
 use crate::digest::Digest;
 use crate::publish::document::Targets;
 use crate::publish::operation::SigningRoles;
+use crate::publish::publisher::StillListed;
 use crate::publish::publisher::draft::{Draft, covers, malformed};
 use crate::publish::publisher::error::PublishError;
 use crate::tuf::{KeyId, RoleName};
@@ -74,13 +75,7 @@ impl Workshop<'_> {
         for role in self.removable(draft, roles, listing)? {
             draft.edit(&role)?.remove(name).map_err(malformed(&role))?;
         }
-        let left =
-            draft.targets.iter().filter(|(_, file)| file.lists(name)).map(|(role, _)| role.to_string());
-        let left: Vec<String> = left.collect();
-        if !left.is_empty() {
-            let left = left.join(", ");
-            self.warnings.push(format!("{name:?} is still listed in {left}, where it was not removed"));
-        }
+        self.find_left(draft, |listed| listed == name);
         Ok(())
     }
 
@@ -101,13 +96,19 @@ impl Workshop<'_> {
                 draft.edit(&role)?.remove(&name).map_err(malformed(&role))?;
             }
         }
-        let left = draft.targets.iter().filter(|(_, file)| !file.names().is_empty());
-        let left: Vec<String> = left.map(|(role, _)| role.to_string()).collect();
-        if !left.is_empty() {
-            let left = left.join(", ");
-            self.warnings.push(format!("tags are still listed in {left}, where they were not removed"));
-        }
+        self.find_left(draft, |_| true);
         Ok(())
+    }
+
+    /// Notes where such tags are listed all the same.
+    fn find_left(&mut self, draft: &Draft, is_meant: impl Fn(&str) -> bool) {
+        for (role, file) in &draft.targets {
+            let tags: Vec<String> = file.names().into_iter().filter(|tag| is_meant(tag)).collect();
+            let Some(ring) = draft.keyring(role).filter(|_| !tags.is_empty()) else { continue };
+            let (role, keys) = (role.clone(), ring.canonical_ids());
+            let is_signed = draft.is_vouched_for(&role);
+            self.still_listed.push(StillListed { role, tags, keys, is_signed });
+        }
     }
 
     /// Docker's rule: every direct delegation whose key is here and whose paths allow, `targets` where nothing is delegated
@@ -138,11 +139,13 @@ impl Workshop<'_> {
         }
     }
 
-    /// The roles that a removal looks at. Under docker's rule `targets` too: what is listed there is pulled wherever
-    /// `targets/releases` does not list it, so a removal that leaves it there revokes nothing.
+    /// The roles that a removal looks at: every one, unless some are named. What is left in `targets` is pulled wherever
+    /// `targets/releases` does not list it, and policies ask for roles of any depth.
     fn candidates(&self, draft: &Draft, roles: &SigningRoles) -> Result<Vec<RoleName>, PublishError> {
         match roles {
-            SigningRoles::Docker => Ok([RoleName::targets()].into_iter().chain(direct(draft)).collect()),
+            SigningRoles::Docker => {
+                Ok(draft.targets.keys().filter(|role| draft.keyring(role).is_some()).cloned().collect())
+            }
             SigningRoles::These(roles) => {
                 roles.iter().try_for_each(|role| check_lists(draft, role))?;
                 Ok(roles.clone())
