@@ -3,6 +3,7 @@
 mod authorities;
 mod completions;
 mod confirm;
+mod connection;
 pub mod crd;
 pub mod docker_config;
 mod durations;

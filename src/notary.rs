@@ -58,6 +58,15 @@ pub struct NotaryClient {
     clock: SharedClock,
     metrics: Metrics,
 }
+    /// Who named the servers.
+    reads_for: ReadsFor,
+}
+
+/// Where the servers are named that trust data is read from.
+#[derive(Debug, Clone, Copy)]
+enum ReadsFor {
+    Policies,
+    CommandLine,
 
 impl NotaryClient {
     /// A client with the design's limits and the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`).
@@ -70,7 +79,13 @@ impl NotaryClient {
     /// A client with these limits and proxies. Loopback hosts are never reached through a proxy.
     pub fn with(clock: SharedClock, limits: Limits, proxies: Matcher) -> Self {
         let endpoints = Endpoints::new(clock.clone(), limits, proxies);
-        Self { endpoints, auth: Auth::new(clock.clone()), clock, metrics: Metrics::default() }
+        Self {
+            endpoints,
+            auth: Auth::new(clock.clone()),
+            clock,
+            metrics: Metrics::default(),
+            reads_for: ReadsFor::Policies,
+        }
     }
 
     /// The same, which counts what it is answered.
@@ -80,6 +95,12 @@ impl NotaryClient {
     }
 
     async fn get(&self, request: SourceRequest<'_>) -> Result<Option<Bytes>, Failure> {
+    /// The same for a command that names its server itself: its messages advise options, not fields of a policy.
+    #[must_use]
+    pub fn for_command_line(self) -> Self {
+        Self { reads_for: ReadsFor::CommandLine, ..self }
+    }
+
         let SourceRequest { server, access, registry, known, .. } = request;
         let call = Call {
             method: Method::GET,
@@ -91,7 +112,11 @@ impl NotaryClient {
             repeatable: true,
         };
         let repository = request.gun.as_str();
-        let (right, audience) = (Right::Pull, Audience::Policy);
+        let right = Right::Pull;
+        let audience = match self.reads_for {
+            ReadsFor::Policies => Audience::Policy,
+            ReadsFor::CommandLine => Audience::CommandLine { registry },
+        };
         let asker = Asker { server, repository, access, registry, known, right, audience };
         let told =
             |fault: Fault| Failure { word: fault.word(), error: fault.told(&address(&server.url), audience) };

@@ -21,7 +21,7 @@ mod weight;
 
 pub use compile::{
     CompileContext, CompiledExemption, CompiledPolicy, EXEMPTION, PolicyError, PolicyKind, UnknownFields,
-    compile, compile_beyond, compile_exemption, is_exemption, server_url,
+    compile, compile_beyond, compile_exemption, is_exemption, server_url, token_realm,
 };
 pub use demand::{
     Action, Actions, CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId,

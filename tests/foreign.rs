@@ -82,7 +82,7 @@ fn is_called(code: &str, word: &str) -> bool {
 }
 
 /// The files below `src`, by their names there, but for tests.
-fn sources() -> Vec<(String, String)> {
+pub fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut folders: Vec<PathBuf> = vec![root.clone()];
     let mut found = Vec::new();

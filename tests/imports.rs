@@ -1,6 +1,6 @@
 //! Which module may import which: the table of `docs/ARCHITECTURE.md` as data, held against every path in `src`.
 
-mod scan;
+pub mod scan;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -34,9 +34,11 @@ impl Authority {
         &self.pem
     }
 
-    /// A certificate for servers on loopback, tagseal's Service among them.
+    /// A certificate for servers on loopback, tagseal's Service among them, and those that only a [`Tunnel`] leads to.
+    ///
+    /// [`Tunnel`]: super::tunnel::Tunnel
     pub fn issue(&self) -> Serving {
-        self.issue_for(&["127.0.0.1", "localhost", "tagseal.tagseal-system.svc"])
+        self.issue_for(&["127.0.0.1", "localhost", "tagseal.tagseal-system.svc", "notary.test", "auth.test"])
     }
 
     /// A certificate for these hosts, by which clients may show themselves too.

@@ -62,6 +62,7 @@ impl NotarySigner {
 /// A running trust server.
 pub struct NotaryServer {
     url: String,
+    port: u16,
     authority: Option<PathBuf>,
     _process: Process,
 }
@@ -95,6 +96,11 @@ impl NotaryServer {
     /// Its base URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where it listens on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The file of the authority that certifies it, when it speaks TLS.
@@ -137,7 +143,7 @@ impl NotaryServer {
             process.runs();
             answers_with(&client, &format!("{url}/_notary_server/health"))
         });
-        Self { url, authority: authority.map(|(file, _)| file), _process: process }
+        Self { url, port, authority: authority.map(|(file, _)| file), _process: process }
     }
 }
 

@@ -27,6 +27,7 @@ const LIFETIME_SECONDS: i64 = 300;
 /// permits nothing.
 pub struct TokenServer {
     port: u16,
+    realm: String,
     shared: Arc<Shared>,
     _server: Server,
 }
@@ -59,12 +60,23 @@ impl TokenServer {
         });
         let port = RUN.free_port();
         let router = Router::new().route("/token", get(token)).with_state(shared.clone());
-        Self { port, shared, _server: Server::start(port, Some(&authority.issue()), router) }
+        let realm = format!("https://127.0.0.1:{port}/token");
+        Self { port, realm, shared, _server: Server::start(port, Some(&authority.issue()), router) }
     }
 
     /// Where tokens are asked for.
     pub fn realm(&self) -> String {
-        format!("https://127.0.0.1:{}/token", self.port)
+        self.realm.clone()
+    }
+
+    /// The same, which is said to be at another host.
+    pub fn on(self, host: &str) -> Self {
+        Self { realm: format!("https://{host}/token"), ..self }
+    }
+
+    /// Where it listens on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The `auth` part of a notary-server's configuration. The certificate that it needs is written to `dir`.

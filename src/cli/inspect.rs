@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use url::Url;
 
 use self::view::{Failure, Inspection};
+use super::connection::Connection;
 use super::output::{Format, print, print_json, tell};
 use super::reading::Reading;
 use super::repository::{Repository, read};
@@ -25,9 +25,8 @@ use crate::tuf::{Anchor, Anchors, CaBundle, KeyId, PublicKey, RootRotation};
 pub struct Args {
     /// The repository, with its registry; a tag shows that tag alone.
     repository: String,
-    /// The trust server; default: the registry's own host.
-    #[arg(long, short = 's', value_name = "URL", env = "DOCKER_CONTENT_TRUST_SERVER")]
-    server: Option<Url>,
+    #[command(flatten)]
+    connection: Connection,
     /// A canonical root key ID that must vouch for the root. May be repeated.
     #[arg(long = "root-key", value_name = "KEYID")]
     root_keys: Vec<String>,
@@ -40,9 +39,6 @@ pub struct Args {
     /// Trust the root that the server shows first; with --state-dir it is pinned.
     #[arg(long, conflicts_with_all = ["root_keys", "root_certificates", "root_cas"])]
     first_use: bool,
-    /// PEM file with authorities for the connection; default: the system's.
-    #[arg(long, value_name = "FILE")]
-    ca_bundle: Option<PathBuf>,
     #[command(flatten)]
     storage: Storage,
     /// Verify as of this time, RFC 3339.
@@ -110,7 +106,7 @@ impl Args {
     /// What is read, and by what it is trusted.
     fn reading(&self) -> anyhow::Result<Reading> {
         let repository = Repository::without_digest(&self.repository)?;
-        let server = repository.trust_server(self.server.as_ref(), self.ca_bundle.as_deref())?;
+        let server = self.connection.trust_server(&repository)?;
         Ok(Reading { repository, server, anchors: Arc::new(anchors(self)?) })
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::from_cluster::{self, ClusterView, Unknown};
 use super::policy_files::{self, Documents};
-use super::settings::{Policies, SYSTEM_NAMESPACE, Storage, live_resolver};
+use super::settings::{Policies, SYSTEM_NAMESPACE, Storage, client, live_resolver};
 use crate::admission::judge::ImageVerdict;
 use crate::clock::SharedClock;
 use crate::gitops::judge::{JudgeContext, Question, judge};
@@ -182,7 +182,7 @@ impl Basis {
         let judged = questions.iter().zip(&is_judged).filter(|(_, is_judged)| **is_judged);
         let judged: Vec<Question> = judged.map(|(question, _)| question.clone()).collect();
         let now = clock.now();
-        let resolver = live_resolver(storage.seeded_resolver(), self.state, clock);
+        let resolver = live_resolver(storage.seeded_resolver(), client(), self.state, clock);
         let resolver = self.unknown.before(&resolver);
         let deadline = || Instant::now() + timeout;
         let context = JudgeContext {

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::repository::Repository;
-use super::settings::live_resolver;
+use super::settings::{client, live_resolver};
 use crate::clock::SharedClock;
 use crate::policy::{
     CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId, TrustServer,
@@ -37,7 +37,7 @@ impl Reading {
         clock: SharedClock,
         timeout: Duration,
     ) -> Result<Report, Refusal> {
-        let resolver = live_resolver(config, state, clock);
+        let resolver = live_resolver(config, client().for_command_line(), state, clock);
         let question = ReportQuestion {
             demand: &self.demand(),
             registry: self.repository.registry(),

@@ -1,15 +1,10 @@
-//! [`Repository`]: a repository, or one tag of it, as a user names it; and the trust server that goes with it.
+//! [`Repository`]: a repository, or one tag of it, as a user names it.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use url::Url;
 
-use super::authorities;
-use crate::image::{DOCKER_HUB, ImageReference, Tag};
-use crate::notary::is_loopback;
-use crate::policy::TrustServer;
+use crate::image::{ImageReference, Tag};
 use crate::tuf::Gun;
 
 /// A repository that a user named, with or without a tag.
@@ -77,44 +72,6 @@ impl Repository {
     pub fn tag(&self) -> Option<Tag<'_>> {
         self.image.tag().filter(|_| self.has_tag)
     }
-
-    /// Its trust server: the one that was named, else the registry's own host, as docker has it; and the authorities that
-    /// were named, else those that docker has for it.
-    ///
-    /// # Errors
-    /// Where none can be told, or the one named is not to be reached safely.
-    pub fn trust_server(
-        &self,
-        named: Option<&Url>,
-        ca_bundle: Option<&Path>,
-    ) -> anyhow::Result<Arc<TrustServer>> {
-        let url = match named {
-            Some(url) => url.clone(),
-            None if self.registry() == DOCKER_HUB => bail!(
-                "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER: Docker Hub's own shuts down"
-            ),
-            None => format!("https://{}", self.registry())
-                .parse()
-                .context("no trust server at the registry's host")?,
-        };
-        check_scheme(&url)?;
-        let ca_pem = match ca_bundle {
-            Some(path) => Some(read(path)?),
-            None => authorities::of_trust_server(&url)?,
-        };
-        let ca_pem = ca_pem.map(Arc::from);
-        Ok(Arc::new(TrustServer { url, ca_pem, token_realms: Vec::new() }))
-    }
-}
-
-/// Plain http is for loopback hosts only, as in policies (design §2 `server`).
-fn check_scheme(url: &Url) -> anyhow::Result<()> {
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if is_loopback(url) => Ok(()),
-        "http" => bail!("{url}: plain http is for loopback hosts only: name the server by https://"),
-        _ => bail!("{url} is not the address of a trust server: it begins with https://"),
-    }
 }
 
 /// Reads a text file that the command line names.
@@ -143,24 +100,5 @@ mod tests {
             assert_eq!(repository.gun().as_str(), gun);
             assert_eq!(repository.tag().map(|tag| tag.as_str()), tag, "{text}");
         }
-    }
-
-    #[test]
-    fn the_server_is_the_registrys_host_unless_named() {
-        let at = |text: &str, named: Option<&str>| {
-            let named = named.map(|url| url.parse().unwrap());
-            let server = Repository::parse(text).unwrap().trust_server(named.as_ref(), None);
-            server.map(|server| server.url.to_string()).map_err(|error| error.to_string())
-        };
-        assert_eq!(at("localhost:5000/demo", None).unwrap(), "https://localhost:5000/");
-        assert_eq!(
-            at("alpine", None).unwrap_err(),
-            "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER: Docker Hub's own shuts down"
-        );
-        assert_eq!(at("alpine", Some("http://127.0.0.1:4443")).unwrap(), "http://127.0.0.1:4443/");
-        assert_eq!(
-            at("alpine", Some("http://notary.example.com")).unwrap_err(),
-            "http://notary.example.com/: plain http is for loopback hosts only: name the server by https://"
-        );
     }
 }

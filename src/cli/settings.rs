@@ -93,9 +93,17 @@ impl Storage {
     }
 }
 
-/// A resolver that asks trust servers on behalf of docker's configuration. Connections are judged by the real clock, trust data by
-/// `clock`.
-pub fn live_resolver(config: ResolverConfig, state: Arc<dyn TrustState>, clock: SharedClock) -> Resolver {
-    let source = Arc::new(NotaryClient::new(Arc::new(SystemClock)));
-    Resolver::new(config, source, Arc::new(DockerConfig::from_env()), state, clock)
+/// A resolver that asks trust servers by `client` on behalf of docker's configuration. Trust data is judged by `clock`.
+pub fn live_resolver(
+    config: ResolverConfig,
+    client: NotaryClient,
+    state: Arc<dyn TrustState>,
+    clock: SharedClock,
+) -> Resolver {
+    Resolver::new(config, Arc::new(client), Arc::new(DockerConfig::from_env()), state, clock)
+}
+
+/// A client whose connections are judged by the real clock.
+pub fn client() -> NotaryClient {
+    NotaryClient::new(Arc::new(SystemClock))
 }

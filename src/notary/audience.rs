@@ -7,8 +7,8 @@ use crate::image::DOCKER_HUB;
 pub(super) enum Audience<'a> {
     /// An admin, about the trust server of a policy.
     Policy,
-    /// A publisher at a command line, about a trust server.
-    Publisher {
+    /// Who named a trust server at a command line.
+    CommandLine {
         /// Whose credentials are shown.
         registry: &'a str,
     },
@@ -24,7 +24,7 @@ impl Audience<'_> {
     pub(super) fn address(self) -> &'static str {
         match self {
             Self::Policy => "spec.notary.server",
-            Self::Publisher { .. } => "--server",
+            Self::CommandLine { .. } => "--server",
             Self::Puller { .. } => "the image's name",
         }
     }
@@ -33,14 +33,14 @@ impl Audience<'_> {
     pub(super) fn authorities(self) -> &'static str {
         match self {
             Self::Policy => "spec.notary.caBundle",
-            Self::Publisher { .. } | Self::Puller { .. } => "--ca-bundle",
+            Self::CommandLine { .. } | Self::Puller { .. } => "--ca-bundle",
         }
     }
 
     /// Where the address of a token realm stands.
     pub(super) fn realm(self) -> &'static str {
         match self {
-            Self::Policy | Self::Publisher { .. } => "the realm in the trust server's auth configuration",
+            Self::Policy | Self::CommandLine { .. } => "the realm in the trust server's auth configuration",
             Self::Puller { .. } => "the realm in the registry's auth configuration",
         }
     }
@@ -48,7 +48,7 @@ impl Audience<'_> {
     /// What the address is one of.
     pub(super) fn kind(self) -> &'static str {
         match self {
-            Self::Policy | Self::Publisher { .. } => "a Notary server",
+            Self::Policy | Self::CommandLine { .. } => "a Notary server",
             Self::Puller { .. } => "a registry",
         }
     }
@@ -56,7 +56,7 @@ impl Audience<'_> {
     /// Whose authentication is meant.
     pub(super) fn party(self) -> &'static str {
         match self {
-            Self::Policy | Self::Publisher { .. } => "the trust server",
+            Self::Policy | Self::CommandLine { .. } => "the trust server",
             Self::Puller { .. } => "the registry",
         }
     }
@@ -66,10 +66,10 @@ impl Audience<'_> {
         match self {
             Self::Policy => "set spec.notary.credentials".to_owned(),
             // Docker Hub is what docker takes where no registry is named.
-            Self::Publisher { registry: DOCKER_HUB } | Self::Puller { registry: DOCKER_HUB } => {
+            Self::CommandLine { registry: DOCKER_HUB } | Self::Puller { registry: DOCKER_HUB } => {
                 "run `docker login`".to_owned()
             }
-            Self::Publisher { registry } | Self::Puller { registry } => {
+            Self::CommandLine { registry } | Self::Puller { registry } => {
                 format!("run `docker login {registry}`")
             }
         }
@@ -79,7 +79,7 @@ impl Audience<'_> {
     pub(super) fn list_realm(self, host: &str) -> String {
         match self {
             Self::Policy => format!("add {host} to spec.notary.tokenRealms if it may see them"),
-            Self::Publisher { .. } | Self::Puller { .. } => {
+            Self::CommandLine { .. } | Self::Puller { .. } => {
                 format!("name it with --token-realm {host} if it may see them")
             }
         }

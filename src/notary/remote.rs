@@ -221,7 +221,7 @@ impl Remote {
     }
 
     fn audience(&self) -> Audience<'_> {
-        Audience::Publisher { registry: &self.registry }
+        Audience::CommandLine { registry: &self.registry }
     }
 
     fn told(&self, fault: Fault) -> SourceError {

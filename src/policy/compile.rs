@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::exemption::{CompiledExemption, EXEMPTION, compile_exemption, is_exemption};
-pub use self::notary::server_url;
+pub use self::notary::{server_url, token_realm};
 pub(super) use self::notary::without_trailing_slash;
 pub(super) use self::schema::type_of;
 pub(super) use self::scope::{Namespaces, Scope};

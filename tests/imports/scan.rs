@@ -1,4 +1,5 @@
-//! Finds the paths in Rust source: in `use` trees, in expressions and in attributes, but not in comments or strings.
+//! Finds the paths in Rust source: in `use` trees, in expressions and in attributes, but not in comments or strings. And
+//! finds the strings.
 
 /// A path as the source names it, with groups and leading `super`s resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,15 +123,67 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_') && !KEYWORDS.contains(&token)
 }
 
+/// The string literals in `source`, but for those in comments: the line of each, from 1, and its text. Placeholders stay.
+pub fn strings(source: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut rest = source;
+    while let Some(first) = rest.chars().next() {
+        let len = if let Some(len) = comment(rest) {
+            len
+        } else if let Some(len) = string(rest) {
+            let line = source[..source.len() - rest.len()].lines().count().max(1);
+            found.push((line, text_of(&rest[..len])));
+            len
+        } else if first == '\'' {
+            character_or_lifetime(rest)
+        } else if first.is_alphanumeric() || first == '_' {
+            name(rest)
+        } else {
+            first.len_utf8()
+        };
+        rest = &rest[len..];
+    }
+    found
+}
+
+/// What a literal means, as far as it matters for reading it.
+fn text_of(literal: &str) -> String {
+    let (open, close) = (literal.find('"'), literal.rfind('"'));
+    let (open, close) = (open.unwrap_or_default(), close.unwrap_or(literal.len()));
+    let (prefix, inside) = (&literal[..open], literal.get(open + 1..close).unwrap_or_default());
+    if prefix.contains('r') {
+        return inside.to_owned();
+    }
+    let mut text = String::new();
+    let mut rest = inside;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(continued) = rest.strip_prefix('\n') {
+            rest = continued.trim_start();
+            continue;
+        }
+        let escaped = rest.chars().next().unwrap_or_default();
+        rest = &rest[escaped.len_utf8()..];
+        match escaped {
+            'n' => text.push('\n'),
+            'x' => {
+                text.push(' ');
+                rest = rest.get(2..).unwrap_or_default();
+            }
+            other => text.push(other),
+        }
+    }
+    text + rest
+}
+
 /// Names, `::` and single characters; comments, strings, characters and lifetimes are left out.
 fn tokens(source: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = source;
     while let Some(first) = rest.chars().next() {
-        let len = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            block_comment(rest)
+        let len = if let Some(len) = comment(rest) {
+            len
         } else if let Some(len) = string(rest) {
             len
         } else if first == '\'' {
@@ -139,7 +192,7 @@ fn tokens(source: &str) -> Vec<String> {
             tokens.push("::".to_owned());
             2
         } else if first.is_alphanumeric() || first == '_' {
-            let len = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let len = name(rest);
             tokens.push(rest[..len].to_owned());
             len
         } else {
@@ -151,6 +204,20 @@ fn tokens(source: &str) -> Vec<String> {
         rest = &rest[len..];
     }
     tokens
+}
+
+/// The length of the name or number that `rest` begins with.
+fn name(rest: &str) -> usize {
+    rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+}
+
+/// The length of the comment that `rest` begins with.
+fn comment(rest: &str) -> Option<usize> {
+    match rest {
+        _ if rest.starts_with("//") => Some(rest.find('\n').unwrap_or(rest.len())),
+        _ if rest.starts_with("/*") => Some(block_comment(rest)),
+        _ => None,
+    }
 }
 
 fn block_comment(rest: &str) -> usize {

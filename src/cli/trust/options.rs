@@ -1,11 +1,9 @@
 //! Options that the publisher's commands share.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Context as _;
-use url::Url;
+use std::path::PathBuf;
 
 use crate::cli::authorities::docker_directory;
+use crate::cli::connection::Connection;
 use crate::cli::output::Format;
 use crate::cli::passphrases::{FdSource, PassphraseSources};
 use crate::publish::trust_dir::TrustDir;
@@ -42,39 +40,17 @@ impl KeyOptions {
     }
 }
 
-/// Which trust server, and how it is reached.
+/// Which trust server, how it is reached, and for how long.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ServerOptions {
-    /// The trust server; default: the registry's own host.
-    #[arg(long, short = 's', value_name = "URL", env = "DOCKER_CONTENT_TRUST_SERVER")]
-    server: Option<String>,
-    /// PEM file with authorities for the connection; default: what docker has in `tls/HOST/*.crt`, else the system's.
-    #[arg(long, visible_alias = "tlscacert", value_name = "FILE")]
-    ca_bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) connection: Connection,
     /// How long one request may take, and how long to go on trying while others publish to the repository.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
 }
 
 impl ServerOptions {
-    /// The server that was named; an empty variable names none.
-    pub(super) fn url(&self) -> anyhow::Result<Option<Url>> {
-        match self.server.as_deref().filter(|server| !server.is_empty()) {
-            Some(server) => {
-                let url = server.parse();
-                url.map(Some).with_context(|| {
-                    format!("{server:?} is not the address of a trust server (https://HOST[:PORT])")
-                })
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// The authorities that were named.
-    pub(super) fn ca_bundle(&self) -> Option<&Path> {
-        self.ca_bundle.as_deref()
-    }
-
     /// How long one request may take, and others who publish are waited for.
     pub(super) fn timeout(&self) -> std::time::Duration {
         std::time::Duration::from_secs(self.timeout)

@@ -1,15 +1,11 @@
 //! [`Session`]: what a publishing command works with, put together from its options.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use url::Url;
-
 use super::options::Options;
-use crate::cli::authorities;
 use crate::cli::docker_config::DockerConfig;
 use crate::cli::passphrases::PassphraseSources;
-use crate::cli::repository::{Repository, read};
+use crate::cli::repository::Repository;
 use crate::clock::{SharedClock, SystemClock};
 use crate::notary::{NotaryClient, Remote};
 use crate::policy::TrustServer;
@@ -22,7 +18,6 @@ use crate::tuf::TrustedRepository;
 /// Keys, the way to trust servers, and who knows passphrases.
 pub(super) struct Session<'a> {
     options: &'a Options,
-    named: Option<Url>,
     pub(super) dir: TrustDir,
     pub(super) passphrases: PassphraseSources,
     pub(super) client: Arc<NotaryClient>,
@@ -35,7 +30,6 @@ impl<'a> Session<'a> {
         let clock: SharedClock = Arc::new(SystemClock);
         Ok(Self {
             options,
-            named: options.server.url()?,
             dir: options.keys.open()?.with_patience(options.server.timeout()),
             passphrases: options.keys.passphrases(),
             client: Arc::new(NotaryClient::new(Arc::clone(&clock))),
@@ -45,15 +39,7 @@ impl<'a> Session<'a> {
 
     /// The repository's trust server.
     pub(super) fn server(&self, repository: &Repository) -> anyhow::Result<Arc<TrustServer>> {
-        repository.trust_server(self.named.as_ref(), self.options.server.ca_bundle())
-    }
-
-    /// The authorities of a registry: those that docker has for it (`certs.d/HOST/*.crt`), else the ones that were named,
-    /// else the system's.
-    pub(super) fn registry_authorities(&self, url: &Url) -> anyhow::Result<Option<Arc<str>>> {
-        let found = authorities::of_host(Path::new("/etc/docker/certs.d"), url)?;
-        let named = || self.options.server.ca_bundle().map(read).transpose();
-        Ok(found.map_or_else(named, |pem| Ok(Some(pem)))?.map(Arc::from))
+        self.options.server.connection.trust_server(repository)
     }
 
     /// What docker would show for the repository.

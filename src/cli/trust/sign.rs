@@ -12,7 +12,6 @@ use super::session::Session;
 use crate::cli::repository::Repository;
 use crate::digest::Digest;
 use crate::notary::{Manifest, Registry};
-use crate::policy::TrustServer;
 use crate::publish::operation::{Operation, SigningRoles};
 use crate::tuf::RoleName;
 
@@ -104,8 +103,7 @@ async fn manifest(
         Some(digest) => Repository::parse(&format!("{}@{digest}", repository.gun()))?.image().clone(),
         None => repository.image().clone(),
     };
-    let url = Registry::address(&image).with_context(|| format!("{} names no registry", args.image))?;
-    let server = TrustServer { ca_pem: session.registry_authorities(&url)?, url, token_realms: Vec::new() };
+    let server = args.options.server.connection.registry(&image)?;
     let access = session.access(repository).await?;
     let registry =
         Registry::new(Arc::clone(&session.client), Arc::new(server), access, args.options.server.timeout());

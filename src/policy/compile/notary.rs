@@ -122,7 +122,11 @@ fn ca_bundle(bundle: &CaBundleSource, lookup: &mut Lookup<'_>, errors: &mut Erro
     Some(pem)
 }
 
-fn token_realm(realm: &str) -> Result<String, &'static str> {
+/// Reads a host whose token endpoint may see credentials.
+///
+/// # Errors
+/// What to write instead.
+pub fn token_realm(realm: &str) -> Result<String, &'static str> {
     let expected = "write a host, HOST or HOST:PORT, without a scheme or a path";
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]_".contains(&b);
     if !realm.bytes().all(fits) {

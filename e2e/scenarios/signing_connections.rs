@@ -1,0 +1,36 @@
+//! How a publisher reaches the real notary-server where something stands between: other hosts, proxies, caches.
+
+use crate::harness::Hand::Tagseal;
+use crate::harness::*;
+
+fn sign(tag: &str) -> String {
+    format!("sign WEB:{tag} --digest {} --size 528", digest_of(tag))
+}
+
+#[test]
+fn a_token_service_on_a_host_of_its_own_sees_credentials_once_it_is_named() {
+    let authority = Authority::new("elsewhere");
+    let tokens = TokenServer::start(&authority, "robot", "secret").on("auth.test");
+    let server = NotaryServer::private("notary-elsewhere", &authority, &tokens);
+    let tunnel = Tunnel::to(&[("notary.test:443", server.port()), ("auth.test:443", tokens.port())]);
+    let [(variable, proxy)] = tunnel.variables();
+    let desk = Desk::at("elsewhere", &server).logged_in("robot", "secret");
+    let desk = desk.with_server("https://notary.test").with_variable(&variable, &proxy);
+
+    let gun = desk.gun();
+    let withheld = "the credentials were not sent, because its token realm is on auth.test, which is neither its own host \
+                    nor the registry's: name it with --token-realm auth.test if it may see them";
+    let expected = format!(
+        "tagseal: https://notary.test: it answered 401 for {gun}, so there is no permission to push to it; {withheld}\n"
+    );
+    assert_eq!(desk.tagseal(&sign("1")).fails(1), expected);
+    assert_eq!(tokens.authenticated_requests(), 0);
+    desk.tagseal(&format!("{} --token-realm auth.test", sign("1"))).passes();
+
+    desk.tagseal("inspect WEB --token-realm auth.test:443").passes();
+
+    let desk = desk.with_variable("TAGSEAL_TOKEN_REALMS", "other.test, auth.test");
+    desk.sign(Tagseal, &["targets"], "2");
+    let shown = desk.tagseal("inspect WEB").passes();
+    assert!(shown.contains(&digest_of("1")) && shown.contains(&digest_of("2")), "{shown}");
+}

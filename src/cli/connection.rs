@@ -1,0 +1,152 @@
+//! [`Connection`]: which trust server a command asks where no policy names one, and how it is reached.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use url::Url;
+
+use super::authorities;
+use super::repository::{Repository, read};
+use crate::image::{DOCKER_HUB, ImageReference};
+use crate::notary::{Registry, is_loopback};
+use crate::policy::{TrustServer, token_realm};
+
+/// Where docker keeps the authorities of registries.
+const CERTS_D: &str = "/etc/docker/certs.d";
+
+/// Which trust server, and how it and the registry are reached.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Connection {
+    /// The trust server; default: the registry's own host.
+    #[arg(long, short = 's', value_name = "URL", env = "DOCKER_CONTENT_TRUST_SERVER")]
+    server: Option<String>,
+    /// PEM file with authorities for the connection; default: what docker has in `tls/HOST/*.crt`, else the system's.
+    #[arg(long, visible_alias = "tlscacert", value_name = "FILE")]
+    ca_bundle: Option<PathBuf>,
+    /// A host whose token service may see the credentials, besides the trust server's own host and the registry's. May be
+    /// repeated; the variable lists several with commas or blanks between them.
+    #[arg(long = "token-realm", value_name = "HOST[:PORT]", env = "TAGSEAL_TOKEN_REALMS", value_parser = realms)]
+    token_realms: Vec<Realms>,
+}
+
+/// What one option lists, or the variable.
+#[derive(Debug, Clone)]
+struct Realms(Vec<String>);
+
+/// An empty variable lists none.
+fn realms(text: &str) -> Result<Realms, String> {
+    let hosts = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|host| !host.is_empty());
+    let hosts = hosts.map(|host| token_realm(host).map_err(|expected| format!("{host:?}: {expected}")));
+    hosts.collect::<Result<_, _>>().map(Realms)
+}
+
+impl Connection {
+    /// The repository's trust server: the one that was named, else the registry's own host, as docker has it; and the
+    /// authorities that were named, else those that docker has for it.
+    ///
+    /// # Errors
+    /// Where none can be told, or the one named is not to be reached safely.
+    pub fn trust_server(&self, repository: &Repository) -> anyhow::Result<Arc<TrustServer>> {
+        let url = match self.named()? {
+            Some(url) => url,
+            None if repository.registry() == DOCKER_HUB => bail!(
+                "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER: Docker Hub's own shuts down"
+            ),
+            None => format!("https://{}", repository.registry())
+                .parse()
+                .context("no trust server at the registry's host")?,
+        };
+        check_scheme(&url)?;
+        let ca_pem = match &self.ca_bundle {
+            Some(path) => Some(read(path)?),
+            None => authorities::of_trust_server(&url)?,
+        };
+        Ok(Arc::new(self.reached(url, ca_pem)))
+    }
+
+    /// The registry of `image`, and the authorities that docker has for it (`certs.d/HOST/*.crt`), else the ones that were
+    /// named, else the system's.
+    ///
+    /// # Errors
+    /// Where the image names none, or a file cannot be read.
+    pub fn registry(&self, image: &ImageReference) -> anyhow::Result<TrustServer> {
+        let url = Registry::address(image).with_context(|| format!("{image} names no registry"))?;
+        let ca_pem = match (authorities::of_host(Path::new(CERTS_D), &url)?, &self.ca_bundle) {
+            (None, Some(path)) => Some(read(path)?),
+            (found, _) => found,
+        };
+        Ok(self.reached(url, ca_pem))
+    }
+
+    fn reached(&self, url: Url, ca_pem: Option<String>) -> TrustServer {
+        let token_realms = self.token_realms.iter().flat_map(|list| &list.0).cloned().collect();
+        TrustServer { url, ca_pem: ca_pem.map(Arc::from), token_realms }
+    }
+
+    /// The server that was named; an empty variable names none.
+    fn named(&self) -> anyhow::Result<Option<Url>> {
+        match self.server.as_deref().filter(|server| !server.is_empty()) {
+            Some(server) => {
+                let url = server.parse();
+                url.map(Some).with_context(|| {
+                    format!("{server:?} is not the address of a trust server (https://HOST[:PORT])")
+                })
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// Plain http is for loopback hosts only, as in policies (design §2 `server`).
+fn check_scheme(url: &Url) -> anyhow::Result<()> {
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(url) => Ok(()),
+        "http" => bail!("{url}: plain http is for loopback hosts only: name the server by https://"),
+        _ => bail!("{url} is not the address of a trust server: it begins with https://"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(server: Option<&str>) -> Connection {
+        Connection { server: server.map(str::to_owned), ca_bundle: None, token_realms: Vec::new() }
+    }
+
+    #[test]
+    fn the_server_is_the_registrys_host_unless_named() {
+        let at = |text: &str, named: Option<&str>| {
+            let server = connection(named).trust_server(&Repository::parse(text).unwrap());
+            server.map(|server| server.url.to_string()).map_err(|error| error.to_string())
+        };
+        assert_eq!(at("localhost:5000/demo", None).unwrap(), "https://localhost:5000/");
+        assert_eq!(at("localhost:5000/demo", Some("")).unwrap(), "https://localhost:5000/");
+        assert_eq!(
+            at("alpine", None).unwrap_err(),
+            "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER: Docker Hub's own shuts down"
+        );
+        assert_eq!(at("alpine", Some("http://127.0.0.1:4443")).unwrap(), "http://127.0.0.1:4443/");
+        assert_eq!(
+            at("alpine", Some("http://notary.example.com")).unwrap_err(),
+            "http://notary.example.com/: plain http is for loopback hosts only: name the server by https://"
+        );
+    }
+
+    #[test]
+    fn token_realms_are_for_the_trust_server_and_the_registry() {
+        let lists = ["auth.example.com, tokens.example.com:8443 ", "Third.example.com", ""];
+        let token_realms = lists.iter().map(|list| realms(list).unwrap()).collect();
+        let connection = Connection { token_realms, ..connection(None) };
+        let repository = Repository::parse("registry.example.com/shop/web").unwrap();
+        let expected = ["auth.example.com", "tokens.example.com:8443", "third.example.com"];
+        assert_eq!(connection.trust_server(&repository).unwrap().token_realms, expected);
+        assert_eq!(connection.registry(repository.image()).unwrap().token_realms, expected);
+        assert_eq!(
+            realms("https://auth.example.com/token").unwrap_err(),
+            "\"https://auth.example.com/token\": write a host, HOST or HOST:PORT, without a scheme or a path"
+        );
+    }
+}
