@@ -103,7 +103,7 @@ impl From<&SourceError> for Failure {
     fn from(error: &SourceError) -> Self {
         let kind = match error {
             SourceError::Unauthorized { .. } => FailureKind::Unauthorized,
-            SourceError::Unreachable { .. } => FailureKind::Unreachable,
+            SourceError::Unreachable { .. } | SourceError::Elsewhere { .. } => FailureKind::Unreachable,
             SourceError::Invalid { .. } => FailureKind::Invalid,
         };
         Self { kind, message: error.to_string() }

@@ -98,10 +98,17 @@ pub enum SourceError {
         /// What was shown, what the server said, what to check.
         message: String,
     },
-    /// No answer, or none that means anything: refused, timed out, TLS, redirect, 429, 5xx.
+    /// No answer, or none for now: refused, timed out, TLS, 429, 5xx.
     #[error("{message}")]
     Unreachable {
         /// What happened and what to check.
+        message: String,
+    },
+    /// An answer that no trust server gives: a redirect, a status that says nothing about the file. The server is elsewhere,
+    /// and waiting does not help.
+    #[error("{message}")]
+    Elsewhere {
+        /// What came and what to check.
         message: String,
     },
     /// The body is larger than asked for, or not what its headers say: the server's fault.

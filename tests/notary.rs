@@ -136,6 +136,10 @@ impl Reader {
 fn alice() -> Access {
     Access::Basic { username: "alice".into(), password: Secret::new("s3cret") }
 }
+fn elsewhere<T>(message: String) -> Result<T, SourceError> {
+    Err(SourceError::Elsewhere { message })
+}
+
 
 fn unreachable<T>(message: String) -> Result<T, SourceError> {
     Err(SourceError::Unreachable { message })

@@ -27,7 +27,13 @@ fn a_token_service_on_a_host_of_its_own_sees_credentials_once_it_is_named() {
     assert_eq!(tokens.authenticated_requests(), 0);
     desk.tagseal(&format!("{} --token-realm auth.test", sign("1"))).passes();
 
+    let expected = format!(
+        "Unauthorized: {gun} at https://notary.test/: timestamp.json: https://notary.test: it answered 401 for {gun}; {withheld}\n"
+    );
+    assert_eq!(desk.tagseal("inspect WEB").fails(2), expected);
     desk.tagseal("inspect WEB --token-realm auth.test:443").passes();
+    // A port that is named has to be the realm's.
+    assert_eq!(desk.tagseal("inspect WEB --token-realm auth.test:8443").fails(2), expected);
 
     let desk = desk.with_variable("TAGSEAL_TOKEN_REALMS", "other.test, auth.test");
     desk.sign(Tagseal, &["targets"], "2");

@@ -169,6 +169,7 @@ impl Fault {
             }
             _ => SourceError::Unreachable { message },
         }
+            Self::Redirect { .. } | Self::Status { .. } => SourceError::Elsewhere { message },
     }
 
     /// In a word, for metrics.

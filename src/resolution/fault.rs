@@ -104,7 +104,9 @@ pub(crate) fn source(cause: &SourceError, file: &FileName, key: &RepositoryKey) 
     let message = format!("{} at {}: {file}: {cause}", key.gun, key.server);
     match cause {
         SourceError::Unauthorized { .. } => Refusal::unavailable(Reason::Unauthorized, message),
-        SourceError::Unreachable { .. } => Refusal::unavailable(Reason::TrustServerUnreachable, message),
+        SourceError::Unreachable { .. } | SourceError::Elsewhere { .. } => {
+            Refusal::unavailable(Reason::TrustServerUnreachable, message)
+        }
         SourceError::Invalid { .. } => Refusal::untrusted(Reason::InvalidMetadata, message),
     }
 }
@@ -179,6 +181,7 @@ mod tests {
         for (cause, reason, undecided) in [
             (SourceError::Unauthorized { message: "401".into() }, Reason::Unauthorized, true),
             (SourceError::Unreachable { message: "refused".into() }, Reason::TrustServerUnreachable, true),
+            (SourceError::Elsewhere { message: "307".into() }, Reason::TrustServerUnreachable, true),
             (SourceError::Invalid { message: "short".into() }, Reason::InvalidMetadata, false),
         ] {
             let mut causes = Causes::default();

@@ -166,7 +166,9 @@ impl Downloads {
             Err(cause) => {
                 let answer = match cause {
                     SourceError::Invalid { .. } => Answer::TooLarge,
-                    SourceError::Unauthorized { .. } | SourceError::Unreachable { .. } => Answer::Unavailable,
+                    SourceError::Unauthorized { .. }
+                    | SourceError::Unreachable { .. }
+                    | SourceError::Elsewhere { .. } => Answer::Unavailable,
                 };
                 self.causes.note(&fetch.file, cause);
                 answer

@@ -15,9 +15,10 @@ use super::served::Vouched;
 use super::{load, warnings};
 use crate::limits::RACES;
 use crate::policy::{Demand, Reason};
+use crate::resolution::fault::Causes;
 use crate::resolution::{Refusal, fault};
-use crate::source::{Grant, ImageName, RequesterRef};
-use crate::tuf::{RoleName, TrustedRepository};
+use crate::source::{Grant, ImageName, RequesterRef, SourceError};
+use crate::tuf::{RoleName, TrustedRepository, TufError};
 
 /// A repository to report on.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +101,9 @@ async fn attempt(
     let mut report = Report { repository, now, clock_skew, warnings: Vec::new() };
     if let Some(error) = &fetched.updated.fell_back {
         let why = fault::refusal(error, &fetched.causes, &cell.state_key);
+        if is_no(error, &fetched.causes) {
+            return Err(why.into());
+        }
         let vouched = cell.contents().served.as_ref().and_then(|served| served.vouched);
         check_staleness(core, cell, demand, vouched, &why)?;
         let vouched = vouched.map(|vouched| vouched.at());
@@ -107,6 +111,12 @@ async fn attempt(
         return Ok(Some(report));
     }
     Ok(commit(core, cell, plan, fetched, true).await?.then_some(report))
+}
+
+/// Whether a server answered that it does not say, or that it is not the one: older data would only hide that.
+fn is_no(error: &TufError, causes: &Causes) -> bool {
+    let TufError::Unreachable { file } = error else { return false };
+    matches!(causes.of(file), Some(SourceError::Unauthorized { .. } | SourceError::Elsewhere { .. }))
 }
 
 /// Our own disk serves within `maxStaleness`; a seed, whose age nobody knows, until it expires.

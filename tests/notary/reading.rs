@@ -3,7 +3,7 @@
 use tagseal::tuf::Selector;
 
 use super::server::{Answer, Server};
-use super::{GUN, Reader, found, sha256, unreachable};
+use super::{GUN, Reader, elsewhere, found, sha256, unreachable};
 
 #[tokio::test]
 async fn every_form_of_a_files_name_is_asked_for_as_notary_has_it() {
@@ -56,7 +56,7 @@ async fn a_404_is_an_answer_and_every_other_status_is_none() {
          server",
         server.url()
     );
-    assert_eq!(reader.timestamp().await, unreachable(message));
+    assert_eq!(reader.timestamp().await, elsewhere(message));
 }
 
 #[tokio::test]

@@ -309,7 +309,7 @@ async fn t17_a_manifest_that_redirects_is_not_followed() {
         server.url()
     );
     let outcome = ask(&server.url(), "r.example.com/a:1", alice()).await;
-    assert_eq!(outcome, Err(RemoteError::Source(SourceError::Unreachable { message })));
+    assert_eq!(outcome, Err(RemoteError::Source(SourceError::Elsewhere { message })));
     assert_eq!(elsewhere.accepted(), 0);
 }
 

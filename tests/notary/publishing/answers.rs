@@ -66,8 +66,9 @@ async fn t17_a_redirect_is_not_followed_with_an_upload() {
             server.url()
         );
         let remote = Publisher::at(&server.url()).showing(alice()).remote();
-        assert_eq!(remote.upload(&files()).await, Err(unreachable(message.clone())));
-        assert_eq!(remote.fetch(&root()).await, Err(unreachable(message)));
+        let expected = RemoteError::Source(SourceError::Elsewhere { message });
+        assert_eq!(remote.upload(&files()).await, Err(expected.clone()));
+        assert_eq!(remote.fetch(&root()).await, Err(expected));
         assert!(server.seen().iter().all(|seen| seen.header("authorization").is_none()));
     }
     assert_eq!(elsewhere.accepted(), 0);
