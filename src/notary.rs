@@ -26,7 +26,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::HeaderMap;
+use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 use hyper_util::client::proxy::matcher::Matcher;
 use tokio::time::Instant;
@@ -105,7 +105,7 @@ impl NotaryClient {
         let call = Call {
             method: Method::GET,
             target: target(server.url.path(), request.gun, &request.fetch.file),
-            headers: HeaderMap::new(),
+            headers: freshness(&request.fetch.file),
             body: Bytes::new(),
             max_bytes: request.fetch.max_bytes,
             known,
@@ -147,6 +147,21 @@ impl NotaryClient {
 }
 
 /// What is wrong with an answer whose status says nothing about what was asked for.
+/// What caches on the way are told of a file: what its name does not fix comes from the server itself. notary-server lets
+/// them keep it for five minutes (`s-maxage=300`), in which an older timestamp would look like a rollback, and a tag that was
+/// just signed like one that nobody signed.
+fn freshness(file: &FileName) -> HeaderMap {
+    match file.selector {
+        Selector::Current => from_the_server(),
+        Selector::Hash(_) | Selector::Version(_) => HeaderMap::new(),
+    }
+}
+
+/// Says that no stored answer will do (RFC 9111, 5.2.1.4).
+fn from_the_server() -> HeaderMap {
+    HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static("no-cache"))])
+}
+
 fn beside(reply: &Reply, url: &Url) -> Fault {
     match reply.status {
         status if status.is_redirection() => {

@@ -148,6 +148,13 @@ impl Desk {
         Said::of(&output_of(&mut self.tagseal_command(args), input.as_bytes()))
     }
 
+    /// Runs `tagseal …` as somebody who has no trust directory; `WEB` stands for the repository.
+    #[track_caller]
+    pub fn program(&self, args: &str) -> Said {
+        let mut tagseal = self.command(tagseal_binary());
+        Said::of(&output_of(tagseal.args(self.words(args)), b""))
+    }
+
     /// `tagseal trust …`, not yet started.
     pub fn tagseal_command(&self, args: &str) -> Command {
         let mut tagseal = self.command(tagseal_binary());

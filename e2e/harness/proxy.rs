@@ -1,13 +1,14 @@
-//! A proxy in front of a trust server: counts, holds, fails, stops.
+//! A proxy in front of a trust server: counts, holds, fails, stops, remembers.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Response, StatusCode, header};
 use tokio::sync::watch;
 
 use super::http::{CLIENT, Server};
@@ -37,6 +38,9 @@ struct Shared {
     meanwhile: Mutex<Option<Once>>,
     /// For the next request for a path with this part.
     before: Mutex<Option<(String, Once)>>,
+    /// What may be answered without asking, by its path; `None` where all is asked.
+    cache: Mutex<Option<HashMap<String, (HeaderMap, Bytes)>>>,
+    cached: AtomicUsize,
 }
 
 impl Proxy {
@@ -52,6 +56,8 @@ impl Proxy {
             answered: AtomicUsize::new(0),
             meanwhile: Mutex::default(),
             before: Mutex::default(),
+            cache: Mutex::default(),
+            cached: AtomicUsize::new(0),
         });
         let proxy = Self { port: RUN.free_port(), shared, server: Mutex::new(None) };
         proxy.starts();
@@ -77,6 +83,17 @@ impl Proxy {
     /// Lets every request wait first, as a server far away does.
     pub fn delays(&self, delay: Duration) {
         *self.shared.delay.lock().unwrap() = delay;
+    }
+
+    /// Remembers what the server lets caches keep, and answers with it as RFC 9111 lets a shared cache do; nothing that is
+    /// kept gets too old within a test.
+    pub fn caches(&self) {
+        *self.shared.cache.lock().unwrap() = Some(HashMap::new());
+    }
+
+    /// How many requests were answered from the cache.
+    pub fn cached(&self) -> usize {
+        self.shared.cached.load(Ordering::Relaxed)
     }
 
     /// Takes requests but answers none until [`Self::releases`].
@@ -149,7 +166,30 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     if let Some((_, status)) = fault.filter(|(part, _)| path.contains(part.as_str())) {
         return answer(status, None, Body::empty());
     }
-    relayed(&shared.upstream, &path, request).await
+    if let Some((headers, body)) = kept(&shared, &path, &request) {
+        shared.cached.fetch_add(1, Ordering::Relaxed);
+        return answer(StatusCode::OK, Some(headers), Body::from(body));
+    }
+    let is_get = request.method() == Method::GET;
+    let (parts, body) = relayed(&shared.upstream, &path, request).await.into_parts();
+    let body = to_bytes(body, MAX_BODY).await.expect("a body in memory");
+    let may_be_kept = is_get && parts.status == StatusCode::OK && has(&parts.headers, "s-maxage=");
+    if let Some(cache) = shared.cache.lock().unwrap().as_mut().filter(|_| may_be_kept) {
+        cache.insert(path, (parts.headers.clone(), body.clone()));
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// What the cache has for a request that takes it (RFC 9111, 4 and 5.2.1.4).
+fn kept(shared: &Shared, path: &str, request: &Request) -> Option<(HeaderMap, Bytes)> {
+    let takes = request.method() == Method::GET && !has(request.headers(), "no-cache");
+    shared.cache.lock().unwrap().as_ref().filter(|_| takes)?.get(path).cloned()
+}
+
+/// Whether `Cache-Control` says so.
+fn has(headers: &HeaderMap, directive: &str) -> bool {
+    let values = headers.get_all(header::CACHE_CONTROL).iter();
+    values.filter_map(|value| value.to_str().ok()).any(|value| value.contains(directive))
 }
 
 /// An upload that came whole goes on, whatever becomes of the client.
@@ -188,7 +228,7 @@ async fn relay(upstream: &str, path: &str, request: Request) -> anyhow::Result<R
     Ok(answer(status, Some(headers), Body::from(response.bytes().await?)))
 }
 
-fn answer(status: StatusCode, headers: Option<axum::http::HeaderMap>, body: Body) -> Response<Body> {
+fn answer(status: StatusCode, headers: Option<HeaderMap>, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     if let Some(headers) = headers {

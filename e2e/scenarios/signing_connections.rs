@@ -40,3 +40,36 @@ fn a_token_service_on_a_host_of_its_own_sees_credentials_once_it_is_named() {
     let shown = desk.tagseal("inspect WEB").passes();
     assert!(shown.contains(&digest_of("1")) && shown.contains(&digest_of("2")), "{shown}");
 }
+
+#[test]
+fn a_cache_in_front_of_the_server_neither_stops_a_signature_nor_hides_one() {
+    let desk = Desk::new("cached");
+    let proxy = Proxy::of(suite().notary().url());
+    proxy.caches();
+    let behind = desk.clone().with_server(&proxy.url());
+    behind.init(Tagseal);
+    behind.sign(Tagseal, &["targets"], "1");
+    behind.sign(Tagseal, &["targets"], "2");
+    desk.shows(&[("targets", "1"), ("targets", "2")]);
+
+    let policy = format!(
+        "apiVersion: tagseal.dev/v1alpha1\nkind: ClusterTrustPolicy\nmetadata: {{name: cached}}\nspec:\n  \
+         images: {{include: [\"registry.test/**\"]}}\n  notary: {{server: \"{}\"}}\n  firstUse: Trust\n",
+        proxy.url()
+    );
+    std::fs::write(desk.folder().join("policy.yaml"), policy).expect("a policy");
+    let verify = "verify --policy policy.yaml --cache-dir cache --state-dir state WEB";
+    let sealed = desk.program(&format!("{verify}:2")).passes();
+    assert!(sealed.contains(&digest_of("2")), "{sealed}");
+    // Past the cache, which knows nothing of it.
+    desk.sign(Tagseal, &["targets"], "3");
+    let sealed = desk.program(&format!("{verify}:3")).passes();
+    assert!(sealed.contains(&digest_of("3")), "{sealed}");
+
+    // The cache is one: who does not ask for what is current gets what was.
+    assert!(behind.notary("list WEB").passes().contains(" 528"));
+    desk.sign(Tagseal, &["targets"], "4");
+    let listed = behind.neighbour("late").notary("list WEB").passes();
+    assert!(!listed.contains(&digest_of("4")[7..]), "{listed}");
+    assert!(proxy.cached() > 0);
+}

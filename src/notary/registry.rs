@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
 use url::Url;
 
 use super::NotaryClient;
 use super::audience::Audience;
 use super::auth::{Asker, Failed};
-use super::beside;
 use super::endpoint::{Call, Reply};
 use super::endpoints::{address, is_loopback};
 use super::fault::{Fault, clean};
 use super::remote::{Rejection, RemoteError};
 use super::right::Right;
+use super::{beside, from_the_server};
 use crate::digest::Digest;
 use crate::image::{DOCKER_HUB, ImageReference};
 use crate::trust::{Access, SourceError, TrustServer};
@@ -110,10 +110,13 @@ struct Ask<'a> {
 impl Ask<'_> {
     async fn get(&self, server: &TrustServer) -> Result<Reply, Failed> {
         let base = server.url.path().trim_end_matches('/');
+        // What is signed is what the tag names now, not what a cache remembers of it.
+        let mut headers = from_the_server();
+        headers.insert(ACCEPT, HeaderValue::from_static(MEDIA_TYPES));
         let call = Call {
             method: Method::GET,
             target: format!("{base}/v2/{}/manifests/{}", self.image.repository(), self.name()),
-            headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MEDIA_TYPES))]),
+            headers,
             body: Bytes::new(),
             max_bytes: MAX_MANIFEST,
             known: true,

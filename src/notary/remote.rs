@@ -19,7 +19,7 @@ use super::endpoint::{Call, Reply};
 use super::endpoints::address;
 use super::fault::Fault;
 use super::right::Right;
-use super::{beside, folder, target};
+use super::{beside, folder, from_the_server, target};
 use crate::trust::{Access, SourceError, TrustServer};
 use crate::tuf::{Fetch, Gun, RoleName};
 
@@ -245,8 +245,9 @@ fn within_limits(files: &[(RoleName, Bytes)]) -> Result<(), RemoteError> {
     }
 }
 
+/// Nothing that a publisher reads may be older than what the server has: the next version is made from it.
 fn read(target: String, max_bytes: u64) -> Call {
-    let (headers, body) = (HeaderMap::new(), Bytes::new());
+    let (headers, body) = (from_the_server(), Bytes::new());
     Call { method: Method::GET, target, headers, body, max_bytes, known: true, repeatable: true }
 }
 

@@ -19,6 +19,10 @@ async fn every_form_of_a_files_name_is_asked_for_as_notary_has_it() {
         format!("GET /v2/{GUN}/_trust/tuf/7.root.json"),
     ];
     assert_eq!(server.lines(), expected);
+    // What the name fixes may come from a cache, and nothing else.
+    let told: Vec<_> =
+        server.seen().iter().map(|seen| seen.header("cache-control").map(str::to_owned)).collect();
+    assert_eq!(told, [Some("no-cache".to_owned()), None, None]);
 }
 
 #[tokio::test]

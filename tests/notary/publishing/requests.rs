@@ -50,6 +50,9 @@ async fn every_request_has_its_method_and_path() {
         format!("POST /notary{FOLDER}"),
     ];
     assert_eq!(server.lines(), expected);
+    for seen in &server.seen()[..3] {
+        assert_eq!(seen.header("cache-control"), Some("no-cache"), "{}", seen.line);
+    }
     let lengths: Vec<_> =
         server.seen()[2..5].iter().map(|seen| seen.header("content-length").map(str::to_owned)).collect();
     assert_eq!(lengths, [None, Some("0".to_owned()), Some("0".to_owned())]);
