@@ -20,8 +20,8 @@ mod set;
 mod weight;
 
 pub use compile::{
-    CompileContext, CompiledExemption, CompiledPolicy, EXEMPTION, PolicyError, PolicyKind, UnknownFields,
-    compile, compile_beyond, compile_exemption, is_exemption, server_url, token_realm,
+    CompileContext, CompiledExemption, CompiledPolicy, EXEMPTION, PolicyError, PolicyKind, ServerUrlError,
+    UnknownFields, compile, compile_beyond, compile_exemption, is_exemption, server_url, token_realm,
 };
 pub use demand::{
     Action, Actions, CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId,

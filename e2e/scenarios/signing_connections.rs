@@ -73,3 +73,26 @@ fn a_cache_in_front_of_the_server_neither_stops_a_signature_nor_hides_one() {
     assert!(!listed.contains(&digest_of("4")[7..]), "{listed}");
     assert!(proxy.cached() > 0);
 }
+
+#[test]
+fn a_servers_address_is_one_however_it_is_written_and_never_the_apis() {
+    let desk = Desk::new("addresses");
+    let url = suite().notary().url();
+    let gun = desk.gun();
+    for path in ["/v2", "/v2/", &format!("/v2/{gun}/_trust/tuf/")] {
+        let written = desk.clone().with_server(&format!("{url}{path}"));
+        let expected = format!(
+            "tagseal: --server or DOCKER_CONTENT_TRUST_SERVER: the path of {url}{} belongs to the API, and is added to every \
+             request: write {url}\n",
+            path.trim_end_matches('/')
+        );
+        assert_eq!(written.tagseal(&sign("1")).fails(2), expected);
+        assert_eq!(written.tagseal("inspect WEB --first-use").fails(2), expected);
+    }
+    let port = suite().notary().port();
+    for (number, written) in [format!("{url}//"), format!("HTTP://LocalHost:{port}/")].into_iter().enumerate()
+    {
+        desk.clone().with_server(&written).sign(Tagseal, &["targets"], &number.to_string());
+    }
+    desk.shows(&[("targets", "0"), ("targets", "1")]);
+}

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use url::Url;
 
 use super::authorities;
 use super::repository::{Repository, read};
 use crate::image::{DOCKER_HUB, ImageReference};
-use crate::notary::{Registry, is_loopback};
-use crate::policy::{TrustServer, token_realm};
+use crate::notary::Registry;
+use crate::policy::{ServerUrlError, TrustServer, server_url, token_realm};
 
 /// Where docker keeps the authorities of registries.
 const CERTS_D: &str = "/etc/docker/certs.d";
@@ -57,7 +57,6 @@ impl Connection {
                 .parse()
                 .context("no trust server at the registry's host")?,
         };
-        check_scheme(&url)?;
         let ca_pem = match &self.ca_bundle {
             Some(path) => Some(read(path)?),
             None => authorities::of_trust_server(&url)?,
@@ -84,27 +83,18 @@ impl Connection {
         TrustServer { url, ca_pem: ca_pem.map(Arc::from), token_realms }
     }
 
-    /// The server that was named; an empty variable names none.
+    /// The server that was named, in the one form that policies have too; an empty variable names none.
     fn named(&self) -> anyhow::Result<Option<Url>> {
-        match self.server.as_deref().filter(|server| !server.is_empty()) {
-            Some(server) => {
-                let url = server.parse();
-                url.map(Some).with_context(|| {
-                    format!("{server:?} is not the address of a trust server (https://HOST[:PORT])")
-                })
+        let Some(server) = self.server.as_deref().filter(|server| !server.is_empty()) else {
+            return Ok(None);
+        };
+        let named = "--server or DOCKER_CONTENT_TRUST_SERVER";
+        server_url(server).map(Some).map_err(|error| match error {
+            ServerUrlError::Extra => {
+                anyhow!("{named}: {error}; credentials come from docker's configuration: run `docker login`")
             }
-            None => Ok(None),
-        }
-    }
-}
-
-/// Plain http is for loopback hosts only, as in policies (design §2 `server`).
-fn check_scheme(url: &Url) -> anyhow::Result<()> {
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if is_loopback(url) => Ok(()),
-        "http" => bail!("{url}: plain http is for loopback hosts only: name the server by https://"),
-        _ => bail!("{url} is not the address of a trust server: it begins with https://"),
+            error => anyhow!("{named}: {error}"),
+        })
     }
 }
 
@@ -131,7 +121,13 @@ mod tests {
         assert_eq!(at("alpine", Some("http://127.0.0.1:4443")).unwrap(), "http://127.0.0.1:4443/");
         assert_eq!(
             at("alpine", Some("http://notary.example.com")).unwrap_err(),
-            "http://notary.example.com/: plain http is for loopback hosts only: name the server by https://"
+            "--server or DOCKER_CONTENT_TRUST_SERVER: \"http://notary.example.com\" cannot be used: write \
+             https://HOST[:PORT][/PATH]; http:// is for localhost, 127.0.0.0/8 and [::1] only"
+        );
+        assert_eq!(
+            at("alpine", Some("https://user:pw@notary.example.com")).unwrap_err(),
+            "--server or DOCKER_CONTENT_TRUST_SERVER: a trust server's URL has no user, query or fragment; credentials come \
+             from docker's configuration: run `docker login`"
         );
     }
 

@@ -5,6 +5,7 @@ mod notary;
 mod roots;
 mod schema;
 mod scope;
+mod server_url;
 mod signing;
 
 use std::fmt;
@@ -14,10 +15,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::exemption::{CompiledExemption, EXEMPTION, compile_exemption, is_exemption};
-pub use self::notary::{server_url, token_realm};
-pub(super) use self::notary::without_trailing_slash;
+pub use self::notary::token_realm;
 pub(super) use self::schema::type_of;
 pub(super) use self::scope::{Namespaces, Scope};
+pub(super) use self::server_url::without_trailing_slash;
+pub use self::server_url::{ServerUrlError, server_url};
 use super::objects::{ObjectRef, ReferencedObjects};
 use super::requirement::Requirement;
 use super::set::{Taken, is_beyond_alone};

@@ -195,8 +195,8 @@ fn trust(reader: &mut Reader, value: &Value) -> Option<Trust> {
         "live" => Some(Trust::Live),
         url if url.contains("://") => match server_url(url) {
             Ok(url) => Some(Trust::Server(url)),
-            Err(message) => {
-                reader.problem("trust", &message);
+            Err(error) => {
+                reader.problem("trust", &error.to_string());
                 None
             }
         },

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use url::{Host, Url};
+use url::Url;
 
 use super::super::objects::{LookupError, ObjectKind, ObjectRef, ReferencedObjects};
 use super::super::{CredentialsSource, TrustServer};
 use super::Errors;
+use super::server_url::{ServerUrlError, server_url};
 use crate::api::{CaBundleSource, CredentialsSpec, NotaryServer, RewriteRule};
 use crate::image::Rewrite;
 
@@ -42,44 +43,11 @@ impl Lookup<'_> {
 /// cluster policy names.
 pub fn read_server(spec: &Value, errors: &mut Errors) -> Option<Url> {
     let server = spec.pointer("/notary/server")?.as_str()?;
-    errors.keep("spec.notary.server", server_url(server))
-}
-
-/// Reads a trust server's URL: https, or http to this machine (design §2).
-///
-/// # Errors
-/// What to write instead.
-pub fn server_url(server: &str) -> Result<Url, String> {
-    let shown: String = server.chars().take(128).collect();
-    let expected = "write https://HOST[:PORT][/PATH]; http:// is for localhost, 127.0.0.0/8 and [::1] only";
-    let url = Url::parse(server).map_err(|error| format!("{shown:?} is no URL ({error}): {expected}"))?;
-    if !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
-        let where_to = "credentials go into spec.notary.credentials";
-        return Err(format!("a trust server's URL has no user, query or fragment; {where_to}"));
-    }
-    let loopback = match url.host() {
-        Some(Host::Domain(domain)) => domain == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" if url.has_host() => {}
-        "http" if loopback => {}
-        _ => return Err(format!("{shown:?} cannot be used: {expected}")),
-    }
-    Ok(without_trailing_slash(url))
-}
-
-/// The one form of a server's URL: no trailing slash but the root's.
-pub fn without_trailing_slash(mut url: Url) -> Url {
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    url
+    let url = server_url(server).map_err(|error| match error {
+        ServerUrlError::Extra => format!("{error}; credentials go into spec.notary.credentials"),
+        error => error.to_string(),
+    });
+    errors.keep("spec.notary.server", url)
 }
 
 /// The trust server with what it takes to reach it.
