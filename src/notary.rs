@@ -14,6 +14,7 @@ mod endpoint;
 mod endpoints;
 mod fault;
 mod peer;
+mod proxies;
 mod realm;
 mod registry;
 mod remote;
@@ -28,7 +29,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
-use hyper_util::client::proxy::matcher::Matcher;
 use tokio::time::Instant;
 use url::Url;
 
@@ -40,6 +40,7 @@ use self::endpoint::{Call, Reply};
 pub use self::endpoints::is_loopback;
 use self::endpoints::{Endpoints, address};
 use self::fault::{Fault, clean};
+pub use self::proxies::Proxies;
 pub use self::registry::{Manifest, Registry};
 pub use self::remote::{Rejection, Remote, RemoteError};
 use self::right::Right;
@@ -57,7 +58,6 @@ pub struct NotaryClient {
     auth: Auth,
     clock: SharedClock,
     metrics: Metrics,
-}
     /// Who named the servers.
     reads_for: ReadsFor,
 }
@@ -67,17 +67,18 @@ pub struct NotaryClient {
 enum ReadsFor {
     Policies,
     CommandLine,
+}
 
 impl NotaryClient {
-    /// A client with the design's limits and the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`).
+    /// A client with the design's limits and the proxies of the environment.
     ///
     /// `clock` judges certificates and tokens of connections: it is the real one, also under `--at`.
     pub fn new(clock: SharedClock) -> Self {
-        Self::with(clock, Limits::default(), Matcher::from_env())
+        Self::with(clock, Limits::default(), Proxies::from_env())
     }
 
     /// A client with these limits and proxies. Loopback hosts are never reached through a proxy.
-    pub fn with(clock: SharedClock, limits: Limits, proxies: Matcher) -> Self {
+    pub fn with(clock: SharedClock, limits: Limits, proxies: Proxies) -> Self {
         let endpoints = Endpoints::new(clock.clone(), limits, proxies);
         Self {
             endpoints,
@@ -94,13 +95,13 @@ impl NotaryClient {
         Self { metrics, ..self }
     }
 
-    async fn get(&self, request: SourceRequest<'_>) -> Result<Option<Bytes>, Failure> {
     /// The same for a command that names its server itself: its messages advise options, not fields of a policy.
     #[must_use]
     pub fn for_command_line(self) -> Self {
         Self { reads_for: ReadsFor::CommandLine, ..self }
     }
 
+    async fn get(&self, request: SourceRequest<'_>) -> Result<Option<Bytes>, Failure> {
         let SourceRequest { server, access, registry, known, .. } = request;
         let call = Call {
             method: Method::GET,
@@ -146,7 +147,6 @@ impl NotaryClient {
     }
 }
 
-/// What is wrong with an answer whose status says nothing about what was asked for.
 /// What caches on the way are told of a file: what its name does not fix comes from the server itself. notary-server lets
 /// them keep it for five minutes (`s-maxage=300`), in which an older timestamp would look like a rollback, and a tag that was
 /// just signed like one that nobody signed.
@@ -162,6 +162,7 @@ fn from_the_server() -> HeaderMap {
     HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static("no-cache"))])
 }
 
+/// What is wrong with an answer whose status says nothing about what was asked for.
 fn beside(reply: &Reply, url: &Url) -> Fault {
     match reply.status {
         status if status.is_redirection() => {

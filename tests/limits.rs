@@ -8,10 +8,9 @@ mod warm;
 
 use std::sync::Arc;
 
-use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use tagseal::clock::ManualClock;
-use tagseal::notary::{Limits, NotaryClient};
+use tagseal::notary::{Limits, NotaryClient, Proxies};
 use tagseal::trust::{MetadataSource, Resolver, ResolverConfig};
 
 use crate::support::{FakeCredentials, FakeSource, FakeState, TestKey, TestRepository, image_digest, t};
@@ -37,7 +36,7 @@ fn repository(gun: &str) -> TestRepository {
 /// The production resolver with the production client, and its clock.
 fn resolver() -> (Arc<Resolver>, ManualClock) {
     let clock = ManualClock::at(now());
-    let proxies = Matcher::builder().build();
+    let proxies = Proxies::default();
     let client = NotaryClient::with(Arc::new(clock.clone()), Limits::default(), proxies);
     (resolver_with(Arc::new(client), &clock), clock)
 }

@@ -19,11 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use tagseal::clock::ManualClock;
 use tagseal::digest::Digest;
-use tagseal::notary::{Limits, NotaryClient};
+use tagseal::notary::{Limits, NotaryClient, Proxies};
 use tagseal::trust::{Access, MetadataSource as _, Secret, SourceError, SourceRequest, TrustServer};
 use tagseal::tuf::{Fetch, FileName, Gun, RoleName, Selector};
 
@@ -47,10 +46,10 @@ struct Reader {
 
 impl Reader {
     fn of(url: &str) -> Self {
-        Self::with(url, None, Limits::default(), Matcher::builder().build())
+        Self::with(url, None, Limits::default(), Proxies::default())
     }
 
-    fn with(url: &str, ca_pem: Option<&str>, limits: Limits, proxies: Matcher) -> Self {
+    fn with(url: &str, ca_pem: Option<&str>, limits: Limits, proxies: Proxies) -> Self {
         let clock = ManualClock::at(now());
         Self {
             client: Arc::new(NotaryClient::with(Arc::new(clock.clone()), limits, proxies)),
@@ -136,10 +135,10 @@ impl Reader {
 fn alice() -> Access {
     Access::Basic { username: "alice".into(), password: Secret::new("s3cret") }
 }
+
 fn elsewhere<T>(message: String) -> Result<T, SourceError> {
     Err(SourceError::Elsewhere { message })
 }
-
 
 fn unreachable<T>(message: String) -> Result<T, SourceError> {
     Err(SourceError::Unreachable { message })

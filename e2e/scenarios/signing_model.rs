@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::Matcher;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tagseal::clock::SystemClock;
-use tagseal::notary::{Limits, NotaryClient, Remote};
+use tagseal::notary::{Limits, NotaryClient, Proxies, Remote};
 use tagseal::publish::key::{Algorithm, PrivateKey, PublicForm};
 use tagseal::publish::key_file::{KeyFile, KeyHeader};
 use tagseal::publish::operation::Operation;
@@ -45,7 +44,7 @@ struct Hands {
 
 impl Hands {
     fn at(desk: &Desk) -> Self {
-        let client = NotaryClient::with(Arc::new(SystemClock), Limits::default(), Matcher::builder().build());
+        let client = NotaryClient::with(Arc::new(SystemClock), Limits::default(), Proxies::default());
         let url = suite().notary().url().parse().expect("an address");
         let server = TrustServer { url, ca_pem: None, token_realms: Vec::new() };
         let (gun, registry) = (Gun::new(desk.gun()).expect("a GUN"), "registry.test".to_owned());

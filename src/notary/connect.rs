@@ -5,10 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -19,6 +17,7 @@ use tokio::time::timeout_at;
 use super::body::Outgoing;
 use super::deadline::Limit;
 use super::fault::{Fault, clean};
+use super::proxies::Proxy;
 use super::tls;
 
 /// Response heads larger than this are refused.
@@ -35,7 +34,7 @@ pub(super) struct Connector {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: Option<Arc<ClientConfig>>,
-    pub(super) proxy: Option<Intercept>,
+    pub(super) proxy: Option<Proxy>,
 }
 
 impl Connector {
@@ -64,26 +63,18 @@ impl Connector {
     }
 
     /// Asks an http proxy for a tunnel to the host (RFC 9110, 9.3.6 CONNECT).
-    async fn tunnel(&self, proxy: &Intercept) -> Result<TcpStream, Fault> {
-        let uri = proxy.uri();
-        // Never the user name and password that a proxy's URL may carry.
-        let host = uri.host().unwrap_or_default();
-        let port = uri.port_u16().unwrap_or(80);
-        let name = format!("{}://{host}:{port}", uri.scheme_str().unwrap_or_default());
-        if uri.scheme_str() != Some("http") {
-            return Err(Fault::ProxyScheme { proxy: name });
-        }
-        let mut stream = open(host.trim_matches(['[', ']']), port)
-            .await
-            .map_err(|fault| Fault::Proxy { proxy: name.clone(), cause: brief(&fault) })?;
-        let broken = |error: io::Error| Fault::Proxy { proxy: name.clone(), cause: error.to_string() };
+    async fn tunnel(&self, proxy: &Proxy) -> Result<TcpStream, Fault> {
+        let variable = proxy.variable;
+        let lost = |cause: String| Fault::Proxy { variable, proxy: proxy.name(), cause };
+        let mut stream = open(&proxy.host, proxy.port).await.map_err(|fault| lost(brief(&fault)))?;
+        let broken = |error: io::Error| lost(error.to_string());
         let authority = match self.host.contains(':') {
             true => format!("[{}]:{}", self.host, self.port),
             false => format!("{}:{}", self.host, self.port),
         };
         let mut head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
-        if let Some(credentials) = proxy_authorization(proxy) {
-            head.push_str(&format!("Proxy-Authorization: {credentials}\r\n"));
+        if let Some(credentials) = &proxy.authorization {
+            head.push_str(&format!("Proxy-Authorization: {}\r\n", credentials.expose()));
         }
         head.push_str("\r\n");
         stream.write_all(head.as_bytes()).await.map_err(broken)?;
@@ -92,19 +83,10 @@ impl Connector {
             Some(code) if code.len() == 3 && code.starts_with('2') => Ok(stream),
             _ => {
                 let said = status.split_once(' ').map_or(status.as_str(), |(_, rest)| rest);
-                Err(Fault::ProxyRefused { proxy: name, status: clean(said) })
+                Err(Fault::ProxyRefused { variable, proxy: proxy.name(), status: clean(said) })
             }
         }
     }
-}
-
-fn proxy_authorization(proxy: &Intercept) -> Option<String> {
-    if let Some(value) = proxy.basic_auth() {
-        return value.to_str().ok().map(str::to_owned);
-    }
-    let (user, password) = proxy.raw_auth()?;
-    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-    Some(format!("Basic {encoded}"))
 }
 
 /// Reads the head of the answer to CONNECT, a byte at a time: what follows belongs to the tunnel.

@@ -4,14 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Uri;
 use hyper::header::HeaderValue;
-use hyper_util::client::proxy::matcher::Matcher;
 use url::{Host, Url};
 
 use super::connect::Connector;
 use super::endpoint::{Endpoint, Limits};
 use super::fault::Fault;
+use super::proxies::Proxies;
 use super::tls::{Roots, Tls};
 use crate::clock::SharedClock;
 use crate::trust::TrustServer;
@@ -34,11 +33,11 @@ pub(super) struct Endpoints {
     kept: moka::future::Cache<Origin, Arc<Endpoint>>,
     tls: Tls,
     limits: Limits,
-    proxies: Matcher,
+    proxies: Proxies,
 }
 
 impl Endpoints {
-    pub(super) fn new(clock: SharedClock, limits: Limits, proxies: Matcher) -> Self {
+    pub(super) fn new(clock: SharedClock, limits: Limits, proxies: Proxies) -> Self {
         let kept = moka::future::Cache::builder().max_capacity(MAX_ENDPOINTS).time_to_idle(UNUSED).build();
         Self { kept, tls: Tls::new(clock), limits, proxies }
     }
@@ -81,13 +80,7 @@ impl Endpoints {
             false => None,
         };
         let authority = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
-        let uri = Uri::builder()
-            .scheme(url.scheme())
-            .authority(authority.as_str())
-            .path_and_query("/")
-            .build()
-            .map_err(|_| Fault::Address)?;
-        let proxy = if is_loopback(url) { None } else { self.proxies.intercept(&uri) };
+        let proxy = self.proxies.to(url)?;
         let host = HeaderValue::try_from(authority).map_err(|_| Fault::Address)?;
         let connector = Connector { host: origin.host.clone(), port: origin.port, tls, proxy };
         Ok(Arc::new(Endpoint::new(connector, host, self.limits)))

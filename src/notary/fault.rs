@@ -34,12 +34,14 @@ pub(super) enum Fault {
     Connect { cause: String },
     #[error("no connection within {within}")]
     ConnectTimeout { within: Span },
-    #[error("the proxy {proxy} cannot be used, only http:// ones can")]
-    ProxyScheme { proxy: String },
+    #[error("{variable} names a proxy of the kind {scheme}://, and only http:// ones can be used")]
+    ProxyScheme { variable: &'static str, scheme: String },
+    #[error("{variable} is not the address of a proxy ({proxy:?})")]
+    ProxyUrl { variable: &'static str, proxy: String },
     #[error("the proxy {proxy} is not to be reached ({cause})")]
-    Proxy { proxy: String, cause: String },
+    Proxy { variable: &'static str, proxy: String, cause: String },
     #[error("the proxy {proxy} answered CONNECT with {status:?}")]
-    ProxyRefused { proxy: String, status: String },
+    ProxyRefused { variable: &'static str, proxy: String, status: String },
 
     // TLS.
     #[error("{0}")]
@@ -167,9 +169,9 @@ impl Fault {
             Self::Denied { .. } | Self::NoChallenge | Self::WantsPassword { .. } | Self::Realm(_) => {
                 SourceError::Unauthorized { message }
             }
+            Self::Redirect { .. } | Self::Status { .. } => SourceError::Elsewhere { message },
             _ => SourceError::Unreachable { message },
         }
-            Self::Redirect { .. } | Self::Status { .. } => SourceError::Elsewhere { message },
     }
 
     /// In a word, for metrics.
@@ -186,7 +188,10 @@ impl Fault {
             | Self::HandshakeTimeout { .. }
             | Self::AnswerTimeout { .. }
             | Self::BodyTimeout { .. } => "timeout",
-            Self::ProxyScheme { .. } | Self::Proxy { .. } | Self::ProxyRefused { .. } => "proxy",
+            Self::ProxyScheme { .. }
+            | Self::ProxyUrl { .. }
+            | Self::Proxy { .. }
+            | Self::ProxyRefused { .. } => "proxy",
             Self::Certificate(_) | Self::NotTls | Self::HandshakeClosed | Self::Handshake { .. } => "tls",
             Self::QueueFull { .. } | Self::Busy { .. } => "overload",
             Self::Closed | Self::BodyCut { .. } => "closed",
@@ -261,8 +266,15 @@ impl Fault {
             Self::ConnectTimeout { .. } => format!(
                 "check the host and port in {place}, and whether a firewall or NetworkPolicy drops the packets"
             ),
-            Self::ProxyScheme { .. } => "check HTTPS_PROXY".to_owned(),
-            Self::Proxy { .. } | Self::ProxyRefused { .. } => "check HTTPS_PROXY and NO_PROXY".to_owned(),
+            Self::ProxyScheme { variable, .. } | Self::ProxyUrl { variable, .. } => {
+                format!("write http://HOST:PORT in {variable}, or name the server's host in NO_PROXY")
+            }
+            Self::ProxyRefused { variable, status, .. } if status.starts_with("407") => {
+                format!("write http://USER:PASSWORD@HOST:PORT in {variable}")
+            }
+            Self::Proxy { variable, .. } | Self::ProxyRefused { variable, .. } => {
+                format!("check {variable} and NO_PROXY")
+            }
             Self::Certificate(fault) => fault.advice(place, audience.authorities()),
             Self::NotTls => format!("it may speak plain http; check the port in {place}"),
             Self::HandshakeClosed | Self::HandshakeTimeout { .. } => {

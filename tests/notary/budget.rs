@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use hyper_util::client::proxy::matcher::Matcher;
-use tagseal::notary::Limits;
+use tagseal::notary::{Limits, Proxies};
 use tokio::sync::Semaphore;
 
 use super::server::{Answer, Piece, Server};
@@ -59,7 +58,7 @@ async fn a21_so_many_may_wait_and_no_more() {
     let gate = Arc::new(Semaphore::new(0));
     let server = gated(&gate).await;
     let limits = Limits { waiting: 2, ..Limits::default() };
-    let reader = Reader::with(&server.url(), None, limits, Matcher::builder().build()).within(300);
+    let reader = Reader::with(&server.url(), None, limits, Proxies::default()).within(300);
     let outcomes = join_all((0..10).map(|_| reader.timestamp())).await;
     let message = format!(
         "{}: 2 requests wait for it already, so this one was not made: check why it is slow, and who names many unknown \

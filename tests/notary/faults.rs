@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::Matcher;
-use tagseal::notary::Limits;
+use tagseal::notary::{Limits, Proxies};
 use tagseal::tuf::Selector;
 use tokio::net::TcpListener;
 
@@ -70,7 +69,7 @@ async fn t17_one_byte_a_second_ends_with_the_deadline() {
 async fn t17_one_byte_a_second_of_the_head_ends_with_the_requests_own_limit() {
     let server = Server::http(|_| Answer(vec![Piece::Trickle(b'H', Duration::from_secs(1))])).await;
     let limits = Limits { request: Duration::from_millis(300), ..Limits::default() };
-    let reader = Reader::with(&server.url(), None, limits, Matcher::builder().build());
+    let reader = Reader::with(&server.url(), None, limits, Proxies::default());
     let message = format!("{}: no answer within 300 ms: check its load and its log", server.url());
     assert_eq!(reader.timestamp().await, unreachable(message));
 }

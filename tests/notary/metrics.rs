@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::Matcher;
-use tagseal::notary::{Limits, NotaryClient};
+use tagseal::notary::{Limits, NotaryClient, Proxies};
 use tagseal::telemetry::Metrics;
 use tagseal::tuf::Selector;
 use tokio::net::TcpListener;
@@ -17,8 +16,7 @@ async fn result(url: &str) -> Vec<String> {
     let metrics = Metrics::default();
     let limits = Limits { request: Duration::from_millis(500), ..Limits::default() };
     let mut reader = Reader::of(url).within(700);
-    let client =
-        NotaryClient::with(std::sync::Arc::new(reader.clock.clone()), limits, Matcher::builder().build());
+    let client = NotaryClient::with(std::sync::Arc::new(reader.clock.clone()), limits, Proxies::default());
     reader.client = std::sync::Arc::new(client.with_metrics(metrics.clone()));
     let _ = reader.fetch_up_to("timestamp", Selector::Current, 1_000).await;
     let page = Page::of(&metrics);

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::Matcher;
-use tagseal::notary::Limits;
+use tagseal::notary::{Limits, Proxies};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -35,8 +34,8 @@ impl Proxy {
         Self { port, heads }
     }
 
-    pub fn matcher(&self) -> Matcher {
-        Matcher::builder().https(format!("http://user:pw@127.0.0.1:{}", self.port)).no("direct.test").build()
+    pub fn matcher(&self) -> Proxies {
+        Proxies::of("HTTPS_PROXY", &format!("http://user:pw@127.0.0.1:{}", self.port), "direct.test")
     }
 }
 
@@ -80,9 +79,8 @@ async fn a_server_is_reached_through_the_proxy_of_the_environment() {
 async fn loopback_hosts_and_those_of_no_proxy_are_reached_directly() {
     let server = Server::http(|_| Answer::ok("{}")).await;
     let proxy = Proxy::to(&[]).await;
-    let matcher =
-        Matcher::builder().all(format!("http://127.0.0.1:{}", proxy.port)).no("direct.invalid").build();
-    let reader = Reader::with(&server.url(), None, Limits::default(), matcher);
+    let proxies = Proxies::of("ALL_PROXY", &format!("http://127.0.0.1:{}", proxy.port), "direct.invalid");
+    let reader = Reader::with(&server.url(), None, Limits::default(), proxies);
     assert_eq!(reader.timestamp().await, found("{}"));
     let mut direct = reader.again();
     Arc::make_mut(&mut direct.server).url = "https://direct.invalid".parse().unwrap();
@@ -109,17 +107,17 @@ async fn a_proxy_that_is_not_there_or_of_another_kind_is_told() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let through = |proxy: String| {
-        let matcher = Matcher::builder().https(proxy).build();
-        Reader::with("https://notary.test", None, Limits::default(), matcher)
+        let proxies = Proxies::of("HTTPS_PROXY", &proxy, "");
+        Reader::with("https://notary.test", None, Limits::default(), proxies)
     };
     let message = format!(
         "https://notary.test: the proxy http://{address} is not to be reached (connection refused): check HTTPS_PROXY and \
          NO_PROXY"
     );
     assert_eq!(through(format!("http://user:pw@{address}")).timestamp().await, unreachable(message));
-    let message = format!(
-        "https://notary.test: the proxy socks5://{address} cannot be used, only http:// ones can: check HTTPS_PROXY"
-    );
+    let message = "https://notary.test: HTTPS_PROXY names a proxy of the kind socks5://, and only http:// ones can be used: \
+                   write http://HOST:PORT in HTTPS_PROXY, or name the server's host in NO_PROXY"
+        .to_owned();
     assert_eq!(through(format!("socks5://{address}")).timestamp().await, unreachable(message));
 }
 
@@ -127,9 +125,9 @@ async fn a_proxy_that_is_not_there_or_of_another_kind_is_told() {
 async fn a_connection_that_does_not_come_about_is_told_apart_from_an_answer_that_does_not() {
     // A proxy that accepts and says nothing is the only lost packet that loopback has.
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let matcher = Matcher::builder().https(format!("http://{}", listener.local_addr().unwrap())).build();
+    let proxies = Proxies::of("HTTPS_PROXY", &format!("http://{}", listener.local_addr().unwrap()), "");
     let limits = Limits { connect: Duration::from_millis(200), ..Limits::default() };
-    let reader = Reader::with("https://notary.test", None, limits, matcher);
+    let reader = Reader::with("https://notary.test", None, limits, proxies);
     let message = "https://notary.test: no connection within 200 ms: check the host and port in spec.notary.server, and \
                    whether a firewall or NetworkPolicy drops the packets";
     assert_eq!(reader.timestamp().await, unreachable(message.into()));

@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper_util::client::proxy::matcher::Matcher;
 use tagseal::clock::ManualClock;
-use tagseal::notary::{Limits, NotaryClient, Rejection, Remote, RemoteError};
+use tagseal::notary::{Limits, NotaryClient, Proxies, Rejection, Remote, RemoteError};
 use tagseal::trust::{Access, Secret, SourceError, TrustServer};
 use tagseal::tuf::{Fetch, FileName, Gun, RoleName, Selector};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -33,7 +32,7 @@ struct Publisher {
     access: Access,
     timeout: Duration,
     limits: Limits,
-    proxies: Matcher,
+    proxies: Proxies,
 }
 
 impl Publisher {
@@ -44,7 +43,7 @@ impl Publisher {
             access: Access::Anonymous,
             timeout: Duration::from_secs(10),
             limits: Limits::default(),
-            proxies: Matcher::builder().build(),
+            proxies: Proxies::default(),
         }
     }
 

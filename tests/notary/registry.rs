@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::Matcher;
 use tagseal::clock::ManualClock;
 use tagseal::digest::Digest;
 use tagseal::image::ImageReference;
-use tagseal::notary::{Limits, Manifest, NotaryClient, Registry, Rejection, RemoteError};
+use tagseal::notary::{Limits, Manifest, NotaryClient, Proxies, Registry, Rejection, RemoteError};
 use tagseal::trust::{Access, SourceError, TrustServer};
 
 use super::access::challenge;
@@ -25,7 +24,7 @@ fn image(reference: &str) -> ImageReference {
 
 /// What the registry at `url` says of `reference` to `access`.
 async fn ask(url: &str, reference: &str, access: Access) -> Result<Option<Manifest>, RemoteError> {
-    ask_through(url, reference, access, None, Matcher::builder().build()).await
+    ask_through(url, reference, access, None, Proxies::default()).await
 }
 
 async fn ask_through(
@@ -33,7 +32,7 @@ async fn ask_through(
     reference: &str,
     access: Access,
     ca_pem: Option<&str>,
-    proxies: Matcher,
+    proxies: Proxies,
 ) -> Result<Option<Manifest>, RemoteError> {
     let client = NotaryClient::with(Arc::new(ManualClock::at(now())), Limits::default(), proxies);
     let server =
@@ -248,7 +247,7 @@ async fn a_registry_on_this_machine_with_a_bad_certificate_is_not_asked_over_htt
     let server = Server::https(Authority::named("Evil CA").server(&["localhost"]), honest).await;
     let url = format!("https://localhost:{}", server.port);
     let authority = Authority::named("Test CA").pem();
-    let none = Matcher::builder().build();
+    let none = Proxies::default();
     let outcome = ask_through(&url, "localhost/a:1", Access::Anonymous, Some(&authority), none).await;
     let message = format!(
         "{url}: its certificate is issued by O=Example,CN=Evil CA, which is not in the CA bundle: put that authority's \

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::Matcher;
 use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::ServerConfig;
-use tagseal::notary::Limits;
+use tagseal::notary::{Limits, Proxies};
 use tokio::net::TcpListener;
 
 use super::pki::{Authority, params, self_signed};
@@ -19,7 +18,7 @@ async fn server(config: ServerConfig) -> (Server, String) {
 }
 
 fn reader(url: &str, ca_pem: Option<&str>) -> Reader {
-    Reader::with(url, ca_pem, Limits::default(), Matcher::builder().build())
+    Reader::with(url, ca_pem, Limits::default(), Proxies::default())
 }
 
 /// What is said of a server with this certificate where `authority` is believed.
@@ -179,7 +178,7 @@ async fn a_port_that_says_nothing_to_tls_is_told() {
     let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
     let limits = Limits { connect: Duration::from_millis(200), ..Limits::default() };
     let authority = Authority::named("Example CA");
-    let reader = Reader::with(&url, Some(&authority.pem()), limits, Matcher::builder().build());
+    let reader = Reader::with(&url, Some(&authority.pem()), limits, Proxies::default());
     let message = format!(
         "{url}: the TLS handshake did not finish within 200 ms: check that the port in spec.notary.server is one for https"
     );

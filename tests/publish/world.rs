@@ -11,11 +11,10 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use hyper_util::client::proxy::matcher::Matcher;
 use jiff::{SignedDuration, Timestamp};
 use tagseal::clock::ManualClock;
 use tagseal::digest::Digest;
-use tagseal::notary::{Limits, NotaryClient, Remote};
+use tagseal::notary::{Limits, NotaryClient, Proxies, Remote};
 use tagseal::publish::key::{Algorithm, PrivateKey, PublicForm};
 use tagseal::publish::key_file::{KeyFile, KeyHeader};
 use tagseal::publish::operation::Operation;
@@ -152,8 +151,7 @@ impl World {
 
     /// The repository at another address of the server.
     pub fn remote_at(&self, url: &str) -> Remote {
-        let client =
-            NotaryClient::with(Arc::new(self.clock.clone()), Limits::default(), Matcher::builder().build());
+        let client = NotaryClient::with(Arc::new(self.clock.clone()), Limits::default(), Proxies::default());
         let server = TrustServer { url: url.parse().unwrap(), ca_pem: None, token_realms: Vec::new() };
         let (registry, access) = ("registry.example.com".to_owned(), Access::Anonymous);
         let timeout = Duration::from_secs(20);
