@@ -75,6 +75,16 @@ impl Audience<'_> {
         }
     }
 
+    /// What helps where a server wants to be left alone for longer than there is time.
+    pub(super) fn wait(self) -> &'static str {
+        match self {
+            Self::Policy => "check its limits",
+            Self::CommandLine { .. } | Self::Puller { .. } => {
+                "run the command again then, wait for longer with --timeout, or have its limits raised"
+            }
+        }
+    }
+
     /// How a token realm on `host` is allowed to see them.
     pub(super) fn list_realm(self, host: &str) -> String {
         match self {

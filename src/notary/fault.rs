@@ -285,11 +285,12 @@ impl Fault {
                 "check why it is slow, and who names many unknown repositories".to_owned()
             }
             Self::AnswerTimeout { .. } | Self::BodyTimeout { .. } => "check its load and its log".to_owned(),
+            Self::Failing { status: 429, .. } => "ask it less often, or have its limits raised".to_owned(),
             Self::Closed | Self::BodyCut { .. } | Self::Failing { .. } => "check its log".to_owned(),
             Self::NotHttp => format!("it may want https; check {place}"),
             Self::Malformed { .. } => format!("check what listens at {place}"),
             Self::Redirect { .. } => format!("write the final address in {place}"),
-            Self::RetryLater { .. } => "check its limits".to_owned(),
+            Self::RetryLater { .. } => audience.wait().to_owned(),
             Self::Status { .. } => format!("check {place}, and what stands before the server"),
             Self::TooLarge { .. } => format!("check that {place} is {}", audience.kind()),
             Self::Encoded { .. } => "check what stands before the server".to_owned(),

@@ -70,6 +70,21 @@ pub enum RemoteError {
         /// What it may have.
         max_bytes: usize,
     },
+    /// More than the server, or what stands before it, takes. Nothing was changed.
+    #[error(
+        "{server}: it answered 413: the upload of {bytes} bytes is too large for it, or for what stands before it; {role} has \
+         {role_bytes} of them: have the limit raised (nginx: client_max_body_size), or remove what is old from {role}"
+    )]
+    UploadTooLarge {
+        /// Which server.
+        server: String,
+        /// The upload's size.
+        bytes: usize,
+        /// The role with the largest file.
+        role: RoleName,
+        /// Its size.
+        role_bytes: usize,
+    },
 }
 
 impl RemoteError {
@@ -78,7 +93,7 @@ impl RemoteError {
         match self {
             Self::Undecided(_) => true,
             Self::Rejected(rejection) => rejection.status >= 500,
-            Self::Source(_) | Self::TooLarge { .. } => false,
+            Self::Source(_) | Self::TooLarge { .. } | Self::UploadTooLarge { .. } => false,
         }
     }
 }
@@ -121,7 +136,7 @@ impl Remote {
 
     /// Uploads the files in one POST: all of them are taken, or none (Notary v1, "HTTP API" and "Upload").
     ///
-    /// It is made again only where the server cannot have seen it: after a 401, and where no connection came about.
+    /// It is made again only where the server cannot have done it: after a 401 and a 429, and where no connection came about.
     ///
     /// # Errors
     /// [`RemoteError`]; after [`RemoteError::Undecided`], and a rejection with 500 or more, the caller reads the repository
@@ -130,8 +145,15 @@ impl Remote {
         within_limits(files)?;
         let form = Form::of(files).map_err(|fault| RemoteError::Source(self.told(fault)))?;
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, form.content_type)]);
+        let bytes = form.body.len();
         let call = change(Method::POST, self.folder(), headers, form.body, MAX_RECEIPT);
         let reply = self.ask(Right::Push, call).await?;
+        if reply.status == StatusCode::PAYLOAD_TOO_LARGE
+            && let Some((role, file)) = files.iter().max_by_key(|(_, file)| file.len())
+        {
+            let (server, role_bytes) = (address(&self.server.url), file.len());
+            return Err(RemoteError::UploadTooLarge { server, bytes, role: role.clone(), role_bytes });
+        }
         self.taken(reply).map(drop)
     }
 

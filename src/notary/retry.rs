@@ -13,7 +13,8 @@ use super::fault::{Fault, Times};
 use crate::backoff::{Backoff, jitter};
 use crate::clock::SharedClock;
 
-/// How often a request is made at most.
+/// How often a request is made at most. One that must not be done twice, and is sent away with the time to come back, is
+/// made for as long as there is time: its publisher waits for it.
 const ATTEMPTS: u32 = 3;
 /// The longest wait before the second attempt; it doubles from there.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -42,18 +43,21 @@ pub(super) async fn call(
         };
         let pause = backoff.next_pause();
         let wait = wanted.map_or_else(|| jittered(pause), |(_, wait)| wait);
+        let sent_away = is_sent_away(&fault);
         if let Some((status, wait)) = wanted
-            && call.repeatable
+            && (call.repeatable || sent_away)
             && !deadline.leaves(wait)
         {
             return Err(Fault::RetryLater { status, wait: Span(wait) });
         }
         // An answer to what must not be done twice may come after it was done.
-        let done = matches!(fault, Fault::Failing { .. }) && !call.repeatable;
-        if attempt == ATTEMPTS || done || !deadline.leaves(wait) {
+        let done = matches!(fault, Fault::Failing { .. }) && !call.repeatable && !sent_away;
+        let patient = sent_away && !call.repeatable && wanted.is_some();
+        if attempt >= ATTEMPTS && !patient || done || !deadline.leaves(wait) {
             return Err(fault);
         }
-        sleep(wait).await;
+        // A server that asks for no pause at all gets one after a while.
+        sleep(if attempt < ATTEMPTS { wait } else { wait.max(jittered(pause)) }).await;
         attempt += 1;
     }
 }
@@ -62,6 +66,11 @@ pub(super) async fn call(
 /// have older data and come again, a publisher does not.
 fn may_repeat(fault: &Fault, call: &Call) -> bool {
     if call.repeatable { fault.is_closed() } else { fault.is_unconnected() }
+}
+
+/// Whether the server did nothing, and says so (RFC 6585, 4).
+fn is_sent_away(fault: &Fault) -> bool {
+    matches!(fault, Fault::Failing { status: 429, .. })
 }
 
 fn is_passing(status: StatusCode) -> bool {

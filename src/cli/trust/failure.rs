@@ -53,6 +53,7 @@ fn is_no_of_server(error: &RemoteError) -> bool {
     match error {
         RemoteError::Source(SourceError::Unauthorized { .. }) => true,
         RemoteError::Rejected(rejection) => rejection.status < 500,
+        RemoteError::UploadTooLarge { .. } => true,
         _ => false,
     }
 }

@@ -28,7 +28,7 @@ async fn a_refusal_is_told_in_the_servers_words() {
 #[tokio::test]
 async fn a_refusal_of_something_else_than_notary_has_no_code() {
     let server = Server::http(|seen| match seen.line.starts_with("POST") {
-        true => Answer::status(413, &[], "<html>413 Request Entity Too Large</html>"),
+        true => Answer::status(415, &[], "<html>415 Unsupported Media Type</html>"),
         false => Answer::status(405, &[], "not here"),
     })
     .await;
@@ -37,8 +37,24 @@ async fn a_refusal_of_something_else_than_notary_has_no_code() {
         RemoteError::Rejected(Rejection { status, code, message, detail: None, server_time: None })
     };
     let remote = remote(&server);
-    assert_eq!(remote.upload(&files()).await, Err(rejected(413, "")));
+    assert_eq!(remote.upload(&files()).await, Err(rejected(415, "")));
     assert_eq!(remote.delete().await, Err(rejected(405, "not here")));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_too_large_for_the_server_says_what_is_large_in_it() {
+    let server =
+        Server::http(|_| Answer::status(413, &[], "<html>413 Request Entity Too Large</html>")).await;
+    let told = remote(&server).upload(&files()).await.unwrap_err();
+    assert!(!told.is_undecided());
+    let (url, bytes) = (server.url(), server.seen()[0].body.len());
+    let expected = format!(
+        "{url}: it answered 413: the upload of {bytes} bytes is too large for it, or for what stands before it; \
+         targets/releases has 10 of them: have the limit raised (nginx: client_max_body_size), or remove what is old from \
+         targets/releases"
+    );
+    assert_eq!(told.to_string(), expected);
+    assert_eq!(server.lines().len(), 1);
 }
 
 #[tokio::test]

@@ -47,8 +47,35 @@ async fn a_gateway_that_fails_leaves_it_open_whether_the_upload_arrived() {
         assert_eq!(remote(&server).upload(&files()).await, Err(undecided(message)));
         assert_eq!(server.lines().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_sent_away_comes_back_when_it_may() {
+    let asked = AtomicUsize::new(0);
+    let server = Server::http(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0..5 => Answer::status(429, &[("Retry-After", "0")], ""),
+        _ => Answer::ok(""),
+    })
+    .await;
+    assert_eq!(remote(&server).upload(&files()).await, Ok(()));
+    assert_eq!(server.lines(), vec![format!("POST {FOLDER}"); 6]);
+
+    // Without a time to come back it is tried as often as reading.
     let server = Server::http(|_| Answer::status(429, &[], "")).await;
-    let message = format!("{}: it answered 429 once: check its log", server.url());
+    let told = remote(&server).upload(&files()).await.unwrap_err();
+    let message =
+        format!("{}: it answered 429 3 times: ask it less often, or have its limits raised", server.url());
+    assert_eq!(told, unreachable(message));
+    assert!(!told.is_undecided());
+    assert_eq!(server.lines().len(), 3);
+
+    // Nobody waits for longer than was said.
+    let server = Server::http(|_| Answer::status(429, &[("Retry-After", "11")], "")).await;
+    let message = format!(
+        "{}: it answered 429 and asks to be left alone for 11 s: run the command again then, wait for longer with --timeout, or \
+         have its limits raised",
+        server.url()
+    );
     assert_eq!(remote(&server).upload(&files()).await, Err(unreachable(message)));
     assert_eq!(server.lines().len(), 1);
 }
