@@ -1,13 +1,24 @@
 //! [`CertificateFault`]: what is wrong with the certificate that a server showed, told from the certificate itself.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
+use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
 
 use super::fault::clean;
+use crate::tuf::{KeyError, PublicKey};
+
+/// Signatures that can be forged, by their OIDs (RFC 3279, RFC 5758).
+const WEAK_SIGNATURES: [(&str, &str); 4] = [
+    ("1.2.840.113549.1.1.4", "MD5"),
+    ("1.2.840.113549.1.1.5", "SHA-1"),
+    ("1.2.840.10040.4.3", "SHA-1"),
+    ("1.2.840.10045.4.1", "SHA-1"),
+];
 
 /// Why a server's certificate is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +45,10 @@ pub(super) enum CertificateFault {
     Purpose,
     #[error("its certificate is not signed by the key of {issuer}, whom it names")]
     BadSignature { issuer: String },
+    #[error("its certificate is signed with {algorithm}, which can be forged and is not believed")]
+    WeakSignature { algorithm: &'static str },
+    #[error("its certificate has an RSA key of {bits} bits, and fewer than 2048 are not believed")]
+    WeakKey { bits: usize },
     #[error("its certificate cannot be used ({cause})")]
     Other { cause: String },
 }
@@ -44,21 +59,28 @@ impl CertificateFault {
         match self {
             Self::UnknownAuthority { .. } => format!("put that authority's certificate in {authorities}"),
             Self::SelfSigned { .. } => format!("put it in {authorities}"),
-            Self::Expired { .. } => "renew it".to_owned(),
+            Self::Expired { .. } => "whoever runs the server has to renew it".to_owned(),
             Self::AuthorityExpired { .. } => format!("renew it, on the server or in {authorities}"),
             Self::NotYetValid { .. } => "check the clocks".to_owned(),
             Self::WrongName { .. } => {
                 format!("check the host in {address}, or add the name to the certificate")
             }
             Self::CommonNameOnly { expected, .. } | Self::NoName { expected } => {
-                format!("have it issued with the subjectAltName {expected}")
+                format!("whoever runs the server has to have it issued with the subjectAltName {expected}")
             }
             Self::AuthorityAsServer { .. } => {
                 format!("have that authority issue one for the server, and put its own in {authorities}")
             }
             Self::Purpose => "have it issued with serverAuth".to_owned(),
             Self::BadSignature { .. } => format!("check {authorities}"),
-            Self::Other { .. } => "have it issued anew".to_owned(),
+            Self::WeakSignature { .. } => {
+                "whoever runs the server has to have it issued anew, signed with SHA-256".to_owned()
+            }
+            Self::WeakKey { .. } => {
+                "whoever runs the server has to have it issued anew, for a key of 2048 bits or more, or an ECDSA key"
+                    .to_owned()
+            }
+            Self::Other { .. } => "whoever runs the server has to have it issued anew".to_owned(),
         }
     }
 }
@@ -95,7 +117,10 @@ pub(super) fn explain(
         CertificateError::UnknownIssuer => {
             CertificateFault::UnknownAuthority { issuer: certificate.issuer(), roots }
         }
-        CertificateError::BadSignature => CertificateFault::BadSignature { issuer: certificate.issuer() },
+        CertificateError::BadSignature => {
+            let bad = || CertificateFault::BadSignature { issuer: certificate.issuer() };
+            certificate.weakness().unwrap_or_else(bad)
+        }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             CertificateFault::Purpose
         }
@@ -103,13 +128,39 @@ pub(super) fn explain(
         CertificateError::Other(_) if certificate.is_authority() => {
             CertificateFault::AuthorityAsServer { subject: certificate.subject() }
         }
-        other => CertificateFault::Other { cause: other.to_string() },
+        other => {
+            let unknown = || CertificateFault::Other { cause: other.to_string() };
+            certificate.weakness().unwrap_or_else(unknown)
+        }
     }
+}
+
+/// What is too weak in a certificate that webpki believes: it verifies with the issuer's key, and never looks at this one.
+pub(super) fn weak_key(leaf: &CertificateDer<'_>) -> Option<CertificateFault> {
+    Shown(&Certificate::from_der(leaf).ok()?).weak_key()
 }
 
 struct Shown<'a>(&'a Certificate);
 
 impl Shown<'_> {
+    fn weakness(&self) -> Option<CertificateFault> {
+        self.weak_signature().or_else(|| self.weak_key())
+    }
+
+    fn weak_signature(&self) -> Option<CertificateFault> {
+        let oid = self.0.signature_algorithm().oid.to_string();
+        let (_, algorithm) = WEAK_SIGNATURES.iter().find(|(weak, _)| *weak == oid)?;
+        Some(CertificateFault::WeakSignature { algorithm })
+    }
+
+    fn weak_key(&self) -> Option<CertificateFault> {
+        let key = self.0.tbs_certificate().subject_public_key_info().to_der().ok()?;
+        match PublicKey::from_metadata("rsa", &STANDARD.encode(key)) {
+            Err(KeyError::RsaSize { bits }) if bits < 2048 => Some(CertificateFault::WeakKey { bits }),
+            _ => None,
+        }
+    }
+
     fn subject(&self) -> String {
         clean(&self.0.tbs_certificate().subject().to_string())
     }

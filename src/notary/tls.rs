@@ -147,15 +147,19 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now).map_err(
-            |error| match error {
-                rustls::Error::InvalidCertificate(error) => {
-                    let fault = peer::explain(end_entity, &error, server_name, self.roots);
-                    rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(fault))))
-                }
-                other => other,
-            },
-        )
+        let told = |fault: CertificateFault| {
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(fault))))
+        };
+        let verified =
+            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            Err(rustls::Error::InvalidCertificate(error)) => {
+                Err(told(peer::explain(end_entity, &error, server_name, self.roots)))
+            }
+            // The handshake would fail by it, and say nothing of it.
+            Ok(verified) => peer::weak_key(end_entity).map_or(Ok(verified), |fault| Err(told(fault))),
+            other => other,
+        }
     }
 
     fn verify_tls12_signature(
@@ -199,5 +203,48 @@ pub(super) fn handshake_fault(error: &std::io::Error) -> Fault {
         // What looks like no TLS record at all is, in practice, "HTTP/1.1 400 Bad Request".
         rustls::Error::InvalidMessage(_) => Fault::NotTls,
         other => Fault::Handshake { cause: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUTHORITY: &str = include_str!("../../tests/data/keys/server-ca.crt.pem");
+    /// Within the validity of the fixtures.
+    const NOW: UnixTime = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_900_000_000));
+
+    /// What is said of a server at `notary.test` with this certificate, where its authority is believed.
+    fn told(certificate: &str) -> String {
+        let mut store = RootCertStore::empty();
+        add_bundle(&mut store, AUTHORITY).unwrap();
+        let verifier =
+            Verifier::new(store, Arc::new(ring::default_provider()), &Roots::Bundle(AUTHORITY.into()))
+                .unwrap();
+        let leaf = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let name = ServerName::try_from("notary.test").unwrap();
+        let error = verifier.verify_server_cert(&leaf, &[], &name, &[], NOW).unwrap_err();
+        match handshake_fault(&std::io::Error::other(error)) {
+            Fault::Certificate(fault) => format!("{fault}: {}", fault.advice("--server", "--ca-bundle")),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_signed_with_sha_1_is_told_by_that() {
+        assert_eq!(
+            told(include_str!("../../tests/data/keys/server-sha1.crt.pem")),
+            "its certificate is signed with SHA-1, which can be forged and is not believed: whoever runs the server has to \
+             have it issued anew, signed with SHA-256"
+        );
+    }
+
+    #[test]
+    fn a_certificate_for_a_short_rsa_key_is_told_by_that() {
+        assert_eq!(
+            told(include_str!("../../tests/data/keys/server-rsa1024.crt.pem")),
+            "its certificate has an RSA key of 1024 bits, and fewer than 2048 are not believed: whoever runs the server has \
+             to have it issued anew, for a key of 2048 bits or more, or an ECDSA key"
+        );
     }
 }

@@ -80,8 +80,8 @@ async fn an_expired_certificate_says_when() {
     let authority = Authority::named("Example CA");
     let mut expired = params("server", &["localhost"]);
     expired.not_after = date_time_ymd(2026, 5, 1);
-    let expected =
-        "its certificate expired at 2026-05-01T00:00:00Z (it is 2026-06-01T12:00:00Z here): renew it";
+    let expected = "its certificate expired at 2026-05-01T00:00:00Z (it is 2026-06-01T12:00:00Z here): whoever runs the server has to \
+         renew it";
     assert_eq!(told(authority.issue(expired), &authority).await, expected);
 }
 
@@ -106,7 +106,7 @@ async fn a_certificate_for_another_name_says_for_which() {
 #[tokio::test]
 async fn a_certificate_with_a_common_name_alone_is_told_what_it_lacks() {
     let authority = Authority::named("Example CA");
-    let expected = "its certificate has only the common name \"localhost\", which names no server: have it issued with \
+    let expected = "its certificate has only the common name \"localhost\", which names no server: whoever runs the server has to have it issued with \
                     the subjectAltName localhost";
     assert_eq!(told(authority.issue(params("localhost", &[])), &authority).await, expected);
 }

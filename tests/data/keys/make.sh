@@ -33,6 +33,13 @@ openssl req -x509 -sha512 -days 36500 -key p256.key.pem -subj "$subject" -CA p52
 openssl req -x509 -sha256 -days 36500 -key rsa2048.key.pem -subj "/CN=RSA CA" -out rsa-ca.crt.pem
 openssl req -x509 -sha256 -days 36500 -key p256.key.pem -subj "$subject" -CA rsa-ca.crt.pem -CAkey rsa2048.key.pem \
     -addext basicConstraints=CA:FALSE -out rsa-leaf.crt.pem
+
+# Servers below a CA on P-256: with an RSA key of 1024 bits, and signed with SHA-1.
+openssl req -x509 -sha256 -days 36500 -key p256.key.pem -subj "/CN=Server CA" -out server-ca.crt.pem
+openssl req -x509 -sha256 -days 36500 -key rsa1024.key.pem -subj "/CN=server" -CA server-ca.crt.pem -CAkey p256.key.pem \
+    -addext basicConstraints=CA:FALSE -addext subjectAltName=DNS:notary.test -out server-rsa1024.crt.pem
+openssl req -x509 -sha1 -days 36500 -key rsa2048.key.pem -subj "/CN=server" -CA server-ca.crt.pem -CAkey p256.key.pem \
+    -addext basicConstraints=CA:FALSE -addext subjectAltName=DNS:notary.test -out server-sha1.crt.pem
 rm ./*.key.pem
 
 # Signers of every type of key. Secret to nobody.
