@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use tagseal::clock::ManualClock;
-use tagseal::notary::{Limits, NotaryClient, Remote};
+use tagseal::notary::{Limits, NotaryClient, Proxies, Remote};
 use tagseal::publish::operation::Operation;
 use tagseal::publish::passphrase::{Ask, Passphrase, PassphraseError, Passphrases};
 use tagseal::publish::publisher::{Published, Publisher};
@@ -45,7 +44,7 @@ impl Past<'_> {
 
     async fn publishes(&self, gun: &str, operations: &[Operation]) -> Published {
         let clock = Arc::new(ManualClock::at(self.now));
-        let client = NotaryClient::with(clock.clone(), Limits::default(), Matcher::builder().build());
+        let client = NotaryClient::with(clock.clone(), Limits::default(), Proxies::default());
         let url = self.server.parse().expect("an address");
         let server = TrustServer { url, ca_pem: None, token_realms: Vec::new() };
         let (registry, _) = gun.split_once('/').expect("a registry");
@@ -58,7 +57,9 @@ impl Past<'_> {
             Duration::from_secs(20),
         );
         let dir = TrustDir::open(self.trust_dir).expect("a trust directory");
-        let publisher = Publisher { dir: &dir, remote: &remote, passphrases: &Mouth(self.passphrase), clock };
+        let passphrases = &Mouth(self.passphrase);
+        let patience = Duration::from_secs(60);
+        let publisher = Publisher { dir: &dir, remote: &remote, passphrases, clock, patience };
         publisher.publish(operations).await.expect("a publish")
     }
 }
