@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each from arguments to configuration to a run.
 
 mod authorities;
+mod client_certificate;
 mod completions;
 mod confirm;
 mod connection;

@@ -8,6 +8,7 @@ mod audience;
 mod auth;
 mod body;
 mod challenge;
+mod client_certificate;
 mod connect;
 mod deadline;
 mod endpoint;
@@ -34,6 +35,7 @@ use url::Url;
 
 use self::audience::Audience;
 use self::auth::{Asker, Auth, Failed, Reader};
+pub use self::client_certificate::{ClientCertificate, ClientCertificateError};
 use self::deadline::Deadline;
 pub use self::endpoint::Limits;
 use self::endpoint::{Call, Reply};
@@ -99,6 +101,11 @@ impl NotaryClient {
     #[must_use]
     pub fn for_command_line(self) -> Self {
         Self { reads_for: ReadsFor::CommandLine, ..self }
+    }
+
+    /// Shows this certificate to the server at `url`, and to no other host, if it asks for one.
+    pub fn show_certificate(&self, url: &Url, certificate: ClientCertificate) {
+        self.endpoints.show_certificate(url, certificate);
     }
 
     async fn get(&self, request: SourceRequest<'_>) -> Result<Option<Bytes>, Failure> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod budget;
+mod client_certificate;
 mod connections;
 mod credentials;
 mod faults;

@@ -54,6 +54,18 @@ impl Authority {
     }
 }
 
+impl Authority {
+    /// A certificate for a client.
+    pub fn issue_for_client(&self, name: &str) -> Serving {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Serving { certificate, key }
+    }
+}
+
 impl Serving {
     /// Writes `NAME.crt` and `NAME.key` to `dir`.
     pub fn write(&self, dir: &Path, name: &str) -> (PathBuf, PathBuf) {

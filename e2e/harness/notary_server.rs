@@ -70,7 +70,7 @@ pub struct NotaryServer {
 impl NotaryServer {
     /// Over plain http, open to everybody.
     pub fn start(name: &str) -> Self {
-        Self::launch(name, None, None, None)
+        Self::launch(name, None, None, false, None)
     }
 
     /// The same, with the keys of another process.
@@ -85,12 +85,17 @@ impl NotaryServer {
             "tls_client_cert": certificate,
             "tls_client_key": key,
         });
-        Self::launch(name, None, None, Some(service))
+        Self::launch(name, None, None, false, Some(service))
+    }
+
+    /// Over TLS, open to whoever shows a certificate of `authority`.
+    pub fn for_clients(name: &str, authority: &Authority) -> Self {
+        Self::launch(name, Some(authority), None, true, None)
     }
 
     /// Over TLS; who may do what is said by the tokens of `tokens`, which `authority` certifies too.
     pub fn private(name: &str, authority: &Authority, tokens: &TokenServer) -> Self {
-        Self::launch(name, Some(authority), Some(tokens), None)
+        Self::launch(name, Some(authority), Some(tokens), false, None)
     }
 
     /// Its base URL.
@@ -112,6 +117,7 @@ impl NotaryServer {
         name: &str,
         authority: Option<&Authority>,
         tokens: Option<&TokenServer>,
+        for_clients: bool,
         trust_service: Option<Value>,
     ) -> Self {
         let dir = RUN.folder(name);
@@ -128,6 +134,9 @@ impl NotaryServer {
             config["server"]["tls_key_file"] = json!(key);
             let file = dir.join("ca.crt");
             std::fs::write(&file, authority.pem()).expect("the authority's file");
+            if for_clients {
+                config["server"]["client_ca_file"] = json!(file);
+            }
             (file, authority.pem().to_owned())
         });
         if let Some(tokens) = tokens {
@@ -141,7 +150,13 @@ impl NotaryServer {
         let client = client(authority.as_ref().map(|(_, pem)| pem.as_str()));
         eventually("notary-server is healthy", Duration::from_secs(20), || {
             process.runs();
-            answers_with(&client, &format!("{url}/_notary_server/health"))
+            match for_clients {
+                // It answers nobody else.
+                true => std::net::TcpStream::connect(("127.0.0.1", port))
+                    .map(drop)
+                    .map_err(|error| error.to_string()),
+                false => answers_with(&client, &format!("{url}/_notary_server/health")),
+            }
         });
         Self { url, port, authority: authority.map(|(file, _)| file), _process: process }
     }

@@ -96,3 +96,28 @@ fn a_servers_address_is_one_however_it_is_written_and_never_the_apis() {
     }
     desk.shows(&[("targets", "0"), ("targets", "1")]);
 }
+
+#[test]
+fn a_server_for_clients_with_certificates_is_shown_one_by_options_or_as_docker_has_it() {
+    let authority = Authority::new("clients");
+    let server = NotaryServer::for_clients("notary-clients", &authority);
+    let desk = Desk::at("clients", &server);
+    let (certificate, key) = authority.issue_for_client("robot").write(desk.folder(), "client");
+    set_mode(&key, 0o600);
+    desk.tagseal(&format!("{} --client-cert client.crt --client-key client.key", sign("1"))).passes();
+    desk.tagseal("inspect WEB --tlscert client.crt --tlskey client.key").passes();
+
+    let layout = desk.folder().join(format!("docker/tls/127.0.0.1:{}", server.port()));
+    std::fs::create_dir_all(&layout).expect("docker's folder");
+    std::fs::copy(&certificate, layout.join("robot.cert")).expect("a copy");
+    let half = format!(
+        "tagseal: the client certificate {0}/robot.cert has no key beside it: {0}/robot.key. The certificate of an authority ends in \
+         .crt\n",
+        layout.display()
+    );
+    assert_eq!(desk.tagseal(&sign("2")).fails(2), half);
+    std::fs::copy(&key, layout.join("robot.key")).expect("a copy");
+    desk.tagseal(&sign("2")).passes();
+    let shown = desk.tagseal("inspect WEB").passes();
+    assert!(shown.contains(&digest_of("1")) && shown.contains(&digest_of("2")), "{shown}");
+}

@@ -22,15 +22,15 @@ pub fn docker_directory() -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Those that docker has for a trust server: `tls/HOST[:PORT]/*.crt` in its configuration folder.
-///
-/// # Errors
-/// When one cannot be read.
-pub fn of_trust_server(server: &Url) -> anyhow::Result<Option<String>> {
-    match docker_directory() {
-        Ok(directory) => of_host(&directory.join("tls"), server),
-        Err(_) => Ok(None),
-    }
+/// Where docker keeps what it knows of trust servers: `tls` in its configuration folder.
+pub fn of_trust_servers() -> Option<PathBuf> {
+    docker_directory().ok().map(|directory| directory.join("tls"))
+}
+
+/// `HOST[:PORT]` in a folder: what docker knows of a server.
+pub fn host_folder(folder: &Path, server: &Url) -> Option<PathBuf> {
+    let host = server.host_str()?;
+    Some(folder.join(server.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))))
 }
 
 /// All of `HOST[:PORT]/*.crt` in a folder, as PEM.
@@ -38,9 +38,8 @@ pub fn of_trust_server(server: &Url) -> anyhow::Result<Option<String>> {
 /// # Errors
 /// When one cannot be read.
 pub fn of_host(folder: &Path, server: &Url) -> anyhow::Result<Option<String>> {
-    let Some(host) = server.host_str() else { return Ok(None) };
-    let host = server.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let Ok(entries) = std::fs::read_dir(folder.join(host)) else { return Ok(None) };
+    let Some(folder) = host_folder(folder, server) else { return Ok(None) };
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(None) };
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "crt"));
     files.sort();

@@ -15,7 +15,7 @@ use super::connection::Connection;
 use super::output::{Format, print, print_json, tell};
 use super::reading::Reading;
 use super::repository::{Repository, read};
-use super::settings::Storage;
+use super::settings::{Storage, client};
 use super::{DENIED, UNDECIDED};
 use crate::trust::{Refusal, ResolverConfig};
 use crate::tuf::{Anchor, Anchors, CaBundle, KeyId, PublicKey, RootRotation};
@@ -106,8 +106,9 @@ impl Args {
     /// What is read, and by what it is trusted.
     fn reading(&self) -> anyhow::Result<Reading> {
         let repository = Repository::without_digest(&self.repository)?;
-        let server = self.connection.trust_server(&repository)?;
-        Ok(Reading { repository, server, anchors: Arc::new(anchors(self)?) })
+        let client = Arc::new(client().for_command_line());
+        let server = self.connection.trust_server(&repository, &client)?;
+        Ok(Reading { repository, client, server, anchors: Arc::new(anchors(self)?) })
     }
 }
 

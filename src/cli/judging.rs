@@ -182,7 +182,7 @@ impl Basis {
         let judged = questions.iter().zip(&is_judged).filter(|(_, is_judged)| **is_judged);
         let judged: Vec<Question> = judged.map(|(question, _)| question.clone()).collect();
         let now = clock.now();
-        let resolver = live_resolver(storage.seeded_resolver(), client(), self.state, clock);
+        let resolver = live_resolver(storage.seeded_resolver(), Arc::new(client()), self.state, clock);
         let resolver = self.unknown.before(&resolver);
         let deadline = || Instant::now() + timeout;
         let context = JudgeContext {

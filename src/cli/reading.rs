@@ -9,8 +9,9 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::repository::Repository;
-use super::settings::{client, live_resolver};
+use super::settings::live_resolver;
 use crate::clock::SharedClock;
+use crate::notary::NotaryClient;
 use crate::policy::{
     CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId, TrustServer,
 };
@@ -21,6 +22,7 @@ use crate::tuf::Anchors;
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
     pub(super) repository: Repository,
+    pub(super) client: Arc<NotaryClient>,
     pub(super) server: Arc<TrustServer>,
     pub(super) anchors: Arc<Anchors>,
 }
@@ -37,7 +39,7 @@ impl Reading {
         clock: SharedClock,
         timeout: Duration,
     ) -> Result<Report, Refusal> {
-        let resolver = live_resolver(config, client().for_command_line(), state, clock);
+        let resolver = live_resolver(config, Arc::clone(&self.client), state, clock);
         let question = ReportQuestion {
             demand: &self.demand(),
             registry: self.repository.registry(),

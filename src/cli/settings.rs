@@ -96,11 +96,11 @@ impl Storage {
 /// A resolver that asks trust servers by `client` on behalf of docker's configuration. Trust data is judged by `clock`.
 pub fn live_resolver(
     config: ResolverConfig,
-    client: NotaryClient,
+    client: Arc<NotaryClient>,
     state: Arc<dyn TrustState>,
     clock: SharedClock,
 ) -> Resolver {
-    Resolver::new(config, Arc::new(client), Arc::new(DockerConfig::from_env()), state, clock)
+    Resolver::new(config, client, Arc::new(DockerConfig::from_env()), state, clock)
 }
 
 /// A client whose connections are judged by the real clock.

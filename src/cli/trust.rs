@@ -22,6 +22,7 @@ mod witness;
 
 use std::process::ExitCode;
 
+pub(super) use self::key::check_private;
 use clap::Subcommand;
 
 /// Arguments of `tagseal trust`.

@@ -85,6 +85,20 @@ impl Audience<'_> {
         }
     }
 
+    /// How a client certificate is given.
+    pub(super) fn give_certificate(self) -> &'static str {
+        match self {
+            Self::Policy => "let tagseal in without one: no policy names a client certificate",
+            Self::CommandLine { .. } => {
+                "name one that it takes with --client-cert and --client-key, or put it where docker has it \
+                 (tls/HOST/client.cert and client.key in its configuration folder)"
+            }
+            Self::Puller { .. } => {
+                "put one that it takes where docker has it (/etc/docker/certs.d/HOST/client.cert and client.key)"
+            }
+        }
+    }
+
     /// How a token realm on `host` is allowed to see them.
     pub(super) fn list_realm(self, host: &str) -> String {
         match self {

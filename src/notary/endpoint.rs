@@ -20,6 +20,7 @@ use super::body::{self, Outgoing};
 use super::connect::Connector;
 use super::deadline::{Deadline, Limit};
 use super::fault::{Fault, clean};
+use super::tls;
 
 /// A connection that nobody used for so long is not used again.
 const MAX_IDLE: Duration = Duration::from_secs(90);
@@ -210,6 +211,9 @@ impl Endpoint {
     }
 
     fn no_answer(&self, error: &hyper::Error) -> Fault {
+        if let Some(fault) = tls::client_fault(error) {
+            return fault;
+        }
         if error.is_parse() && !error.is_parse_too_large() {
             return match self.is_secure() {
                 true => Fault::Malformed { cause: error.to_string() },

@@ -1,18 +1,21 @@
 //! [`Endpoints`]: one [`Endpoint`] per (scheme, host, port, authorities), kept while it is in use.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
 use url::{Host, Url};
 
+use super::client_certificate::ClientCertificate;
 use super::connect::Connector;
 use super::endpoint::{Endpoint, Limits};
 use super::fault::Fault;
 use super::proxies::Proxies;
 use super::tls::{Roots, Tls};
 use crate::clock::SharedClock;
+use crate::digest::Digest;
 use crate::trust::TrustServer;
 
 /// Connections to a server that nobody asks any more are closed after this.
@@ -26,6 +29,8 @@ struct Origin {
     host: String,
     port: u16,
     roots: Roots,
+    /// The client certificate that is shown there.
+    shown: Option<Digest>,
 }
 
 /// The servers that are talked to.
@@ -34,12 +39,14 @@ pub(super) struct Endpoints {
     tls: Tls,
     limits: Limits,
     proxies: Proxies,
+    /// By the host and port that they are for.
+    certificates: RwLock<HashMap<(String, u16), ClientCertificate>>,
 }
 
 impl Endpoints {
     pub(super) fn new(clock: SharedClock, limits: Limits, proxies: Proxies) -> Self {
         let kept = moka::future::Cache::builder().max_capacity(MAX_ENDPOINTS).time_to_idle(UNUSED).build();
-        Self { kept, tls: Tls::new(clock), limits, proxies }
+        Self { kept, tls: Tls::new(clock), limits, proxies, certificates: RwLock::default() }
     }
 
     /// The endpoint of a trust server.
@@ -58,6 +65,22 @@ impl Endpoints {
         self.at(realm, roots).await
     }
 
+    /// Shows a certificate to a server that asks for one.
+    pub(super) fn show_certificate(&self, url: &Url, certificate: ClientCertificate) {
+        if let (Some(host), Some(port)) = (host(url), url.port_or_known_default()) {
+            let mut certificates = self.certificates.write().unwrap_or_else(PoisonError::into_inner);
+            certificates.insert((host, port), certificate);
+        }
+    }
+
+    /// What is for this port, else for another one of the host, where its token service may be.
+    fn certificate(&self, host: &str, port: u16) -> Option<ClientCertificate> {
+        let certificates = self.certificates.read().unwrap_or_else(PoisonError::into_inner);
+        let exact = certificates.get(&(host.to_owned(), port));
+        let of_host = || certificates.iter().find(|((known, _), _)| known == host).map(|(_, found)| found);
+        exact.or_else(of_host).cloned()
+    }
+
     async fn at(&self, url: &Url, roots: Roots) -> Result<Arc<Endpoint>, Fault> {
         let secure = match url.scheme() {
             "https" => true,
@@ -69,14 +92,21 @@ impl Endpoints {
         let port = url.port_or_known_default().ok_or(Fault::Address)?;
         // Authorities mean nothing without TLS, and must not make a second set of connections.
         let roots = if secure { roots } else { Roots::System };
-        let origin = Origin { secure, host, port, roots };
-        let made = self.kept.try_get_with_by_ref(&origin, self.make(url, &origin)).await;
+        let certificate = self.certificate(&host, port).filter(|_| secure);
+        let shown = certificate.as_ref().map(ClientCertificate::digest);
+        let origin = Origin { secure, host, port, roots, shown };
+        let made = self.kept.try_get_with_by_ref(&origin, self.make(url, &origin, certificate)).await;
         made.map_err(Arc::unwrap_or_clone)
     }
 
-    async fn make(&self, url: &Url, origin: &Origin) -> Result<Arc<Endpoint>, Fault> {
+    async fn make(
+        &self,
+        url: &Url,
+        origin: &Origin,
+        certificate: Option<ClientCertificate>,
+    ) -> Result<Arc<Endpoint>, Fault> {
         let tls = match origin.secure {
-            true => Some(self.tls.config(&origin.roots).await?),
+            true => Some(self.tls.config(&origin.roots, certificate.as_ref()).await?),
             false => None,
         };
         let authority = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();

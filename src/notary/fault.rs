@@ -46,6 +46,8 @@ pub(super) enum Fault {
     // TLS.
     #[error("{0}")]
     Certificate(CertificateFault),
+    #[error("it asks for a client certificate, and does not take what it was shown ({alert})")]
+    ClientCertificate { alert: String },
     #[error("it does not answer in TLS")]
     NotTls,
     #[error("it closed the connection during the TLS handshake")]
@@ -192,7 +194,11 @@ impl Fault {
             | Self::ProxyUrl { .. }
             | Self::Proxy { .. }
             | Self::ProxyRefused { .. } => "proxy",
-            Self::Certificate(_) | Self::NotTls | Self::HandshakeClosed | Self::Handshake { .. } => "tls",
+            Self::Certificate(_)
+            | Self::ClientCertificate { .. }
+            | Self::NotTls
+            | Self::HandshakeClosed
+            | Self::Handshake { .. } => "tls",
             Self::QueueFull { .. } | Self::Busy { .. } => "overload",
             Self::Closed | Self::BodyCut { .. } => "closed",
             Self::Redirect { .. } => "redirect",
@@ -276,6 +282,7 @@ impl Fault {
                 format!("check {variable} and NO_PROXY")
             }
             Self::Certificate(fault) => fault.advice(place, audience.authorities()),
+            Self::ClientCertificate { .. } => audience.give_certificate().to_owned(),
             Self::NotTls => format!("it may speak plain http; check the port in {place}"),
             Self::HandshakeClosed | Self::HandshakeTimeout { .. } => {
                 format!("check that the port in {place} is one for https")

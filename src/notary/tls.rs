@@ -8,10 +8,12 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
 };
 use tokio::sync::OnceCell;
 
+use super::client_certificate::ClientCertificate;
 use super::fault::Fault;
 use super::peer::{self, CertificateFault};
 use crate::clock::SharedClock;
@@ -50,8 +52,12 @@ impl Tls {
         Self { clock, system: OnceCell::new() }
     }
 
-    /// The configuration that believes `roots`.
-    pub(super) async fn config(&self, roots: &Roots) -> Result<Arc<ClientConfig>, Fault> {
+    /// The configuration that believes `roots`, and shows this certificate where one is asked for.
+    pub(super) async fn config(
+        &self,
+        roots: &Roots,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<Arc<ClientConfig>, Fault> {
         let mut store = RootCertStore::empty();
         match roots {
             Roots::System => self.add_system(&mut store).await?,
@@ -65,12 +71,15 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let verifier = Verifier::new(store, provider.clone(), roots)?;
         let time = Arc::new(Time(self.clock.clone()));
-        let mut config = ClientConfig::builder_with_details(provider, time)
+        let config = ClientConfig::builder_with_details(provider, time)
             .with_safe_default_protocol_versions()
             .map_err(|error| Fault::Setup { cause: error.to_string() })?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match certificate {
+            Some(certificate) => config.with_client_cert_resolver(certificate.resolver()),
+            None => config.with_no_client_auth(),
+        };
         // notary-server speaks HTTP/1.1 only.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
@@ -185,6 +194,32 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
+/// What a server says that does not like the client's certificate, or lacks one (RFC 8446, 6.2). In TLS 1.3 it comes in place
+/// of the answer: the client's handshake is over by then.
+pub(super) fn client_fault(error: &hyper::Error) -> Option<Fault> {
+    let error = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::AlertReceived(alert) if is_about_client(*alert) => {
+            Some(Fault::ClientCertificate { alert: format!("{alert:?}") })
+        }
+        _ => None,
+    }
+}
+
+fn is_about_client(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+    )
+}
+
 /// What made a handshake fail.
 pub(super) fn handshake_fault(error: &std::io::Error) -> Fault {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
@@ -199,6 +234,9 @@ pub(super) fn handshake_fault(error: &std::io::Error) -> Fault {
                 Some(fault) => Fault::Certificate(fault.clone()),
                 None => Fault::Handshake { cause: inner.to_string() },
             }
+        }
+        rustls::Error::AlertReceived(alert) if is_about_client(*alert) => {
+            Fault::ClientCertificate { alert: format!("{alert:?}") }
         }
         // What looks like no TLS record at all is, in practice, "HTTP/1.1 400 Bad Request".
         rustls::Error::InvalidMessage(_) => Fault::NotTls,

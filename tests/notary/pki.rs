@@ -1,10 +1,13 @@
 //! Authorities and certificates for the servers of these tests.
 
+use std::sync::Arc;
+
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
     date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 
 /// A certificate authority that is valid from 2020 to 2040.
 pub struct Authority {
@@ -29,6 +32,34 @@ impl Authority {
     /// A server's certificate for these names.
     pub fn server(&self, names: &[&str]) -> rustls::ServerConfig {
         self.issue(params("server", names))
+    }
+
+    /// The same, of a server that answers nobody but clients of this authority.
+    pub fn server_for_clients(&self, names: &[&str]) -> rustls::ServerConfig {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let clients =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let certificate = params("server", names).signed_by(&key, &issuer).unwrap().der().clone();
+        // In TLS 1.3 the refusal comes after the client's first request, which may lose it.
+        rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap()
+            .with_client_cert_verifier(clients)
+            .with_single_cert(vec![certificate], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+            .unwrap()
+    }
+
+    /// A client's certificate, and its key, in PEM.
+    pub fn client(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = params("client", &[]);
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
     }
 
     pub fn issue(&self, params: CertificateParams) -> rustls::ServerConfig {

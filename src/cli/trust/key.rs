@@ -11,6 +11,7 @@ mod remove;
 
 use std::process::ExitCode;
 
+pub(in crate::cli) use self::files::check_private;
 use crate::cli::passphrases::PassphraseSources;
 use crate::publish::key::PrivateKey;
 use crate::publish::key_file::{KeyFile, KeyHeader};

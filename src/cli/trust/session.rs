@@ -6,6 +6,7 @@ use super::options::Options;
 use crate::cli::docker_config::DockerConfig;
 use crate::cli::passphrases::PassphraseSources;
 use crate::cli::repository::Repository;
+use crate::cli::settings::client;
 use crate::clock::{SharedClock, SystemClock};
 use crate::notary::{NotaryClient, Remote};
 use crate::policy::TrustServer;
@@ -32,14 +33,14 @@ impl<'a> Session<'a> {
             options,
             dir: options.keys.open()?.with_patience(options.server.timeout()),
             passphrases: options.keys.passphrases(),
-            client: Arc::new(NotaryClient::new(Arc::clone(&clock))),
+            client: Arc::new(client().for_command_line()),
             clock,
         })
     }
 
     /// The repository's trust server.
     pub(super) fn server(&self, repository: &Repository) -> anyhow::Result<Arc<TrustServer>> {
-        self.options.server.connection.trust_server(repository)
+        self.options.server.connection.trust_server(repository, &self.client)
     }
 
     /// What docker would show for the repository.

@@ -103,7 +103,7 @@ async fn manifest(
         Some(digest) => Repository::parse(&format!("{}@{digest}", repository.gun()))?.image().clone(),
         None => repository.image().clone(),
     };
-    let server = args.options.server.connection.registry(&image)?;
+    let server = args.options.server.connection.registry(&image, &session.client)?;
     let access = session.access(repository).await?;
     let registry =
         Registry::new(Arc::clone(&session.client), Arc::new(server), access, args.options.server.timeout());

@@ -36,7 +36,7 @@ pub(super) fn create(path: &Path, text: &str, private: bool) -> anyhow::Result<(
 ///
 /// # Errors
 /// When the file is readable or writable by others, with the command that helps.
-pub(super) fn check_private(path: &Path) -> anyhow::Result<()> {
+pub(in crate::cli) fn check_private(path: &Path) -> anyhow::Result<()> {
     let metadata = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
     #[cfg(unix)]
     {
