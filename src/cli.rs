@@ -14,6 +14,7 @@ mod inventory;
 mod judging;
 mod krm;
 mod manifests;
+mod notary_auth;
 mod output;
 pub mod passphrases;
 mod pin;

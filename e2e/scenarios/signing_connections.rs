@@ -1,6 +1,6 @@
 //! How a publisher reaches the real notary-server where something stands between: other hosts, proxies, caches.
 
-use crate::harness::Hand::Tagseal;
+use crate::harness::Hand::{Notary, Tagseal};
 use crate::harness::*;
 
 fn sign(tag: &str) -> String {
@@ -120,4 +120,22 @@ fn a_server_for_clients_with_certificates_is_shown_one_by_options_or_as_docker_h
     desk.tagseal(&sign("2")).passes();
     let shown = desk.tagseal("inspect WEB").passes();
     assert!(shown.contains(&digest_of("1")) && shown.contains(&digest_of("2")), "{shown}");
+}
+
+#[test]
+fn notary_auth_stands_for_a_login() {
+    let authority = Authority::new("auth");
+    let tokens = TokenServer::start(&authority, "robot", "secret");
+    let server = NotaryServer::private("notary-auth", &authority, &tokens);
+    // As `docker login` left it: somebody else, who may not push.
+    let desk = Desk::at("auth", &server).logged_in("reader", "secret");
+    // base64 of `robot:secret` and the line feed of `echo`.
+    let desk = desk.with_variable("NOTARY_AUTH", "cm9ib3Q6c2VjcmV0Cg==");
+    desk.sign(Tagseal, &["targets"], "1");
+    desk.sign(Notary, &["targets"], "2");
+    let shown = desk.tagseal("inspect WEB").passes();
+    assert!(shown.contains(&digest_of("1")) && shown.contains(&digest_of("2")), "{shown}");
+    let expected = "tagseal: NOTARY_AUTH is not base64: set it to base64 of USER:PASSWORD (`printf %s USER:PASSWORD | base64 -w0`), \
+                    or unset it\n";
+    assert_eq!(desk.with_variable("NOTARY_AUTH", "robot:secret").tagseal(&sign("3")).fails(2), expected);
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::notary_auth;
 use crate::foreign::plain;
 use crate::image::{DOCKER_HUB_HOSTS, is_docker_hub};
 use crate::policy::{CredentialsSource, TrustServer};
@@ -34,6 +35,8 @@ pub struct DockerConfig {
     directory: Option<PathBuf>,
     /// Where helpers are looked for in place of `PATH`.
     path: Option<OsString>,
+    /// What is shown in place of what docker has.
+    notary_auth: Option<Secret>,
 }
 
 impl DockerConfig {
@@ -42,12 +45,17 @@ impl DockerConfig {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let directory =
             variable("DOCKER_CONFIG").or_else(|| variable("HOME").map(|home| home.join(".docker")));
-        Self { directory, path: None }
+        Self { directory, path: None, notary_auth: None }
     }
 
     /// This directory.
     pub fn at(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: Some(directory.into()), path: None }
+        Self { directory: Some(directory.into()), path: None, notary_auth: None }
+    }
+
+    /// The same, in whose place `NOTARY_AUTH` counts where it is set: for trust servers that no policy names.
+    pub fn after_notary_auth(self) -> Self {
+        Self { notary_auth: notary_auth::from_env(), ..self }
     }
 
     /// Looks for helpers in these directories (a list as in `PATH`) and nowhere else.
@@ -69,6 +77,9 @@ impl DockerConfig {
 
     /// All credentials for `repository` on `registry`, in the order in which they are to be tried.
     async fn all(&self, registry: &str, repository: &str) -> Result<Vec<Access>, CredentialError> {
+        if let Some(given) = &self.notary_auth {
+            return Ok(vec![notary_auth::read(given)?]);
+        }
         let Some((file, config)) = self.read().await? else { return Ok(Vec::new()) };
         if let Some(helper) = config.helper(registry)
             && let Some(access) = self.ask(helper, registry).await?

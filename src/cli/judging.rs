@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::docker_config::DockerConfig;
 use super::from_cluster::{self, ClusterView, Unknown};
 use super::policy_files::{self, Documents};
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage, client, live_resolver};
@@ -182,7 +183,13 @@ impl Basis {
         let judged = questions.iter().zip(&is_judged).filter(|(_, is_judged)| **is_judged);
         let judged: Vec<Question> = judged.map(|(question, _)| question.clone()).collect();
         let now = clock.now();
-        let resolver = live_resolver(storage.seeded_resolver(), Arc::new(client()), self.state, clock);
+        let resolver = live_resolver(
+            storage.seeded_resolver(),
+            Arc::new(client()),
+            DockerConfig::from_env(),
+            self.state,
+            clock,
+        );
         let resolver = self.unknown.before(&resolver);
         let deadline = || Instant::now() + timeout;
         let context = JudgeContext {

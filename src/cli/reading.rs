@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use super::docker_config::DockerConfig;
 use super::repository::Repository;
 use super::settings::live_resolver;
 use crate::clock::SharedClock;
@@ -39,7 +40,8 @@ impl Reading {
         clock: SharedClock,
         timeout: Duration,
     ) -> Result<Report, Refusal> {
-        let resolver = live_resolver(config, Arc::clone(&self.client), state, clock);
+        let credentials = DockerConfig::from_env().after_notary_auth();
+        let resolver = live_resolver(config, Arc::clone(&self.client), credentials, state, clock);
         let question = ReportQuestion {
             demand: &self.demand(),
             registry: self.repository.registry(),

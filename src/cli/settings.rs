@@ -97,10 +97,11 @@ impl Storage {
 pub fn live_resolver(
     config: ResolverConfig,
     client: Arc<NotaryClient>,
+    credentials: DockerConfig,
     state: Arc<dyn TrustState>,
     clock: SharedClock,
 ) -> Resolver {
-    Resolver::new(config, client, Arc::new(DockerConfig::from_env()), state, clock)
+    Resolver::new(config, client, Arc::new(credentials), state, clock)
 }
 
 /// A client whose connections are judged by the real clock.

@@ -45,9 +45,7 @@ impl<'a> Session<'a> {
 
     /// What docker would show for the repository.
     pub(super) async fn access(&self, repository: &Repository) -> anyhow::Result<Access> {
-        let image = repository.image();
-        let found = DockerConfig::from_env().credentials(image.registry(), image.repository()).await?;
-        Ok(found.unwrap_or_default())
+        access(DockerConfig::from_env(), repository).await
     }
 
     /// The repository at its trust server.
@@ -57,7 +55,7 @@ impl<'a> Session<'a> {
             self.server(repository)?,
             repository.gun().clone(),
             repository.registry().to_owned(),
-            self.access(repository).await?,
+            access(DockerConfig::from_env().after_notary_auth(), repository).await?,
             self.options.server.timeout(),
         ))
     }
@@ -112,4 +110,10 @@ impl<'a> Session<'a> {
             patience: self.options.server.timeout(),
         }
     }
+}
+
+async fn access(credentials: DockerConfig, repository: &Repository) -> anyhow::Result<Access> {
+    let image = repository.image();
+    let found = credentials.credentials(image.registry(), image.repository()).await?;
+    Ok(found.unwrap_or_default())
 }
