@@ -40,6 +40,7 @@ mod signing_keys;
 mod signing_killed;
 mod signing_model;
 mod signing_server_keys;
+mod signing_together;
 mod sites;
 mod telemetry;
 mod trust_server;

@@ -9,5 +9,6 @@ pub mod key;
 pub mod key_file;
 pub mod operation;
 pub mod passphrase;
+pub mod pending;
 pub mod publisher;
 pub mod trust_dir;

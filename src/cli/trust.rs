@@ -9,6 +9,7 @@ mod key;
 mod key_choice;
 mod options;
 mod outcome;
+mod pending;
 mod renew;
 mod revoke;
 mod role_arguments;

@@ -21,7 +21,7 @@ use crate::tuf::{KeyId, RoleName};
 pub(super) use self::root::Root;
 pub(super) use self::snapshot::Snapshot;
 pub(super) use self::targets::Targets;
-pub(super) use self::wire::Signed;
+pub(super) use self::wire::{Signed, signatures_of};
 
 pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -62,12 +62,14 @@ pub(super) struct Keyring {
 }
 
 /// A key as metadata lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListedKey {
     /// The ID that signatures refer to it by.
     pub(super) id: KeyId,
     /// The ID that key stores know it by.
     pub(super) canonical: KeyId,
+    /// The key.
+    pub(super) form: PublicForm,
 }
 
 impl Document {
@@ -162,7 +164,7 @@ impl Keyring {
             let listed = keys?.get(id)?;
             let public = listed.get("keyval")?.get("public")?.as_str()?;
             let form = PublicForm::from_metadata(listed.get("keytype")?.as_str()?, public).ok()?;
-            let listed = ListedKey { id: form.id(), canonical: form.canonical_id() };
+            let listed = ListedKey { id: form.id(), canonical: form.canonical_id(), form };
             (KeyId::from_hex(id) == Ok(listed.id)).then_some(listed)
         });
         let keys = keys.collect();
@@ -179,6 +181,17 @@ impl Keyring {
             }
         }
         ids
+    }
+
+    /// Whether one of its keys made the signature.
+    pub(super) fn verifies(&self, signed: &Signed, message: &[u8]) -> bool {
+        let key = self.keys.iter().find(|key| key.id == signed.key).and_then(|key| key.form.key().ok());
+        key.is_some_and(|key| key.verifies(signed.signature.method, message, &signed.signature.bytes))
+    }
+
+    /// The ID by which key stores know the key that metadata knows by this one.
+    pub(super) fn canonical_of(&self, id: KeyId) -> KeyId {
+        self.keys.iter().find(|key| key.id == id).map_or(id, |key| key.canonical)
     }
 
     /// Whether metadata or key stores know one of its keys by this ID.

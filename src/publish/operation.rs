@@ -1,5 +1,6 @@
 //! [`Operation`]: what a publisher changes about a repository.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::digest::Digest;
@@ -67,6 +68,15 @@ pub enum Operation {
         roles: Vec<RoleName>,
         /// Files (by their sha256) that the publisher looked at and vouches for, though the present keys of their roles did
         /// not sign them. The server often holds the snapshot key, and could hand a publisher anything to sign.
+        looked_at: Vec<Digest>,
+    },
+    /// Add signatures to a role file that another signer began, and that too few keys signed.
+    Adopt {
+        /// Which role.
+        role: RoleName,
+        /// The file.
+        file: Bytes,
+        /// Files (by their sha256) that the publisher looked at, and is ready to sign.
         looked_at: Vec<Digest>,
     },
     /// Sign anew, content unchanged, every role whose keys are here and whose present keys signed what it lists, if it ends

@@ -24,6 +24,7 @@ use self::send::Sent;
 use super::key::PublicForm;
 use super::operation::Operation;
 use super::passphrase::Passphrases;
+use super::pending::Pending;
 use super::trust_dir::{RepositoryLock, TrustDir};
 use crate::clock::SharedClock;
 use crate::notary::Remote;
@@ -31,7 +32,8 @@ use crate::tuf::canonical::{self, Value};
 use crate::tuf::{KeyId, RoleName, TrustedRepository};
 
 pub use self::ends::{Renewer, RoleEnd, has_keys_of};
-pub use self::error::PublishError;
+pub use self::error::{PublishError, Signer};
+pub use self::sign::Lacking;
 
 /// How often a repository is read, or an upload tried, that others seem to change, while nobody is seen to change it.
 const TRIES_WITHOUT_CHANGE: usize = 4;
@@ -59,6 +61,8 @@ pub struct Published {
     pub renewed: Vec<RoleName>,
     /// Whether consumers deny what was published all the same, or look elsewhere for it; a warning says why.
     pub is_without_effect: bool,
+    /// What another signer has to sign before it is published; nothing was, then.
+    pub handed_on: Option<HandedOn>,
     /// Where a tag that was to be listed no more is listed all the same.
     pub still_listed: Vec<StillListed>,
     /// Keys that were made, with their roles.
@@ -70,6 +74,15 @@ pub struct Published {
     pub trusted_on_first_use: Vec<KeyId>,
     /// What the publisher should know or do: each a sentence without a full stop.
     pub warnings: Vec<String>,
+}
+
+/// What another signer has to sign before it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOn {
+    /// The files, with the signatures that they have.
+    pub pending: Pending,
+    /// The roles that too few keys signed.
+    pub lacking: Vec<Lacking>,
 }
 
 /// A role that lists what was to be listed no more.
@@ -92,6 +105,19 @@ impl Publisher<'_> {
     /// # Errors
     /// [`PublishError`]; neither the server nor the trust directory changed then, but that keys that were made stay.
     pub async fn publish(&self, operations: &[Operation]) -> Result<Published, PublishError> {
+        self.apply(operations, false).await
+    }
+
+    /// As [`Self::publish`]; but where too few keys are here to sign a role, nothing is published, and the files go on to another
+    /// signer, with the signatures that they have.
+    ///
+    /// # Errors
+    /// [`PublishError`], also where no key of such a role is here.
+    pub async fn begin(&self, operations: &[Operation]) -> Result<Published, PublishError> {
+        self.apply(operations, true).await
+    }
+
+    async fn apply(&self, operations: &[Operation], may_lack: bool) -> Result<Published, PublishError> {
         let gun = self.remote.gun();
         let lock = self.dir.lock(gun)?;
         let local = lock.metadata()?;
@@ -102,6 +128,7 @@ impl Publisher<'_> {
             now: self.clock.now(),
             warnings: Vec::new(),
             still_listed: Vec::new(),
+            may_lack,
         };
         let mut race = Race::new(gun, self.patience);
         let mut base = self.base(&local, operations, &mut race).await?;
@@ -117,7 +144,10 @@ impl Publisher<'_> {
             let Some(mut draft) = draft else {
                 return Err(PublishError::NotInitialised { gun: gun.clone() });
             };
-            workshop.renew(&mut draft, operations)?;
+            // Whoever looks at what is handed on is to see what was asked for, and nothing else.
+            if !may_lack {
+                workshop.renew(&mut draft, operations)?;
+            }
             let is_without_effect = workshop.say_what_ends(&draft).await? || draft.is_overruled;
             if !draft.is_dirty() {
                 // What was read is kept all the same: a publish may have been killed after the server had it.
@@ -126,6 +156,13 @@ impl Publisher<'_> {
             }
             let upload = workshop.sign(&mut draft)?;
             workshop.warn_of_roles_left_unsigned(&draft);
+            if !upload.lacking.is_empty() {
+                let files = upload.files.into_iter().filter(|(role, _)| *role != RoleName::root());
+                let pending = Pending { gun: gun.clone(), files: files.collect() };
+                let handed_on = Some(HandedOn { pending, lacking: upload.lacking });
+                let published = self.published(&draft, &base, (Vec::new(), is_without_effect), workshop)?;
+                return Ok(Published { handed_on, ..published });
+            }
             match self.send(&upload).await? {
                 Sent::Arrived => {
                     let files = self.files_after(&local, &draft, &upload).await;
@@ -246,6 +283,7 @@ impl Publisher<'_> {
             trusted_on_first_use: if is_own { Vec::new() } else { first_use.clone() },
             warnings: workshop.warnings,
             still_listed: workshop.still_listed,
+            handed_on: None,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tagseal::publish::key::{Algorithm, PrivateKey};
 use tagseal::publish::operation::Operation;
-use tagseal::publish::publisher::PublishError;
+use tagseal::publish::publisher::{PublishError, Signer};
 use tagseal::tuf::{FileName, RootMismatch, TufError};
 
 use super::deal::*;
@@ -148,10 +148,17 @@ async fn too_few_of_a_roles_keys_are_insufficient_signatures() {
     let there = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
     alice.publish(&[init(), delegate("targets/a", &[&here, there.public()], Some(2), &[""])]).await.unwrap();
     let refused = alice.publish(&[add("v1", "one", &["targets/a"])]).await.unwrap_err();
-    let missing = vec![there.id()];
-    let expected =
-        PublishError::InsufficientSignatures { role: role("targets/a"), threshold: 2, held: 1, missing };
+    let signer = |id| Signer { id, name: Some("a".to_owned()) };
+    let expected = PublishError::InsufficientSignatures {
+        role: role("targets/a"),
+        gun: world.gun.clone(),
+        threshold: 2,
+        here: vec![signer(here.id())],
+        missing: vec![signer(there.id())],
+    };
     assert_eq!(refused, expected);
+    // Also by docker's rule: it is not as if no key were here.
+    assert_eq!(alice.publish(&[add("v1", "one", &[])]).await.unwrap_err(), expected);
     assert!(refused.to_string().contains("insufficient signatures"), "{refused}");
 }
 

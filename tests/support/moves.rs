@@ -96,6 +96,10 @@ impl Model {
         delegation.keys.iter().filter(|key| HELD.contains(key)).count() as u64 >= delegation.threshold
     }
 
+    fn has_key(&self, role: &'static str) -> bool {
+        self.delegation(role).is_some_and(|delegation| delegation.keys.iter().any(|key| HELD.contains(key)))
+    }
+
     fn paths(&self, role: &'static str) -> BTreeSet<&'static str> {
         let Some(above) = parent(role).map(|parent| self.paths(parent)) else { return BTreeSet::from([""]) };
         let own = self.delegation(role).map(|delegation| delegation.paths.clone()).unwrap_or_default();
@@ -151,7 +155,7 @@ impl Model {
         let roles = match role {
             Some(role) => vec![role],
             None if self.direct().is_empty() => vec!["targets"],
-            None => self.direct().into_iter().filter(|r| self.may_list(r, tag) && self.can_sign(r)).collect(),
+            None => self.direct().into_iter().filter(|r| self.may_list(r, tag) && self.has_key(r)).collect(),
         };
         if roles.is_empty() || !roles.iter().all(|role| self.may_list(role, tag)) {
             return Err(Refused);

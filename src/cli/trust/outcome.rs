@@ -1,5 +1,6 @@
 //! [`Outcome`]: what a publishing command says of what it did. The JSON names are an interface: see `docs/cli.md`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use crate::cli::exit_code;
 use crate::cli::output::{Format, print, print_json, table, tell};
 use crate::cli::repository::Repository;
 use crate::foreign::{Foreign, one_line};
-use crate::publish::publisher::{Published, StillListed};
+use crate::publish::publisher::{HandedOn, Lacking, Published, Signer, StillListed};
 
 /// What became of one repository.
 #[derive(Debug, Serialize)]
@@ -28,8 +29,26 @@ pub(super) struct Outcome {
     /// Where what was taken back is listed all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     still_signed: Vec<StillSigned>,
+    /// What others have to sign before it is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<PendingFile>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PendingFile {
+    file: String,
+    roles: Vec<PendingRole>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PendingRole {
+    role: String,
+    threshold: u64,
+    signed_by: Vec<String>,
+    missing: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,6 +112,7 @@ impl Outcome {
             published: published.roles.iter().map(role).collect(),
             new_keys: published.new_keys.iter().map(key).collect(),
             digest: None,
+            pending: None,
             without_effect: published.is_without_effect,
             warnings,
         }
@@ -106,6 +126,20 @@ impl Outcome {
     /// The same of a command that takes back a tag wherever it is: that is not done where it is still listed.
     pub(super) fn of_revocation(self) -> Self {
         Self { without_effect: !self.still_signed.is_empty(), ..self }
+    }
+
+    /// The same of what others have to sign before it is published.
+    pub(super) fn handed_on_in(self, path: &Path, handed_on: &HandedOn) -> Self {
+        let ids = |signers: &[Signer]| signers.iter().map(|signer| signer.id.to_string()).collect();
+        let role = |lacking: &Lacking| PendingRole {
+            role: lacking.role.to_string(),
+            threshold: lacking.threshold,
+            signed_by: ids(&lacking.here),
+            missing: ids(&lacking.missing),
+        };
+        let file = path.display().to_string();
+        let roles = handed_on.lacking.iter().map(role).collect();
+        Self { pending: Some(PendingFile { file, roles }), ..self }
     }
 
     /// The digest that was signed.

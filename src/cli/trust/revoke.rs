@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::options::Options;
-use super::outcome::Outcome;
+use super::pending::PendingOption;
 use super::session::Session;
 use super::sign::signing_roles;
 use crate::cli::confirm::confirm;
@@ -25,6 +25,8 @@ pub struct Args {
     #[arg(long, short = 'y')]
     yes: bool,
     #[command(flatten)]
+    pending: PendingOption,
+    #[command(flatten)]
     options: Options,
 }
 
@@ -44,7 +46,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let session = Session::open(&args.options)?;
     let runtime = crate::cli::runtime()?;
     let operation = Operation::RemoveTarget { roles, name: name.clone() };
-    let published = runtime.block_on(session.publish(&repository, &[operation]))?;
+    let published = runtime.block_on(args.pending.publish(&session, &repository, &[operation]))?;
     let mut what = match (&name, published.roles.is_empty()) {
         (Some(tag), _) => format!("Took back the signature of {gun}:{tag}"),
         (None, false) => format!("Took back the signatures of all tags of {gun}"),
@@ -53,7 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !published.still_listed.is_empty() {
         what = format!("{what} in {}, and not everywhere", list_of_roles(&published));
     }
-    let outcome = Outcome::new(&repository, what, &published);
+    let outcome = args.pending.outcome(&repository, what, &published);
     // Who names roles leaves it in others on purpose.
     let outcome = if args.roles.is_empty() { outcome.of_revocation() } else { outcome.of_removal() };
     outcome.print(args.options.output)

@@ -70,6 +70,16 @@ impl<'a> Session<'a> {
         Ok(self.publisher(&remote).publish(operations).await?)
     }
 
+    /// As [`Self::publish`]; where too few keys are here, what they sign is handed on.
+    pub(super) async fn begin(
+        &self,
+        repository: &Repository,
+        operations: &[Operation],
+    ) -> anyhow::Result<Published> {
+        let remote = self.remote(repository).await?;
+        Ok(self.publisher(&remote).begin(operations).await?)
+    }
+
     /// Deletes the repository's trust data.
     pub(super) async fn delete(&self, repository: &Repository) -> anyhow::Result<()> {
         let remote = self.remote(repository).await?;

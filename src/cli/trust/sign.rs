@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::failure::Refused;
 use super::options::Options;
-use super::outcome::Outcome;
+use super::pending::PendingOption;
 use super::session::Session;
 use crate::cli::repository::Repository;
 use crate::digest::Digest;
@@ -33,6 +33,8 @@ pub struct Args {
     /// As docker has it: what is signed is in the registry, whatever pushed it.
     #[arg(long, hide = true)]
     local: bool,
+    #[command(flatten)]
+    pending: PendingOption,
     #[command(flatten)]
     options: Options,
 }
@@ -69,14 +71,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             length: manifest.length,
         },
     ];
-    let published = runtime.block_on(session.publish(&repository, &operations))?;
+    let published = runtime.block_on(args.pending.publish(&session, &repository, &operations))?;
     let signed = format!("{}:{tag}@{}", repository.gun(), manifest.digest);
     let effect = if published.is_without_effect { ", without effect" } else { "" };
     let message = match published.roles.as_slice() {
         [] => format!("Nothing was changed: {signed} is signed already{effect}"),
         _ => format!("Signed {signed}{effect}"),
     };
-    Outcome::new(&repository, message, &published).with_digest(manifest.digest).print(args.options.output)
+    args.pending
+        .outcome(&repository, message, &published)
+        .with_digest(manifest.digest)
+        .print(args.options.output)
 }
 
 /// The roles that were named, else docker's choice.

@@ -48,6 +48,21 @@ impl Targets {
         targets.iter().map(line).collect()
     }
 
+    /// What it says beside what another version of it says, each change in a line.
+    pub(in crate::publish) fn changes_from(&self, before: Option<&Self>) -> Vec<String> {
+        let (old, new) = (before.map(Self::listing).unwrap_or_default(), self.listing());
+        let taken = old.iter().filter(|line| !new.contains(line)).map(|line| format!("- {line}"));
+        let added = new.iter().filter(|line| !old.contains(line)).map(|line| format!("+ {line}"));
+        let mut changes: Vec<String> = taken.chain(added).collect();
+        let delegations = |file: &Self| file.0.signed.get("delegations").cloned();
+        if before.is_some_and(|before| delegations(before) != delegations(self))
+            || before.is_none() && !self.delegated().is_empty()
+        {
+            changes.push("the roles that it delegates, their keys, thresholds or paths".to_owned());
+        }
+        changes
+    }
+
     /// Whether it lists the name.
     pub(in crate::publish) fn lists(&self, name: &str) -> bool {
         self.0.object("targets").is_some_and(|targets| targets.contains_key(name))

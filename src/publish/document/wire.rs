@@ -4,10 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::text;
+use super::{DocumentError, text};
 use crate::publish::key::Signature;
 use crate::tuf::KeyId;
-use crate::tuf::canonical::{CanonicalError, Value};
+use crate::tuf::canonical::{self, CanonicalError, Value};
+
+/// What keys sign with.
+const METHODS: [&str; 3] = ["ecdsa", "rsapss", "eddsa"];
 
 /// A signature, and the ID by which the role's parent lists the key that made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +36,19 @@ pub(super) fn file(signed: &Value, signatures: Vec<Signed>) -> Result<Bytes, Can
     Value::Array(signatures.collect()).encode_with(string, &mut out)?;
     out.push(b'}');
     Ok(out.into())
+}
+
+/// The signatures of a file, as far as they are of methods that tagseal signs with. None is verified yet.
+pub(in crate::publish) fn signatures_of(file: &[u8]) -> Result<Vec<Signed>, DocumentError> {
+    let file = canonical::parse(file)?;
+    let entries = file.get("signatures").and_then(Value::as_array).unwrap_or_default();
+    let signed = |entry: &Value| {
+        let member = |name: &str| entry.get(name)?.as_str();
+        let method = METHODS.into_iter().find(|method| Some(*method) == member("method"))?;
+        let bytes = STANDARD.decode(member("sig")?).ok()?;
+        Some(Signed { key: KeyId::from_hex(member("keyid")?).ok()?, signature: Signature { method, bytes } })
+    };
+    Ok(entries.iter().filter_map(signed).collect())
 }
 
 /// As Go's encoder transports strings: `<`, `>`, `&` and the two line separators are escaped too.

@@ -1,5 +1,6 @@
 //! Applying operations to a draft.
 
+mod adopt;
 mod delegations;
 mod rotation;
 mod targets;
@@ -27,6 +28,8 @@ pub(super) struct Workshop<'a> {
     pub(super) now: jiff::Timestamp,
     pub(super) warnings: Vec<String>,
     pub(super) still_listed: Vec<StillListed>,
+    /// Whether roles may be signed by too few keys, to go on to another signer.
+    pub(super) may_lack: bool,
 }
 
 impl Workshop<'_> {
@@ -61,6 +64,7 @@ impl Workshop<'_> {
             Operation::Witness { roles, looked_at } => {
                 roles.iter().try_for_each(|role| self.witness(draft, role, looked_at))
             }
+            Operation::Adopt { role, file, looked_at } => self.adopt(draft, role, file, looked_at),
             Operation::RotateRoot { new_key } => self.rotate_root(draft, index, *new_key),
             Operation::RotateLocal { role, new_key } => self.rotate_local(draft, index, role, *new_key),
             Operation::RotateServerManaged { role } => self.rotate_server_managed(draft, index, role).await,
@@ -105,6 +109,7 @@ impl Workshop<'_> {
             about: Default::default(),
             is_overruled: false,
             renewed: Default::default(),
+            adopted: Default::default(),
             base: Default::default(),
         })
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::error::PublishError;
+use super::error::{PublishError, Signer};
 use crate::digest::Digest;
-use crate::publish::document::{DocumentError, Keyring, Root, Snapshot, Targets, unverified_version};
+use crate::publish::document::{DocumentError, Keyring, Root, Signed, Snapshot, Targets, unverified_version};
 use crate::tuf::{KeyId, RoleName};
 
 /// A repository as it is being edited: what was read, and what was changed since.
@@ -25,6 +25,8 @@ pub(super) struct Draft {
     pub(super) is_overruled: bool,
     /// Roles that are signed anew for no other reason than that they end soon.
     pub(super) renewed: BTreeSet<RoleName>,
+    /// Role files that another signer began, with the signatures that they have: signed as they are.
+    pub(super) adopted: BTreeMap<RoleName, Vec<Signed>>,
     /// What the server has; nothing for a new repository.
     pub(super) base: Base,
 }
@@ -93,6 +95,7 @@ impl Draft {
             about: BTreeSet::new(),
             is_overruled: false,
             renewed: BTreeSet::new(),
+            adopted: BTreeMap::new(),
             base,
         })
     }
@@ -149,6 +152,26 @@ impl Draft {
         self.witnessed.insert(role.clone());
         self.about.insert(role.clone());
         Ok(())
+    }
+
+    /// Takes a role's file as another signer began it.
+    pub(super) fn adopt(&mut self, role: &RoleName, mut file: Targets, signatures: Vec<Signed>) {
+        file.0.touch();
+        self.targets.insert(role.clone(), file);
+        self.adopted.insert(role.clone(), signatures);
+        self.about.insert(role.clone());
+    }
+
+    /// A key with the name of the signer, if a role directly below `targets` has it and is not everybody's.
+    pub(super) fn signer(&self, id: KeyId) -> Signer {
+        let targets = self.targets.get(&RoleName::targets());
+        let names = targets.into_iter().flat_map(|targets| {
+            let has = |role: &RoleName| targets.keyring(role).is_some_and(|ring| ring.has(id));
+            targets.delegated().into_iter().filter(has).collect::<Vec<_>>()
+        });
+        let names = names.filter_map(|role| role.as_str().strip_prefix("targets/").map(str::to_owned));
+        let names = names.filter(|name| name != "releases").collect::<Vec<_>>();
+        Signer { id, name: (names.len() == 1).then(|| names.concat()) }
     }
 
     /// `targets`, which is above everything, the delegation roles that the operations are about, and those between: a role

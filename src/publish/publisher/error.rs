@@ -189,19 +189,44 @@ pub enum PublishError {
     },
     /// Some keys of a role are here, but fewer than have to sign.
     #[error(
-        "insufficient signatures for {role}: {threshold} keys have to sign, and only {held} of its keys are here; bring \
-         {more} more of {}, or lower the threshold",
-        list_of(.missing), more = .threshold.saturating_sub(*.held)
+        "insufficient signatures for {role}: {threshold} keys have to sign, of which {} is here, and {} not; nothing was \
+         published. Sign with `--pending FILE` what can be signed here, and hand the file to whoever has a missing key: \
+         `tagseal trust witness {role} {gun} --pending FILE` adds a signature, and publishes when there are enough",
+        signers(.here), signers(.missing)
     )]
     InsufficientSignatures {
         /// Which role.
         role: RoleName,
+        /// Of which repository.
+        gun: Gun,
         /// How many have to sign.
         threshold: u64,
-        /// How many of them are here.
-        held: u64,
-        /// Canonical IDs of those that are not.
-        missing: Vec<KeyId>,
+        /// The keys that are here, or signed already.
+        here: Vec<Signer>,
+        /// Those that are not.
+        missing: Vec<Signer>,
+    },
+    /// A role file that another signer began cannot be signed any more.
+    #[error(
+        "what was begun of {role} cannot be published any more: {why}; begin anew with `--pending` and another file"
+    )]
+    PendingUnusable {
+        /// Which role.
+        role: RoleName,
+        /// Why.
+        why: String,
+    },
+    /// A role file that another signer began is signed by whoever looked at it.
+    #[error("look at what is to be signed in {role} first: {}", changes.join(", "))]
+    PendingNotLookedAt {
+        /// Which role.
+        role: RoleName,
+        /// The file.
+        sha256: Digest,
+        /// What it changes.
+        changes: Vec<String>,
+        /// Who signed it so far.
+        signed_by: Vec<Signer>,
     },
     /// Docker's rule found no role to sign.
     #[error(
@@ -389,6 +414,28 @@ pub enum PublishError {
         /// Its version.
         version: u64,
     },
+}
+
+/// A key, and the signer whose key it is, where a delegation says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// Its canonical ID.
+    pub id: KeyId,
+    /// The signer's name.
+    pub name: Option<String>,
+}
+
+impl std::fmt::Display for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{} ({name})", self.id),
+            None => write!(f, "{}", self.id),
+        }
+    }
+}
+
+fn signers(signers: &[Signer]) -> String {
+    signers.iter().map(Signer::to_string).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn list_of(keys: &[KeyId]) -> String {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::apply::Workshop;
 use super::draft::{Draft, malformed};
-use super::error::PublishError;
+use super::error::{PublishError, Signer};
 use crate::publish::document::{Document, Keyring, Signed};
 use crate::tuf::{KeyId, RoleName};
 
@@ -15,6 +15,21 @@ pub(super) struct Upload {
     pub(super) files: Vec<(RoleName, Bytes)>,
     /// Their versions.
     pub(super) versions: Vec<(RoleName, u64)>,
+    /// Roles that too few keys signed yet: then there is no snapshot, and the server would take none of it.
+    pub(super) lacking: Vec<Lacking>,
+}
+
+/// A role that too few keys signed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// The role.
+    pub role: RoleName,
+    /// How many keys have to sign it.
+    pub threshold: u64,
+    /// Those that did.
+    pub here: Vec<Signer>,
+    /// Those that can besides.
+    pub missing: Vec<Signer>,
 }
 
 impl Workshop<'_> {
@@ -27,7 +42,10 @@ impl Workshop<'_> {
             // By the previous keys too (Notary v1, "Root rotation rule").
             let own = draft.root.keyring(&root);
             let rings: Vec<Keyring> = draft.base.root_keys.iter().cloned().chain([own]).collect();
-            let bytes = self.file(&root, &draft.root.0, &rings)?;
+            for ring in &rings {
+                self.check_enough(draft, &root, ring)?;
+            }
+            let bytes = self.file(&root, &draft.root.0, &rings, &[])?;
             upload.add(root, bytes, draft.root.0.version());
         }
         let dirty = draft.targets.iter().filter(|(_, file)| file.0.is_dirty()).map(|(role, _)| role.clone());
@@ -35,13 +53,24 @@ impl Workshop<'_> {
             let Some(keyring) = draft.keyring(&role) else {
                 return Err(PublishError::NotDelegated { role });
             };
+            let given = draft.adopted.get(&role).cloned();
+            upload.lacking.extend(self.lacking(
+                draft,
+                &role,
+                &keyring,
+                given.as_deref().unwrap_or_default(),
+            )?);
             let floor = draft.floor(&role);
             let Some(file) = draft.targets.get_mut(&role) else { continue };
-            file.renew(floor, self.now).map_err(malformed(&role))?;
-            let bytes = self.file(&role, &file.0, &[keyring])?;
+            if given.is_none() {
+                file.renew(floor, self.now).map_err(malformed(&role))?;
+            }
+            let bytes = self.file(&role, &file.0, &[keyring], &given.unwrap_or_default())?;
             upload.add(role, bytes, file.0.version());
         }
-        self.sign_snapshot(draft, &mut upload)?;
+        if upload.lacking.is_empty() {
+            self.sign_snapshot(draft, &mut upload)?;
+        }
         Ok(upload)
     }
 
@@ -57,8 +86,10 @@ impl Workshop<'_> {
             snapshot.list(listed, bytes).map_err(malformed(&role))?;
         }
         snapshot.renew(self.now).map_err(malformed(&role))?;
-        let bytes = self.file(&role, &snapshot.0, &[keyring])?;
-        upload.add(role, bytes, snapshot.0.version());
+        let document = snapshot.0.clone();
+        self.check_enough(draft, &role, &keyring)?;
+        let bytes = self.file(&role, &document, &[keyring], &[])?;
+        upload.add(role, bytes, document.version());
         Ok(())
     }
 
@@ -67,30 +98,30 @@ impl Workshop<'_> {
         role: &RoleName,
         document: &Document,
         rings: &[Keyring],
+        given: &[Signed],
     ) -> Result<Bytes, PublishError> {
         let message = document.message().map_err(malformed(role))?;
-        let signatures = self.signatures(role, rings, &message)?;
+        let signatures = self.signatures(role, rings, given, &message)?;
         document.file(signatures).map_err(malformed(role))
     }
 
-    /// Signatures by every key of these rings that is here; each ring's threshold has to be met.
+    /// The signatures that are given, and those by every other key of these rings that is here.
     fn signatures(
         &mut self,
         role: &RoleName,
         rings: &[Keyring],
+        given: &[Signed],
         message: &[u8],
     ) -> Result<Vec<Signed>, PublishError> {
-        for ring in rings {
-            let held = self.keys.held(&ring.canonical_ids())?;
-            self.check_threshold(role, ring, &held)?;
-        }
-        let mut signatures: Vec<Signed> = Vec::new();
+        let mut signatures = given.to_vec();
         let mut signed: Vec<KeyId> = Vec::new();
         let mut refused = None;
         for key in rings.iter().flat_map(|ring| &ring.keys) {
-            if signatures.iter().any(|signature| signature.key == key.id)
-                || !self.keys.holds(key.canonical)?
-            {
+            if signatures.iter().any(|signature| signature.key == key.id) {
+                signed.push(key.canonical);
+                continue;
+            }
+            if !self.keys.holds(key.canonical)? {
                 continue;
             }
             match self.keys.unlock(key.canonical) {
@@ -119,23 +150,55 @@ impl Workshop<'_> {
         Ok(signatures)
     }
 
-    fn check_threshold(&self, role: &RoleName, ring: &Keyring, held: &[KeyId]) -> Result<(), PublishError> {
+    fn check_enough(&self, draft: &Draft, role: &RoleName, ring: &Keyring) -> Result<(), PublishError> {
+        match self.lacking(draft, role, ring, &[])? {
+            Some(lacking) => Err(self.insufficient(lacking)),
+            None => Ok(()),
+        }
+    }
+
+    /// What the role lacks where that may be: it goes on to another signer then.
+    ///
+    /// # Errors
+    /// [`PublishError`] where it may not be, or no key is here that could sign.
+    fn lacking(
+        &self,
+        draft: &Draft,
+        role: &RoleName,
+        ring: &Keyring,
+        given: &[Signed],
+    ) -> Result<Option<Lacking>, PublishError> {
         let (keys, threshold) = (ring.canonical_ids(), ring.threshold);
-        if held.len() as u64 >= threshold {
-            return Ok(());
+        let held = self.keys.held(&keys)?;
+        let given: Vec<KeyId> = given.iter().map(|signed| ring.canonical_of(signed.key)).collect();
+        let (here, missing): (Vec<KeyId>, Vec<KeyId>) =
+            keys.iter().partition(|id| held.contains(id) || given.contains(id));
+        if here.len() as u64 >= threshold {
+            return Ok(None);
         }
+        if held.is_empty() {
+            return Err(self.not_held(role, keys));
+        }
+        let signers = |ids: Vec<KeyId>| ids.into_iter().map(|id| draft.signer(id)).collect();
+        let (role, here, missing) = (role.clone(), signers(here), signers(missing));
+        let lacking = Lacking { role, threshold, here, missing };
+        if self.may_lack { Ok(Some(lacking)) } else { Err(self.insufficient(lacking)) }
+    }
+
+    fn insufficient(&self, lacking: Lacking) -> PublishError {
+        let Lacking { role, threshold, here, missing } = lacking;
+        let gun = self.remote.gun().clone();
+        PublishError::InsufficientSignatures { role, gun, threshold, here, missing }
+    }
+
+    fn not_held(&self, role: &RoleName, keys: Vec<KeyId>) -> PublishError {
         let (role, gun) = (role.clone(), self.remote.gun().clone());
-        if !held.is_empty() {
-            let missing = keys.into_iter().filter(|id| !held.contains(id)).collect();
-            let held = held.len() as u64;
-            return Err(PublishError::InsufficientSignatures { role, threshold, held, missing });
-        }
-        Err(match role.as_str() {
+        match role.as_str() {
             "root" => PublishError::RootKeyNotHeld { gun, keys },
             "targets" => PublishError::TargetsKeyNotHeld { gun, keys },
             "snapshot" => PublishError::SnapshotKeyNotHeld { gun, keys },
             _ => PublishError::DelegationKeyNotHeld { role, keys },
-        })
+        }
     }
 }
 
