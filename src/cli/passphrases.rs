@@ -9,10 +9,11 @@ mod terminal;
 mod tests;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 pub use self::source::{FdSource, variables};
 pub use self::terminal::{Terminal, Tty};
@@ -27,7 +28,7 @@ const TRIES: u32 = 3;
 const MIN_CHARACTERS: usize = 8;
 
 /// How a variable of the environment is read.
-type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+type Environment = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
 
 /// Where passphrases come from.
 pub struct PassphraseSources {
@@ -52,7 +53,7 @@ struct Question<'a> {
 impl PassphraseSources {
     /// These descriptors, the process's environment, and its terminal where standard input is one.
     pub fn of_process(fds: &[FdSource]) -> Self {
-        let environment = |name: &str| std::env::var(name).ok();
+        let environment = |name: &str| std::env::var_os(name);
         Self::new(fds, Box::new(environment), Tty::of_process().map(|tty| Box::new(tty) as _))
     }
 
@@ -101,13 +102,13 @@ impl PassphraseSources {
         question: impl Fn(u32) -> Question<'a>,
     ) -> anyhow::Result<PrivateKey> {
         if !file.is_encrypted() {
-            return Ok(file.open(None)?);
+            return file.open(None).with_context(|| what.to_owned());
         }
         for attempt in 1..=TRIES {
             let passphrase = self.answer(&question(attempt))?;
             match file.open(Some(&passphrase)) {
                 Err(KeyFileError::WrongPassphrase) => {}
-                outcome => return Ok(outcome?),
+                outcome => return outcome.with_context(|| what.to_owned()),
             }
         }
         bail!("{what}: the passphrase was wrong {TRIES} times")
@@ -120,7 +121,9 @@ impl PassphraseSources {
         let (at_hand, names) = self.without_asking(question)?;
         let passphrase = match (at_hand, &self.terminal) {
             (Some(passphrase), _) => passphrase,
-            (None, _) if !names.is_empty() => return Err(question.wrong(&names)),
+            (None, _) if !names.is_empty() => {
+                return Err(question.wrong(&names, &self.hint(question, &names)));
+            }
             (None, Some(terminal)) if question.is_new => terminal::new_passphrase(&**terminal, question)?,
             (None, Some(terminal)) => terminal::passphrase(&**terminal, question)?,
             (None, None) => return Err(question.nobody(self.advice)),
@@ -151,21 +154,38 @@ impl PassphraseSources {
     ) -> Result<(Option<Passphrase>, Vec<String>), PassphraseError> {
         let fds = source::descriptors(&self.fds, question.role);
         let mut names: Vec<String> = fds.iter().map(|fd| format!("--passphrase-fd {fd}")).collect();
-        let set = variables(question.role).iter().filter_map(|name| {
-            let value = (self.environment)(name).filter(|value| !value.is_empty())?;
-            Some((*name, Passphrase::new(value)))
-        });
-        let (set, values): (Vec<_>, Vec<_>) = set.unzip();
         // Who names a descriptor means it: variables are not looked at then.
         let nth = (question.attempt.max(1) - 1) as usize;
         if let Some(fd) = fds.get(nth) {
             return Ok((Some(fd.read()?), names));
         }
-        if names.is_empty() {
-            names.extend(set.iter().map(|name| (*name).to_owned()));
-            return Ok((values.into_iter().nth(nth), names));
+        if !names.is_empty() {
+            return Ok((None, names));
         }
-        Ok((None, names))
+        let mut values = Vec::new();
+        for name in variables(question.role) {
+            let Some(value) = (self.environment)(name).filter(|value| !value.is_empty()) else { continue };
+            let value = value.into_string().map_err(|_| PassphraseError {
+                message: format!("what {name} has is not UTF-8, and no passphrase of {}", question.key),
+                is_final: true,
+            })?;
+            values.push(Passphrase::new(value));
+            names.push((*name).to_owned());
+        }
+        Ok((values.into_iter().nth(nth), names))
+    }
+
+    /// What may be wrong with what these variables have.
+    fn hint(&self, question: &Question<'_>, names: &[String]) -> String {
+        let ends = |name: &&&str| {
+            let value = (self.environment)(name).map(OsString::into_encoded_bytes).unwrap_or_default();
+            names.iter().any(|named| named == **name) && value.ends_with(b"\n")
+        };
+        let ending: Vec<&str> = variables(question.role).iter().filter(ends).copied().collect();
+        match ending.as_slice() {
+            [] => String::new(),
+            some => format!("; {} ends in a line feed, which counts: leave it out", some.join(" and ")),
+        }
     }
 }
 
@@ -196,12 +216,15 @@ impl<'a> Question<'a> {
     }
 
     /// What was tried is not the passphrase.
-    fn wrong(&self, names: &[String]) -> PassphraseError {
+    fn wrong(&self, names: &[String], hint: &str) -> PassphraseError {
         let said = match names {
             [name] => format!("what {name} has is"),
             names => format!("what {} have is", names.join(" and ")),
         };
-        PassphraseError { message: format!("{said} not the passphrase of {}", self.key), is_final: true }
+        PassphraseError {
+            message: format!("{said} not the passphrase of {}{hint}", self.key),
+            is_final: true,
+        }
     }
 
     /// There is nobody to ask.

@@ -122,10 +122,14 @@ impl KeyFile {
             return Err(malformed("it is too large"));
         }
         let blocks = Block::all(text).map_err(KeyFileError::Malformed)?;
-        // OpenSSL writes the curve's name before an EC key.
-        let blocks: Vec<_> = blocks.into_iter().filter(|block| block.label != "EC PARAMETERS").collect();
         if blocks.is_empty() {
             return Err(malformed("it has no PEM block"));
+        }
+        // OpenSSL writes the curve's name before an EC key; and a certificate, or a public key, may stand beside a private one.
+        let beside = |block: &Block| matches!(&*block.label, "EC PARAMETERS" | "CERTIFICATE" | "PUBLIC KEY");
+        let (beside, blocks): (Vec<_>, Vec<_>) = blocks.into_iter().partition(beside);
+        if let (true, Some(other)) = (blocks.is_empty(), beside.first()) {
+            return Err(KeyFileError::Malformed(format!("its PEM block is a {:?}", other.label)));
         }
         blocks.into_iter().map(Self::from_block).collect()
     }

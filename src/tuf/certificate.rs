@@ -64,6 +64,16 @@ impl CertificateChain {
         self.leaf.not_after
     }
 
+    /// Whether the leaf is valid at `now`, with a day of leeway before it begins: what Notary asks of a delegation key's
+    /// certificate when it is added, and never again.
+    ///
+    /// # Errors
+    /// [`CertificateError`] that carries the dates.
+    pub fn check_validity(&self, now: Timestamp) -> Result<(), CertificateError> {
+        self.leaf.check_window()?;
+        self.leaf.check_validity(now)
+    }
+
     /// Whether the leaf may stand for `gun` at `now` (Notary v1, client verification, "Certificates"). Tolerance for
     /// clocks is the caller's: it may pass an earlier `now`.
     ///

@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::run::Machine;
+use tagseal::clock::{Clock as _, SystemClock};
+
+use super::run::{Machine, REPOSITORY, digest, trust_server};
+use crate::support::days;
 
 fn machine() -> Machine {
     Machine::new().with("NOTARY_DELEGATION_PASSPHRASE", "delegation").with("NOTARY_ROOT_PASSPHRASE", "root")
@@ -59,7 +62,7 @@ fn without_a_terminal_and_without_a_passphrase_nothing_is_left_behind() {
 
 #[test]
 fn names_that_docker_refuses_are_refused() {
-    for name in ["Jeff", "releases", "a/b", "-a"] {
+    for name in ["Jeff", "releases", "a/b", "-a", "root", "targets", "snapshot", "timestamp"] {
         let error = machine().run(&["trust", "key", "generate", "--", name]).failed(2);
         assert!(error.contains("invalid value"), "{name}: {error}");
     }
@@ -200,4 +203,160 @@ fn no_passphrase_and_no_private_key_is_ever_printed() {
         said += &ended.errors();
     }
     assert!(!said.contains("correct horse") && !said.contains("PRIVATE KEY"), "{said}");
+}
+
+/// A file of a private key, for its owner alone.
+fn private_file(machine: &Machine, name: &str, text: &str) {
+    fs::write(machine.file(name), text).unwrap();
+    fs::set_permissions(machine.file(name), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A key and a certificate for it, PEM: valid from and until the beginning of the day that is so many days from now.
+fn certified(from: i64, until: i64) -> (String, String) {
+    let day = |away: i64| {
+        let date = (SystemClock.now() + days(away)).to_zoned(jiff::tz::TimeZone::UTC).date();
+        let (month, day) = (date.month().try_into().unwrap(), date.day().try_into().unwrap());
+        rcgen::date_time_ymd(date.year().into(), month, day)
+    };
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, "dev");
+    (parameters.not_before, parameters.not_after) = (day(from), day(until));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap().pem();
+    (key.serialize_pem(), certificate)
+}
+
+#[test]
+fn certificates_that_are_not_valid_are_taken_neither_for_signers_nor_beside_a_key() {
+    let server = trust_server();
+    let machine = Machine::of_publisher(&server);
+    machine.trust(&format!("init {REPOSITORY}")).done();
+    for (from, until, why) in [(-20, -1, "was valid until"), (3, 20, "is valid from")] {
+        let (key, certificate) = certified(from, until);
+        fs::write(machine.file("dev.crt"), &certificate).unwrap();
+        for line in [
+            format!("signer add --key dev.crt dev {REPOSITORY}"),
+            format!("delegation add targets/dev {REPOSITORY} --key dev.crt"),
+        ] {
+            let error = machine.trust(&line).failed(2);
+            assert!(
+                error.starts_with("tagseal: dev.crt: the certificate of \"dev\" ") && error.contains(why),
+                "{error}"
+            );
+        }
+        private_file(&machine, "both.pem", &format!("{key}{certificate}"));
+        let error = machine.trust("key load both.pem --name dev").failed(2);
+        assert!(
+            error.starts_with("tagseal: both.pem: the certificate of \"dev\" ") && error.contains(why),
+            "{error}"
+        );
+    }
+    // A day of leeway before it begins, as notary has it.
+    let (key, certificate) = certified(0, 20);
+    fs::write(machine.file("dev.crt"), &certificate).unwrap();
+    machine.trust(&format!("signer add --key dev.crt dev {REPOSITORY}")).done();
+    let (_, other) = certified(-20, -1);
+    fs::write(machine.file("old.crt"), other).unwrap();
+    let error = machine.trust(&format!("rotate delegation targets/dev {REPOSITORY} --key old.crt")).failed(2);
+    assert!(error.contains("was valid until"), "{error}");
+    private_file(&machine, "both.pem", &format!("{certificate}{key}"));
+    machine.trust("key load both.pem --name dev").done();
+    machine.trust(&format!("sign {REPOSITORY}:1.0 --digest {} --size 5", digest("1.0"))).done();
+    let error = machine.trust(&format!("signer add --key both.pem eve {REPOSITORY}")).failed(2);
+    assert_eq!(
+        error,
+        "tagseal: both.pem holds a private key beside a certificate: give the certificate alone, as `openssl x509 -in both.pem \
+         -out NAME.crt` writes it\n"
+    );
+}
+
+/// `openssl ec -des3` and `openssl pkcs8 -topk8 -v2 des3`; the passphrase is that of the tests. The command that the message
+/// names was run on both.
+const TRIPLE_DES: [&str; 2] = [
+    "\
+-----BEGIN EC PRIVATE KEY-----\n\
+Proc-Type: 4,ENCRYPTED\n\
+DEK-Info: DES-EDE3-CBC,73F629EFD5ADC4B2\n\
+\n\
+BhZwa3Mnklm4YdBQIVE6vxqwjCZGyRnDrsQyy/VBaYfWOKsc+KGD+lwYh86kmwBp\n\
+59e8Ty86kkS4iPZsW3q3B0SMDOF2BbjymJPkBMi5lE2mucNDzk1OoPZGiiGT9TPE\n\
+J45udq4sIymLUauTdZ1B1F+TpCn3uXmdhLIdCxBuVgk=\n\
+-----END EC PRIVATE KEY-----\n",
+    "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----\n\
+MIHjME4GCSqGSIb3DQEFDTBBMCkGCSqGSIb3DQEFDDAcBAhcvmNTh7HfjgICCAAw\n\
+DAYIKoZIhvcNAgkFADAUBggqhkiG9w0DBwQIe0C6Cf2kCRkEgZAPx2PGw4xeNRHk\n\
+TptPYNH+4d2SysN9w70hE3z42kwRtUk4+BBIEFDPBGRhuUPHXFpugX2XdPOeCXxy\n\
+9bydY2y/Mo03GZ3gjY4HWZ8kDvOT6So6ZpW6FbP5ueonXjLjGkBVWuMIaO+YubIX\n\
+YhhVyk0G+UO1gJGn5BKozXzzqeTHx1a1jnR0QElPpPHacptrg50=\n\
+-----END ENCRYPTED PRIVATE KEY-----\n",
+];
+
+#[test]
+fn keys_under_triple_des_are_refused_with_the_file_and_the_command_that_converts_them() {
+    let machine = machine();
+    for text in TRIPLE_DES {
+        private_file(&machine, "old.pem", text);
+        for line in ["key load old.pem --name dev", "key import old.pem --role dev"] {
+            let error = machine.trust(line).failed(2);
+            assert!(
+                error.starts_with("tagseal: old.pem: it is no private key that docker or notary wrote: "),
+                "{error}"
+            );
+            assert!(
+                error.contains("`openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA1 -in FILE -out NEW` encrypts it anew"),
+                "{error}"
+            );
+        }
+    }
+    private_file(&machine, "bad.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    let error = machine.trust("key load bad.pem --name dev").failed(2);
+    assert!(error.starts_with("tagseal: bad.pem: "), "{error}");
+}
+
+#[test]
+fn a_signer_called_like_a_base_role_does_not_pass_for_its_key() {
+    let server = trust_server();
+    let machine = Machine::of_publisher(&server);
+    machine.trust("key generate dev").done();
+    machine.trust(&format!("init {REPOSITORY}")).done();
+    let error = machine.trust(&format!("signer add --key dev.pub root {REPOSITORY}")).failed(2);
+    assert!(
+        error.contains("root is a base role, for whose key a signer's would pass: choose another name"),
+        "{error}"
+    );
+    machine.trust(&format!("delegation add targets/root {REPOSITORY} --key dev.pub")).done();
+    machine.trust(&format!("rotate delegation targets/root {REPOSITORY}")).done();
+    let keys = machine.trust("key list -o json").json();
+    let mut roles: Vec<_> =
+        keys.as_array().unwrap().iter().map(|key| key["role"].as_str().unwrap()).collect();
+    roles.sort_unstable();
+    assert_eq!(roles, ["dev", "root", "targets", "targets/root"]);
+    // There is one root key, so nobody is asked which.
+    machine.trust("init registry.test/other").done();
+    machine.trust(&format!("delegation add targets/releases {REPOSITORY} --key dev.pub")).done();
+    machine.trust(&format!("signer remove root {REPOSITORY}")).done();
+}
+
+#[test]
+fn a_passphrase_variable_that_is_not_utf_8_is_named_and_a_line_feed_at_its_end_is_pointed_out() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let machine = machine();
+    machine.trust("key generate jeff").done();
+    let passwd = ["trust", "key", "passwd", "jeff"];
+    let mut command = machine.command(&passwd);
+    command.env("NOTARY_DELEGATION_PASSPHRASE", std::ffi::OsStr::from_bytes(b"\xff\xfe"));
+    let error = super::run::Ended::of("passwd", command.output().unwrap()).failed(2);
+    assert!(
+        error.contains("what NOTARY_DELEGATION_PASSPHRASE has is not UTF-8, and no passphrase of"),
+        "{error}"
+    );
+    let mut command = machine.command(&passwd);
+    command.env("NOTARY_DELEGATION_PASSPHRASE", "delegation\n");
+    let error = super::run::Ended::of("passwd", command.output().unwrap()).failed(2);
+    assert!(
+        error.contains("; NOTARY_DELEGATION_PASSPHRASE ends in a line feed, which counts: leave it out"),
+        "{error}"
+    );
 }

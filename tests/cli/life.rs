@@ -464,3 +464,36 @@ fn what_was_begun_is_signed_only_as_far_as_a_key_of_the_role_vouches_for_it() {
     owner.trust(&format!("{witness} p.json")).done();
     assert!(inspect(&owner).contains("1.0 "));
 }
+
+#[test]
+fn a_pipeline_that_makes_the_repository_brings_the_root_key_as_a_file() {
+    let server = trust_server();
+    let (owner, pipeline) = (Machine::of_publisher(&server), Machine::of_publisher(&server));
+    owner.trust("init registry.test/first").done();
+    let keys = owner.trust("key list -o json").json();
+    let root = keys.as_array().unwrap().iter().find(|key| key["role"] == "root").unwrap()["keyID"].clone();
+    let root = root.as_str().unwrap();
+    owner.trust(&format!("key export {root} -o root.pem")).done();
+    std::fs::copy(owner.file("root.pem"), pipeline.file("root.pem")).unwrap();
+    let signed = sign(&pipeline, "1.0", " --root-key root.pem");
+    assert!(signed.contains("new targets key") && !signed.contains("new root key"), "{signed}");
+    let inspected = pipeline.trust(&format!("inspect {REPOSITORY} -o json")).json();
+    assert_eq!(inspected["root"]["keyIDs"], serde_json::json!([root]));
+    // By then it is there.
+    sign(&pipeline, "1.1", &format!(" --root-key {root}"));
+    pipeline.trust("key generate ci").done();
+    pipeline.trust(&format!("signer add --key ci.pub ci registry.test/second --root-key {root}")).done();
+}
+
+#[test]
+fn who_looks_at_delegations_or_tags_believes_no_root_by_chance() {
+    let server = trust_server();
+    let (owner, stranger) = (Machine::of_publisher(&server), Machine::of_publisher(&server));
+    owner.trust(&format!("init {REPOSITORY}")).done();
+    for command in ["inspect", "delegation list"] {
+        let error = stranger.trust(&format!("{command} {REPOSITORY}")).failed(1);
+        assert!(error.contains("RootNotPinned: "), "{command}: {error}");
+        stranger.trust(&format!("{command} {REPOSITORY} --first-use")).done();
+        owner.trust(&format!("{command} {REPOSITORY}")).done();
+    }
+}

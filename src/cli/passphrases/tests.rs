@@ -41,9 +41,8 @@ fn sources(
     variables: &'static [(&'static str, &'static str)],
     typist: Option<&Typist>,
 ) -> PassphraseSources {
-    let environment = |wanted: &str| {
-        variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
-    };
+    let environment =
+        |wanted: &str| variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).into());
     PassphraseSources::new(fds, Box::new(environment), typist.map(|typist| Box::new(typist.clone()) as _))
 }
 

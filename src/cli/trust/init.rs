@@ -35,8 +35,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let repository = Repository::whole(&args.repository)?;
     let session = Session::open(&args.options)?;
-    let root_key =
-        args.root_key.as_deref().map(|key| key_choice::choose(&session, key, "root", None)).transpose()?;
+    let root_key = key_choice::root_key(&session, args.root_key.as_deref())?;
     let operation = Operation::Init { root_key, snapshot_key_is_local: args.local_snapshot };
     let published = crate::cli::runtime()?.block_on(session.publish(&repository, &[operation]))?;
     let gun = repository.gun();

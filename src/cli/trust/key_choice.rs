@@ -6,10 +6,11 @@ use anyhow::{Context as _, bail};
 
 use super::session::Session;
 use crate::cli::repository::read;
+use crate::clock::{Clock as _, SystemClock};
 use crate::publish::key::PublicForm;
 use crate::publish::key_file::{KeyFile, KeyHeader};
 use crate::publish::trust_dir::{StoredKey, TrustDir};
-use crate::tuf::{Gun, KeyId};
+use crate::tuf::{CertificateChain, Gun, KeyId};
 
 /// The fewest digits of an ID that count: as docker shows it.
 const MIN_DIGITS: usize = 7;
@@ -63,6 +64,31 @@ pub(super) fn choose(
     Ok(key.id())
 }
 
+/// The root key that was named, if one was.
+///
+/// # Errors
+/// As [`choose`].
+pub(super) fn root_key(session: &Session<'_>, named: Option<&str>) -> anyhow::Result<Option<KeyId>> {
+    named.map(|key| choose(session, key, "root", None)).transpose()
+}
+
+/// Looks at the certificates that stand beside a private key: as with those of a delegation, one that is not valid is not taken.
+///
+/// # Errors
+/// When one has expired, begins in the future, or is none.
+pub(super) fn check_certificates(text: &str, path: &Path) -> anyhow::Result<()> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let blocks = text.split(BEGIN).skip(1).filter_map(|rest| rest.split(END).next());
+    let certificates: String = blocks.map(|block| format!("{BEGIN}{block}{END}\n")).collect();
+    if certificates.is_empty() {
+        return Ok(());
+    }
+    let checked =
+        CertificateChain::from_pem(&certificates).and_then(|chain| chain.check_validity(SystemClock.now()));
+    checked.with_context(|| path.display().to_string())
+}
+
 /// The public keys in these files.
 ///
 /// # Errors
@@ -71,15 +97,26 @@ pub(super) fn public_keys<P: AsRef<Path>>(files: &[P]) -> anyhow::Result<Vec<Pub
     let key = |path: &P| {
         let path = path.as_ref();
         let text = read(path)?;
+        if text.contains("PRIVATE KEY-----") && text.contains("-----BEGIN CERTIFICATE-----") {
+            bail!(
+                "{0} holds a private key beside a certificate: give the certificate alone, as `openssl x509 -in {0} -out NAME.crt` \
+                 writes it",
+                path.display()
+            );
+        }
         if text.contains("PRIVATE KEY-----") {
             bail!(
                 "{} is a private key: give the public one (`tagseal trust key generate` writes NAME.pub beside it)",
                 path.display()
             );
         }
-        PublicForm::from_pem(&text).with_context(|| {
+        let form = PublicForm::from_pem(&text).with_context(|| {
             format!("{} is neither a public key nor a certificate that can sign", path.display())
-        })
+        })?;
+        if let Some(certificate) = form.key()?.certificate() {
+            certificate.check_validity(SystemClock.now()).with_context(|| path.display().to_string())?;
+        }
+        Ok(form)
     };
     files.iter().map(key).collect()
 }

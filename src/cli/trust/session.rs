@@ -14,7 +14,7 @@ use crate::publish::operation::Operation;
 use crate::publish::publisher::{PublishError, Published, Publisher, RoleEnd, has_keys_of};
 use crate::publish::trust_dir::TrustDir;
 use crate::trust::Access;
-use crate::tuf::TrustedRepository;
+use crate::tuf::{RoleName, TrustedRepository};
 
 /// Keys, the way to trust servers, and who knows passphrases.
 pub(super) struct Session<'a> {
@@ -92,6 +92,12 @@ impl<'a> Session<'a> {
     pub(super) async fn read(&self, repository: &Repository) -> anyhow::Result<Arc<TrustedRepository>> {
         let remote = self.remote(repository).await?;
         Ok(self.publisher(&remote).look().await?)
+    }
+
+    /// Whether the trust directory has a root of the repository.
+    pub(super) fn knows_root_of(&self, repository: &Repository) -> anyhow::Result<bool> {
+        let files = self.dir.metadata(repository.gun())?;
+        Ok(files.iter().any(|(role, _)| *role == RoleName::root()))
     }
 
     /// When each role of the repository ends, and who can renew it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use super::failure::Refused;
+use super::key_choice;
 use super::options::Options;
 use super::pending::PendingOption;
 use super::session::Session;
@@ -30,6 +31,10 @@ pub struct Args {
     /// signs. May be repeated.
     #[arg(long = "role", visible_alias = "roles", short = 'r', value_delimiter = ',', value_name = "ROLE")]
     roles: Vec<String>,
+    /// The root key of a repository that is made: its ID in the trust directory, or a file; default: the one that is there, or a
+    /// new one.
+    #[arg(long, value_name = "ID|FILE")]
+    root_key: Option<String>,
     /// As docker has it: what is signed is in the registry, whatever pushed it.
     #[arg(long, hide = true)]
     local: bool,
@@ -62,8 +67,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (Some(digest), Some(length)) => Manifest { digest, length },
         (digest, _) => runtime.block_on(manifest(args, &session, &repository, digest))?,
     };
+    let root_key = key_choice::root_key(&session, args.root_key.as_deref())?;
     let operations = [
-        Operation::Init { root_key: None, snapshot_key_is_local: false },
+        Operation::Init { root_key, snapshot_key_is_local: false },
         Operation::AddTarget {
             roles,
             name: tag.as_str().to_owned(),

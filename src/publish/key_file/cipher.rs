@@ -128,7 +128,7 @@ fn hex16(hex: &str) -> Option<[u8; 16]> {
 fn unsupported(what: &str) -> KeyFileError {
     malformed(format!(
         "it is encrypted with {what}, which notary does not write: \
-         `openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA1` encrypts it anew"
+         `openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA1 -in FILE -out NEW` encrypts it anew"
     ))
 }
 

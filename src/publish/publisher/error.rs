@@ -243,7 +243,7 @@ pub enum PublishError {
         roles: Vec<(RoleName, Vec<KeyId>)>,
     },
     /// Several root keys are here.
-    #[error("several root keys are here: {}; say which with `tagseal trust init --root-key ID`", list_of(.keys))]
+    #[error("several root keys are here: {}; say which with `--root-key ID`", list_of(.keys))]
     SeveralRootKeys {
         /// Their canonical IDs.
         keys: Vec<KeyId>,
@@ -362,8 +362,8 @@ pub enum PublishError {
     },
     /// The signatures on a role's file do not count (any more), so what it lists may be anybody's, the server's included.
     #[error(
-        "what {role} lists is not signed by its present keys, so nothing is built on it: look at it with `tagseal trust \
-         inspect`, and if all of it is right, sign it as it is with `tagseal trust witness`, then run this again"
+        "what {role} lists is not signed by its present keys, so nothing is built on it: `tagseal trust witness {role} \
+         REPOSITORY` shows it, and signs it as it is if you say that all of it is right; then run this again"
     )]
     NotValidlySigned {
         /// Which role.

@@ -13,15 +13,20 @@ use rcgen::{
 
 use super::error::StageError;
 use super::home::{make_dir, write};
+use crate::tuf::CertificateChain;
 
 /// How long they are valid: a sandbox in a folder that stays is used again.
 const VALID: SignedDuration = SignedDuration::from_hours(365 * 24);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// The authority's certificate, PEM: the one that is there, else a new one, whose key is forgotten as soon as it signed.
+/// What ends sooner is made anew: a sandbox stays open for a while.
+const SPARE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The authority's certificate, PEM: the one that is there if it is valid for a while, else a new one, whose key is forgotten as
+/// soon as it signed.
 pub(super) fn prepare(home: &Path, names: Vec<String>, now: Timestamp) -> Result<String, StageError> {
     let authority = home.join("ca.crt");
-    if let Ok(pem) = fs::read_to_string(&authority) {
+    if let Some(pem) = fs::read_to_string(&authority).ok().filter(|pem| is_valid(pem, now)) {
         return Ok(pem);
     }
     let (certificate, key) = server_files(home);
@@ -31,6 +36,11 @@ pub(super) fn prepare(home: &Path, names: Vec<String>, now: Timestamp) -> Result
     write(&key, made.key.as_bytes())?;
     write(&authority, made.authority.as_bytes())?;
     Ok(made.authority)
+}
+
+fn is_valid(pem: &str, now: Timestamp) -> bool {
+    let until = now.saturating_add(SPARE).unwrap_or(Timestamp::MAX);
+    CertificateChain::from_pem(pem).is_ok_and(|certificate| certificate.not_after() > until)
 }
 
 /// Where the servers' certificate and its key are.
@@ -73,4 +83,24 @@ fn params(name: &str, names: Vec<String>, now: Timestamp) -> Result<CertificateP
     params.not_before = day(now.saturating_sub(DAY).unwrap_or(now));
     params.not_after = day(now.saturating_add(VALID).unwrap_or(now));
     Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_that_a_kept_folder_has_are_used_as_long_as_they_are_valid() {
+        let home = tempfile::tempdir().unwrap();
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let at = |days: i32| prepare(home.path(), vec!["localhost".to_owned()], now + DAY * days).unwrap();
+        let first = at(0);
+        assert_eq!(at(330), first);
+        let second = at(340);
+        assert_ne!(second, first);
+        let (certificate, _) = server_files(home.path());
+        let server = CertificateChain::from_pem(&fs::read_to_string(certificate).unwrap()).unwrap();
+        assert!(server.not_after() > now + DAY * 700, "the server's certificate is of the same age");
+        assert_eq!(at(341), second);
+    }
 }

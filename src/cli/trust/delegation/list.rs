@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cli::output::{Format, print, print_json, table};
 use crate::cli::repository::Repository;
+use crate::cli::trust::failure::Refused;
 use crate::cli::trust::options::Options;
 use crate::cli::trust::session::Session;
 use crate::foreign::Foreign;
@@ -17,6 +18,9 @@ use crate::tuf::{Delegated, Role, TrustedRepository};
 pub struct Args {
     /// The repository, with its registry.
     repository: String,
+    /// Trust the root that the server shows, where the trust directory knows none.
+    #[arg(long)]
+    first_use: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -37,6 +41,15 @@ struct Delegation {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let repository = Repository::whole(&args.repository)?;
     let session = Session::open(&args.options)?;
+    if !args.first_use && !session.knows_root_of(&repository)? {
+        return Err(Refused(format!(
+            "RootNotPinned: {} has no root of {}, and nothing else says which root to trust: compare the root key with what the \
+             owner tells you (`tagseal trust inspect --first-use`), then say --first-use",
+            session.dir.path().display(),
+            repository.gun()
+        ))
+        .into());
+    }
     let read = crate::cli::runtime()?.block_on(session.read(&repository))?;
     let delegations = delegations(&read);
     match args.options.output {

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use super::{files, seal};
 use crate::cli::output::{Format, print, print_json};
 use crate::cli::repository::read;
+use crate::cli::trust::key_choice::check_certificates;
 use crate::cli::trust::options::KeyOptions;
 use crate::cli::trust::signer_name::SignerName;
 use crate::publish::key_file::{KeyFile, KeyHeader};
@@ -33,7 +34,9 @@ pub struct Args {
 /// When it is no key, others may read it, or nobody knows its passphrase.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     files::check_private(&args.file)?;
-    let file = KeyFile::parse(&read(&args.file)?).with_context(|| args.file.display().to_string())?;
+    let text = read(&args.file)?;
+    check_certificates(&text, &args.file)?;
+    let file = KeyFile::parse(&text).with_context(|| args.file.display().to_string())?;
     let dir = args.keys.open()?;
     let passphrases = args.keys.passphrases();
     let key = passphrases.open(&file, args.name.as_str(), &args.file)?;

@@ -58,7 +58,7 @@ pub(super) fn rotate(
         operations.push(Operation::Witness { roles: affected.clone(), looked_at: Vec::new() });
     }
     let mut published = runtime.block_on(session.publish(repository, &operations))?;
-    published.new_keys.extend(made.map(|id| (signer(role).to_owned(), id)));
+    published.new_keys.extend(made.map(|id| (SignerName::of_key(role).to_owned(), id)));
     let message = format!("Rotated the keys of {role} of {}", repository.gun());
     let mut outcome = Outcome::new(repository, message, &published);
     if !held && !affected.is_empty() {
@@ -104,14 +104,9 @@ fn new_keys(
         return Ok((public_keys(&files)?, None));
     }
     let key = PrivateKey::generate(Algorithm::EcdsaP256)?;
-    let header = KeyHeader { role: Some(signer(role).to_owned()), gun: None };
+    let header = KeyHeader { role: Some(SignerName::of_key(role).to_owned()), gun: None };
     session.dir.add_key(&key.id(), &seal(&session.passphrases, &key, header)?)?;
     Ok((vec![key.public().clone()], Some(key.id())))
-}
-
-/// What a key of the role is filed under.
-fn signer(role: &RoleName) -> &str {
-    role.as_str().rsplit('/').next().unwrap_or_default()
 }
 
 fn keys_of(repository: &TrustedRepository, role: &RoleName) -> Option<Vec<KeyId>> {

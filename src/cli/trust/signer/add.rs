@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::repository::Repository;
-use crate::cli::trust::key_choice::public_keys;
+use crate::cli::trust::key_choice::{self, public_keys};
 use crate::cli::trust::options::Options;
 use crate::cli::trust::outcome::Outcome;
 use crate::cli::trust::session::Session;
@@ -12,7 +12,7 @@ use crate::cli::trust::several::Several;
 use crate::cli::trust::signer_name::SignerName;
 use crate::publish::key::PublicForm;
 use crate::publish::operation::Operation;
-use crate::tuf::RoleName;
+use crate::tuf::{KeyId, RoleName};
 
 /// Arguments of `tagseal trust signer add`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,10 @@ pub struct Args {
     /// The repositories, each with its registry.
     #[arg(required = true, value_name = "REPOSITORY")]
     repositories: Vec<String>,
+    /// The root key of a repository that is made: its ID in the trust directory, or a file; default: the one that is there, or a
+    /// new one.
+    #[arg(long, value_name = "ID|FILE")]
+    root_key: Option<String>,
     #[command(flatten)]
     options: Options,
 }
@@ -38,7 +42,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let repositories: Vec<_> =
         args.repositories.iter().map(|text| Repository::whole(text)).collect::<anyhow::Result<_>>()?;
     let session = Session::open(&args.options)?;
-    let operations = operations(&args.name, &keys)?;
+    let root_key = key_choice::root_key(&session, args.root_key.as_deref())?;
+    let operations = operations(root_key, &args.name, &keys)?;
     let runtime = crate::cli::runtime()?;
     let mut several = Several::new(args.options.output);
     for repository in &repositories {
@@ -58,13 +63,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// What docker does for a signer: a role of its own, and its keys in the role that docker pulls from; both for all
 /// paths, both by one signature (Notary v1, "Publishing").
-fn operations(name: &SignerName, keys: &[PublicForm]) -> anyhow::Result<[Operation; 3]> {
+fn operations(
+    root_key: Option<KeyId>,
+    name: &SignerName,
+    keys: &[PublicForm],
+) -> anyhow::Result<[Operation; 3]> {
     let delegate = |role: RoleName| Operation::Delegate {
         role,
         keys: keys.to_vec(),
         threshold: None,
         paths: vec![String::new()],
     };
-    let init = Operation::Init { root_key: None, snapshot_key_is_local: false };
+    let init = Operation::Init { root_key, snapshot_key_is_local: false };
     Ok([init, delegate(name.role().clone()), delegate(SignerName::releases()?)])
 }

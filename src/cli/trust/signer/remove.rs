@@ -18,6 +18,7 @@ use crate::tuf::{KeyId, RoleName, TrustedRepository};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The signer's name.
+    #[arg(value_parser = SignerName::existing)]
     name: SignerName,
     /// The repositories, each with its registry.
     #[arg(required = true, value_name = "REPOSITORY")]
