@@ -121,7 +121,8 @@ fn a_signer_below_what_ends_soon_or_ended_is_told_who_mends_it() {
     late.tagseal("key generate new").passes();
     assert!(late.tagseal("delegation list WEB").passes().contains("targets/jeff"));
     late.tagseal("rotate delegation targets/jeff WEB --key new.pub").passes();
-    late.tagseal("signer add --key new.pub ann WEB").passes();
+    late.tagseal("key generate ann").passes();
+    late.tagseal("signer add --key ann.pub ann WEB").passes();
     late.tagseal("signer remove jeff WEB --force").passes();
     late.notary("list WEB").passes();
 }

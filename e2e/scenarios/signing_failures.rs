@@ -239,8 +239,12 @@ fn a_role_with_a_threshold_is_signed_by_enough_keys_or_not_at_all() {
     assert_eq!(
         said,
         format!(
-            "tagseal: insufficient signatures for targets/releases: 2 keys have to sign, and only 1 of its keys are here; \
-             bring 1 more of {bob}, or lower the threshold\n"
+            "tagseal: insufficient signatures for targets/releases: 2 keys have to sign, of which {} is here, and {bob} not; \
+             nothing was published. Sign with `--pending FILE` what can be signed here, and hand the file to whoever has a \
+             missing key: `tagseal trust witness targets/releases {} --pending FILE` adds a signature, and publishes when \
+             there are enough\n",
+            desk.keys_of("alice")[0],
+            desk.gun()
         )
     );
     desk.tagseal("key load bob.pem --name bob").passes();
