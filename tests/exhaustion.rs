@@ -8,6 +8,7 @@ mod anchors;
 mod files;
 mod hostile;
 mod large;
+mod past;
 mod paths;
 mod policies;
 mod process;

@@ -1,7 +1,8 @@
 //! [`Hostile`]: a trust server that serves what an attacker made, and the policies that lead there.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -9,33 +10,42 @@ use serde_json::{Value, json};
 use tagseal::clock::{Clock as _, SystemClock};
 
 use crate::cli::run::object;
-use crate::support::TestRepository;
 use crate::support::trust_server::{TrustServer, url_path};
+use crate::support::{ServedFiles, TestRepository};
+
+/// Files by the path of their URL.
+type Files = BTreeMap<String, Bytes>;
 
 /// The server.
 pub struct Hostile {
     server: TrustServer,
+    files: Arc<Mutex<Files>>,
     asked: Arc<AtomicUsize>,
 }
 
 impl Hostile {
     /// Serves what these repositories published.
     pub fn serving<'a>(repositories: impl IntoIterator<Item = &'a TestRepository>) -> Self {
-        let of = |repository: &'a TestRepository| {
-            let files = repository.files().iter();
-            files.map(|(file, bytes)| (url_path(repository.gun(), file), bytes.clone()))
-        };
-        Self::of(repositories.into_iter().flat_map(of))
+        Self::of(
+            repositories.into_iter().flat_map(|repository| published(repository.gun(), repository.files())),
+        )
     }
 
     /// Serves these files, by path.
     pub fn of(files: impl IntoIterator<Item = (String, Bytes)>) -> Self {
+        let files = Arc::new(Mutex::new(Files::from_iter(files)));
         let asked = Arc::<AtomicUsize>::default();
-        let counted = Arc::clone(&asked);
-        let count = move || {
+        let (found, counted) = (Arc::clone(&files), Arc::clone(&asked));
+        let find = move |path: &str| {
             counted.fetch_add(1, Ordering::SeqCst);
+            found.lock().unwrap().get(path).cloned()
         };
-        Self { server: TrustServer::of_files(files, count), asked }
+        Self { server: TrustServer::of_files(find), files, asked }
+    }
+
+    /// From now on it has these files of a repository as well, or in the place of others.
+    pub fn serve(&self, gun: &str, files: &ServedFiles) {
+        self.files.lock().unwrap().extend(published(gun, files));
     }
 
     /// Its base URL.
@@ -47,6 +57,10 @@ impl Hostile {
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
+}
+
+fn published(gun: &str, files: &ServedFiles) -> impl Iterator<Item = (String, Bytes)> {
+    files.iter().map(move |(file, bytes)| (url_path(gun, file), bytes.clone()))
 }
 
 /// A cluster policy for this repository, that trusts its root key; with these fields of its spec besides.

@@ -1,6 +1,7 @@
 //! A trust server of this process, that serves repositories of the tests' own signer and never changes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tagseal::clock::{Clock, SystemClock};
 
@@ -20,7 +21,7 @@ impl Served {
     /// Signs and serves. The digest of a tag is [`digest`] of `NAME:TAG`.
     pub fn new(repositories: &[Signed<'_>]) -> Self {
         let now = SystemClock.now();
-        let mut files = Vec::new();
+        let mut files = BTreeMap::new();
         let mut keys = BTreeMap::new();
         for (name, gun, tags) in repositories {
             let mut repository = TestRepository::new(gun, now);
@@ -31,7 +32,9 @@ impl Served {
             let published = repository.publish(now);
             files.extend(published.iter().map(|(file, bytes)| (url_path(gun, file), bytes.clone())));
         }
-        Self { server: TrustServer::of_files(files, || {}), keys }
+        let files = Arc::new(files);
+        let find = move |path: &str| files.get(path).cloned();
+        Self { server: TrustServer::of_files(find), keys }
     }
 
     /// Its base URL.

@@ -1,7 +1,6 @@
 //! [`TrustServer`]: any Notary v1 server as its HTTP clients see it, the embedded one or the real one.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse as _;
@@ -56,16 +55,11 @@ impl TrustServer {
         Self::at(&format!("http://{address}"))
     }
 
-    /// Serves these files, by path. `asked` hears of each request.
-    pub fn of_files(
-        files: impl IntoIterator<Item = (String, Bytes)>,
-        asked: impl Fn() + Clone + Send + Sync + 'static,
-    ) -> Self {
-        let files: Arc<BTreeMap<_, _>> = Arc::new(files.into_iter().collect());
+    /// Answers each request with the file that `find` has under its path.
+    pub fn of_files(find: impl Fn(&str) -> Option<Bytes> + Clone + Send + Sync + 'static) -> Self {
         let answer = move |uri: Uri| async move {
-            asked();
-            match files.get(uri.path()) {
-                Some(bytes) => bytes.clone().into_response(),
+            match find(uri.path()) {
+                Some(bytes) => bytes.into_response(),
                 None => StatusCode::NOT_FOUND.into_response(),
             }
         };
