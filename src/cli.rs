@@ -25,6 +25,7 @@ mod repository;
 pub mod sandbox;
 mod serve;
 mod settings;
+mod sizes;
 mod stop;
 mod test;
 mod trust;

@@ -1,6 +1,7 @@
 //! Every bound on what strangers may send or cause: one table, with the reason of each line (docs/limits.md is written
 //! from it). A bound that an admin may need to change names its option; the value here is the default.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// One line of the table.
@@ -18,6 +19,56 @@ pub struct Limit {
     pub option: &'static str,
     /// Why it is this, and what happens beyond it.
     pub reason: &'static str,
+}
+
+/// The bounds that an admin sets, each by an option of `tagseal serve`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// `--metadata-memory`: bytes of verified metadata in memory.
+    pub metadata_memory: usize,
+    /// `--metadata-memory-per-namespace`: of these, bytes of repositories to which only policies of one namespace lead.
+    pub metadata_memory_per_namespace: usize,
+    /// `--repositories-in-memory`: repositories in memory that verified.
+    pub repositories_in_memory: usize,
+    /// `--repositories-per-namespace`: repositories to which only policies of one namespace lead.
+    pub repositories_per_namespace: usize,
+    /// `--policies-per-namespace`: TrustPolicies of one namespace.
+    pub policies_per_namespace: usize,
+    /// `--images-per-object`: different images in one object.
+    pub images_per_object: usize,
+    /// `--review-bytes`: bytes of reviews in flight.
+    pub review_bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            metadata_memory: HELD_BYTES,
+            metadata_memory_per_namespace: HELD_BYTES_OF_NAMESPACE,
+            repositories_in_memory: REPOSITORIES,
+            repositories_per_namespace: REPOSITORIES_OF_NAMESPACE,
+            policies_per_namespace: NAMESPACE_POLICIES,
+            images_per_object: OBJECT_IMAGES,
+            review_bytes: REQUEST_BYTES,
+        }
+    }
+}
+
+impl Bounds {
+    /// What `metadata_memory` may be: one of the largest repositories fits.
+    pub const METADATA_MEMORY: RangeInclusive<usize> = 64 << 20..=64 << 30;
+    /// What `metadata_memory_per_namespace` may be.
+    pub const METADATA_MEMORY_PER_NAMESPACE: RangeInclusive<usize> = 1 << 20..=64 << 30;
+    /// What `repositories_in_memory` may be.
+    pub const REPOSITORIES_IN_MEMORY: RangeInclusive<usize> = 100..=1_000_000;
+    /// What `repositories_per_namespace` may be.
+    pub const REPOSITORIES_PER_NAMESPACE: RangeInclusive<usize> = 1..=100_000;
+    /// What `policies_per_namespace` may be.
+    pub const POLICIES_PER_NAMESPACE: RangeInclusive<usize> = 1..=1_000;
+    /// What `images_per_object` may be: no more than an object may have of containers.
+    pub const IMAGES_PER_OBJECT: RangeInclusive<usize> = FEW_IMAGES..=OBJECT_PARTS;
+    /// What `review_bytes` may be: one of the largest fits.
+    pub const REVIEW_BYTES: RangeInclusive<usize> = 9 << 20..=1 << 30;
 }
 
 /// Defines a constant for each line, and [`TABLE`] of all of them.
@@ -40,7 +91,7 @@ macro_rules! limits {
 limits! {
     REQUEST_BODY: usize = 8 << 20, "API server, any pod that reaches the port", "bytes of one review", "",
         "An object has at most 3 MiB in the API server's own requests (1.5 MiB in etcd), and an UPDATE carries two. A larger one gets HTTP 413.";
-    REQUEST_BYTES: usize = 40 << 20, "API server, any pod that reaches the port", "bytes of reviews in flight", "",
+    REQUEST_BYTES: usize = 40 << 20, "API server, any pod that reaches the port", "bytes of reviews in flight", "--review-bytes",
         "A review takes room for what it announces before it is read; one that announces nothing counts as the largest. Beyond it waits a second, and gets HTTP 503.";
     SMALL_BODY: usize = 64 << 10, "API server, any pod that reaches the port", "bytes of a small review", "",
         "A pod has a few KiB. Small reviews are read where they arrive; larger ones are parsed by the pool of threads.";
@@ -58,21 +109,21 @@ limits! {
         "As for other reviews.";
     OBJECT_PARTS: usize = 10_000, "pod's author", "containers, volumes, pull secrets and templates of one object", "",
         "No kubelet starts a pod of so many. Beyond it the object is UnsupportedObject.";
-    OBJECT_IMAGES: usize = 1_000, "pod's author", "different images in one object", "",
+    OBJECT_IMAGES: usize = 1_000, "pod's author", "different images in one object", "--images-per-object",
         "Each is judged by itself. Beyond it the object is UnsupportedObject.";
     CALLER_GROUPS: usize = 10_000, "API server, any pod that reaches the port", "groups of the user in one review", "",
         "Beyond it the object is UnsupportedObject.";
     FEW_IMAGES: usize = 16, "pod's author", "images of an object that is judged without waiting for others", "",
         "Most pods have fewer. An object with more counts below.";
     IMAGES_AT_ONCE: usize = 2_000, "pod's author", "images that are judged at once, of objects with many", "",
-        "Two of the largest objects. Another one waits until its deadline, and then is DeadlineExceeded.";
+        "Two of the largest objects; twice --images-per-object where that is more. Another one waits until its deadline, and then is DeadlineExceeded.";
     POLICY_BYTES: usize = 8 << 20, "policy's author", "bytes of memory of one policy, about", "",
         "256 patterns of 512 bytes in include fit. A policy beyond is InvalidPolicy and denies what it could match: a TrustPolicy every image of its namespace.";
     NAMESPACE_POLICY_BYTES: usize = 16 << 20, "one namespace", "bytes of memory of its TrustPolicies, about", "",
         "The smallest are within. Those beyond are InvalidPolicy.";
     TENANT_POLICY_BYTES: usize = 64 << 20, "all namespaces", "bytes of memory of all TrustPolicies, about", "",
         "Namespaces that take least are within. Policies beyond are InvalidPolicy.";
-    NAMESPACE_POLICIES: usize = 64, "one namespace", "TrustPolicies", "",
+    NAMESPACE_POLICIES: usize = 64, "one namespace", "TrustPolicies", "--policies-per-namespace",
         "Each may have a copy of the repositories that it asks for. Those beyond are InvalidPolicy.";
     NAMESPACE_ROOTS: usize = 256, "one namespace", "roots that its TrustPolicies name", "",
         "As for policies. Those beyond are InvalidPolicy.";
@@ -150,7 +201,7 @@ limits! {
         "A pod that names a digest alone asks under which tag it is signed. Beyond, it is DigestNotSigned, which says so.";
     OBJECTIONS: usize = 256, "publisher", "objections to one image that are told", "",
         "Each delegation may have one.";
-    REPOSITORIES: usize = 20_000, "everybody", "repositories in memory that verified", "",
+    REPOSITORIES: usize = 20_000, "everybody", "repositories in memory that verified", "--repositories-in-memory",
         "Beyond, the least recently used go, and are fetched again when they are asked for.";
     UNKNOWN_REPOSITORIES: usize = 1_000, "pod author", "repositories looked up that never verified", "",
         "Invented names push out no known repository. Beyond, it is TrustServerUnreachable.";
@@ -162,9 +213,9 @@ limits! {
         "They are put off, so that nobody's freshness costs a trust server much.";
     BACKGROUND_APART: u64 = 10, "namespace admin", "seconds between refreshes of one repository that nobody waits for and only policies of one namespace ask for", "",
         "A stricter freshness is kept by whoever asks.";
-    HELD_BYTES: usize = 160 << 20, "publisher", "bytes of verified metadata in memory, as it stands there or in its files, whichever is more", "",
+    HELD_BYTES: usize = 160 << 20, "publisher", "bytes of verified metadata in memory, as it stands there or in its files, whichever is more", "--metadata-memory",
         "Ten thousand honest repositories fit. Beyond, the least recently used go, what cluster policies led to lately as the last.";
-    HELD_BYTES_OF_NAMESPACE: usize = 48 << 20, "namespace admin", "of these, bytes of repositories to which only policies of one namespace lead", "",
+    HELD_BYTES_OF_NAMESPACE: usize = 48 << 20, "namespace admin", "of these, bytes of repositories to which only policies of one namespace lead", "--metadata-memory-per-namespace",
         "Beyond, the least recently used of them go.";
     SMALL_SET: usize = 64 << 10, "publisher", "bytes of a repository that are not worth a look at the others", "",
         "Their number is bounded. A larger one shares what other sets of the same repository have, and memory is counted when it comes.";

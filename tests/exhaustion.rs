@@ -15,6 +15,7 @@ mod process;
 mod raw;
 mod reviews;
 mod roots;
+mod set_bounds;
 mod signatures;
 mod transport;
 mod webhook;

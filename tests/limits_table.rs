@@ -1,8 +1,10 @@
 //! docs/limits.md is the table of `limits`, written out.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use tagseal::limits::{Limit, TABLE};
 
@@ -33,6 +35,21 @@ fn the_document_is_the_table() {
     }
     let written = fs::read_to_string(&path).unwrap();
     assert!(written == document(), "docs/limits.md is not what src/limits.rs says; write it anew");
+}
+
+/// The options below `Limits:` in the help of `serve`, each with its default.
+fn options() -> Vec<String> {
+    let help = Command::new(env!("CARGO_BIN_EXE_tagseal")).args(["serve", "--help"]).output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    let (_, limits) = help.split_once("\nLimits:\n").unwrap();
+    let lines = limits.lines().map(str::trim).filter(|line| line.starts_with("--"));
+    lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_options_are_those_of_serve() {
+    let named = TABLE.iter().map(|limit| limit.option.to_owned()).filter(|option| !option.is_empty());
+    assert_eq!(named.collect::<BTreeSet<_>>(), options().into_iter().collect());
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::subject::Subject;
 use super::text;
 use super::verdict::{Decision, Hook, Judged, Verdict};
 use crate::clock::{SharedClock, SystemClock};
-use crate::limits;
+use crate::limits::{self, Bounds};
 use crate::policy::{ImageSite, NamespaceLabels, PolicySnapshot, Reason};
 use crate::pool::{Pool, PoolError};
 use crate::trust::Grant;
@@ -50,6 +50,7 @@ pub struct Admission {
     namespaces: Option<Arc<dyn NamespaceLabels>>,
     observer: Option<Arc<dyn Observer>>,
     reading: Reading,
+    bounds: Bounds,
     /// For the images of large objects.
     judging: Semaphore,
     clock: SharedClock,
@@ -75,6 +76,7 @@ impl Admission {
             namespaces,
             observer: None,
             reading: Reading::new("reviews"),
+            bounds: Bounds::default(),
             judging: Semaphore::new(limits::IMAGES_AT_ONCE),
             clock: Arc::new(SystemClock),
         }
@@ -90,6 +92,18 @@ impl Admission {
     #[must_use]
     pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
         Self { observer: Some(observer), ..self }
+    }
+
+    /// The same within these bounds.
+    #[must_use]
+    pub fn within(self, bounds: Bounds) -> Self {
+        let at_once = limits::IMAGES_AT_ONCE.max(2 * bounds.images_per_object);
+        Self { bounds, judging: Semaphore::new(at_once), ..self }
+    }
+
+    /// What it was set up with.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// The same by another clock than the machine's: exemptions end by it.
@@ -274,8 +288,8 @@ impl Admission {
             return Ok(None);
         }
         let kind = request.kind_name();
-        if images > limits::OBJECT_IMAGES {
-            let most = limits::OBJECT_IMAGES;
+        let most = self.bounds.images_per_object;
+        if images > most {
             let message = format!(
                 "the {kind} has {images} different images, and tagseal judges {most} of one object at most"
             );

@@ -145,8 +145,10 @@ pub async fn read_by(
     let wanted = references(&basis, settings);
     let named = reader.named(&wanted).await.map_err(Unread::Cluster)?;
     let mut notes: Vec<_> = named.assumed.iter().map(assumed).collect();
-    let of_files =
-        settings.files.compile(settings.system_namespace, &Promised(&named)).map_err(Unread::Files)?;
+    let of_files = settings
+        .files
+        .compile(settings.system_namespace, &Promised(&named), &settings.set)
+        .map_err(Unread::Files)?;
     let in_files: BTreeSet<_> = of_files.policies.iter().map(|policy| (**policy.id()).clone()).collect();
     let (policies, exemptions) = together(&basis, &named, of_files, settings.system_namespace, &mut notes);
     let unknown = Unknown::of(&policies, &named, |policy, object| {

@@ -119,12 +119,13 @@ impl Documents {
         &self,
         system_namespace: &str,
         others: &dyn ReferencedObjects,
+        options: &SetOptions,
     ) -> Result<Compiled, FilesError> {
         let objects = Either(&self.objects, others);
         let context = self.context(system_namespace, &objects);
         let (mut policies, mut errors) = (Vec::new(), self.errors.clone());
         let raw: Vec<_> = self.policies.iter().map(|document| (document.kind(), document.object())).collect();
-        for (document, is_beyond) in self.policies.iter().zip(beyond_bounds(&raw)) {
+        for (document, is_beyond) in self.policies.iter().zip(beyond_bounds(&raw, options)) {
             if is_beyond {
                 // The set says which bound, and goes on with the rest.
                 policies.push(Arc::new(compile_beyond(document.kind(), document.object())));
@@ -143,7 +144,7 @@ impl Documents {
     /// # Errors
     /// As [`Self::compile`].
     pub fn policy_set(&self, system_namespace: &str, options: SetOptions) -> Result<PolicySet, FilesError> {
-        let Compiled { policies, exemptions } = self.compile(system_namespace, &NoObjects)?;
+        let Compiled { policies, exemptions } = self.compile(system_namespace, &NoObjects, &options)?;
         Ok(PolicySet::new(policies, options).with_exemptions(exemptions))
     }
 

@@ -4,6 +4,7 @@ mod args;
 mod certificate;
 mod cluster;
 mod files;
+mod limits;
 mod observer;
 mod parts;
 
@@ -191,7 +192,8 @@ async fn serve(
     let review = PolicyReview::new(policies.clone(), args.namespace.clone(), surroundings.live);
     let review = review.with_pool(pool.clone());
     let admission = Admission::new(resolver, policies, surroundings.namespaces).with_pool(pool);
-    let admission = Arc::new(admission.observed_by(Arc::new(observer)));
+    let admission = admission.within(args.limits.bounds()).observed_by(Arc::new(observer));
+    let admission = Arc::new(admission);
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     serves.store(true, Ordering::Release);
@@ -262,7 +264,7 @@ fn without_cluster(
     beats: &Heartbeat,
     process: &mut Process,
 ) -> anyhow::Result<Surroundings> {
-    let folder = PolicyFolder::open(folder, &args.namespace, args.policy.set_options(), snapshots)?;
+    let folder = PolicyFolder::open(folder, &args.namespace, args.set_options(), snapshots)?;
     process.parts.start("the watch of the policy folder", folder.watch(LOOK_EVERY, beats.clone()));
     Ok(Surroundings {
         credentials: Arc::new(super::docker_config::DockerConfig::from_env()),

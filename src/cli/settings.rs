@@ -33,6 +33,7 @@ impl Policies {
         SetOptions {
             unmatched: self.unmatched_images,
             trust_servers: self.trust_servers.iter().cloned().collect(),
+            ..SetOptions::default()
         }
     }
 }

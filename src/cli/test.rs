@@ -137,7 +137,7 @@ impl Args {
         }
         let options = self.policy.set_options();
         let options = SetOptions { unmatched: test.unmatched.unwrap_or(options.unmatched), ..options };
-        match documents.compile(&self.system_namespace, &NoObjects) {
+        match documents.compile(&self.system_namespace, &NoObjects, &options) {
             Ok(Compiled { policies, exemptions }) if problems.len() == before => {
                 let policies = PolicySet::new(policies, options).with_exemptions(exemptions);
                 Some(Ready { test, policies: Arc::new(policies), base: base.to_owned() })

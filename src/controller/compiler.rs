@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::references::References;
 use super::watched::Watched;
 use crate::policy::{
-    CompileContext, CompiledPolicy, ObjectRef, PolicyId, UnknownFields, beyond_bounds, compile,
+    CompileContext, CompiledPolicy, ObjectRef, PolicyId, SetOptions, UnknownFields, beyond_bounds, compile,
     compile_beyond,
 };
 
@@ -23,6 +23,7 @@ impl Compiler {
         objects: impl Iterator<Item = &'a Arc<Watched>>,
         system_namespace: &str,
         references: &References,
+        options: &SetOptions,
     ) -> Vec<Arc<CompiledPolicy>> {
         let context =
             CompileContext { system_namespace, objects: references, unknown_fields: UnknownFields::Warn };
@@ -30,7 +31,7 @@ impl Compiler {
         let objects: Vec<_> = objects.collect();
         // Before anything is compiled: what tenants may write is more than what fits in memory.
         let raw: Vec<_> = objects.iter().map(|watched| (watched.kind, &watched.object)).collect();
-        for (watched, is_beyond) in objects.iter().copied().zip(beyond_bounds(&raw)) {
+        for (watched, is_beyond) in objects.iter().copied().zip(beyond_bounds(&raw, options)) {
             let compiled = match before.remove(&watched.id) {
                 Some((same, compiled))
                     if same.object == watched.object && compiled.is_beyond() == is_beyond =>

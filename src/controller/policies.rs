@@ -307,7 +307,7 @@ impl PolicyWatch {
 
     fn compile(&mut self) -> Vec<Arc<CompiledPolicy>> {
         let objects = self.cluster.objects().values().chain(self.namespaced.objects().values());
-        self.compiler.compile(objects, &self.options.system_namespace, &self.references)
+        self.compiler.compile(objects, &self.options.system_namespace, &self.references, &self.options.set)
     }
 }
 

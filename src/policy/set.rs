@@ -29,6 +29,7 @@ use super::{
     PolicyKind, Reason,
 };
 use crate::image::{ImageReference, ReferenceError};
+use crate::limits::NAMESPACE_POLICIES;
 use crate::tuf::{Gun, NameError};
 
 /// What becomes of an image that no cluster policy with the action Deny matches, nor an exemption (`--unmatched-images`).
@@ -50,12 +51,24 @@ impl UnmatchedImages {
 }
 
 /// What a set is built with, besides its policies.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetOptions {
     /// What becomes of an image that counts as unmatched.
     pub unmatched: UnmatchedImages,
     /// Trust servers that namespaced policies may name besides those of cluster policies (`--trust-servers`).
     pub trust_servers: BTreeSet<Url>,
+    /// TrustPolicies of one namespace (`--policies-per-namespace`).
+    pub policies_per_namespace: usize,
+}
+
+impl Default for SetOptions {
+    fn default() -> Self {
+        Self {
+            unmatched: UnmatchedImages::default(),
+            trust_servers: BTreeSet::new(),
+            policies_per_namespace: NAMESPACE_POLICIES,
+        }
+    }
 }
 
 /// Why a policy that matches an image cannot judge it.
@@ -132,7 +145,8 @@ impl PolicySet {
         let mut policies: Vec<_> = policies.into_iter().collect();
         policies.sort_by(|a, b| a.id().cmp(b.id()));
         let conflicts = conflicts::find(&policies, &options.trust_servers);
-        let bounds = bounds::beyond(&policies.iter().map(|policy| policy.taken()).collect::<Vec<_>>());
+        let taken: Vec<_> = policies.iter().map(|policy| policy.taken()).collect();
+        let bounds = bounds::beyond(&taken, options.policies_per_namespace);
         let members: Vec<Member> = policies
             .into_iter()
             .zip(conflicts)
@@ -270,14 +284,15 @@ impl PolicySet {
 
 /// Which of these policies, not yet compiled, are beyond a bound together: they are not worth more than
 /// [`super::compile_beyond`].
-pub fn beyond_bounds(objects: &[(PolicyKind, &Value)]) -> Vec<bool> {
+pub fn beyond_bounds(objects: &[(PolicyKind, &Value)], options: &SetOptions) -> Vec<bool> {
     let name =
         |object: &'_ Value| object.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
     let taken: Vec<_> = objects.iter().map(|(kind, object)| taken_by(*kind, object)).collect();
     // In the order of a set.
     let mut order: Vec<_> = (0..objects.len()).collect();
     order.sort_by_cached_key(|at| (taken[*at].namespace.map(str::to_owned), name(objects[*at].1)));
-    let found = bounds::beyond(&order.iter().map(|at| taken[*at]).collect::<Vec<_>>());
+    let ordered: Vec<_> = order.iter().map(|at| taken[*at]).collect();
+    let found = bounds::beyond(&ordered, options.policies_per_namespace);
     let mut beyond = vec![false; objects.len()];
     for (at, error) in order.into_iter().zip(found) {
         beyond[at] = error.is_some();

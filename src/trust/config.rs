@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::limits::{REPOSITORIES, REPOSITORIES_OF_NAMESPACE, UNKNOWN_AT_ONCE, UNKNOWN_REPOSITORIES};
+use crate::limits::{Bounds, UNKNOWN_AT_ONCE, UNKNOWN_REPOSITORIES};
 
 /// How a resolver is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +16,10 @@ pub struct ResolverConfig {
     pub cache_dir: Option<PathBuf>,
     /// Whether a tree that notary or docker left in `cache_dir` is read: for `verify` and `inspect`, never for `serve`.
     pub seed: bool,
-    /// Repositories that verified, kept in memory.
-    pub max_repositories: usize,
+    /// What may be kept in memory.
+    pub bounds: Bounds,
     /// Repositories that never verified, looked up or waiting.
     pub max_unknown: usize,
-    /// Repositories to which only policies of one namespace lead.
-    pub max_of_namespace: usize,
     /// How many of those that never verified are looked up at once on one trust server.
     pub unknown_at_once: usize,
     /// How many repositories are refreshed in the background at once.
@@ -40,9 +38,8 @@ impl Default for ResolverConfig {
             clock_skew: SignedDuration::from_secs(60),
             cache_dir: None,
             seed: false,
-            max_repositories: REPOSITORIES,
+            bounds: Bounds::default(),
             max_unknown: UNKNOWN_REPOSITORIES,
-            max_of_namespace: REPOSITORIES_OF_NAMESPACE,
             unknown_at_once: UNKNOWN_AT_ONCE,
             background_at_once: 64,
             request_timeout: Duration::from_secs(5),

@@ -50,9 +50,9 @@ impl Core {
     ) -> Self {
         Self {
             repositories: Repositories::new(
-                config.max_repositories,
+                config.bounds.repositories_in_memory,
                 config.max_unknown,
-                config.max_of_namespace,
+                config.bounds.repositories_per_namespace,
             ),
             disk: config.cache_dir.clone().map(DiskCache::new),
             older_files: OlderFiles::new(),

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::cell::Cell;
 use super::core::Core;
-use crate::limits::{HELD_BYTES, HELD_BYTES_OF_NAMESPACE, SMALL_SET};
+use crate::limits::{Bounds, SMALL_SET};
 use crate::tuf::TrustedRepository;
 
 /// What a cluster policy led to within this time gives way last.
@@ -38,7 +38,8 @@ pub(super) fn bound(core: &Core, new: &TrustedRepository) {
         Some((cell.clone(), Held { bytes, namespace, is_needed, last_used: cell.usage.last_used() }))
     };
     let (cells, held): (Vec<_>, Vec<_>) = core.repositories.all().into_iter().filter_map(held).unzip();
-    let gone: Vec<_> = giving_way(&held, HELD_BYTES, HELD_BYTES_OF_NAMESPACE)
+    let Bounds { metadata_memory, metadata_memory_per_namespace, .. } = core.config.bounds;
+    let gone: Vec<_> = giving_way(&held, metadata_memory, metadata_memory_per_namespace)
         .into_iter()
         .filter_map(|at| cells.get(at))
         .collect();

@@ -163,7 +163,7 @@ pub(super) async fn warm_once(
 pub(super) fn held(core: &Core) -> Held {
     let all = core.repositories.all();
     let (numerator, denominator) = ROUNDS_FILL;
-    let most = core.config.max_repositories / denominator * numerator;
+    let most = core.config.bounds.repositories_in_memory / denominator * numerator;
     let known = all.iter().filter(|cell| cell.contents().is_known()).count();
     let verified = all.into_iter().filter(|cell| cell.contents().pinned().is_some());
     Held { verified: verified.map(ByKey).collect(), room: most.saturating_sub(known) }
@@ -205,7 +205,7 @@ impl Warming<'_> {
     /// What is to be warmed, the most recently used first.
     fn all(&self, mut remembered: Vec<Remembered>) -> Vec<Arc<Cold>> {
         remembered.sort_by_key(|one| Reverse(one.last_used));
-        remembered.truncate(self.core.config.max_repositories);
+        remembered.truncate(self.core.config.bounds.repositories_in_memory);
         let mut all: Vec<Cold> = remembered.iter().flat_map(|one| self.cells(one)).collect();
         all.sort_by_key(|cold| Reverse(cold.last_used));
         self.told.send_modify(|warmth| warmth.repositories += all.len());

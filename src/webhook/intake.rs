@@ -37,9 +37,9 @@ pub(super) struct Arrived {
 }
 
 impl Intake {
-    /// For reviews of what runs.
-    pub(super) fn of_reviews() -> Self {
-        Self::new(limits::REQUEST_BODY, limits::REQUEST_BYTES, limits::SMALL_REQUEST_BYTES)
+    /// For reviews of what runs, with room for so many bytes of large ones.
+    pub(super) fn of_reviews(large: usize) -> Self {
+        Self::new(limits::REQUEST_BODY, large, limits::SMALL_REQUEST_BYTES)
     }
 
     /// For reviews of policies.

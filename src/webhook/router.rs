@@ -47,13 +47,14 @@ pub fn router(admission: Arc<Admission>, readiness: Readiness) -> Router {
 
 /// The same, and it is measured how long each answer takes.
 pub fn metered_router(admission: Arc<Admission>, readiness: Readiness, metrics: Metrics) -> Router {
+    let intake = Intake::of_reviews(admission.bounds().review_bytes);
     Router::new()
         .route("/mutate", post(mutate))
         .route("/validate", post(validate))
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .layer(middleware::from_fn(catch_panics))
-        .with_state(Webhook { admission, intake: Intake::of_reviews(), readiness, metrics })
+        .with_state(Webhook { admission, intake, readiness, metrics })
 }
 
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::string::string_regex;
 use serde_json::Value;
 
-use super::file;
+use super::{default_values, file};
 use crate::support::random::heavy_cases;
 
 /// The lines of the first list below `key:` that are deeper than it.
@@ -54,6 +54,42 @@ fn serve_takes_what_the_deployment_says() {
     assert!(!answers(&more).0);
 }
 
+/// What the chart has as defaults are those of `serve`, under the same names.
+#[test]
+fn the_limits_of_the_chart_are_those_of_serve() {
+    let output = Command::new(env!("CARGO_BIN_EXE_tagseal")).args(["serve", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let (_, help) = help.split_once("\nLimits:\n").unwrap();
+    let mut of_serve = Vec::new();
+    for line in help.lines().map(str::trim) {
+        if line.starts_with("--") {
+            of_serve.push(line.split(' ').next().unwrap().to_owned());
+        }
+        if let Some((_, default)) = line.split_once("[default: ") {
+            *of_serve.last_mut().unwrap() += &format!("={}", default.trim_end_matches(']'));
+        }
+    }
+    of_serve.sort();
+    let kebab = |name: &str| {
+        let one = |c: char| match c.is_ascii_uppercase() {
+            true => format!("-{}", c.to_ascii_lowercase()),
+            false => c.to_string(),
+        };
+        name.chars().map(one).collect::<String>()
+    };
+    let values = default_values();
+    let of_chart = values["limits"].as_object().unwrap().iter();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut of_chart: Vec<_> =
+        of_chart.map(|(name, value)| format!("--{}={}", kebab(name), text(value))).collect();
+    of_chart.sort();
+    assert_eq!(of_chart, of_serve);
+    let arguments = list_below(&file("manifests/install.yaml"), "args:");
+    for argument in of_chart {
+        assert!(arguments.contains(&argument), "{argument} is not among {arguments:?}");
+    }
+}
+
 /// `charts/check.sh` holds the same lines against the chart.
 #[test]
 fn serve_takes_and_refuses_what_the_chart_does() {
@@ -93,6 +129,9 @@ proptest! {
         address in string_regex(&pattern("/properties/webhook/properties/address")).unwrap(),
         server in string_regex(&pattern("/properties/trustServers/items")).unwrap(),
         prefix in string_regex(&pattern("/properties/excludeNamespacePrefixes/items")).unwrap(),
+        metadata in string_regex(&pattern("/properties/limits/properties/metadataMemory")).unwrap(),
+        of_namespace in string_regex(&pattern("/properties/limits/properties/metadataMemoryPerNamespace")).unwrap(),
+        reviews in string_regex(&pattern("/properties/limits/properties/reviewBytes")).unwrap(),
     ) {
         let arguments = [
             "serve".to_owned(),
@@ -100,6 +139,9 @@ proptest! {
             listens(&address),
             format!("--trust-servers={server}"),
             format!("--exclude-namespace-prefix={prefix}"),
+            format!("--metadata-memory={metadata}"),
+            format!("--metadata-memory-per-namespace={of_namespace}"),
+            format!("--review-bytes={reviews}"),
         ];
         let (passed, message) = answers(&arguments);
         prop_assert!(passed, "{:?}: {}", arguments, message);

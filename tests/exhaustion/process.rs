@@ -67,6 +67,11 @@ pub struct Process {
 impl Process {
     /// Serves by these policies, and by the bystander's.
     pub fn start(policies: &[Value]) -> Self {
+        Self::with(&[], policies)
+    }
+
+    /// The same with these options.
+    pub fn with(options: &[&str], policies: &[Value]) -> Self {
         let turn = runtime().block_on(TURNS.acquire()).unwrap();
         let (machine, pair) = (Machine::new(), localhost());
         let served = Served::new(&[("web", "registry.test/neighbour/web", &["1"])]);
@@ -78,7 +83,7 @@ impl Process {
         }
         let volume = Volume::new(&pair);
         let mut command = machine.command(&["serve", "--listen", "127.0.0.1:0", "--policies", "policies"]);
-        command.args(["--metrics-listen", "none", "--cert-dir"]).arg(volume.path(""));
+        command.args(["--metrics-listen", "none", "--cert-dir"]).arg(volume.path("")).args(options);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();

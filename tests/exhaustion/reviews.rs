@@ -15,7 +15,7 @@ fn covering() -> Value {
 }
 
 /// A pod of so many containers, each with another image.
-fn pod(containers: usize) -> Bytes {
+pub fn pod(containers: usize) -> Bytes {
     let one = |n: usize| json!({"name": format!("c{n}"), "image": format!("registry.test/tenant/web:{n}")});
     let containers: Vec<_> = (0..containers).map(one).collect();
     Review::pod(json!({"containers": containers})).bytes().into()

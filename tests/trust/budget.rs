@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use futures::future::join_all;
+use tagseal::limits::Bounds;
 use tagseal::policy::{CredentialsSource, Demand, Reason};
 use tagseal::trust::{Access, Grant, ResolverConfig, Secret};
 
@@ -83,7 +84,11 @@ async fn a21_invented_repositories_neither_delay_nor_push_out_known_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn a21_a_hundred_thousand_names_one_after_the_other_are_forgotten() {
-    let config = ResolverConfig { max_unknown: 100, max_repositories: 10, ..ResolverConfig::default() };
+    let config = ResolverConfig {
+        max_unknown: 100,
+        bounds: Bounds { repositories_in_memory: 10, ..Bounds::default() },
+        ..ResolverConfig::default()
+    };
     let (world, (mut repository, ..)) = (World::with(config), web());
     world.publish(&mut repository);
     let known = both(&repository).build();
@@ -102,7 +107,10 @@ async fn a21_a_hundred_thousand_names_one_after_the_other_are_forgotten() {
 
 #[tokio::test(start_paused = true)]
 async fn the_number_of_known_repositories_is_bounded_too() {
-    let config = ResolverConfig { max_repositories: 10, ..ResolverConfig::default() };
+    let config = ResolverConfig {
+        bounds: Bounds { repositories_in_memory: 10, ..Bounds::default() },
+        ..ResolverConfig::default()
+    };
     let world = World::with(config);
     for n in 0..30 {
         let name = format!("registry.example.com/shop/{n}");
@@ -114,6 +122,26 @@ async fn the_number_of_known_repositories_is_bounded_too() {
         assert_eq!(sealed(&resolved), image_digest("one"));
     }
     assert!(world.resolver.status().len() <= 12, "{}", world.resolver.status().len());
+}
+
+/// What an admin set is less than any of them takes: each answers, and none stays.
+#[tokio::test(start_paused = true)]
+async fn no_more_metadata_is_held_than_an_admin_lets() {
+    for (metadata_memory, held) in [(1, 0), (160 << 20, 3)] {
+        let bounds = Bounds { metadata_memory, ..Bounds::default() };
+        let world = World::with(ResolverConfig { bounds, ..ResolverConfig::default() });
+        for n in 0..3 {
+            let name = format!("registry.example.com/shop/{n}");
+            let mut repository = crate::support::TestRepository::new(&name, world.now());
+            for tag in 0..2_000 {
+                repository.sign_target("targets", &tag.to_string(), image_digest("one"));
+            }
+            world.publish(&mut repository);
+            let resolved = world.resolve(&demand(&repository).build(), &format!("{name}:1")).await;
+            assert_eq!(sealed(&resolved), image_digest("one"));
+        }
+        assert_eq!(world.resolver.status().len(), held);
+    }
 }
 
 /// What has verified before is known after a restart, though memory has yet to see it: by trust state, by the disk, and by
@@ -174,7 +202,11 @@ async fn a21_a_repository_that_nothing_knows_finds_no_room_in_a_flood() {
 /// However many known repositories come back during a flood, memory is bounded.
 #[tokio::test(start_paused = true)]
 async fn a21_repositories_known_from_before_are_bounded_too() {
-    let config = ResolverConfig { max_repositories: 10, max_unknown: 10, ..crowded() };
+    let config = ResolverConfig {
+        bounds: Bounds { repositories_in_memory: 10, ..Bounds::default() },
+        max_unknown: 10,
+        ..crowded()
+    };
     let mut world = World::with(config);
     let mut known = Vec::new();
     for n in 0..30 {

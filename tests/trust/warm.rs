@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tagseal::image::ImageReference;
+use tagseal::limits::Bounds;
 use tagseal::policy::{CredentialsSource, Demand, Reason};
 use tagseal::trust::{Access, Grant, RepositoryKey, ResolverConfig, Secret, Warmth};
 use tagseal::trust::{Remembered, TrustRecord};
@@ -361,7 +362,10 @@ async fn two_policies_of_one_repository_load_what_both_need_with_one_fetch() {
 
 #[tokio::test(start_paused = true)]
 async fn thousands_are_bounded_by_what_memory_holds() {
-    let config = ResolverConfig { max_repositories: 20, ..ResolverConfig::default() };
+    let config = ResolverConfig {
+        bounds: Bounds { repositories_in_memory: 20, ..Bounds::default() },
+        ..ResolverConfig::default()
+    };
     let mut world = World::with(config);
     let mut known = many(&world, SERVER, "shop", 30).await;
     for (age, one) in (0..).zip(&mut known) {

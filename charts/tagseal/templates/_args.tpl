@@ -6,6 +6,9 @@
 - --cache-dir=/var/cache/tagseal
 - --clock-skew={{ .Values.clockSkew }}
 - --log-format={{ .Values.logFormat }}
+{{- range $name, $value := .Values.limits }}
+- --{{ kebabcase $name }}={{ if kindIs "string" $value }}{{ $value }}{{ else }}{{ int64 $value }}{{ end }}
+{{- end }}
 - {{ printf "--webhook-namespaces=%s" ((include "tagseal.namespaceSelector" . | fromYaml).namespaceSelector | toJson) | squote }}
 {{- range .Values.excludeNamespacePrefixes }}
 - --exclude-namespace-prefix={{ . }}

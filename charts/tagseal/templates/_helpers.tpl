@@ -104,6 +104,9 @@ namespaceSelector:
 {{- $known = append $known .name -}}
 {{- end -}}
 {{- $own := dict "listen" "webhook.address and webhook.port" "metrics-listen" "metrics" "namespace" "the namespace of the release" "cache-dir" "cache" "clock-skew" "clockSkew" "log-format" "logFormat" "webhook-namespaces" "excludeNamespaces and optIn" "webhook-match-conditions" "webhook.matchConditions" "unmatched-images" "unmatchedImages" "cert-dir" "certManager" "client-ca" "webhook.clientCA" -}}
+{{- range $name, $_ := .Values.limits -}}
+{{- $_ := set $own (kebabcase $name) (printf "limits.%s" $name) -}}
+{{- end -}}
 {{- range .Values.extraArgs -}}
 {{- $name := . | trimPrefix "--" | splitList "=" | first -}}
 {{- with get $own $name -}}

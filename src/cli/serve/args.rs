@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::SignedDuration;
 
+use super::limits::Limits;
 use crate::cli::durations::duration;
 use crate::cli::settings::{Policies, SYSTEM_NAMESPACE, Storage};
 use crate::controller::{CertificateOptions, Expected, InForceOptions, Lifetimes, MatchCondition};
-use crate::limits::REPOSITORIES_OF_NAMESPACE;
-use crate::policy::Selector;
+use crate::policy::{Selector, SetOptions};
 use crate::telemetry::LogFormat;
 use crate::trust::ResolverConfig;
 
@@ -62,12 +62,12 @@ pub struct Args {
     pub(super) policy: Policies,
     #[command(flatten)]
     pub(super) storage: Storage,
-    /// Repositories to which only policies of one namespace may lead: each costs memory, a TrustedRepository and requests.
-    #[arg(long, value_name = "COUNT", default_value_t = REPOSITORIES_OF_NAMESPACE)]
-    pub(super) repositories_per_namespace: usize,
     /// How log lines look: json or text.
     #[arg(long, value_name = "FORMAT", default_value = "json", value_parser = log_format)]
     pub(super) log_format: LogFormat,
+    // The last ones, because options after them would stand below their heading in the help.
+    #[command(flatten)]
+    pub(super) limits: Limits,
 }
 
 /// Where metrics are served.
@@ -96,7 +96,13 @@ impl Args {
 
     /// How the resolver is set up.
     pub(super) fn resolver(&self) -> ResolverConfig {
-        ResolverConfig { max_of_namespace: self.repositories_per_namespace, ..self.storage.resolver() }
+        ResolverConfig { bounds: self.limits.bounds(), ..self.storage.resolver() }
+    }
+
+    /// What a set of policies is built with.
+    pub(super) fn set_options(&self) -> SetOptions {
+        let policies_per_namespace = self.limits.bounds().policies_per_namespace;
+        SetOptions { policies_per_namespace, ..self.policy.set_options() }
     }
 
     /// What has to be in force.

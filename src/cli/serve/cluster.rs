@@ -134,7 +134,7 @@ pub(super) async fn in_cluster(
     });
     let options = PolicyWatchOptions {
         system_namespace: args.namespace.clone(),
-        set: args.policy.set_options(),
+        set: args.set_options(),
         patience: PATIENCE,
     };
     let policies = PolicyWatch::new(client.clone(), options, snapshots, clock);

@@ -18,8 +18,8 @@ pub struct Taken<'a> {
 }
 
 /// Of each policy, which bound it is beyond. Of a namespace's policies the smallest are within, then the first; and of all
-/// namespaces those that take least.
-pub fn beyond(policies: &[Taken<'_>]) -> Vec<Option<PolicyError>> {
+/// namespaces those that take least. A namespace may have `most` policies.
+pub fn beyond(policies: &[Taken<'_>], most: usize) -> Vec<Option<PolicyError>> {
     let mut errors: Vec<_> = policies.iter().map(alone).collect();
     let mut namespaces: BTreeMap<&str, Vec<(usize, &Taken<'_>)>> = BTreeMap::new();
     for (at, policy) in policies.iter().enumerate().filter(|(at, _)| errors[*at].is_none()) {
@@ -34,7 +34,7 @@ pub fn beyond(policies: &[Taken<'_>]) -> Vec<Option<PolicyError>> {
         let mut within = Vec::new();
         for (at, policy) in policies {
             let error = match () {
-                () if within.len() >= limits::NAMESPACE_POLICIES => Some(too_many(namespace)),
+                () if within.len() >= most => Some(too_many(namespace, most)),
                 () if roots + policy.roots > limits::NAMESPACE_ROOTS => Some(too_many_roots(namespace)),
                 () if bytes + policy.bytes > limits::NAMESPACE_POLICY_BYTES => Some(too_large(namespace)),
                 () => None,
@@ -75,8 +75,7 @@ fn alone(policy: &Taken<'_>) -> Option<PolicyError> {
     })
 }
 
-fn too_many(namespace: &str) -> PolicyError {
-    let most = limits::NAMESPACE_POLICIES;
+fn too_many(namespace: &str, most: usize) -> PolicyError {
     let message = format!(
         "{namespace:?} has more than {most} TrustPolicies, and this one is beyond: delete some, or put several into one"
     );
@@ -128,7 +127,10 @@ mod tests {
 
     /// The fields of the errors.
     fn fields(policies: &[Taken<'_>]) -> Vec<Option<String>> {
-        beyond(policies).into_iter().map(|error| error.map(|error| error.field)).collect()
+        beyond(policies, limits::NAMESPACE_POLICIES)
+            .into_iter()
+            .map(|error| error.map(|error| error.field))
+            .collect()
     }
 
     #[test]
@@ -141,15 +143,15 @@ mod tests {
 
     #[test]
     fn of_a_namespace_the_smallest_policies_are_within() {
-        let mut policies = vec![taken("a", 2, 1); limits::NAMESPACE_POLICIES];
+        let mut policies = vec![taken("a", 2, 1); 5];
         policies.push(taken("a", 1, 1));
         policies.push(taken("b", 3, 1));
-        let errors = beyond(&policies);
+        let errors = beyond(&policies, 5);
         let beyond: Vec<_> = (0..errors.len()).filter(|at| errors[*at].is_some()).collect();
-        assert_eq!(beyond, [limits::NAMESPACE_POLICIES - 1]);
+        assert_eq!(beyond, [4]);
         assert_eq!(
             errors[beyond[0]].as_ref().unwrap().to_string(),
-            "metadata.namespace: \"a\" has more than 64 TrustPolicies, and this one is beyond: delete some, or put several into one"
+            "metadata.namespace: \"a\" has more than 5 TrustPolicies, and this one is beyond: delete some, or put several into one"
         );
     }
 
@@ -172,7 +174,7 @@ mod tests {
         let mut policies: Vec<_> = names.iter().flat_map(|name| vec![taken(name, 4 * MIB, 1); 2]).collect();
         policies.push(taken("honest", MIB, 1));
         policies.push(Taken { namespace: None, bytes: 4 * MIB, roots: 1 });
-        let errors = beyond(&policies);
+        let errors = beyond(&policies, limits::NAMESPACE_POLICIES);
         let within = errors.iter().filter(|error| error.is_none()).count();
         // The honest one, the cluster's, and as many of the others as fit.
         assert_eq!(within, 2 + (limits::TENANT_POLICY_BYTES - MIB) / (4 * MIB));

@@ -10,6 +10,7 @@ use tagseal::clock::{Clock as _, ManualClock};
 use tagseal::controller::{ClusterState, Events, Inventory, Leadership, Notice};
 use tagseal::digest::Digest;
 use tagseal::image::ImageReference;
+use tagseal::limits::Bounds;
 use tagseal::policy::{Demand, Reason};
 use tagseal::telemetry::Metrics;
 use tagseal::trust::{Grant, Question, Refusal, RepositoryKey, Resolved, Resolver, ResolverConfig};
@@ -90,7 +91,10 @@ impl Cluster {
 
     /// The same that keeps at most so many repositories in memory.
     pub async fn small_replica(&self, max_repositories: usize) -> Replica {
-        let config = ResolverConfig { max_repositories, ..ResolverConfig::default() };
+        let config = ResolverConfig {
+            bounds: Bounds { repositories_in_memory: max_repositories, ..Bounds::default() },
+            ..ResolverConfig::default()
+        };
         let replica = self.starts_with(config, &self.source);
         tokio::time::timeout(LIMIT, replica.state.loaded()).await.unwrap();
         replica
