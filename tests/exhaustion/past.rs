@@ -54,7 +54,7 @@ fn asked(
 fn t37_hundreds_of_superseded_files_of_the_largest_size_are_read_within_the_budget() {
     const VERSIONS: u64 = 300;
     // Whatever stands there comes whole before anybody can tell what it is.
-    let large = Bytes::from(vec![0; 9 << 20]);
+    let large = Bytes::from(vec![0; 7 << 20]);
     let publish = |repository: &mut TestRepository| {
         sign(repository.version("targets", VERSIONS), "second");
         let with = |files: ServedFiles, n: u64| files.with(&format!("{n}.targets.json"), large.clone());

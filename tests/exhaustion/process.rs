@@ -183,15 +183,23 @@ impl Process {
 
     /// Posts a review as an API server does, on a connection that is there.
     pub async fn post(&self, path: &str, body: Bytes) -> (StatusCode, Bytes) {
-        let request = self.client.post(self.url(&format!("{path}?timeout=10s")));
+        self.post_within("10s", path, body).await
+    }
+
+    async fn post_within(&self, timeout: &str, path: &str, body: Bytes) -> (StatusCode, Bytes) {
+        let request = self.client.post(self.url(&format!("{path}?timeout={timeout}")));
         let answer = request.header("content-type", "application/json").body(body).send().await.unwrap();
         (answer.status(), answer.bytes().await.unwrap())
     }
 
     /// What the validating hook says of a pod of this image in this namespace: `REASON: MESSAGE`, or `Admitted`.
     pub async fn said(&self, namespace: &str, image: &str) -> String {
+        self.said_within("10s", namespace, image).await
+    }
+
+    async fn said_within(&self, timeout: &str, namespace: &str, image: &str) -> String {
         let pod = Review::pod(containers(&[("web", image)])).with("namespace", namespace.into());
-        let (status, body) = self.post("/validate", pod.bytes().into()).await;
+        let (status, body) = self.post_within(timeout, "/validate", pod.bytes().into()).await;
         assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
         let answer = Answer::read(&body);
         match answer.is_allowed() {
@@ -200,7 +208,7 @@ impl Process {
         }
     }
 
-    /// The same, from whoever tries again as long as nothing was learned in time.
+    /// The same, from whoever waits for as long as an API server may, and tries again as long as nothing was learned in time.
     pub async fn decided(&self, image: &str) -> String {
         self.decided_in("default", image).await
     }
@@ -209,7 +217,7 @@ impl Process {
     pub async fn decided_in(&self, namespace: &str, image: &str) -> String {
         let begun = Instant::now();
         loop {
-            let said = self.said(namespace, image).await;
+            let said = self.said_within("30s", namespace, image).await;
             if !["DeadlineExceeded: ", "TrustServerUnreachable: "]
                 .iter()
                 .any(|reason| said.starts_with(reason))
