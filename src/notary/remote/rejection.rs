@@ -21,9 +21,9 @@ pub struct Rejection {
     /// The HTTP status.
     pub status: u16,
     /// `INVALID_UPDATE`, `VERSION`, …; empty when the body is none of notary's.
-    pub code: String,
+    pub code: Box<str>,
     /// The message.
-    pub message: String,
+    pub message: Box<str>,
     /// The name and message of an `INVALID_UPDATE`'s detail: `ErrBadRoot`, `ErrBadHierarchy`, …. The name is empty where
     /// the detail is a text alone, as the role of an `INVALID_ROLE` is.
     pub detail: Option<(String, String)>,
@@ -56,13 +56,13 @@ impl Rejection {
         match first(body) {
             Some(Entry { code, message, detail }) => Self {
                 status,
-                code: plain(&code, MAX_NAME).into_owned(),
-                message: plain(&message, MAX_MESSAGE).into_owned(),
+                code: plain(&code, MAX_NAME).into(),
+                message: plain(&message, MAX_MESSAGE).into(),
                 detail: read_detail(&detail),
                 server_time: None,
             },
             None => {
-                Self { status, code: String::new(), message: text(body), detail: None, server_time: None }
+                Self { status, code: "".into(), message: text(body).into(), detail: None, server_time: None }
             }
         }
     }

@@ -143,7 +143,7 @@ fn advice(rejection: &Rejection) -> Option<&'static str> {
             "the server cannot reach its notary-signer, which has its keys: run the command again when it can",
         );
     }
-    Some(match (rejection.code.as_str(), name) {
+    Some(match (&*rejection.code, name) {
         (_, Some("ErrBadRoot")) => {
             "it wants the root signed by the keys of the one before, and by certificates that are valid now"
         }
@@ -177,7 +177,7 @@ impl Rejection {
     /// Whether somebody else may be publishing at this moment, though what they publish is not to be seen yet (Notary v1,
     /// "Errors").
     pub(super) fn is_of_a_race(&self) -> bool {
-        matches!(self.code.as_str(), "VERSION" | "UPDATING")
+        matches!(&*self.code, "VERSION" | "UPDATING")
     }
 }
 

@@ -33,7 +33,7 @@ async fn a_refusal_of_something_else_than_notary_has_no_code() {
     })
     .await;
     let rejected = |status, message: &str| {
-        let (code, message) = (String::new(), message.to_owned());
+        let (code, message) = ("".into(), message.into());
         RemoteError::Rejected(Rejection { status, code, message, detail: None, server_time: None })
     };
     let remote = remote(&server);
@@ -63,7 +63,7 @@ async fn a_key_that_the_server_does_not_have_is_a_refusal() {
     let server = Server::http(move |_| Answer::status(404, &[], body)).await;
     match remote(&server).server_key(&role("timestamp")).await {
         Err(RemoteError::Rejected(Rejection { status: 404, code, .. })) => {
-            assert_eq!(code, "METADATA_NOT_FOUND");
+            assert_eq!(&*code, "METADATA_NOT_FOUND");
         }
         other => panic!("{other:?}"),
     }

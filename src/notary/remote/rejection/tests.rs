@@ -40,7 +40,7 @@ fn the_real_servers_refusals_are_read() {
     let role = r#"{"errors":[{"code":"INVALID_ROLE","message":"The role you are attempting to operate on is invalid.","detail":"nonsense"}]}"#;
     assert_eq!(detail(role), pair("", "nonsense"));
     let bare = r#"{"errors":[{"code":"NO_FILENAME","message":"No file/role name provided."}]}"#;
-    assert_eq!((of(bare).code, of(bare).detail), ("NO_FILENAME".to_owned(), None));
+    assert_eq!((of(bare).code, of(bare).detail), ("NO_FILENAME".into(), None));
     let unauthorized = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":[{"Type":"repository"}]}]}"#;
     assert_eq!(of(unauthorized).detail, None);
 }
@@ -65,7 +65,7 @@ fn what_is_none_of_notarys_has_no_code() {
     let none = |body: &str, message: &str| {
         let expected = Rejection {
             status: 400,
-            code: String::new(),
+            code: "".into(),
             message: message.into(),
             detail: None,
             server_time: None,
@@ -97,7 +97,7 @@ fn words_of_a_server_are_printable_and_short() {
         r#"{{"errors":[{{"code":"{long}","message":"{long}","detail":{{"Name":"{long}","Error":"{long}"}}}}]}}"#
     ));
     let (name, said) = rejection.detail.unwrap();
-    let lengths = [&rejection.code, &rejection.message, &name, &said].map(|text| text.chars().count());
+    let lengths = [&*rejection.code, &rejection.message, &name, &said].map(|text| text.chars().count());
     assert_eq!(lengths, [65, 501, 65, 501]);
     assert_eq!(of(&long).message.chars().count(), 501);
 }
