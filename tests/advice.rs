@@ -194,7 +194,7 @@ fn what_does_not_exist_is_found_however_it_is_said() {
         ("publish/key.rs", "run `tagseal trust signer ad NAME`", "signer ad"),
         ("publish/key.rs", "run `trust rotate snapshot --all`", "rotate --all"),
         ("trust/report.rs", "see `tagseal look --at {time}`", "tagseal look"),
-        ("cli/trust/sign.rs", "name it with --root-key", "--root-key"),
+        ("cli/trust/sign.rs", "name it with --root-certificate", "--root-certificate"),
         ("cli/verify.rs", "use tagseal pin --server={url}", "pin --server"),
     ] {
         assert_eq!(found(file, text), [expected], "{file}: {text}");
