@@ -17,7 +17,7 @@ use super::run::{RUN, source_path, tagseal_binary};
 use super::suite::suite;
 
 pub use listing::{Row, rows};
-pub use steps::Hand;
+pub use steps::{Hand, sign_args};
 
 /// What keys are encrypted with.
 pub const PASSPHRASE: &str = "throw-away";

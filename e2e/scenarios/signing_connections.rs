@@ -3,10 +3,6 @@
 use crate::harness::Hand::{Notary, Tagseal};
 use crate::harness::*;
 
-fn sign(tag: &str) -> String {
-    format!("sign WEB:{tag} --digest {} --size 528", digest_of(tag))
-}
-
 #[test]
 fn a_token_service_on_a_host_of_its_own_sees_credentials_once_it_is_named() {
     let authority = Authority::new("elsewhere");
@@ -23,9 +19,9 @@ fn a_token_service_on_a_host_of_its_own_sees_credentials_once_it_is_named() {
     let expected = format!(
         "tagseal: https://notary.test: it answered 401 for {gun}, so there is no permission to push to it; {withheld}\n"
     );
-    assert_eq!(desk.tagseal(&sign("1")).fails(1), expected);
+    assert_eq!(desk.tagseal(&sign_args("1")).fails(1), expected);
     assert_eq!(tokens.authenticated_requests(), 0);
-    desk.tagseal(&format!("{} --token-realm auth.test", sign("1"))).passes();
+    desk.tagseal(&format!("{} --token-realm auth.test", sign_args("1"))).passes();
 
     let expected = format!(
         "Unauthorized: {gun} at https://notary.test/: timestamp.json: https://notary.test: it answered 401 for {gun}; {withheld}\n"
@@ -86,7 +82,7 @@ fn a_servers_address_is_one_however_it_is_written_and_never_the_apis() {
              request: write {url}\n",
             path.trim_end_matches('/')
         );
-        assert_eq!(written.tagseal(&sign("1")).fails(2), expected);
+        assert_eq!(written.tagseal(&sign_args("1")).fails(2), expected);
         assert_eq!(written.tagseal("inspect WEB --first-use").fails(2), expected);
     }
     let port = suite().notary().port();
@@ -104,7 +100,7 @@ fn a_server_for_clients_with_certificates_is_shown_one_by_options_or_as_docker_h
     let desk = Desk::at("clients", &server);
     let (certificate, key) = authority.issue_for_client("robot").write(desk.folder(), "client");
     set_mode(&key, 0o600);
-    desk.tagseal(&format!("{} --client-cert client.crt --client-key client.key", sign("1"))).passes();
+    desk.tagseal(&format!("{} --client-cert client.crt --client-key client.key", sign_args("1"))).passes();
     desk.tagseal("inspect WEB --tlscert client.crt --tlskey client.key").passes();
 
     let layout = desk.folder().join(format!("docker/tls/127.0.0.1:{}", server.port()));
@@ -115,9 +111,9 @@ fn a_server_for_clients_with_certificates_is_shown_one_by_options_or_as_docker_h
          .crt\n",
         layout.display()
     );
-    assert_eq!(desk.tagseal(&sign("2")).fails(2), half);
+    assert_eq!(desk.tagseal(&sign_args("2")).fails(2), half);
     std::fs::copy(&key, layout.join("robot.key")).expect("a copy");
-    desk.tagseal(&sign("2")).passes();
+    desk.tagseal(&sign_args("2")).passes();
     let shown = desk.tagseal("inspect WEB").passes();
     assert!(shown.contains(&digest_of("1")) && shown.contains(&digest_of("2")), "{shown}");
 }
@@ -137,5 +133,5 @@ fn notary_auth_stands_for_a_login() {
     assert!(shown.contains(&digest_of("1")) && shown.contains(&digest_of("2")), "{shown}");
     let expected = "tagseal: NOTARY_AUTH is not base64: set it to base64 of USER:PASSWORD (`printf %s USER:PASSWORD | base64 -w0`), \
                     or unset it\n";
-    assert_eq!(desk.with_variable("NOTARY_AUTH", "robot:secret").tagseal(&sign("3")).fails(2), expected);
+    assert_eq!(desk.with_variable("NOTARY_AUTH", "robot:secret").tagseal(&sign_args("3")).fails(2), expected);
 }

@@ -5,10 +5,6 @@ use std::time::Duration;
 use crate::harness::Hand::{Notary, Tagseal};
 use crate::harness::*;
 
-fn sign(tag: &str) -> String {
-    format!("sign WEB:{tag} --digest {} --size 528", digest_of(tag))
-}
-
 #[test]
 fn a_stale_copy_is_read_anew_before_anything_is_published() {
     let desk = Desk::new("stale-copy");
@@ -132,7 +128,7 @@ fn who_may_not_push_is_told_so() {
             "" => other.with_variable("NOTARY_AUTH", ""),
             user => other.logged_in(user, password),
         };
-        assert_eq!(other.tagseal(&sign("3")).fails(1), expected);
+        assert_eq!(other.tagseal(&sign_args("3")).fails(1), expected);
     }
     desk.shows(&[("targets", "1"), ("targets", "2")]);
 }
@@ -160,7 +156,7 @@ fn a_lost_key_is_named_with_what_can_be_done_without_it() {
 
     let (handless, snapshot) = lost("snapshot");
     assert_eq!(
-        handless.tagseal(&sign("3")).fails(2),
+        handless.tagseal(&sign_args("3")).fails(2),
         format!(
             "tagseal: the snapshot of {gun} is signed by a key that is neither here nor the server's: bring one of {snapshot}; \
              or, if nobody has it any more, give the snapshot to the server with `tagseal trust rotate snapshot \
@@ -172,7 +168,7 @@ fn a_lost_key_is_named_with_what_can_be_done_without_it() {
 
     let (keyless, targets) = lost("targets");
     assert_eq!(
-        keyless.tagseal(&sign("4")).fails(2),
+        keyless.tagseal(&sign_args("4")).fails(2),
         format!(
             "tagseal: the repository key (targets) of {gun} is not here: restore one of {targets}, or run this where it is. \
              If it is lost, whoever has the root key replaces it with `tagseal trust rotate targets {gun}`\n"
@@ -183,14 +179,14 @@ fn a_lost_key_is_named_with_what_can_be_done_without_it() {
 
     keyless.has_signer("alice");
     keyless.delegate(Tagseal, "targets/releases", &["alice.pub.pem"], "");
-    let said = keyless.tagseal(&sign("5")).fails(2);
+    let said = keyless.tagseal(&sign_args("5")).fails(2);
     assert!(
         said.contains(
             "and no key for a delegation that may list \"5\" is here: targets/releases needs one of"
         ),
         "{said}"
     );
-    let said = keyless.tagseal(&format!("{} --role targets/releases", sign("5"))).fails(2);
+    let said = keyless.tagseal(&format!("{} --role targets/releases", sign_args("5"))).fails(2);
     assert!(said.contains("no key of targets/releases is here; its keys are"), "{said}");
     let signed = ["1", "2", "3", "4"].map(|tag| ("targets", tag));
     keyless.shows(&signed);
@@ -203,12 +199,12 @@ fn a_repository_that_the_server_lost_is_not_silently_made_anew() {
     desk.init(Tagseal);
     desk.sign(Tagseal, &["targets"], "1");
     drop(server);
-    let said = desk.tagseal(&sign("2")).fails(2);
+    let said = desk.tagseal(&sign_args("2")).fails(2);
     assert!(said.contains("connection refused"), "{said}");
     let (gun, server) = (desk.gun(), NotaryServer::start("forgetful-successor"));
     let desk = desk.clone().with_server(server.url());
     assert_eq!(
-        desk.tagseal(&sign("2")).fails(1),
+        desk.tagseal(&sign_args("2")).fails(1),
         format!(
             "tagseal: {gun} was published from this trust directory before, and {}/ has no trust data for it any more: check \
              the server; if it was deleted on purpose, run `tagseal trust delete {gun}` to forget it here too, and publish \
@@ -232,7 +228,7 @@ fn a_role_with_a_threshold_is_signed_by_enough_keys_or_not_at_all() {
     desk.init(Tagseal);
     desk.tagseal("delegation add targets/releases WEB --key alice.pub.pem --key bob.pub.pem --threshold 2")
         .passes();
-    let said = desk.tagseal(&format!("{} --role targets/releases", sign("1"))).fails(2);
+    let said = desk.tagseal(&format!("{} --role targets/releases", sign_args("1"))).fails(2);
     let role = desk.inspection()["delegations"][0]["keyIDs"].clone();
     let bob = role.as_array().expect("keys").iter().filter_map(|id| id.as_str());
     let bob = bob.filter(|id| *id != desk.keys_of("alice")[0]).collect::<Vec<_>>()[0];

@@ -18,10 +18,6 @@ fn after_the_loss(name: &str) -> (Desk, NotarySigner, NotaryServer) {
     (desk, signer, server)
 }
 
-fn sign(tag: &str) -> String {
-    format!("sign WEB:{tag} --digest {} --size 528", digest_of(tag))
-}
-
 #[test]
 fn a_server_that_lost_its_keys_is_given_new_ones_by_the_command_that_the_refusal_names() {
     let (desk, _signer, _server) = after_the_loss("server-keys");
@@ -31,16 +27,19 @@ fn a_server_that_lost_its_keys_is_given_new_ones_by_the_command_that_the_refusal
          sign: whoever has the root key gives it new ones with `tagseal trust rotate snapshot timestamp {gun}`\n"
     );
     eventually("the server has found its signer again", Duration::from_secs(60), || {
-        let said = desk.tagseal(&sign("2")).fails(1);
+        let said = desk.tagseal(&sign_args("2")).fails(1);
         let is_away = said.contains(
             "; the server cannot reach its notary-signer, which has its keys: run the command again",
         );
         if is_away { Err(said) } else { Ok(()) }
     });
     // One of the two alone does not help, and it is not said to.
-    for command in
-        [sign("2").as_str(), "rotate timestamp WEB", "rotate snapshot --server-managed WEB", &sign("2")]
-    {
+    for command in [
+        sign_args("2").as_str(),
+        "rotate timestamp WEB",
+        "rotate snapshot --server-managed WEB",
+        &sign_args("2"),
+    ] {
         assert_eq!(desk.tagseal(command).fails(1), lost, "{command}");
     }
     let said = desk.tagseal("rotate snapshot timestamp WEB").passes();

@@ -3,7 +3,7 @@
 use crate::harness::*;
 
 fn sign(tag: &str) -> String {
-    format!("sign WEB:{tag} --digest {} --size 528 --role targets/releases", digest_of(tag))
+    format!("{} --role targets/releases", sign_args(tag))
 }
 
 #[test]

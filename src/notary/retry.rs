@@ -43,17 +43,17 @@ pub(super) async fn call(
         };
         let pause = backoff.next_pause();
         let wait = wanted.map_or_else(|| jittered(pause), |(_, wait)| wait);
-        let sent_away = is_sent_away(&fault);
+        // An answer to what must not be done twice may come after it was done.
+        if matches!(fault, Fault::Failing { .. }) && !call.repeatable && !is_sent_away(&fault) {
+            return Err(fault);
+        }
         if let Some((status, wait)) = wanted
-            && (call.repeatable || sent_away)
             && !deadline.leaves(wait)
         {
             return Err(Fault::RetryLater { status, wait: Span(wait) });
         }
-        // An answer to what must not be done twice may come after it was done.
-        let done = matches!(fault, Fault::Failing { .. }) && !call.repeatable && !sent_away;
-        let patient = sent_away && !call.repeatable && wanted.is_some();
-        if attempt >= ATTEMPTS && !patient || done || !deadline.leaves(wait) {
+        let is_patient = !call.repeatable && wanted.is_some();
+        if attempt >= ATTEMPTS && !is_patient || !deadline.leaves(wait) {
             return Err(fault);
         }
         // A server that asks for no pause at all gets one after a while.

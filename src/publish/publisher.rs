@@ -15,6 +15,8 @@ mod sign;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use self::apply::Workshop;
 use self::draft::{Base, Draft, Files};
 use self::keys::Keys;
@@ -29,7 +31,7 @@ use super::trust_dir::{RepositoryLock, TrustDir};
 use crate::clock::SharedClock;
 use crate::notary::Remote;
 use crate::tuf::canonical::{self, Value};
-use crate::tuf::{KeyId, RoleName, TrustedRepository};
+use crate::tuf::{KeyId, RoleName, TrustedRepository, Updated};
 
 pub use self::ends::{Renewer, RoleEnd, has_keys_of};
 pub use self::error::{PublishError, Signer};
@@ -195,10 +197,16 @@ impl Publisher<'_> {
     /// # Errors
     /// [`PublishError`].
     pub async fn look(&self) -> Result<Arc<TrustedRepository>, PublishError> {
+        let (_, read) = self.read_published(self.clock.now()).await?;
+        Ok(read.repository)
+    }
+
+    /// What the trust directory has of the repository, and what the server has, which has to be something.
+    async fn read_published(&self, now: Timestamp) -> Result<(Local, Updated), PublishError> {
         let gun = self.remote.gun();
         let local = self.dir.metadata(gun)?;
-        match self.read_repository(&local, &[], self.clock.now()).await? {
-            Some(read) => Ok(read.repository),
+        match self.read_repository(&local, &[], now).await? {
+            Some(read) => Ok((local, read)),
             None => Err(self.gone(&local).unwrap_or(PublishError::NotInitialised { gun: gun.clone() })),
         }
     }
@@ -315,6 +323,12 @@ fn server_key(role: &RoleName, json: &[u8]) -> Result<PublicForm, PublishError> 
             .map_err(|error| malformed(format!("the server's key: {error}"))),
         _ => Err(malformed("the server's key is no key".to_owned())),
     }
+}
+
+/// Whether one of these keys is the one that the server has for the role.
+async fn is_server_key(remote: &Remote, role: &RoleName, ids: &[KeyId]) -> Result<bool, PublishError> {
+    let key = server_key(role, &remote.server_key(role).await?)?;
+    Ok(ids.contains(&key.canonical_id()))
 }
 
 impl std::fmt::Debug for Publisher<'_> {

@@ -10,6 +10,11 @@ pub enum Hand {
     Tagseal,
 }
 
+/// What `tagseal trust` is told to sign a tag, whatever registry there is.
+pub fn sign_args(tag: &str) -> String {
+    format!("sign WEB:{tag} --digest {} --size 528", digest_of(tag))
+}
+
 impl Desk {
     /// Makes the repository; both with a local snapshot key.
     #[track_caller]

@@ -120,10 +120,7 @@ impl Workshop<'_> {
         role: &RoleName,
         looked_at: &[Digest],
     ) -> Result<(), PublishError> {
-        if *role != RoleName::targets() && !role.is_delegation() {
-            let (operation, takes) = ("a witness", "targets and delegation roles");
-            return Err(PublishError::WrongRole { operation, takes, role: role.clone() });
-        }
+        check_lists_targets(role, "a witness")?;
         draft.witness(role)?;
         let file = draft.base.hash(role).filter(|_| draft.base.unsigned.contains(role));
         if let Some(sha256) = file {
@@ -137,5 +134,17 @@ impl Workshop<'_> {
             ));
         }
         Ok(())
+    }
+}
+
+/// Whether the role is one whose file lists targets.
+fn check_lists_targets(role: &RoleName, operation: &'static str) -> Result<(), PublishError> {
+    match *role == RoleName::targets() || role.is_delegation() {
+        true => Ok(()),
+        false => Err(PublishError::WrongRole {
+            operation,
+            takes: "targets and delegation roles",
+            role: role.clone(),
+        }),
     }
 }

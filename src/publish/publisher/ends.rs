@@ -49,10 +49,7 @@ impl Publisher<'_> {
     /// [`PublishError`].
     pub async fn ends(&self) -> Result<Vec<RoleEnd>, PublishError> {
         let (gun, now) = (self.remote.gun(), self.clock.now());
-        let local = self.dir.metadata(gun)?;
-        let Some(read) = self.read_repository(&local, &[], now).await? else {
-            return Err(self.gone(&local).unwrap_or(PublishError::NotInitialised { gun: gun.clone() }));
-        };
+        let (local, read) = self.read_published(now).await?;
         let timestamp = read.repository.version_and_expiry(&RoleName::timestamp());
         let draft = Draft::of(base_of(read, &local, now)?)?;
         let keys = Keys::new(self.dir, self.passphrases, gun);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::apply::Workshop;
 use super::draft::{Draft, malformed};
 use super::error::{PublishError, list_of};
-use super::server_key;
+use super::is_server_key;
 use crate::notary::Remote;
 use crate::publish::document::{DAY, Document, Keyring};
 use crate::publish::operation::Operation;
@@ -170,8 +170,8 @@ impl Workshop<'_> {
 
 /// Whether one of these keys is the server's; also where the server does not say.
 pub(super) async fn server_has_key(remote: &Remote, role: &RoleName, ids: &[KeyId]) -> bool {
-    match remote.server_key(role).await {
-        Ok(key) => server_key(role, &key).is_ok_and(|key| ids.contains(&key.canonical_id())),
-        Err(_) => true,
+    match is_server_key(remote, role, ids).await {
+        Ok(is_servers) => is_servers,
+        Err(error) => !matches!(error, PublishError::Malformed { .. }),
     }
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Publisher;
 use super::draft::{Base, Draft};
 use super::error::PublishError;
-use super::server_key;
+use super::is_server_key;
 use super::sign::Upload;
 use crate::digest::Digest;
 use crate::notary::{Rejection, RemoteError};
@@ -117,8 +117,7 @@ impl Publisher<'_> {
 
     /// Whether the key that the root lists for `role` is the server's; `None` where the server does not say.
     async fn is_servers(&self, draft: &Draft, role: &RoleName) -> Option<bool> {
-        let answer = self.remote.server_key(role).await.ok()?;
-        Some(draft.root.keyring(role).has(server_key(role, &answer).ok()?.canonical_id()))
+        is_server_key(self.remote, role, &draft.root.keyring(role).canonical_ids()).await.ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Workshop;
+use super::{Workshop, check_lists_targets};
 use crate::digest::Digest;
 use crate::publish::document::{Signed, Targets, signatures_of};
 use crate::publish::publisher::draft::{Draft, malformed};
@@ -17,10 +17,7 @@ impl Workshop<'_> {
         file: &Bytes,
         looked_at: &[Digest],
     ) -> Result<(), PublishError> {
-        if *role != RoleName::targets() && !role.is_delegation() {
-            let (operation, takes) = ("a witness", "targets and delegation roles");
-            return Err(PublishError::WrongRole { operation, takes, role: role.clone() });
-        }
+        check_lists_targets(role, "a witness")?;
         let Some(ring) = draft.keyring(role) else {
             return Err(PublishError::NotDelegated { role: role.clone() });
         };

@@ -1,6 +1,6 @@
 //! Listing tags, by docker's rule or in named roles.
 
-use super::Workshop;
+use super::{Workshop, check_lists_targets};
 use crate::digest::Digest;
 use crate::publish::document::Targets;
 use crate::publish::operation::SigningRoles;
@@ -197,10 +197,7 @@ fn lists(draft: &Draft, role: &RoleName, name: &str) -> bool {
 
 /// Only `targets` and delegation roles list anything.
 fn check_lists(draft: &Draft, role: &RoleName) -> Result<(), PublishError> {
-    if *role != RoleName::targets() && !role.is_delegation() {
-        let (operation, takes) = ("listing tags", "targets and delegation roles");
-        return Err(PublishError::WrongRole { operation, takes, role: role.clone() });
-    }
+    check_lists_targets(role, "listing tags")?;
     match draft.keyring(role) {
         Some(_) => Ok(()),
         None => Err(PublishError::NotDelegated { role: role.clone() }),
