@@ -5,6 +5,7 @@ mod counts;
 mod decide;
 mod exempting;
 pub mod judge;
+mod line;
 mod object;
 mod observer;
 mod patch;

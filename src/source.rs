@@ -59,9 +59,9 @@ pub enum Access {
     IdentityToken(Secret),
 }
 
-/// On whose behalf trust data is read: what a read grant is keyed by (design §4 "Cache").
+/// The pod on whose behalf trust data is read, by what its pull secrets come from. Whether it may read is remembered by it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Grant {
+pub struct PodIdentity {
     /// The pod's namespace; empty outside a cluster.
     pub namespace: String,
     /// The pod's ServiceAccount.
@@ -179,7 +179,7 @@ impl Credentials for NoCredentials {
     fn access<'a>(
         &'a self,
         _: &'a CredentialsSource,
-        _: &'a Grant,
+        _: &'a PodIdentity,
         _: &'a TrustServer,
         _: ImageName<'a>,
     ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
@@ -197,11 +197,11 @@ pub struct CredentialError {
 
 /// A place that knows credentials; implemented by the controller (pull secrets) and by the CLI (docker's config).
 pub trait Credentials: Send + Sync + fmt::Debug {
-    /// The credentials for reading `image`'s trust data on `grant`'s behalf.
+    /// The credentials for reading `image`'s trust data on `pod`'s behalf.
     fn access<'a>(
         &'a self,
         source: &'a CredentialsSource,
-        grant: &'a Grant,
+        pod: &'a PodIdentity,
         server: &'a TrustServer,
         image: ImageName<'a>,
     ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>>;

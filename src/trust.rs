@@ -65,8 +65,8 @@ pub use crate::records::{
 pub use crate::resolution::{Provenance, Refusal, SignedDigest, Signer, Unavailable, Untrusted};
 pub use crate::source::{
     Access, AuthEntry, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError,
-    FoundCredentials, Grant, ImageName, MetadataSource, NoCredentials, Secret, SourceError, SourceRequest,
-    read_json,
+    FoundCredentials, ImageName, MetadataSource, NoCredentials, PodIdentity, Secret, SourceError,
+    SourceRequest, read_json,
 };
 pub use config::ResolverConfig;
 pub use health::{Confirmed, RepositoryHealth, Survey, Surveyed};

@@ -11,8 +11,8 @@ use serde_json::Value;
 use tagseal::clock::ManualClock;
 use tagseal::policy::Reason;
 use tagseal::trust::{
-    BoxFuture, Grant, MemoryState, MetadataSource, Refusal, Report, ReportQuestion, Resolver, ResolverConfig,
-    SourceError, SourceRequest,
+    BoxFuture, MemoryState, MetadataSource, PodIdentity, Refusal, Report, ReportQuestion, Resolver,
+    ResolverConfig, SourceError, SourceRequest,
 };
 use tagseal::tuf::Selector;
 use tokio::time::Instant;
@@ -101,9 +101,9 @@ async fn report(
     let resolver = Resolver::new(config, source, credentials, Arc::new(MemoryState::new()), clock);
     let demand = DemandBuilder::new(gun).first_use().build();
     let deadline = Instant::now() + std::time::Duration::from_secs(60);
-    let grant = Grant::default();
+    let pod = PodIdentity::default();
     resolver
-        .report(ReportQuestion { demand: &demand, registry: "registry.example.com", grant: &grant, deadline })
+        .report(ReportQuestion { demand: &demand, registry: "registry.example.com", pod: &pod, deadline })
         .await
 }
 

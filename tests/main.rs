@@ -19,6 +19,7 @@ mod imports;
 mod krew;
 mod limits;
 mod limits_table;
+mod logs;
 mod notary;
 mod policy;
 mod publish;

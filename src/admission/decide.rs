@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::changes::Changes;
 use super::exempting::by_exemption;
 use super::judge::{Circumstances, Denial, Resolve, View};
+use super::line::DecisionLine;
 use super::object::Node;
 use super::observer::{Decided, Observer};
 use super::patch::Patch;
@@ -27,7 +28,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::limits::{self, Bounds};
 use crate::policy::{ImageSite, NamespaceLabels, PolicySnapshot, Reason};
 use crate::pool::{Pool, PoolError};
-use crate::trust::Grant;
+use crate::trust::PodIdentity;
 
 /// Why there is no answer to send.
 #[derive(Debug, thiserror::Error)]
@@ -121,19 +122,23 @@ impl Admission {
             Ok(request) => request,
             Err(Unreadable::Object { about, message }) => {
                 let About { uid, kind, namespace, name, subresource, dry_run } = *about;
-                tracing::info!(
-                    id = uid,
-                    hook = hook.as_str(),
-                    decision = Decision::refusal(hook).as_str(),
-                    reason = Reason::UnsupportedObject.as_str(),
-                    kind,
-                    namespace,
-                    name,
-                    subresource,
+                DecisionLine {
+                    id: &uid,
+                    hook: hook.as_str(),
+                    decision: Decision::refusal(hook),
+                    reason: Some(Reason::UnsupportedObject.as_str()),
+                    operation: None,
+                    kind: Some(&kind),
+                    namespace: &namespace,
+                    name: &name,
+                    subresource: Some(&subresource),
                     dry_run,
-                    error = message,
-                    "unreadable object"
-                );
+                    images: None,
+                    counts: None,
+                    error: Some(&message),
+                    message: "unreadable object",
+                }
+                .write();
                 let message = format!("the {kind} cannot be read: {}", text::one_line(&message, 500));
                 return Ok(self.refuse(hook, &uid, &kind, Reason::UnsupportedObject, &message)?);
             }
@@ -202,19 +207,25 @@ impl Admission {
         reason: Reason,
         message: &str,
     ) -> Result<Answered, serde_json::Error> {
-        tracing::info!(
-            id = request.uid(),
-            hook = hook.as_str(),
-            decision = Decision::refusal(hook).as_str(),
-            reason = reason.as_str(),
-            kind = request.kind_name(),
-            namespace = request.namespace(),
-            name = request.object_name(),
-            subresource = request.subresource(),
-            dry_run = request.is_dry_run(),
-            message
-        );
-        self.refuse(hook, request.uid(), &request.kind_name(), reason, message)
+        let kind = request.kind_name();
+        DecisionLine {
+            id: request.uid(),
+            hook: hook.as_str(),
+            decision: Decision::refusal(hook),
+            reason: Some(reason.as_str()),
+            operation: None,
+            kind: Some(&kind),
+            namespace: request.namespace(),
+            name: request.object_name(),
+            subresource: Some(request.subresource()),
+            dry_run: request.is_dry_run(),
+            images: None,
+            counts: None,
+            error: None,
+            message,
+        }
+        .write();
+        self.refuse(hook, request.uid(), &kind, reason, message)
     }
 
     /// Refuses what cannot be judged, as far as `hook` refuses anything.
@@ -265,11 +276,11 @@ impl Admission {
         let images = by_image(changes.sites());
         let _turn = self.turn(request, images.len(), deadline).await?;
         let groups = by_exemption(&view, images, now);
-        let grant = grant(request.namespace(), pod);
+        let identity = identity(request.namespace(), pod);
         let dry_run = request.is_dry_run();
         let judgements = groups.iter().map(|(image, sites)| {
             let site = sites.first().map_or(ImageSite::Containers, |site| site.list.image_site());
-            let circumstances = Circumstances { grant: &grant, deadline, dry_run, site, now };
+            let circumstances = Circumstances { pod: &identity, deadline, dry_run, site, now };
             view.judge_image(&*self.resolver, image, circumstances)
         });
         let verdicts = join_all(judgements).await;
@@ -349,7 +360,7 @@ fn by_image<'n>(sites: Vec<Site<'n>>) -> Vec<(&'n str, Vec<Site<'n>>)> {
 }
 
 /// On whose behalf trust data is read.
-fn grant(namespace: &str, pod: &Node<'_>) -> Grant {
+fn identity(namespace: &str, pod: &Node<'_>) -> PodIdentity {
     let mut pull_secrets: Vec<_> = pod.pull_secrets().map(str::to_owned).collect();
     pull_secrets.sort_unstable();
     pull_secrets.dedup();
@@ -357,7 +368,7 @@ fn grant(namespace: &str, pod: &Node<'_>) -> Grant {
         "" => "default",
         name => name,
     };
-    Grant { namespace: namespace.to_owned(), service_account: service_account.to_owned(), pull_secrets }
+    PodIdentity { namespace: namespace.to_owned(), service_account: service_account.to_owned(), pull_secrets }
 }
 
 /// From a verdict to the answer; the one place where a decision is logged.

@@ -16,7 +16,7 @@ use crate::image::ImageReference;
 use crate::policy::{
     Chosen, Demand, Exemptions, ImageSite, Matched, Observed, PolicySet, Reason, Selection, UnmatchedImages,
 };
-use crate::trust::{BoxFuture, Grant, Question, Refusal, Resolved, Resolver, Unavailable};
+use crate::trust::{BoxFuture, PodIdentity, Question, Refusal, Resolved, Resolver, Unavailable};
 
 /// What a judge asks for signed digests: the resolver, or a stand-in where a test needs one that waits or counts.
 pub trait Resolve: Send + Sync {
@@ -34,7 +34,7 @@ impl Resolve for Resolver {
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
     /// Whose credentials may be used.
-    pub grant: &'a Grant,
+    pub pod: &'a PodIdentity,
     /// When the caller wants its answer.
     pub deadline: Instant,
     /// Whether nothing may be pinned.
@@ -47,8 +47,8 @@ pub struct Circumstances<'a> {
 
 impl<'a> Circumstances<'a> {
     fn question(self, demand: &'a Demand, image: &'a ImageReference) -> Question<'a> {
-        let Self { grant, deadline, dry_run, .. } = self;
-        Question { demand, image, grant, deadline, dry_run }
+        let Self { pod, deadline, dry_run, .. } = self;
+        Question { demand, image, pod, deadline, dry_run }
     }
 }
 

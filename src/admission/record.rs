@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
 use super::judge::{ImageVerdict, Passed};
+use super::line::{DecisionLine, Images};
 use super::review::Request;
 use super::text::{self, cut, one_line};
 use super::verdict::{Decision, Hook, Verdict};
@@ -55,26 +56,32 @@ impl<'v> Record<'v> {
         }
     }
 
-    /// The one line of the log. Denials and reports are warnings to nobody but the reader: the level is the same.
+    /// Writes the line that the log has of it.
     pub fn log(&self, hook: Hook, request: &Request<'_>, message: &str) {
-        tracing::info!(
-            id = request.uid(),
-            hook = hook.as_str(),
-            decision = self.decision.as_str(),
-            reason = self.reason,
-            kind = request.workload_kind().map(super::sites::WorkloadKind::kind),
-            namespace = request.namespace(),
-            name = request.object_name(),
-            subresource = request.subresource(),
-            dry_run = request.is_dry_run(),
-            image = self.images,
-            policy = self.policies,
-            digest = self.digests,
-            signers = &*self.signers,
-            findings = self.findings,
-            exemptions = (!self.exemptions.is_empty()).then_some(&*self.exemptions),
+        DecisionLine {
+            id: request.uid(),
+            hook: hook.as_str(),
+            decision: self.decision,
+            reason: self.reason,
+            operation: None,
+            kind: request.workload_kind().map(super::sites::WorkloadKind::kind),
+            namespace: request.namespace(),
+            name: request.object_name(),
+            subresource: Some(request.subresource()),
+            dry_run: request.is_dry_run(),
+            images: Some(Images {
+                images: &self.images,
+                policies: &self.policies,
+                digests: &self.digests,
+                signers: &self.signers,
+                findings: &self.findings,
+                exemptions: &self.exemptions,
+            }),
+            counts: None,
+            error: None,
             message,
-        );
+        }
+        .write();
     }
 
     /// The annotations, without those that have nothing to say. The API server puts the webhook's name and `/` before

@@ -17,8 +17,8 @@ use crate::foreign::plain;
 use crate::image::{DOCKER_HUB_HOSTS, is_docker_hub};
 use crate::policy::{CredentialsSource, TrustServer};
 use crate::trust::{
-    Access, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError, FoundCredentials, Grant,
-    ImageName, Secret, read_json,
+    Access, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError, FoundCredentials,
+    ImageName, PodIdentity, Secret, read_json,
 };
 
 /// The key under which docker keeps Docker Hub's credentials.
@@ -150,7 +150,7 @@ impl Credentials for DockerConfig {
     fn access<'a>(
         &'a self,
         source: &'a CredentialsSource,
-        _: &'a Grant,
+        _: &'a PodIdentity,
         _: &'a TrustServer,
         image: ImageName<'a>,
     ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {

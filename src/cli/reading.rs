@@ -16,7 +16,7 @@ use crate::notary::NotaryClient;
 use crate::policy::{
     CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId, TrustServer,
 };
-use crate::trust::{Grant, Refusal, Report, ReportQuestion, ResolverConfig, TrustState};
+use crate::trust::{PodIdentity, Refusal, Report, ReportQuestion, ResolverConfig, TrustState};
 use crate::tuf::Anchors;
 
 /// What is read, and by what it is trusted.
@@ -45,7 +45,7 @@ impl Reading {
         let question = ReportQuestion {
             demand: &self.demand(),
             registry: self.repository.registry(),
-            grant: &Grant::default(),
+            pod: &PodIdentity::default(),
             deadline: Instant::now() + timeout,
         };
         resolver.report(question).await

@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::ledger::{Errand, Ledger, Taken};
 use self::post::Poster;
-use super::quiet::Quiet;
+use super::repeated::RepeatedError;
 use crate::clock::SharedClock;
 use crate::telemetry::Metrics;
 
@@ -81,7 +81,7 @@ impl Events {
 pub struct EventWriter {
     poster: Poster,
     desk: Desk,
-    trouble: Quiet,
+    errors: RepeatedError,
 }
 
 /// Where notices are taken in while an Event is sent: whatever the API server takes to answer, the queue is emptied, so that
@@ -102,7 +102,7 @@ impl EventWriter {
         Self {
             poster: Poster::new(client, instance),
             desk: Desk { ledger: Ledger::default(), new: VecDeque::new(), is_due: false, clock, metrics },
-            trouble: Quiet::default(),
+            errors: RepeatedError::default(),
         }
     }
 
@@ -131,7 +131,7 @@ impl EventWriter {
         match sent {
             Ok(()) => {
                 metrics.event("posted");
-                if self.trouble.ends() {
+                if self.errors.ends().is_some() {
                     tracing::info!("Events can be posted again");
                 }
             }
@@ -139,7 +139,7 @@ impl EventWriter {
                 // The next one of its kind is a new Event.
                 ledger.forget(errand);
                 metrics.event("failed");
-                if self.trouble.tells(clock.now()) {
+                if self.errors.occurs(&error, clock.now()).is_some() {
                     let about = errand.notice.about.kind.as_deref().unwrap_or_default();
                     tracing::warn!(%error, about, reason = errand.notice.reason, "an Event cannot be posted; decisions do not depend on it");
                 }

@@ -1,6 +1,6 @@
 //! [`ClusterCredentials`]: the pod's own pull secrets, or the secret that a policy names, read from the API server.
 //!
-//! Read when the resolver asks, which is when trust data has to be fetched and when a read grant is renewed; never on
+//! Read when the resolver asks, which is when trust data has to be fetched and when a permission to read is renewed; never on
 //! the hot path. Nothing is remembered: a secret that was created a moment ago is found.
 
 mod findings;
@@ -20,7 +20,7 @@ use super::names::is_object_name;
 use super::trouble::chain;
 use crate::policy::{CredentialsSource, TrustServer};
 use crate::trust::{
-    Access, BoxFuture, CredentialError, Credentials, DockerAuths, FoundCredentials, Grant, ImageName,
+    Access, BoxFuture, CredentialError, Credentials, DockerAuths, FoundCredentials, ImageName, PodIdentity,
     Secret as Hidden,
 };
 
@@ -48,12 +48,12 @@ impl ClusterCredentials {
     /// What the pull secrets hold that kubelet would use.
     async fn pull_secrets(
         &self,
-        grant: &Grant,
+        pod: &PodIdentity,
         wanted: &Wanted<'_>,
     ) -> Result<FoundCredentials, CredentialError> {
         let mut findings = Findings::default();
-        for name in self.pull_secret_names(grant, &mut findings).await? {
-            let found = SecretName { namespace: &grant.namespace, name: &name };
+        for name in self.pull_secret_names(pod, &mut findings).await? {
+            let found = SecretName { namespace: &pod.namespace, name: &name };
             let config = match self.secret(found).await {
                 Ok(Some(secret)) => found.docker_auths(&secret),
                 Ok(None) => {
@@ -75,13 +75,13 @@ impl ClusterCredentials {
     /// alone and not into templates.
     async fn pull_secret_names(
         &self,
-        grant: &Grant,
+        pod: &PodIdentity,
         findings: &mut Findings,
     ) -> Result<BTreeSet<String>, CredentialError> {
-        if !grant.pull_secrets.is_empty() {
-            return Ok(grant.pull_secrets.iter().cloned().collect());
+        if !pod.pull_secrets.is_empty() {
+            return Ok(pod.pull_secrets.iter().cloned().collect());
         }
-        let (namespace, name) = (&grant.namespace, &grant.service_account);
+        let (namespace, name) = (&pod.namespace, &pod.service_account);
         let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
         let account = get(&accounts, name).await.map_err(|error| CredentialError {
             message: format!(
@@ -159,7 +159,7 @@ impl Credentials for ClusterCredentials {
     fn access<'a>(
         &'a self,
         source: &'a CredentialsSource,
-        grant: &'a Grant,
+        pod: &'a PodIdentity,
         server: &'a TrustServer,
         image: ImageName<'a>,
     ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
@@ -167,7 +167,7 @@ impl Credentials for ClusterCredentials {
             let wanted = Wanted::new(server, image);
             match source {
                 CredentialsSource::Anonymous => Ok(vec![Access::Anonymous].into()),
-                CredentialsSource::ImagePullSecrets => self.pull_secrets(grant, &wanted).await,
+                CredentialsSource::ImagePullSecrets => self.pull_secrets(pod, &wanted).await,
                 CredentialsSource::Secret { namespace, name } => {
                     self.named(SecretName { namespace, name }, &wanted).await
                 }

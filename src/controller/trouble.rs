@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::runtime::watcher;
 
-use crate::backoff::{Backoff, TELL_EVERY, jitter};
+use super::repeated::RepeatedError;
+use crate::backoff::{Backoff, jitter};
 
 /// The first pause after an error.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -33,77 +34,41 @@ pub(super) struct Failure {
     pub(super) is_answer: bool,
 }
 
-/// The errors of one watch since it last worked.
+/// The errors of one watch since it last worked: what the log says of them, and how soon it is tried again.
 #[derive(Debug)]
 pub(super) struct Trouble {
     subject: Subject,
-    current: Option<Current>,
-}
-
-#[derive(Debug)]
-struct Current {
-    since: Timestamp,
-    told: Option<Timestamp>,
-    message: String,
-    /// How often in a row the message was this one.
-    times: u32,
+    errors: RepeatedError,
     backoff: Backoff,
 }
 
 impl Trouble {
     pub(super) fn none(subject: Subject) -> Self {
-        Self { subject, current: None }
+        Self { subject, errors: RepeatedError::default(), backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE) }
     }
 
     /// Whether the last thing that happened was an error.
     pub(super) fn is_some(&self) -> bool {
-        self.current.is_some()
+        self.errors.is_some()
     }
 
-    /// Takes an error, says it in the log if it is time to, and returns how long to wait. A connection that breaks off once,
-    /// or an API server that starts, is no news: an error is told when it comes a second time, then once a minute.
+    /// Takes an error, says it in the log if it is time to, and returns how long to wait.
     pub(super) fn arises(&mut self, failure: &Failure, now: Timestamp) -> Duration {
-        let message = failure.message.clone();
-        let mut current = match self.current.take() {
-            None => Current {
-                since: now,
-                told: None,
-                message,
-                times: 1,
-                backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
-            },
-            Some(before) => {
-                let times = if before.message == message { before.times.saturating_add(1) } else { 1 };
-                Current { message, times, ..before }
-            }
-        };
-        let quiet_for = now.duration_since(current.told.unwrap_or(current.since));
-        if current.times == 2 || quiet_for >= TELL_EVERY {
-            current.told = Some(now);
-            self.tell(&current, now);
+        if let Some(since) = self.errors.occurs(&failure.message, now) {
+            let Subject { what, meanwhile, .. } = &self.subject;
+            let (error, lasted_s) = (&failure.message, now.duration_since(since).as_secs());
+            tracing::warn!(watched = what, error, meanwhile, lasted_s, "{what} cannot be watched");
         }
-        let pause = current.backoff.next_pause();
-        self.current = Some(current);
+        let pause = self.backoff.next_pause();
         pause + jitter(pause / 4)
-    }
-
-    fn tell(&self, current: &Current, now: Timestamp) {
-        let Subject { what, meanwhile, .. } = &self.subject;
-        let seconds = now.duration_since(current.since).as_secs();
-        tracing::warn!(
-            watched = what,
-            error = current.message,
-            meanwhile,
-            seconds,
-            "{what} cannot be watched"
-        );
     }
 
     /// It works again.
     pub(super) fn ends(&mut self, now: Timestamp) {
-        if let Some(current) = self.current.take().filter(|current| current.told.is_some()) {
-            let seconds = now.duration_since(current.since).as_secs();
-            tracing::info!(watched = self.subject.what, seconds, "{} watched again", self.subject.what);
+        self.backoff.reset();
+        if let Some(since) = self.errors.ends() {
+            let lasted_s = now.duration_since(since).as_secs();
+            tracing::info!(watched = self.subject.what, lasted_s, "{} watched again", self.subject.what);
         }
     }
 }

@@ -71,12 +71,12 @@ fn report(known: usize, warmth: Warmth, took: Duration, in_time: bool) {
     let goes_on = if in_time { "" } else { "; the rest follows in the background" };
     tracing::info!(
         known,
-        asked_for = repositories,
+        repositories,
         loaded,
         revalidated,
         failed,
         left,
-        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        took_s = took.as_secs_f64(),
         "known repositories were looked at{goes_on}"
     );
 }

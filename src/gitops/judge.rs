@@ -12,7 +12,7 @@ use super::Site;
 use crate::admission::Subject;
 use crate::admission::judge::{Circumstances, ImageVerdict, Resolve, View};
 use crate::policy::{ImageSite, Labels, Mutation, NamespaceView, PolicySet, Reason};
-use crate::trust::Grant;
+use crate::trust::PodIdentity;
 
 /// How many images are asked about at once. Trust servers are asked over few connections each, whatever this is.
 pub(super) const AT_ONCE: usize = 64;
@@ -116,8 +116,8 @@ impl Asked<'_> {
         resolver: &dyn Resolve,
     ) -> ImageVerdict {
         let Self { image, site, deadline, now } = *self;
-        let grant = Grant { namespace: namespace.name.to_string(), ..Grant::default() };
-        let circumstances = Circumstances { grant: &grant, deadline, dry_run: false, site, now };
+        let pod = PodIdentity { namespace: namespace.name.to_string(), ..PodIdentity::default() };
+        let circumstances = Circumstances { pod: &pod, deadline, dry_run: false, site, now };
         View::new(Arc::clone(policies), namespace).judge_image(resolver, image, circumstances).await
     }
 }

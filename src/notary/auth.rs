@@ -126,7 +126,7 @@ impl Reader<'_> {
 
 /// What a server took, or may take.
 #[derive(Debug, Clone)]
-pub(super) struct Granted {
+pub(super) struct Authorization {
     pub(super) challenge: Challenge,
     /// The `Authorization` header; marked sensitive, so that nothing prints it.
     pub(super) header: HeaderValue,
@@ -136,7 +136,7 @@ pub(super) struct Granted {
     pub(super) shown: Shown,
 }
 
-impl Granted {
+impl Authorization {
     fn serves_at(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
     }
@@ -144,7 +144,7 @@ impl Granted {
 
 #[derive(Debug, Default)]
 struct Slot {
-    granted: Option<Granted>,
+    authorization: Option<Authorization>,
     /// The last refusal and when it was, for those who waited for it.
     refused: Option<(Instant, SourceError)>,
 }
@@ -169,13 +169,13 @@ impl Auth {
         deadline: Deadline,
     ) -> Result<Reply, Failed> {
         let key = reader.key();
-        let mut granted = match self.slots.get(&key).await {
+        let mut authorization = match self.slots.get(&key).await {
             Some(slot) => self.remembered(&slot, reader, deadline).await.map_err(Failed::Access)?,
             None => None,
         };
         for challenged in [false, true] {
-            if let Some(granted) = &granted {
-                call.headers.insert(AUTHORIZATION, granted.header.clone());
+            if let Some(authorization) = &authorization {
+                call.headers.insert(AUTHORIZATION, authorization.header.clone());
             }
             let reply = retry::call(reader.endpoint, &call, deadline, &self.clock).await;
             let reply = reply.map_err(Failed::Request)?;
@@ -185,22 +185,22 @@ impl Auth {
                         .ok_or_else(|| Failed::Access(reader.told(Fault::NoChallenge)))?;
                     let challenge = reader.relevant(challenge);
                     let slot = self.slots.get_with(key, std::future::ready(Arc::default())).await;
-                    let next = self.renewed(&slot, reader, challenge, granted.as_ref(), deadline).await;
+                    let next = self.renewed(&slot, reader, challenge, authorization.as_ref(), deadline).await;
                     let next = next.map_err(Failed::Access)?;
-                    if granted.as_ref().is_some_and(|refused| refused.header == next.header) {
-                        return Err(denied(reader, reply.status, granted.as_ref()));
+                    if authorization.as_ref().is_some_and(|refused| refused.header == next.header) {
+                        return Err(denied(reader, reply.status, authorization.as_ref()));
                     }
-                    granted = Some(next);
+                    authorization = Some(next);
                 }
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                     // A token holds what was allowed when it was issued: the next request gets a new one.
                     self.slots.invalidate(&key).await;
-                    return Err(denied(reader, reply.status, granted.as_ref()));
+                    return Err(denied(reader, reply.status, authorization.as_ref()));
                 }
                 _ => return Ok(reply),
             }
         }
-        Err(denied(reader, StatusCode::UNAUTHORIZED, granted.as_ref()))
+        Err(denied(reader, StatusCode::UNAUTHORIZED, authorization.as_ref()))
     }
 
     /// What the server took last time, renewed if it has expired.
@@ -209,14 +209,14 @@ impl Auth {
         slot: &Mutex<Slot>,
         reader: &Reader<'_>,
         deadline: Deadline,
-    ) -> Result<Option<Granted>, SourceError> {
+    ) -> Result<Option<Authorization>, SourceError> {
         let since = Instant::now();
         let mut slot = locked(slot, reader, deadline).await?;
-        match slot.granted.clone() {
-            Some(granted) if !granted.serves_at(self.clock.now()) => {
-                self.fetched(&mut slot, since, reader, granted.challenge, deadline).await.map(Some)
+        match slot.authorization.clone() {
+            Some(authorization) if !authorization.serves_at(self.clock.now()) => {
+                self.fetched(&mut slot, since, reader, authorization.challenge, deadline).await.map(Some)
             }
-            granted => Ok(granted),
+            authorization => Ok(authorization),
         }
     }
 
@@ -226,18 +226,18 @@ impl Auth {
         slot: &Mutex<Slot>,
         reader: &Reader<'_>,
         challenge: Challenge,
-        refused: Option<&Granted>,
+        refused: Option<&Authorization>,
         deadline: Deadline,
-    ) -> Result<Granted, SourceError> {
+    ) -> Result<Authorization, SourceError> {
         let since = Instant::now();
         let mut slot = locked(slot, reader, deadline).await?;
-        match &slot.granted {
-            Some(granted)
-                if granted.challenge == challenge
-                    && granted.serves_at(self.clock.now())
-                    && refused.is_none_or(|refused| refused.header != granted.header) =>
+        match &slot.authorization {
+            Some(authorization)
+                if authorization.challenge == challenge
+                    && authorization.serves_at(self.clock.now())
+                    && refused.is_none_or(|refused| refused.header != authorization.header) =>
             {
-                Ok(granted.clone())
+                Ok(authorization.clone())
             }
             _ => self.fetched(&mut slot, since, reader, challenge, deadline).await,
         }
@@ -250,14 +250,14 @@ impl Auth {
         reader: &Reader<'_>,
         challenge: Challenge,
         deadline: Deadline,
-    ) -> Result<Granted, SourceError> {
+    ) -> Result<Authorization, SourceError> {
         // A token server that refuses a password is not asked again by everybody who waited: accounts get locked.
         if let Some((_, error)) = slot.refused.as_ref().filter(|(at, _)| *at >= since) {
             return Err(error.clone());
         }
         let outcome = token::answer(reader, challenge, deadline, &self.clock).await;
         match &outcome {
-            Ok(granted) => *slot = Slot { granted: Some(granted.clone()), refused: None },
+            Ok(authorization) => *slot = Slot { authorization: Some(authorization.clone()), refused: None },
             Err(error @ SourceError::Unauthorized { .. }) => {
                 slot.refused = Some((Instant::now(), error.clone()));
             }
@@ -277,9 +277,9 @@ async fn locked<'s>(
     lock.map_err(|_| reader.told(Fault::TokenTimeout { within: deadline.span() }))
 }
 
-fn denied(reader: &Reader<'_>, status: StatusCode, granted: Option<&Granted>) -> Failed {
+fn denied(reader: &Reader<'_>, status: StatusCode, authorization: Option<&Authorization>) -> Failed {
     let Asker { repository, right, .. } = reader.asker;
-    let shown = granted.map_or(Shown::Nothing, |granted| granted.shown.clone());
+    let shown = authorization.map_or(Shown::Nothing, |authorization| authorization.shown.clone());
     let fault = Fault::Denied { status: status.as_u16(), repository: repository.to_owned(), right, shown };
     Failed::Access(reader.told(fault))
 }

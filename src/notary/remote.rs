@@ -209,7 +209,7 @@ impl Remote {
         let (method, target) = (call.method.clone(), call.target.clone());
         let outcome = self.client.ask(&asker, call, self.timeout).await;
         let status = outcome.as_ref().map(|reply| reply.status.as_u16()).ok();
-        tracing::debug!(server = %address(&self.server.url), %method, target, status, "asked as a publisher");
+        tracing::debug!(server = %address(&self.server.url), %method, path = target, status, "asked as a publisher");
         outcome.map_err(|failed| match failed {
             Failed::Access(error) => error.into(),
             Failed::Request(Fault::Failing { status, body, .. }) if Rejection::has_code(&body) => {

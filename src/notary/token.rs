@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use url::{Position, Url, form_urlencoded};
 
-use super::auth::{Asker, Granted, Reader};
+use super::auth::{Asker, Authorization, Reader};
 use super::challenge::Challenge;
 use super::deadline::Deadline;
 use super::endpoint::Call;
@@ -36,7 +36,7 @@ pub(super) async fn answer(
     challenge: Challenge,
     deadline: Deadline,
     clock: &SharedClock,
-) -> Result<Granted, SourceError> {
+) -> Result<Authorization, SourceError> {
     match &challenge {
         Challenge::Basic => password(reader, challenge).map_err(|fault| reader.told(fault)),
         Challenge::Bearer { realm, service, .. } => {
@@ -45,17 +45,17 @@ pub(super) async fn answer(
             let sent = request.send(reader, deadline, clock).await;
             let (token, until) = sent
                 .map_err(|fault| fault.told_of_realm(reader.at, &address(&realm), reader.asker.audience))?;
-            Ok(Granted { challenge, header: token, until: Some(until), shown: request.shown })
+            Ok(Authorization { challenge, header: token, until: Some(until), shown: request.shown })
         }
     }
 }
 
 /// A server without tokens: the password goes to the server itself, which is https or a loopback host.
-fn password(reader: &Reader<'_>, challenge: Challenge) -> Result<Granted, Fault> {
+fn password(reader: &Reader<'_>, challenge: Challenge) -> Result<Authorization, Fault> {
     match reader.asker.access {
         Access::Basic { username, password } => {
             let header = basic(username, password.expose())?;
-            Ok(Granted { challenge, header, until: None, shown: Shown::Credentials })
+            Ok(Authorization { challenge, header, until: None, shown: Shown::Credentials })
         }
         Access::Anonymous => Err(Fault::WantsPassword { configured: "and none is configured" }),
         Access::IdentityToken(_) => {

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::{Grant, ImageName};
+use super::{ImageName, PodIdentity};
 use crate::policy::CredentialsSource;
 
 /// On whose behalf a repository is read.
@@ -33,7 +33,7 @@ pub(crate) enum Who {
         name: String,
     },
     /// A pod's, by what its pull secrets come from.
-    Pod(Grant),
+    Pod(PodIdentity),
 }
 
 /// As [`Requester`], borrowed: permissions are looked up by it without a copy.
@@ -49,20 +49,20 @@ pub(crate) struct RequesterRef<'a> {
 enum WhoRef<'a> {
     Anybody,
     Policy { namespace: &'a str, name: &'a str },
-    Pod(&'a Grant),
+    Pod(&'a PodIdentity),
 }
 
 impl<'a> RequesterRef<'a> {
     pub(crate) fn new(
         source: &'a CredentialsSource,
-        grant: &'a Grant,
+        pod: &'a PodIdentity,
         image: ImageName<'a>,
         token_realms: &'a [String],
     ) -> Self {
         let who = match source {
             CredentialsSource::Anonymous => WhoRef::Anybody,
             CredentialsSource::Secret { namespace, name } => WhoRef::Policy { namespace, name },
-            CredentialsSource::ImagePullSecrets => WhoRef::Pod(grant),
+            CredentialsSource::ImagePullSecrets => WhoRef::Pod(pod),
         };
         let image = match who {
             WhoRef::Anybody => ImageName { repository: "", ..image },
@@ -84,7 +84,7 @@ impl From<RequesterRef<'_>> for Requester {
             WhoRef::Policy { namespace, name } => {
                 Who::Policy { namespace: namespace.to_owned(), name: name.to_owned() }
             }
-            WhoRef::Pod(grant) => Who::Pod(grant.clone()),
+            WhoRef::Pod(pod) => Who::Pod(pod.clone()),
         };
         let ImageName { registry, repository } = image;
         let (registry, repository) = (registry.to_owned(), repository.to_owned());
@@ -98,7 +98,7 @@ impl Requester {
         let who = match &self.who {
             Who::Anybody => WhoRef::Anybody,
             Who::Policy { namespace, name } => WhoRef::Policy { namespace, name },
-            Who::Pod(grant) => WhoRef::Pod(grant),
+            Who::Pod(pod) => WhoRef::Pod(pod),
         };
         RequesterRef { who, image: self.image(), token_realms: &self.token_realms }
     }
@@ -113,15 +113,15 @@ impl Requester {
         matches!(self.who, Who::Pod(_))
     }
 
-    /// The source and the grant that credentials are asked for with.
-    pub(crate) fn credentials(&self) -> (CredentialsSource, Grant) {
+    /// The source and the pod that credentials are asked for with.
+    pub(crate) fn credentials(&self) -> (CredentialsSource, PodIdentity) {
         match &self.who {
-            Who::Anybody => (CredentialsSource::Anonymous, Grant::default()),
+            Who::Anybody => (CredentialsSource::Anonymous, PodIdentity::default()),
             Who::Policy { namespace, name } => {
                 let (namespace, name) = (namespace.clone(), name.clone());
-                (CredentialsSource::Secret { namespace, name }, Grant::default())
+                (CredentialsSource::Secret { namespace, name }, PodIdentity::default())
             }
-            Who::Pod(grant) => (CredentialsSource::ImagePullSecrets, grant.clone()),
+            Who::Pod(pod) => (CredentialsSource::ImagePullSecrets, pod.clone()),
         }
     }
 }

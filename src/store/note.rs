@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Grant, ImageName, Requester, Who};
+use crate::source::{ImageName, PodIdentity, Requester, Who};
 use crate::tuf::Gun;
 
 const FORMAT: u32 = 1;
@@ -61,7 +61,7 @@ impl Note {
                 WhoEntry::Anybody => Who::Anybody,
                 WhoEntry::Policy { namespace, name } => Who::Policy { namespace, name },
                 WhoEntry::Pod { namespace, service_account, pull_secrets } => {
-                    Who::Pod(Grant { namespace, service_account, pull_secrets })
+                    Who::Pod(PodIdentity { namespace, service_account, pull_secrets })
                 }
             };
             let repository = match (entry.repository, &who) {
@@ -81,7 +81,7 @@ impl Note {
             let who = match requester.who.clone() {
                 Who::Anybody => WhoEntry::Anybody,
                 Who::Policy { namespace, name } => WhoEntry::Policy { namespace, name },
-                Who::Pod(Grant { namespace, service_account, pull_secrets }) => {
+                Who::Pod(PodIdentity { namespace, service_account, pull_secrets }) => {
                     WhoEntry::Pod { namespace, service_account, pull_secrets }
                 }
             };

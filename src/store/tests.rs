@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::policy::TrustServer;
 use crate::source::{Requester, Who};
-use crate::trust::Grant;
+use crate::trust::PodIdentity;
 use crate::tuf::{Anchor, Anchors, KeyId, RootRotation};
 
 fn key(server: &str, ca: Option<&str>, anchors: &str) -> CacheKey {
@@ -23,7 +23,7 @@ fn anchor(name: &str) -> Anchor {
 }
 
 fn note() -> Note {
-    let pod = Grant {
+    let pod = PodIdentity {
         namespace: "shop".to_owned(),
         service_account: "default".to_owned(),
         pull_secrets: vec!["regcred".to_owned()],

@@ -54,8 +54,8 @@ pub(super) async fn credentials_of(
     if requester.who == Who::Anybody {
         return Ok(vec![Access::Anonymous].into());
     }
-    let (source, grant) = requester.credentials();
-    let found = core.credentials.access(&source, &grant, &cell.key.server, requester.image()).await;
+    let (source, pod) = requester.credentials();
+    let found = core.credentials.access(&source, &pod, &cell.key.server, requester.image()).await;
     let mut found = found.map_err(|error| no_credentials(cell, &error.message))?;
     if let Some(good) = cell.contents().permissions.access(requester) {
         found.accesses.sort_by_key(|access| *access != good);

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::image::ImageReference;
 use crate::policy::Demand;
 use crate::resolution::SignedDigest;
-use crate::source::{Grant, RequesterRef};
+use crate::source::{PodIdentity, RequesterRef};
 use crate::tuf::RoleName;
 
 /// One question to the resolver.
@@ -16,7 +16,7 @@ pub struct Question<'a> {
     /// Of which image.
     pub image: &'a ImageReference,
     /// On whose behalf.
-    pub grant: &'a Grant,
+    pub pod: &'a PodIdentity,
     /// The caller's own deadline; past it the answer is `DeadlineExceeded` while the fetch goes on.
     pub deadline: Instant,
     /// A server-side dry run: verifies and pins nothing (floors may rise).
@@ -26,8 +26,8 @@ pub struct Question<'a> {
 impl<'a> Question<'a> {
     /// The requester.
     pub(super) fn requester(&self) -> RequesterRef<'a> {
-        let Self { demand, grant, image, .. } = *self;
-        RequesterRef::new(&demand.credentials, grant, image.into(), &demand.server.token_realms)
+        let Self { demand, pod, image, .. } = *self;
+        RequesterRef::new(&demand.credentials, pod, image.into(), &demand.server.token_realms)
     }
 }
 

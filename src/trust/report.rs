@@ -17,7 +17,7 @@ use crate::limits::RACES;
 use crate::policy::{Demand, Reason};
 use crate::resolution::fault::Causes;
 use crate::resolution::{Refusal, fault};
-use crate::source::{Grant, ImageName, RequesterRef, SourceError};
+use crate::source::{ImageName, PodIdentity, RequesterRef, SourceError};
 use crate::tuf::{RoleName, TrustedRepository, TufError};
 
 /// A repository to report on.
@@ -28,7 +28,7 @@ pub struct ReportQuestion<'a> {
     /// The registry's host, whose token realm may see the credentials too.
     pub registry: &'a str,
     /// On whose behalf.
-    pub grant: &'a Grant,
+    pub pod: &'a PodIdentity,
     /// When the caller wants its answer.
     pub deadline: Instant,
 }
@@ -67,7 +67,7 @@ pub(super) async fn report(core: &Core, question: ReportQuestion<'_>) -> Result<
 async fn report_on(core: &Core, question: ReportQuestion<'_>) -> Result<Report, Refusal> {
     let requester = RequesterRef::new(
         &question.demand.credentials,
-        question.grant,
+        question.pod,
         ImageName { registry: question.registry, ..ImageName::of(&question.demand.gun) },
         &question.demand.server.token_realms,
     );

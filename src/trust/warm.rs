@@ -25,7 +25,7 @@ use crate::image::ImageReference;
 use crate::policy::{CredentialsSource, Demand};
 use crate::records::RepositoryKey;
 use crate::resolution::roles_of;
-use crate::source::{Grant, Requester, RequesterRef};
+use crate::source::{PodIdentity, Requester, RequesterRef};
 
 /// So many are looked for on disk at once.
 const LOADS: usize = 16;
@@ -268,7 +268,7 @@ fn is_trusted(cell: &Cell) -> bool {
 /// On whose behalf the repository is read for this demand, if that needs no pod.
 fn without_pod(demand: &Demand, image: &ImageReference) -> Option<Requester> {
     let needs_a_pod = demand.credentials == CredentialsSource::ImagePullSecrets;
-    let (realms, nobody) = (&demand.server.token_realms, Grant::default());
+    let (realms, nobody) = (&demand.server.token_realms, PodIdentity::default());
     (!needs_a_pod).then(|| RequesterRef::new(&demand.credentials, &nobody, image.into(), realms).into())
 }
 

@@ -86,7 +86,7 @@ pub(super) fn handshake_failed(error: &io::Error) {
     if let Some(rustls::Error::InvalidCertificate(cause)) = cause {
         static TOLD: Told = Told::never();
         TOLD.tell(|| {
-            tracing::warn!(?cause, "refused a caller whose client certificate is not one of --client-ca")
+            tracing::warn!(error = ?cause, "refused a caller whose client certificate is not one of --client-ca")
         });
     } else {
         tracing::debug!(%error, "TLS handshake failed");

@@ -83,7 +83,7 @@ pub async fn serve(
     let stop = async {
         shutdown.await;
         readiness.drain();
-        tracing::info!(linger = ?limits.linger, "shutting down");
+        tracing::info!(linger_s = limits.linger.as_secs_f64(), "shutting down");
         sleep(limits.linger).await;
     };
     tokio::select! {
@@ -95,7 +95,10 @@ pub async fn serve(
     drop(ending);
     let finished = timeout(limits.drain, ends.closed()).await.is_ok();
     if !finished {
-        tracing::warn!(drain = ?limits.drain, "requests were still in flight at the end of the drain");
+        tracing::warn!(
+            drain_s = limits.drain.as_secs_f64(),
+            "requests were still in flight at the end of the drain"
+        );
     }
     finished
 }

@@ -12,7 +12,7 @@ use tagseal::image::ImageReference;
 use tagseal::notary::NotaryClient;
 use tagseal::policy::{CompileContext, NamespaceView, NoObjects, PolicyKind, PolicySet, Selection, compile};
 use tagseal::telemetry::Metrics;
-use tagseal::trust::{Grant, Question, Resolver, ResolverConfig};
+use tagseal::trust::{PodIdentity, Question, Resolver, ResolverConfig};
 use tokio::time::Instant;
 
 use super::run::{Ended, Machine, REPOSITORY, digest, trust_server};
@@ -126,9 +126,8 @@ impl Cluster {
             tokio::spawn(state.clone().watch(inventory, Leadership::always(), Events::nowhere()));
             state.loaded().await;
             let deadline = Instant::now() + Duration::from_secs(20);
-            let grant = Grant::default();
-            let question =
-                Question { demand: &deny[0], image: &image, grant: &grant, deadline, dry_run: false };
+            let pod = PodIdentity::default();
+            let question = Question { demand: &deny[0], image: &image, pod: &pod, deadline, dry_run: false };
             resolver.resolve(question).await.unwrap();
         });
         self.writes_of_others.update(|writes| writes + self.writes() - before);

@@ -12,7 +12,7 @@ use tagseal::policy::{
     UnknownFields, compile,
 };
 use tagseal::telemetry::Metrics;
-use tagseal::trust::{Grant, Question, Refusal, Resolved, Resolver, ResolverConfig};
+use tagseal::trust::{PodIdentity, Question, Refusal, Resolved, Resolver, ResolverConfig};
 use tokio::sync::watch;
 
 use super::world::{LIMIT, SERVER, cluster_policy, now, policy, with};
@@ -95,8 +95,8 @@ impl Shop {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(9);
         let mut answers = Vec::new();
         for demand in &deny {
-            let grant = Grant::default();
-            let question = Question { demand, image: &image, grant: &grant, deadline, dry_run: false };
+            let pod = PodIdentity::default();
+            let question = Question { demand, image: &image, pod: &pod, deadline, dry_run: false };
             answers.push(self.resolver.resolve(question).await);
         }
         answers

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use tagseal::controller::ClusterCredentials;
 use tagseal::image::ImageReference;
 use tagseal::policy::{CredentialsSource, TrustServer};
-use tagseal::trust::{Access, CredentialError, Credentials as _, FoundCredentials, Grant, ImageName, Secret};
+use tagseal::trust::{
+    Access, CredentialError, Credentials as _, FoundCredentials, ImageName, PodIdentity, Secret,
+};
 
 use super::api_server::{ApiServer, Fault};
 
@@ -31,8 +33,8 @@ fn service_account(server: &ApiServer, names: &[&str]) {
     );
 }
 
-fn grant(names: &[&str]) -> Grant {
-    Grant {
+fn pod(names: &[&str]) -> PodIdentity {
+    PodIdentity {
         namespace: "shop".to_owned(),
         service_account: "robot".to_owned(),
         pull_secrets: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -42,7 +44,7 @@ fn grant(names: &[&str]) -> Grant {
 async fn find(
     server: &ApiServer,
     source: &CredentialsSource,
-    grant: &Grant,
+    pod: &PodIdentity,
     image: &str,
 ) -> Result<FoundCredentials, CredentialError> {
     let trust_server = TrustServer {
@@ -52,7 +54,7 @@ async fn find(
     };
     let image = ImageReference::parse(image).unwrap();
     let credentials = ClusterCredentials::new(server.client());
-    let found = credentials.access(source, grant, &trust_server, ImageName::from(&image)).await;
+    let found = credentials.access(source, pod, &trust_server, ImageName::from(&image)).await;
     assert_eq!(server.unexpected(), Vec::<String>::new());
     found
 }
@@ -60,18 +62,18 @@ async fn find(
 async fn access(
     server: &ApiServer,
     source: &CredentialsSource,
-    grant: &Grant,
+    pod: &PodIdentity,
 ) -> Result<Vec<Access>, CredentialError> {
-    find(server, source, grant, WEB).await.map(|found| found.accesses)
+    find(server, source, pod, WEB).await.map(|found| found.accesses)
 }
 
 /// What is found for an image in the pull secrets of a pod.
 async fn found(server: &ApiServer, image: &str, names: &[&str]) -> FoundCredentials {
-    find(server, &CredentialsSource::ImagePullSecrets, &grant(names), image).await.unwrap()
+    find(server, &CredentialsSource::ImagePullSecrets, &pod(names), image).await.unwrap()
 }
 
 async fn pulled(server: &ApiServer, names: &[&str]) -> Result<Vec<Access>, CredentialError> {
-    access(server, &CredentialsSource::ImagePullSecrets, &grant(names)).await
+    access(server, &CredentialsSource::ImagePullSecrets, &pod(names)).await
 }
 
 fn basic(user: &str) -> Access {
@@ -114,7 +116,7 @@ async fn t22_a_password_that_names_no_host_is_used_only_where_a_policy_names_its
     put(&server, "login", &[("username", "login"), ("password", "hunter2")]);
     assert_eq!(pulled(&server, &["login"]).await, Ok(vec![Access::Anonymous]));
     let named = CredentialsSource::Secret { namespace: "shop".to_owned(), name: "login".to_owned() };
-    assert_eq!(access(&server, &named, &grant(&[])).await, Ok(vec![basic("login")]));
+    assert_eq!(access(&server, &named, &pod(&[])).await, Ok(vec![basic("login")]));
 }
 
 #[tokio::test]
@@ -122,7 +124,7 @@ async fn a_name_that_no_secret_can_have_never_reaches_the_api_server() {
     let server = ApiServer::new();
     let names = ["../../kube-system/secrets/root", "own?watch=true", "own/status", "", "Own"];
     assert_eq!(pulled(&server, &names).await, Ok(vec![Access::Anonymous]));
-    let robot = Grant { service_account: "../pods".to_owned(), ..grant(&[]) };
+    let robot = PodIdentity { service_account: "../pods".to_owned(), ..pod(&[]) };
     let access = access(&server, &CredentialsSource::ImagePullSecrets, &robot).await;
     assert_eq!(access, Ok(vec![Access::Anonymous]));
     assert_eq!(server.requests(), Vec::<String>::new());
@@ -147,17 +149,17 @@ async fn a_secret_that_may_not_be_read_is_told_with_the_right_that_is_missing() 
 async fn p7_a_secret_that_a_policy_names_must_be_there_and_usable() {
     let server = ApiServer::new();
     let named = CredentialsSource::Secret { namespace: "shop".to_owned(), name: "login".to_owned() };
-    let message = access(&server, &named, &grant(&[])).await.unwrap_err().message;
+    let message = access(&server, &named, &pod(&[])).await.unwrap_err().message;
     assert!(message.starts_with("the secret shop/login cannot be used: it does not exist"), "{message}");
     put(&server, "login", &[("token", "hunter2")]);
-    let message = access(&server, &named, &grant(&[])).await.unwrap_err().message;
+    let message = access(&server, &named, &pod(&[])).await.unwrap_err().message;
     assert!(message.contains("neither .dockerconfigjson nor .dockercfg nor username"), "{message}");
     put(
         &server,
         "login",
         &[(".dockerconfigjson", r#"{"auths":{"registry.example.com":{"auth":"hunter2"}}}"#)],
     );
-    let message = access(&server, &named, &grant(&[])).await.unwrap_err().message;
+    let message = access(&server, &named, &pod(&[])).await.unwrap_err().message;
     assert!(!message.contains("hunter2"), "{message}");
 }
 
@@ -165,7 +167,7 @@ async fn p7_a_secret_that_a_policy_names_must_be_there_and_usable() {
 async fn anonymous_asks_the_api_server_for_nothing() {
     let server = ApiServer::new();
     assert_eq!(
-        access(&server, &CredentialsSource::Anonymous, &grant(&["own"])).await,
+        access(&server, &CredentialsSource::Anonymous, &pod(&["own"])).await,
         Ok(vec![Access::Anonymous])
     );
     assert_eq!(server.requests(), Vec::<String>::new());
@@ -233,7 +235,7 @@ async fn null_and_nothing_in_a_secret_are_no_credentials_and_no_error() {
         put(&server, &name, entries);
         assert_eq!(pulled(&server, &[&name]).await, Ok(vec![Access::Anonymous]), "{entries:?}");
         let named = CredentialsSource::Secret { namespace: "shop".to_owned(), name };
-        assert_eq!(access(&server, &named, &grant(&[])).await, Ok(vec![Access::Anonymous]), "{entries:?}");
+        assert_eq!(access(&server, &named, &pod(&[])).await, Ok(vec![Access::Anonymous]), "{entries:?}");
     }
     let legacy = r#"{"registry.example.com":{"username":"legacy","password":"hunter2"}}"#;
     put(&server, "both", &[(".dockerconfigjson", ""), (".dockercfg", legacy)]);

@@ -9,8 +9,8 @@ use tagseal::clock::{Clock as _, ManualClock};
 use tagseal::image::ImageReference;
 use tagseal::policy::{Demand, NamespaceView, PolicySet, Reason, Selection};
 use tagseal::trust::{
-    Asked, Confirmed, Grant, Question, Refusal, RepositoryHealth, Resolver, ResolverConfig, Unavailable,
-    Untrusted,
+    Asked, Confirmed, PodIdentity, Question, Refusal, RepositoryHealth, Resolver, ResolverConfig,
+    Unavailable, Untrusted,
 };
 use tagseal::tuf::RoleName;
 
@@ -383,8 +383,8 @@ async fn what_admissions_asked_a_resolver_for_is_what_the_status_says() {
     let demand = demands(&set, &image).remove(0);
     let admits = async || {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(9);
-        let grant = Grant::default();
-        let question = Question { demand: &demand, image: &image, grant: &grant, deadline, dry_run: false };
+        let pod = PodIdentity::default();
+        let question = Question { demand: &demand, image: &image, pod: &pod, deadline, dry_run: false };
         resolver.resolve(question).await.map(|resolved| resolved.signed.unwrap().digest())
     };
     assert_eq!(admits().await, Ok(support::image_digest("one")));

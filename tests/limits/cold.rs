@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tagseal::policy::Demand;
-use tagseal::trust::{Grant, Question, Refusal, Resolved, Resolver};
+use tagseal::trust::{PodIdentity, Question, Refusal, Resolved, Resolver};
 use tokio::time::Instant;
 
 use super::server::{Manner, TrustServer};
@@ -19,8 +19,9 @@ fn both_roles(repository: &TestRepository, server: &TrustServer) -> Demand {
 async fn resolve(resolver: &Resolver, demand: &Demand) -> Result<Resolved, Refusal> {
     let image = format!("{}:1.4", demand.gun).parse().unwrap();
     let deadline = Instant::now() + Duration::from_secs(5);
-    let grant = Grant { namespace: "shop".into(), service_account: "default".into(), pull_secrets: vec![] };
-    resolver.resolve(Question { demand, image: &image, grant: &grant, deadline, dry_run: false }).await
+    let pod =
+        PodIdentity { namespace: "shop".into(), service_account: "default".into(), pull_secrets: vec![] };
+    resolver.resolve(Question { demand, image: &image, pod: &pod, deadline, dry_run: false }).await
 }
 
 #[track_caller]

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tagseal::policy::{CredentialsSource, TrustServer};
-use tagseal::trust::{Access, BoxFuture, CredentialError, Credentials, FoundCredentials, Grant, ImageName};
+use tagseal::trust::{
+    Access, BoxFuture, CredentialError, Credentials, FoundCredentials, ImageName, PodIdentity,
+};
 
-/// Credentials by the grant's namespace; anonymous where nothing was said. Clones share everything.
+/// Credentials by the pod's namespace; anonymous where nothing was said. Clones share everything.
 #[derive(Debug, Clone, Default)]
 pub struct FakeCredentials(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     by_namespace: BTreeMap<String, Result<FoundCredentials, CredentialError>>,
-    asked: Vec<Grant>,
+    asked: Vec<PodIdentity>,
     images: Vec<String>,
 }
 
@@ -39,7 +41,7 @@ impl FakeCredentials {
     }
 
     /// On whose behalf credentials were asked for, in order.
-    pub fn asked(&self) -> Vec<Grant> {
+    pub fn asked(&self) -> Vec<PodIdentity> {
         self.0.lock().unwrap().asked.clone()
     }
 
@@ -57,14 +59,14 @@ impl Credentials for FakeCredentials {
     fn access<'a>(
         &'a self,
         _source: &'a CredentialsSource,
-        grant: &'a Grant,
+        pod: &'a PodIdentity,
         _server: &'a TrustServer,
         image: ImageName<'a>,
     ) -> BoxFuture<'a, Result<FoundCredentials, CredentialError>> {
         let mut state = self.0.lock().unwrap();
-        state.asked.push(grant.clone());
+        state.asked.push(pod.clone());
         state.images.push(image.to_string());
-        let answer = state.by_namespace.get(&grant.namespace).cloned();
+        let answer = state.by_namespace.get(&pod.namespace).cloned();
         let answer = answer.unwrap_or_else(|| Ok(vec![Access::Anonymous].into()));
         Box::pin(std::future::ready(answer))
     }

@@ -5,7 +5,7 @@ use std::future::Future;
 use futures::future::join_all;
 use tagseal::limits::Bounds;
 use tagseal::policy::{CredentialsSource, Demand, Reason};
-use tagseal::trust::{Access, Grant, ResolverConfig, Secret};
+use tagseal::trust::{Access, PodIdentity, ResolverConfig, Secret};
 
 use super::world::{IMAGE, World, both, reason, sealed, web};
 use crate::support::{
@@ -39,8 +39,12 @@ fn crowded() -> ResolverConfig {
 }
 
 /// A tenant of this name, by its own pull secrets.
-fn tenant(namespace: &str) -> Grant {
-    Grant { namespace: namespace.to_owned(), service_account: "default".to_owned(), pull_secrets: vec![] }
+fn tenant(namespace: &str) -> PodIdentity {
+    PodIdentity {
+        namespace: namespace.to_owned(),
+        service_account: "default".to_owned(),
+        pull_secrets: vec![],
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tagseal::image::ImageReference;
 use tagseal::policy::Reason;
-use tagseal::trust::{Grant, Question};
+use tagseal::trust::{PodIdentity, Question};
 use tokio::time::Instant;
 
 use super::world::{IMAGE, World, both, reason, sealed, web};
@@ -31,8 +31,8 @@ async fn a15_the_fetch_outlives_the_deadline_and_serves_the_retry() {
     world.source.fault("timestamp.json", Fault::Delay(gate.clone()));
     let image = ImageReference::parse(IMAGE).unwrap();
     let deadline = Instant::now() + Duration::from_secs(1);
-    let grant = Grant::default();
-    let question = Question { demand: &demand, image: &image, grant: &grant, deadline, dry_run: false };
+    let pod = PodIdentity::default();
+    let question = Question { demand: &demand, image: &image, pod: &pod, deadline, dry_run: false };
     let answer = world.resolver.resolve(question).await;
     assert_eq!(reason(&answer), Reason::DeadlineExceeded);
     assert_eq!(Instant::now(), deadline, "not a moment later");

@@ -365,7 +365,7 @@ async fn a_clock_set_back_over_a_restart_leaves_no_data_and_no_grant_of_the_futu
     world.source.forget();
     assert_eq!(sealed(&world.resolve(&tenant, IMAGE).await), image_digest("one"));
     assert_eq!(sealed(&world.resolve(&anonymous, IMAGE).await), image_digest("one"));
-    assert_eq!(world.source.count("timestamp.json"), 1, "the grant and the data were confirmed anew");
+    assert_eq!(world.source.count("timestamp.json"), 1, "the pod and the data were confirmed anew");
     // What was confirmed by the right clock is on disk: the next outage finds it.
     world.source.fault("*", Fault::Unreachable("connection refused"));
     world.restart();

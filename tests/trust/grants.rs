@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tagseal::image::ImageReference;
 use tagseal::policy::{CredentialsSource, Reason, TrustServer};
 use tagseal::trust::{
-    Access, BoxFuture, FoundCredentials, Grant, MetadataSource, Question, Resolver, ResolverConfig, Secret,
-    SourceError, SourceRequest,
+    Access, BoxFuture, FoundCredentials, MetadataSource, PodIdentity, Question, Resolver, ResolverConfig,
+    Secret, SourceError, SourceRequest,
 };
 use tokio::time::Instant;
 
@@ -18,8 +18,12 @@ use crate::support::{
     hours, image_digest, minutes, seconds,
 };
 
-fn grant(namespace: &str) -> Grant {
-    Grant { namespace: namespace.to_owned(), service_account: "default".to_owned(), pull_secrets: vec![] }
+fn pod(namespace: &str) -> PodIdentity {
+    PodIdentity {
+        namespace: namespace.to_owned(),
+        service_account: "default".to_owned(),
+        pull_secrets: vec![],
+    }
 }
 
 fn basic(user: &str) -> Access {
@@ -40,20 +44,20 @@ fn private() -> (World, TestRepository, tagseal::policy::Demand) {
 #[tokio::test(start_paused = true)]
 async fn t24_cached_data_is_not_read_by_who_may_not_fetch_it() {
     let (world, _, demand) = private();
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
-    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant("evil")).await), Reason::Unauthorized);
-    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant("nobody")).await), Reason::Unauthorized);
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
+    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &pod("evil")).await), Reason::Unauthorized);
+    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &pod("nobody")).await), Reason::Unauthorized);
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
     world.source.forget();
     world.credentials.give("blog", vec![basic("evil"), basic("shop")]);
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("blog")).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("blog")).await), image_digest("one"));
     assert_eq!(
         world.source.paths(),
         ["timestamp.json", "timestamp.json"],
         "a grant costs one small GET for each try"
     );
     world.source.forget();
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("blog")).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("blog")).await), image_digest("one"));
     assert_eq!(world.source.paths(), Vec::<String>::new(), "and is remembered");
 }
 
@@ -65,9 +69,9 @@ async fn t25_a_refusal_of_one_is_not_cached_for_another() {
         let (world, _, demand) = private();
         world.source.clear_faults();
         world.source.fault("*", fault);
-        assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant("evil")).await), expected);
+        assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &pod("evil")).await), expected);
         world.source.clear_faults();
-        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
     }
 }
 
@@ -129,13 +133,13 @@ async fn a_grant_that_the_server_ends_is_over_and_nobody_elses() {
     let (world, _, demand) = private();
     world.credentials.give("blog", vec![basic("shop")]);
     for who in ["shop", "blog"] {
-        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant(who)).await), image_digest("one"));
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod(who)).await), image_digest("one"));
     }
     world.credentials.give("blog", vec![basic("evil")]);
     world.advance(seconds(61));
-    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant("blog")).await), Reason::Unauthorized);
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
-    let over = world.resolve_as(&demand, IMAGE, &grant("blog")).await;
+    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &pod("blog")).await), Reason::Unauthorized);
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
+    let over = world.resolve_as(&demand, IMAGE, &pod("blog")).await;
     assert_eq!(reason(&over), Reason::Unauthorized, "also when the data is fresh again");
     assert_eq!(world.resolver.status()[0].trouble, None);
 }
@@ -143,28 +147,28 @@ async fn a_grant_that_the_server_ends_is_over_and_nobody_elses() {
 #[tokio::test(start_paused = true)]
 async fn grants_are_renewed_in_the_background() {
     let (world, _, demand) = private();
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
     for _ in 0..30 {
         world.advance(seconds(50));
         world.resolver.maintain_once(world.now()).finished().await;
         world.source.forget();
-        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
     }
     // As for kubelet, a secret that is gone is none: the server refuses who shows nothing.
     world.credentials.give("shop", vec![Access::Anonymous]);
     world.advance(minutes(11));
-    let resolved = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    let resolved = world.resolve_as(&demand, IMAGE, &pod("shop")).await;
     assert_eq!(reason(&resolved), Reason::Unauthorized);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_ends_no_grant_but_no_new_one_is_made() {
     let (world, _, demand) = private();
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
     world.source.fault("*", Fault::Unreachable("connection refused"));
     world.advance(hours(20));
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
-    let unknown = world.resolve_as(&demand, IMAGE, &grant("blog")).await;
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
+    let unknown = world.resolve_as(&demand, IMAGE, &pod("blog")).await;
     assert_eq!(reason(&unknown), Reason::TrustServerUnreachable);
 }
 
@@ -198,7 +202,7 @@ async fn t22_the_token_realms_of_one_policy_are_not_anothers_though_they_share_t
     let ask = async |demand, who| {
         let image = ImageReference::parse(IMAGE).unwrap();
         let deadline = Instant::now() + Duration::from_secs(9);
-        let question = Question { demand, image: &image, grant: &grant(who), deadline, dry_run: false };
+        let question = Question { demand, image: &image, pod: &pod(who), deadline, dry_run: false };
         assert_eq!(sealed(&resolver.resolve(question).await), image_digest("one"));
         std::mem::take(&mut *source.1.lock().unwrap())
     };
@@ -217,7 +221,7 @@ async fn anonymous_repositories_need_no_grant_and_no_credentials() {
     world.publish(&mut repository);
     let demand = demand(&repository).build();
     for who in ["shop", "blog", "evil"] {
-        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant(who)).await), image_digest("one"));
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod(who)).await), image_digest("one"));
     }
     assert_eq!(world.source.count("timestamp.json"), 1);
     assert_eq!(world.credentials.asked(), []);
@@ -230,14 +234,11 @@ async fn grants_outlive_a_restart_during_an_outage_and_credentials_are_not_writt
     world.publish(&mut repository);
     world.credentials.give("shop", vec![basic("shop")]);
     let demand = both(&repository).credentials(CredentialsSource::ImagePullSecrets).build();
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
     world.restart();
     world.source.fault("*", Fault::Unreachable("connection refused"));
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("shop")).await), image_digest("one"));
-    assert_eq!(
-        reason(&world.resolve_as(&demand, IMAGE, &grant("evil")).await),
-        Reason::TrustServerUnreachable
-    );
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("shop")).await), image_digest("one"));
+    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &pod("evil")).await), Reason::TrustServerUnreachable);
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let note = std::fs::read_to_string(entry.unwrap().path().join("tagseal.json")).unwrap();
         assert!(note.contains("shop") && !note.contains("secret"), "{note}");
@@ -250,12 +251,12 @@ async fn t24_credentials_are_looked_for_by_the_images_own_name_and_so_are_grants
     let (world, _, demand) = private();
     let mirrors = ["mirror.example.com/hub/web:1.4", "mirror.example.com/other/web:1.4"];
     for image in mirrors {
-        let resolved = world.resolve_as(&demand, image, &grant("shop")).await;
+        let resolved = world.resolve_as(&demand, image, &pod("shop")).await;
         assert_eq!(sealed(&resolved), image_digest("one"));
     }
     assert_eq!(world.credentials.images(), ["mirror.example.com/hub/web", "mirror.example.com/other/web"]);
     world.credentials.give("shop", vec![Access::Anonymous]);
-    let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    let refused = world.resolve_as(&demand, IMAGE, &pod("shop")).await;
     assert_eq!(reason(&refused), Reason::Unauthorized, "a grant for another image is none for this one");
     assert_eq!(world.credentials.images().last().map(String::as_str), Some(GUN));
 }
@@ -272,14 +273,14 @@ fn not_there_yet() -> FoundCredentials {
 async fn a_secret_that_appears_a_second_later_is_used_and_the_denial_before_says_what_to_wait_for() {
     let (world, _, demand) = private();
     world.credentials.find("shop", not_there_yet());
-    let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    let refused = world.resolve_as(&demand, IMAGE, &pod("shop")).await;
     assert_eq!(reason(&refused), Reason::Unauthorized);
     let expected = "registry.example.com/shop/web at https://notary.example.com/: the pull secret shop/pull does not \
                     exist yet; try again once it does; ";
     assert!(text(&refused).contains(expected), "{}", text(&refused));
     world.credentials.give("shop", vec![basic("shop")]);
     world.advance(seconds(1));
-    let resolved = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    let resolved = world.resolve_as(&demand, IMAGE, &pod("shop")).await;
     assert_eq!(sealed(&resolved), image_digest("one"));
 }
 
@@ -288,7 +289,7 @@ async fn a_burst_of_tries_without_the_secret_is_no_burst_of_requests() {
     let (world, _, demand) = private();
     world.credentials.find("shop", not_there_yet());
     for _ in 0..5 {
-        let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+        let refused = world.resolve_as(&demand, IMAGE, &pod("shop")).await;
         assert_eq!(reason(&refused), Reason::Unauthorized);
     }
     assert_eq!(world.credentials.asked().len(), 1);
@@ -300,14 +301,14 @@ async fn who_is_refused_is_told_where_the_credentials_are_from() {
     let remark = "pull secrets read: shop/pull; none has an entry for registry.example.com/shop/web";
     let found = FoundCredentials { remark: remark.to_owned(), ..vec![Access::Anonymous].into() };
     world.credentials.find("shop", found);
-    let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    let refused = world.resolve_as(&demand, IMAGE, &pod("shop")).await;
     assert_eq!(reason(&refused), Reason::Unauthorized);
     assert!(text(&refused).contains(remark), "{}", text(&refused));
     // A server that hides what may not be read says that there is nothing.
     world.advance(seconds(3));
     world.source.clear_faults();
     world.source.fault("*", Fault::NotFound);
-    let refused = world.resolve_as(&demand, IMAGE, &grant("shop")).await;
+    let refused = world.resolve_as(&demand, IMAGE, &pod("shop")).await;
     assert_eq!(reason(&refused), Reason::RepositoryNotFound);
     assert!(text(&refused).ends_with(remark), "{}", text(&refused));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tagseal::policy::{CredentialsSource, Demand, Reason};
 use tagseal::trust::{
-    Access, BoxFuture, Grant, RepositoryKey, Resolver, ResolverConfig, Revision, Secret, StateError,
+    Access, BoxFuture, PodIdentity, RepositoryKey, Resolver, ResolverConfig, Revision, Secret, StateError,
     TrustRecord, TrustState,
 };
 
@@ -14,8 +14,12 @@ use crate::support::{Fault, Gate, TestRepository, demand, hours, image_digest, m
 
 const SHOP: &str = "shop";
 
-fn grant(namespace: &str) -> Grant {
-    Grant { namespace: namespace.to_owned(), service_account: "default".to_owned(), pull_secrets: vec![] }
+fn pod(namespace: &str) -> PodIdentity {
+    PodIdentity {
+        namespace: namespace.to_owned(),
+        service_account: "default".to_owned(),
+        pull_secrets: vec![],
+    }
 }
 
 fn basic(user: &str) -> Access {
@@ -36,38 +40,38 @@ fn hidden() -> (World, TestRepository, Demand) {
 #[tokio::test(start_paused = true)]
 async fn secrets_that_cannot_be_read_for_a_while_end_no_grant() {
     let (world, _, demand) = hidden();
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant(SHOP)).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod(SHOP)).await), image_digest("one"));
     world.credentials.fail(SHOP, "the API server did not answer within 5 s");
     for _ in 0..3 {
         world.advance(minutes(2));
-        let resolved = world.resolve_as(&demand, IMAGE, &grant(SHOP)).await;
+        let resolved = world.resolve_as(&demand, IMAGE, &pod(SHOP)).await;
         assert_eq!(sealed(&resolved), image_digest("one"), "within maxStaleness");
         assert!(resolved.unwrap().warnings[0].contains("did not answer within 5 s"));
     }
     world.advance(hours(24));
-    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &grant(SHOP)).await), Reason::Unauthorized);
+    assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &pod(SHOP)).await), Reason::Unauthorized);
 }
 
 #[tokio::test(start_paused = true)]
 async fn t25_every_credential_is_tried_on_a_server_that_hides_what_is_known_already() {
     let (world, _, demand) = hidden();
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant(SHOP)).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod(SHOP)).await), image_digest("one"));
     world.credentials.give("blog", vec![basic("evil"), basic(SHOP)]);
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant("blog")).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod("blog")).await), image_digest("one"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn t25_who_was_never_let_in_makes_no_trouble_for_who_was() {
     let (world, mut repository, demand) = hidden();
-    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant(SHOP)).await), image_digest("one"));
+    assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod(SHOP)).await), image_digest("one"));
     for role in [RELEASES, QA] {
         repository.sign_target(role, "1.4", image_digest("two"));
     }
     world.publish(&mut repository);
     world.advance(seconds(61));
-    assert!(world.resolve_as(&demand, IMAGE, &grant("evil")).await.is_err());
+    assert!(world.resolve_as(&demand, IMAGE, &pod("evil")).await.is_err());
     assert_eq!(world.resolver.status()[0].trouble, None);
-    let resolved = world.resolve_as(&demand, IMAGE, &grant(SHOP)).await;
+    let resolved = world.resolve_as(&demand, IMAGE, &pod(SHOP)).await;
     assert_eq!(sealed(&resolved), image_digest("two"), "a publish is honoured within revalidateAfter");
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tagseal::image::ImageReference;
 use tagseal::limits::Bounds;
 use tagseal::policy::{CredentialsSource, Demand, Reason};
-use tagseal::trust::{Access, Grant, RepositoryKey, ResolverConfig, Secret, Warmth};
+use tagseal::trust::{Access, PodIdentity, RepositoryKey, ResolverConfig, Secret, Warmth};
 use tagseal::trust::{Remembered, TrustRecord};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -293,13 +293,13 @@ async fn a_pinned_first_use_is_fetched_from_its_pin() {
     assert_eq!(world.state.record().pin, pin);
 }
 
-fn shop() -> (Grant, Access) {
-    let grant = Grant {
+fn shop() -> (PodIdentity, Access) {
+    let pod = PodIdentity {
         namespace: "shop".to_owned(),
         service_account: "default".to_owned(),
         pull_secrets: vec!["regcred".to_owned()],
     };
-    (grant, Access::Basic { username: "shop".to_owned(), password: Secret::new("secret") })
+    (pod, Access::Basic { username: "shop".to_owned(), password: Secret::new("secret") })
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,12 +307,12 @@ async fn what_only_pods_may_read_is_loaded_from_disk_by_their_grants_and_else_le
     let directory = tempfile::tempdir().unwrap();
     let cached = ResolverConfig { cache_dir: Some(directory.path().to_owned()), ..ResolverConfig::default() };
     for (config, revalidated) in [(cached, 1), (ResolverConfig::default(), 0)] {
-        let (mut world, (mut repository, ..), (grant, access)) = (World::with(config), web(), shop());
+        let (mut world, (mut repository, ..), (pod, access)) = (World::with(config), web(), shop());
         world.publish(&mut repository);
         world.source.fault("*", Fault::UnauthorizedUnless(access.clone()));
         world.credentials.give("shop", vec![access.clone()]);
         let demand = both(&repository).credentials(CredentialsSource::ImagePullSecrets).build();
-        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant).await), image_digest("one"));
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod).await), image_digest("one"));
         world.restart();
         world.source.forget();
         let warmth = warms(&world, vec![remembered(&demand, IMAGE)]).await;
@@ -323,9 +323,9 @@ async fn what_only_pods_may_read_is_loaded_from_disk_by_their_grants_and_else_le
         assert!(world.source.requests().iter().all(|request| request.access == access));
         assert_eq!(world.source.paths().len(), revalidated);
         // What one tenant may read, another may not, warm or not.
-        let stranger = Grant { namespace: "blog".to_owned(), ..grant.clone() };
+        let stranger = PodIdentity { namespace: "blog".to_owned(), ..pod.clone() };
         assert_eq!(reason(&world.resolve_as(&demand, IMAGE, &stranger).await), Reason::Unauthorized);
-        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &grant).await), image_digest("one"));
+        assert_eq!(sealed(&world.resolve_as(&demand, IMAGE, &pod).await), image_digest("one"));
     }
 }
 

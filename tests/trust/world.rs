@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tagseal::clock::{Clock as _, ManualClock};
 use tagseal::image::ImageReference;
 use tagseal::policy::{Demand, Reason};
-use tagseal::trust::{Grant, Question, Refusal, Resolved, Resolver, ResolverConfig};
+use tagseal::trust::{PodIdentity, Question, Refusal, Resolved, Resolver, ResolverConfig};
 use tokio::time::Instant;
 
 use crate::support::{
@@ -85,16 +85,22 @@ impl World {
         resolve(&self.resolver, demand, image).await
     }
 
-    pub async fn resolve_as(&self, demand: &Demand, image: &str, grant: &Grant) -> Result<Resolved, Refusal> {
+    pub async fn resolve_as(
+        &self,
+        demand: &Demand,
+        image: &str,
+        pod: &PodIdentity,
+    ) -> Result<Resolved, Refusal> {
         let image = ImageReference::parse(image).unwrap();
         let deadline = Instant::now() + Duration::from_secs(9);
-        self.resolver.resolve(Question { demand, image: &image, grant, deadline, dry_run: false }).await
+        self.resolver.resolve(Question { demand, image: &image, pod, deadline, dry_run: false }).await
     }
 
     pub async fn dry_run(&self, demand: &Demand, image: &str) -> Result<Resolved, Refusal> {
         let image = ImageReference::parse(image).unwrap();
         let deadline = Instant::now() + Duration::from_secs(9);
-        let question = Question { demand, image: &image, grant: &Grant::default(), deadline, dry_run: true };
+        let question =
+            Question { demand, image: &image, pod: &PodIdentity::default(), deadline, dry_run: true };
         self.resolver.resolve(question).await
     }
 }
@@ -113,8 +119,8 @@ fn resolver(
 pub async fn resolve(resolver: &Resolver, demand: &Demand, image: &str) -> Result<Resolved, Refusal> {
     let image = ImageReference::parse(image).unwrap();
     let deadline = Instant::now() + Duration::from_secs(9);
-    let grant = Grant::default();
-    resolver.resolve(Question { demand, image: &image, grant: &grant, deadline, dry_run: false }).await
+    let pod = PodIdentity::default();
+    resolver.resolve(Question { demand, image: &image, pod: &pod, deadline, dry_run: false }).await
 }
 
 /// `registry.example.com/shop/web:1.4`, signed in `targets/releases` and `targets/qa`.

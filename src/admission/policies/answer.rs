@@ -1,5 +1,6 @@
 //! [`Opinion`]: what is found about a change, and how it is said.
 
+use super::super::line::DecisionLine;
 use super::super::response::{Answered, Cause, Response, Status};
 use super::super::text::{bounded_warnings, one_line};
 use super::super::verdict::Decision;
@@ -98,20 +99,23 @@ impl Opinion {
     /// One line for each decision, as those about workloads have.
     fn log(&self, request: &Request<'_>, message: &str) {
         let is_denied = self.decision == Decision::Denied;
-        tracing::info!(
-            id = request.uid(),
-            hook = "policies",
-            decision = self.decision.as_str(),
-            reason = is_denied.then_some(self.reason.as_str()),
-            operation = request.operation().as_str(),
-            kind = request.kind(),
-            namespace = request.namespace(),
-            name = request.name(),
-            dry_run = request.is_dry_run(),
-            errors = self.errors.len(),
-            warnings = self.warnings.len(),
+        DecisionLine {
+            id: request.uid(),
+            hook: "policies",
+            decision: self.decision,
+            reason: is_denied.then_some(self.reason.as_str()),
+            operation: Some(request.operation().as_str()),
+            kind: Some(request.kind()),
+            namespace: request.namespace(),
+            name: request.name(),
+            subresource: None,
+            dry_run: request.is_dry_run(),
+            images: None,
+            counts: Some((self.errors.len(), self.warnings.len())),
+            error: None,
             message,
-        );
+        }
+        .write();
     }
 
     /// One error stands on the first line, several on lines of their own.

@@ -142,10 +142,10 @@ async fn a_policy_that_reads_anonymously_does_so_here_too() {
     let config = DockerConfig::at(home.0.path());
     let server =
         TrustServer { url: "https://a.test".parse().unwrap(), ca_pem: None, token_realms: Vec::new() };
-    let grant = Grant::default();
+    let pod = PodIdentity::default();
     let access = async |source, registry| {
         let image = ImageName { registry, repository: "x" };
-        config.access(&source, &grant, &server, image).await.unwrap()
+        config.access(&source, &pod, &server, image).await.unwrap()
     };
     let found = access(CredentialsSource::Anonymous, "a.test").await;
     assert_eq!(found, vec![Access::Anonymous].into());

@@ -37,6 +37,6 @@ fn tell_one(exemption: &CompiledExemption) {
     }
     if let Some(terms) = exemption.exemption() {
         let until = terms.until.map(|until| until.to_string());
-        tracing::info!(exemption = name, until, reason = terms.reason, "exemption added or changed");
+        tracing::info!(exemption = name, until, stated_reason = terms.reason, "exemption added or changed");
     }
 }

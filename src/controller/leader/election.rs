@@ -13,7 +13,7 @@ use super::{Leadership, Office, Term};
 use crate::backoff::jitter;
 use crate::clock::SharedClock;
 use crate::controller::apply::MANAGER;
-use crate::controller::quiet::Quiet;
+use crate::controller::repeated::RepeatedError;
 use crate::controller::trouble::chain;
 use crate::telemetry::Metrics;
 
@@ -49,7 +49,7 @@ pub struct Election {
     leads: watch::Sender<bool>,
     term: watch::Sender<Option<Term>>,
     resigns: watch::Receiver<bool>,
-    trouble: Quiet,
+    errors: RepeatedError,
 }
 
 /// Why the lease could be neither read nor written.
@@ -85,7 +85,7 @@ impl Election {
             leads,
             term,
             resigns: resigned,
-            trouble: Quiet::default(),
+            errors: RepeatedError::default(),
         };
         (election, Leadership { leads: leadership, office: Some(office) })
     }
@@ -198,7 +198,7 @@ impl Election {
             tracing::warn!(
                 lease = self.lease,
                 identity = self.candidate.identity,
-                why,
+                cause = why,
                 "this replica leads no more"
             );
             self.metrics.leads(false);
@@ -211,14 +211,14 @@ impl Election {
         let now = self.clock.now();
         match attempt {
             Ok(()) => {
-                if self.trouble.ends() {
+                if self.errors.ends().is_some() {
                     let holder = self.seen.as_ref().and_then(Seen::holder);
                     tracing::info!(lease = self.lease, holder, "the lease can be read and written again");
                 }
             }
             Err(Failed::Conflict) => self.loses("somebody else wrote or deleted the lease"),
             Err(Failed::Trouble(error)) => {
-                if self.trouble.tells(now) {
+                if self.errors.occurs(&error, now).is_some() {
                     tracing::warn!(
                         lease = self.lease,
                         error,

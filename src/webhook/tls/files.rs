@@ -207,9 +207,9 @@ impl ServingCertificate {
             let certificate = self.files.certificate.display();
             match tokio::task::spawn_blocking(move || this.reload(now)).await {
                 Ok(Reload::Unchanged) => {}
-                Ok(Reload::Replaced) => tracing::info!(%certificate, "serving certificate replaced"),
+                Ok(Reload::Replaced) => tracing::info!(file = %certificate, "serving certificate replaced"),
                 Ok(Reload::Refused(error)) => {
-                    tracing::error!(%certificate, %error, "new serving certificate refused, the old one goes on");
+                    tracing::error!(file = %certificate, %error, "new serving certificate refused, the old one goes on");
                 }
                 Err(error) => tracing::error!(%error, "reading the serving certificate failed"),
             }
@@ -276,7 +276,7 @@ impl Content {
         };
         let pair = self.pair(files, provider, from)?;
         let certificate = files.certificate.display();
-        tracing::warn!(%certificate, %error, "served all the same: there is no other");
+        tracing::warn!(file = %certificate, %error, "served all the same: there is no other");
         Ok(pair)
     }
 

@@ -13,7 +13,7 @@ use tagseal::image::ImageReference;
 use tagseal::limits::Bounds;
 use tagseal::policy::{Demand, Reason};
 use tagseal::telemetry::Metrics;
-use tagseal::trust::{Grant, Question, Refusal, RepositoryKey, Resolved, Resolver, ResolverConfig};
+use tagseal::trust::{PodIdentity, Question, Refusal, RepositoryKey, Resolved, Resolver, ResolverConfig};
 use tagseal::tuf::Gun;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -159,10 +159,8 @@ impl Drop for Cluster {
 impl Replica {
     pub async fn resolve(&self, demand: &Demand, image: &str) -> Result<Resolved, Refusal> {
         let image = ImageReference::parse(image).unwrap();
-        let (deadline, grant) = (Instant::now() + Duration::from_secs(9), Grant::default());
-        self.resolver
-            .resolve(Question { demand, image: &image, grant: &grant, deadline, dry_run: false })
-            .await
+        let (deadline, pod) = (Instant::now() + Duration::from_secs(9), PodIdentity::default());
+        self.resolver.resolve(Question { demand, image: &image, pod: &pod, deadline, dry_run: false }).await
     }
 
     /// What it seals the image to.

@@ -133,10 +133,10 @@ async fn a_reset_waits_for_no_other() {
         assert!(replica.events.try_recv().is_err());
     };
     let image = tagseal::image::ImageReference::parse(IMAGE).unwrap();
-    let (deadline, grant) = (tokio::time::Instant::now() + LIMIT, tagseal::trust::Grant::default());
+    let (deadline, pod) = (tokio::time::Instant::now() + LIMIT, tagseal::trust::PodIdentity::default());
     let resolver = std::sync::Arc::clone(&replica.resolver);
     let question =
-        tagseal::trust::Question { demand: &slow, image: &image, grant: &grant, deadline, dry_run: false };
+        tagseal::trust::Question { demand: &slow, image: &image, pod: &pod, deadline, dry_run: false };
     let (_, ()) = tokio::join!(resolver.resolve(question), reset);
 }
 
