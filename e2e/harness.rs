@@ -42,6 +42,7 @@ mod tunnel;
 mod verify;
 mod webhooks;
 
+pub use account::SYSTEM_NAMESPACE;
 pub use argo::Argo;
 pub use ca::Authority;
 pub use cluster::{Answer, Cluster};

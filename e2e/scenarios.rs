@@ -32,6 +32,7 @@ mod rights;
 mod sandbox;
 mod shown;
 mod signing;
+mod signing_by_docker;
 mod signing_connections;
 mod signing_docker;
 mod signing_expiry;

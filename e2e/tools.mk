@@ -1,6 +1,7 @@
 # Builds what the end-to-end suite runs against: `tools` leaves etcd, kube-apiserver, kube-controller-manager, kubectl,
 # helm, kustomize, a registry and argo-diff (a program of our own around Argo CD's diff engine) in $(TOOLS_DIR), built from
-# the versions that e2e/tools/*/go.mod pin, and sees to it that notary, notary-server and xmllint are installed. A tool that
+# the versions that e2e/tools/*/go.mod pin, and docker's command line out of Debian's package; and sees to it that notary,
+# notary-server and xmllint are installed. A tool that
 # KUBEBUILDER_ASSETS already has is taken from there and not built.
 # `chart-tools` is what checks the chart: helm, kubeconform, and schemas for it.
 
@@ -38,7 +39,7 @@ KUBERNETES_LDFLAGS := -s -w \
 .PHONY: tools
 tools: $(if $(ETCD_TOOLS),$(ETCD_STAMP)) $(if $(KUBERNETES_TOOLS),$(KUBERNETES_STAMP)) $(if $(HELM_TOOLS),$(HELM_STAMP)) \
 	$(if $(KUSTOMIZE_TOOLS),$(KUSTOMIZE_STAMP)) $(if $(REGISTRY_TOOLS),$(REGISTRY_STAMP)) $(if $(ARGO_TOOLS),$(ARGO_STAMP)) \
-	notary ## what the end-to-end suite runs against
+	notary docker ## what the end-to-end suite runs against
 
 $(ARGO_STAMP): $(call rebuild_if_absent,$(ARGO_TOOLS)) | $(TOOLS_DIR) go
 	cd $(E2E_TOOLS)/argo && $(GO) build -ldflags '-s -w' -o $(TOOLS_DIR)/argo-diff .
@@ -102,3 +103,7 @@ $(TOOLS_DIR):
 .PHONY: notary
 notary:
 	@$(E2E_TOOLS)/install-notary.sh
+
+.PHONY: docker
+docker: | $(TOOLS_DIR)
+	@$(E2E_TOOLS)/install-docker.sh $(TOOLS_DIR)

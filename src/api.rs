@@ -13,7 +13,9 @@ mod status;
 
 pub use exemption::{ExemptImages, ImageSite, TrustExemption, TrustExemptionSpec, TrustExemptionStatus};
 pub use images::{ImageScope, RewriteRule};
-pub use notary::{CaBundleSource, ConfigMapKey, CredentialsSpec, NotaryServer, SecretName};
+pub use notary::{
+    CaBundleSource, ClientCertificateSpec, ConfigMapKey, CredentialsSpec, NotaryServer, SecretName,
+};
 pub use policy::{
     ClusterTrustPolicy, ClusterTrustPolicySpec, FirstUse, PolicySpec, TrustPolicy, TrustPolicySpec,
 };

@@ -14,6 +14,7 @@ mod deadline;
 mod endpoint;
 mod endpoints;
 mod fault;
+mod named_certificates;
 mod peer;
 mod proxies;
 mod realm;
@@ -25,6 +26,7 @@ mod tls;
 mod token;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,13 +44,14 @@ use self::endpoint::{Call, Reply};
 pub use self::endpoints::is_loopback;
 use self::endpoints::{Endpoints, address};
 use self::fault::{Fault, clean};
+use self::named_certificates::NamedCertificates;
 pub use self::proxies::Proxies;
 pub use self::registry::{Manifest, Registry};
 pub use self::remote::{Rejection, Remote, RemoteError};
 use self::right::Right;
 use crate::clock::SharedClock;
 use crate::telemetry::Metrics;
-use crate::trust::{BoxFuture, MetadataSource, SourceError, SourceRequest};
+use crate::trust::{BoxFuture, ClientCertificates, MetadataSource, SourceError, SourceRequest};
 use crate::tuf::{FileName, Gun, Selector};
 
 /// How tagseal names itself to servers.
@@ -106,6 +109,13 @@ impl NotaryClient {
     /// Shows this certificate to the server at `url`, and to no other host, if it asks for one.
     pub fn show_certificate(&self, url: &Url, certificate: ClientCertificate) {
         self.endpoints.show_certificate(url, certificate);
+    }
+
+    /// The same, which reads the client certificates that policies name.
+    #[must_use]
+    pub fn with_client_certificates(mut self, source: Arc<dyn ClientCertificates>) -> Self {
+        self.endpoints.named = Some(NamedCertificates::new(source));
+        self
     }
 
     async fn get(&self, request: SourceRequest<'_>) -> Result<Option<Bytes>, Failure> {

@@ -25,7 +25,7 @@ pub use compile::{
 };
 pub use demand::{
     Action, Actions, CredentialsSource, Demand, DigestReferences, Freshness, Mutation, PolicyId,
-    RequiredDelegation, RequiredDelegations, TrustServer,
+    RequiredDelegation, RequiredDelegations, SecretRef, TrustServer,
 };
 pub use exemption::{Exemption, Exemptions, ImageSite};
 pub use finding::{Finding, first_finding, sort_findings};

@@ -14,7 +14,7 @@ use bytes::Bytes;
 pub use self::docker_auths::{AuthEntry, DockerAuths, DockerAuthsError, read_json};
 pub(crate) use self::requester::{AsRequester, Requester, RequesterRef, Who};
 use crate::image::ImageReference;
-use crate::policy::{CredentialsSource, TrustServer};
+use crate::policy::{CredentialsSource, SecretRef, TrustServer};
 use crate::tuf::{Fetch, Gun};
 
 /// A boxed future, so that the traits stay object-safe.
@@ -193,6 +193,21 @@ impl Credentials for NoCredentials {
 pub struct CredentialError {
     /// Which secret, what is wrong with it.
     pub message: String,
+}
+
+/// A client certificate and its private key, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificatePem {
+    /// The certificate, with those of the authorities below the server's.
+    pub certificate: String,
+    /// Its private key, without a passphrase.
+    pub key: Secret,
+}
+
+/// A place that knows the client certificates that policies name; implemented by the controller.
+pub trait ClientCertificates: Send + Sync + fmt::Debug {
+    /// What is in a secret.
+    fn read<'a>(&'a self, secret: &'a SecretRef) -> BoxFuture<'a, Result<CertificatePem, CredentialError>>;
 }
 
 /// A place that knows credentials; implemented by the controller (pull secrets) and by the CLI (docker's config).

@@ -2,10 +2,10 @@
 //! says what is kept apart there and in memory.
 //!
 //! ```text
-//! CACHE_DIR/<hash of server, CA, GUN, anchors>/tuf/<GUN>/metadata/<role>.json    notary's own layout
-//!                                             …           /metadata/<N>.root.json  older roots, for the chain
-//!                                             /history/<sha256>.json               superseded files of roles
-//!                                             /tagseal.json                        when it was last vouched for
+//! CACHE_DIR/<hash of server, CA, client certificate's secret, GUN, anchors>/tuf/<GUN>/metadata/<role>.json    notary's own layout
+//!                     …                                 /metadata/<N>.root.json  older roots, for the chain
+//!                     …/history/<sha256>.json               superseded files of roles
+//!                     …/tagseal.json                        when it was last vouched for
 //! CACHE_DIR/<that hash>.reset-<N>/                                                to be deleted, and never read
 //! CACHE_DIR/tuf/<GUN>/metadata/<role>.json                                        a seed that notary or docker left
 //! ```
@@ -220,7 +220,11 @@ fn grave_number(name: &str) -> Option<u64> {
 fn name(key: &CacheKey) -> String {
     let ca = key.server.ca_pem.as_deref().map_or(&[][..], str::as_bytes);
     let (server, gun) = (key.server.url.as_str().as_bytes(), key.gun.as_str().as_bytes());
-    let parts = [server, Digest::of(ca).as_bytes(), gun, key.anchors.fingerprint().as_bytes()].join(&0);
+    let mut parts = [server, Digest::of(ca).as_bytes(), gun, key.anchors.fingerprint().as_bytes()].join(&0);
+    if let Some(certificate) = &key.server.client_certificate {
+        parts.push(0);
+        parts.extend_from_slice(certificate.to_string().as_bytes());
+    }
     Digest::of(&parts).hex()
 }
 

@@ -57,16 +57,16 @@ mod verifier;
 mod warm;
 mod warnings;
 
-pub use crate::policy::{CredentialsSource, TrustServer};
+pub use crate::policy::{CredentialsSource, SecretRef, TrustServer};
 pub use crate::records::{
     DiskState, MemoryState, OtherRecord, RepositoryKey, Revision, RoleVersion, RootPin, StateError,
     TrustRecord, TrustState,
 };
 pub use crate::resolution::{Provenance, Refusal, SignedDigest, Signer, Unavailable, Untrusted};
 pub use crate::source::{
-    Access, AuthEntry, BoxFuture, CredentialError, Credentials, DockerAuths, DockerAuthsError,
-    FoundCredentials, ImageName, MetadataSource, NoCredentials, PodIdentity, Secret, SourceError,
-    SourceRequest, read_json,
+    Access, AuthEntry, BoxFuture, CertificatePem, ClientCertificates, CredentialError, Credentials,
+    DockerAuths, DockerAuthsError, FoundCredentials, ImageName, MetadataSource, NoCredentials, PodIdentity,
+    Secret, SourceError, SourceRequest, read_json,
 };
 pub use config::ResolverConfig;
 pub use health::{Confirmed, RepositoryHealth, Survey, Surveyed};

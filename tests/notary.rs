@@ -56,9 +56,8 @@ impl Reader {
             client: Arc::new(NotaryClient::with(Arc::new(clock.clone()), limits, proxies)),
             clock,
             server: Arc::new(TrustServer {
-                url: url.parse().unwrap(),
                 ca_pem: ca_pem.map(Into::into),
-                token_realms: Vec::new(),
+                ..TrustServer::at(url.parse().unwrap())
             }),
             gun: Gun::new(GUN).unwrap(),
             access: Access::Anonymous,

@@ -1,4 +1,4 @@
-//! [`Desk`]: one trust directory, and the two programs that publish from it: the real `notary`, and `tagseal trust`.
+//! [`Desk`]: one trust directory, and the programs that publish from it: the real `notary` and `docker`, and `tagseal trust`.
 
 mod listing;
 mod steps;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::notary_server::NotaryServer;
 use super::process::{command, output_of};
-use super::run::{RUN, source_path, tagseal_binary};
+use super::run::{RUN, source_path, tagseal_binary, tool};
 use super::suite::suite;
 
 pub use listing::{Row, rows};
@@ -177,6 +177,28 @@ impl Desk {
         }
         // What it asks is whether a root key is really to be rotated.
         Said::of(&output_of(notary.args(self.words(args)), b"yes\n"))
+    }
+
+    /// Runs `docker trust …` on the same trust directory; `WEB` stands for the repository. docker takes servers over TLS alone.
+    #[track_caller]
+    pub fn docker(&self, args: &str) -> Said {
+        let config = self.dir.join("docker");
+        let authority = self.authority.as_ref().expect("a server over TLS");
+        let host = self.server.trim_start_matches("https://");
+        let certificates = config.join("tls").join(host);
+        fs::create_dir_all(&certificates).expect("docker's folder");
+        fs::copy(authority, certificates.join("ca.crt")).expect("the authority's file");
+        fs::create_dir_all(self.trust_dir()).expect("the trust directory");
+        let trust = config.join("trust");
+        if !trust.exists() {
+            std::os::unix::fs::symlink(self.trust_dir(), &trust).expect("a link to the trust directory");
+        }
+        let mut docker = self.command(tool("docker"));
+        docker.arg("trust").args(self.words(args)).env("DOCKER_CONTENT_TRUST_SERVER", &self.server);
+        for role in ["ROOT", "REPOSITORY"] {
+            docker.env(format!("DOCKER_CONTENT_TRUST_{role}_PASSPHRASE"), PASSPHRASE);
+        }
+        Said::of(&output_of(&mut docker, b""))
     }
 
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {

@@ -88,6 +88,11 @@ impl NotaryServer {
         Self::launch(name, None, None, false, Some(service))
     }
 
+    /// Over TLS, open to everybody.
+    pub fn over_tls(name: &str, authority: &Authority) -> Self {
+        Self::launch(name, Some(authority), None, false, None)
+    }
+
     /// Over TLS, open to whoever shows a certificate of `authority`.
     pub fn for_clients(name: &str, authority: &Authority) -> Self {
         Self::launch(name, Some(authority), None, true, None)

@@ -34,6 +34,44 @@ fn a_private_trust_server_is_reached_with_the_pods_own_pull_secret() {
 }
 
 #[test]
+fn a_trust_server_for_clients_with_certificates_is_shown_the_one_in_the_policys_secret() {
+    let s = Scenario::new("outages-clients");
+    let authority = Authority::new("outages-clients");
+    let server = NotaryServer::for_clients("notary-webhook-clients", &authority);
+    let desk = Desk::at("outages-clients", &server).with_gun(&s.image("web"));
+    let (certificate, key) = authority.issue_for_client("robot").write(desk.folder(), "client");
+    set_mode(&key, 0o600);
+    desk.tagseal(&format!("{} --client-cert client.crt --client-key client.key", sign_args("1.4"))).passes();
+
+    let system = s.cluster.in_namespace(SYSTEM_NAMESPACE);
+    let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+    let (certificate, key) = (format!("--cert={certificate}"), format!("--key={key}"));
+    system.does(&["create", "secret", "tls", "outages-clients", &certificate, &key]);
+    let policy = Policy::cluster("outages-clients", &s.all_images(), server.url());
+    let policy = policy.trusts_key(&desk.keys_of("root").concat());
+    let policy = policy.with("notary/caBundle", json!({"inline": authority.pem()}));
+    s.has_policy(&policy);
+    let cluster = s.cluster.alone(Because::PullSecrets);
+    let image = s.image("web:1.4");
+    let answer = cluster.creates(&pod("without", &image));
+    // Which alert it sends is the server's to say.
+    for told in [
+        "it asks for a client certificate",
+        "name a secret with one that it takes in spec.notary.clientCertificate",
+    ] {
+        assert!(!answer.passed && answer.errors.contains(told), "{}", answer.text());
+    }
+
+    let with = policy.with("notary/clientCertificate", json!({"secretRef": {"name": "outages-clients"}}));
+    s.changes_policy(&with);
+    let stored = eventually("the policy is in force", SOON, || {
+        let answer = cluster.creates(&pod("with", &image));
+        if answer.passed { Ok(answer.object()) } else { Err(answer.errors) }
+    });
+    assert_eq!(images(&stored), [sealed(&image, &digest_of("1.4"))]);
+}
+
+#[test]
 fn the_name_that_is_pulled_selects_the_pull_secret_which_may_come_a_moment_after_the_workload() {
     let s = Scenario::new("outages-mirror");
     let authority = Authority::new("outages-mirror");

@@ -46,7 +46,7 @@ impl Hands {
     fn at(desk: &Desk) -> Self {
         let client = NotaryClient::with(Arc::new(SystemClock), Limits::default(), Proxies::default());
         let url = suite().notary().url().parse().expect("an address");
-        let server = TrustServer { url, ca_pem: None, token_realms: Vec::new() };
+        let server = TrustServer::at(url);
         let (gun, registry) = (Gun::new(desk.gun()).expect("a GUN"), "registry.test".to_owned());
         let timeout = Duration::from_secs(20);
         let remote =

@@ -13,7 +13,7 @@ pub struct NotaryServer {
     /// The Notary v1 server's base URL, for example `https://notary.example.com`. Plain http is for loopback hosts only.
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(
-        validation = Rule::new("self.matches('^(https://[^/?#@ ]+|http://(localhost|127[.][0-9.]+|[[]::1[]])(:[0-9]+)?)(/.*)?$')")
+        validation = Rule::new("self.matches('(?i)^(https://[^/?#@ ]+|http://(localhost|127[.][0-9.]+|[[]::1[]])(:[0-9]+)?)(/.*)?$')")
             .message("write https://HOST[:PORT][/PATH]; http:// is for localhost, 127.0.0.0/8 and [::1] only"),
         validation = Rule::new("!self.contains('@') && !self.contains('?') && !self.contains('#')")
             .message("a trust server's URL has no user, query or fragment; credentials go into spec.notary.credentials")
@@ -27,6 +27,10 @@ pub struct NotaryServer {
     /// Whose credentials read trust data. Default: none, anonymous.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialsSpec>,
+
+    /// What tagseal shows to a trust server that asks for a client certificate. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificateSpec>,
 
     /// Hosts besides the trust server's and the registry's whose token endpoint may see the credentials, as `host` or
     /// `host:port`. They are sent over https only.
@@ -93,6 +97,15 @@ pub struct CredentialsSpec {
     /// ClusterTrustPolicy in tagseal's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretName>,
+}
+
+/// What is shown to a trust server that asks for a client certificate.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientCertificateSpec {
+    /// A secret of the type kubernetes.io/tls (`tls.crt`, `tls.key`). It is in the policy's own namespace; for a
+    /// ClusterTrustPolicy in tagseal's.
+    pub secret_ref: SecretName,
 }
 
 /// A secret.

@@ -105,7 +105,7 @@ impl Connection {
 
     fn reached(&self, url: Url, ca_pem: Option<String>) -> TrustServer {
         let token_realms = self.token_realms.iter().flat_map(|list| &list.0).cloned().collect();
-        TrustServer { url, ca_pem: ca_pem.map(Arc::from), token_realms }
+        TrustServer { ca_pem: ca_pem.map(Arc::from), token_realms, ..TrustServer::at(url) }
     }
 
     /// The server that was named, in the one form that policies have too; an empty variable names none.

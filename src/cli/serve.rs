@@ -34,7 +34,7 @@ use crate::notary::NotaryClient;
 use crate::policy::{NamespaceLabels, PolicySnapshot};
 use crate::pool::{Pool, PoolLimits};
 use crate::telemetry::{Heartbeat, Metrics};
-use crate::trust::{Credentials, Resolver, TrustState};
+use crate::trust::{ClientCertificates, Credentials, Resolver, TrustState};
 use crate::webhook::{
     self, HandedCertificate, Limits, Readiness, metered_router, metrics_router, policies_router,
 };
@@ -82,6 +82,8 @@ async fn keep_to_policies(resolver: Arc<Resolver>, mut policies: watch::Receiver
 /// What differs between a cluster and a folder of policies.
 struct Surroundings {
     credentials: Arc<dyn Credentials>,
+    /// `None`: nobody reads secrets.
+    client_certificates: Option<Arc<dyn ClientCertificates>>,
     state: Arc<dyn TrustState>,
     /// `None`: nothing is known of namespaces, and every selector counts as matching.
     namespaces: Option<Arc<dyn NamespaceLabels>>,
@@ -155,9 +157,17 @@ async fn serve(
         None => cluster::in_cluster(&args, snapshots, &readiness, &mut process).await?,
     };
     let tls = certificate::tls(&args, surroundings.certificate, &readiness, &mut process)?;
-    let source = Arc::new(NotaryClient::new(clock.clone()).with_metrics(process.metrics.clone()));
-    let resolver =
-        Resolver::new(args.resolver(), source, surroundings.credentials, surroundings.state, clock.clone());
+    let mut source = NotaryClient::new(clock.clone()).with_metrics(process.metrics.clone());
+    if let Some(certificates) = surroundings.client_certificates {
+        source = source.with_client_certificates(certificates);
+    }
+    let resolver = Resolver::new(
+        args.resolver(),
+        Arc::new(source),
+        surroundings.credentials,
+        surroundings.state,
+        clock.clone(),
+    );
     let resolver = Arc::new(resolver.with_metrics(process.metrics.clone()));
     if let Some(repositories) = surroundings.repositories {
         repositories.start(&resolver, &policies, &readiness, &mut process);
@@ -268,6 +278,7 @@ fn without_cluster(
     process.parts.start("the watch of the policy folder", folder.watch(LOOK_EVERY, beats.clone()));
     Ok(Surroundings {
         credentials: Arc::new(super::docker_config::DockerConfig::from_env()),
+        client_certificates: None,
         state: args.storage.state(),
         namespaces: None,
         policies: None,

@@ -18,10 +18,10 @@ use tokio::time::timeout;
 use self::findings::Findings;
 use super::names::is_object_name;
 use super::trouble::chain;
-use crate::policy::{CredentialsSource, TrustServer};
+use crate::policy::{CredentialsSource, SecretRef, TrustServer};
 use crate::trust::{
-    Access, BoxFuture, CredentialError, Credentials, DockerAuths, FoundCredentials, ImageName, PodIdentity,
-    Secret as Hidden,
+    Access, BoxFuture, CertificatePem, ClientCertificates, CredentialError, Credentials, DockerAuths,
+    FoundCredentials, ImageName, PodIdentity, Secret as Hidden,
 };
 
 /// The longest that one object may take (design §11, deadlines: a request).
@@ -176,6 +176,16 @@ impl Credentials for ClusterCredentials {
     }
 }
 
+impl ClientCertificates for ClusterCredentials {
+    fn read<'a>(&'a self, secret: &'a SecretRef) -> BoxFuture<'a, Result<CertificatePem, CredentialError>> {
+        Box::pin(async move {
+            let name = SecretName { namespace: &secret.namespace, name: &secret.name };
+            let secret = self.secret(name).await?;
+            name.certificate(&secret.ok_or_else(|| name.unusable("it does not exist"))?)
+        })
+    }
+}
+
 /// Which entries of a docker config are for this question: those for the image, and for the trust server's own host.
 struct Wanted<'a> {
     image: ImageName<'a>,
@@ -230,6 +240,16 @@ impl SecretName<'_> {
         auths.map(Some).map_err(|error| self.unusable(error))
     }
 
+    /// A client certificate and its key.
+    fn certificate(&self, secret: &Secret) -> Result<CertificatePem, CredentialError> {
+        let text = |key: &str| {
+            let entry = entry(secret, key).ok_or_else(|| self.unusable(format_args!("it has no {key}")))?;
+            String::from_utf8(entry.to_vec())
+                .map_err(|_| self.unusable(format_args!("its {key} is not UTF-8")))
+        };
+        Ok(CertificatePem { certificate: text("tls.crt")?, key: Hidden::new(text("tls.key")?) })
+    }
+
     /// User name and password alone, which name no host: only for a secret that a policy names for its one server.
     fn basic(&self, secret: &Secret) -> Result<Access, CredentialError> {
         let (Some(username), Some(password)) = (entry(secret, "username"), entry(secret, "password")) else {
@@ -254,11 +274,7 @@ mod tests {
     use super::*;
 
     fn server() -> TrustServer {
-        TrustServer {
-            url: "https://notary.example.com:4443".parse().unwrap(),
-            ca_pem: None,
-            token_realms: Vec::new(),
-        }
+        TrustServer::at("https://notary.example.com:4443".parse().unwrap())
     }
 
     fn secret(entries: &[(&str, &str)]) -> Secret {

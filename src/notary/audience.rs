@@ -88,7 +88,7 @@ impl Audience<'_> {
     /// How a client certificate is given.
     pub(super) fn give_certificate(self) -> &'static str {
         match self {
-            Self::Policy => "let tagseal in without one: no policy names a client certificate",
+            Self::Policy => "name a secret with one that it takes in spec.notary.clientCertificate",
             Self::CommandLine { .. } => {
                 "name one that it takes with --client-cert and --client-key, or put it where docker has it \
                  (tls/HOST/client.cert and client.key in its configuration folder)"

@@ -12,11 +12,12 @@ use super::client_certificate::ClientCertificate;
 use super::connect::Connector;
 use super::endpoint::{Endpoint, Limits};
 use super::fault::Fault;
+use super::named_certificates::NamedCertificates;
 use super::proxies::Proxies;
 use super::tls::{Roots, Tls};
 use crate::clock::SharedClock;
 use crate::digest::Digest;
-use crate::trust::TrustServer;
+use crate::trust::{SecretRef, TrustServer};
 
 /// Connections to a server that nobody asks any more are closed after this.
 const UNUSED: Duration = Duration::from_secs(600);
@@ -39,19 +40,21 @@ pub(super) struct Endpoints {
     tls: Tls,
     limits: Limits,
     proxies: Proxies,
-    /// By the host and port that they are for.
+    /// Those that policies name; `None` where nobody reads them.
+    pub(super) named: Option<NamedCertificates>,
+    /// Those of a command line, by the host and port that they are for.
     certificates: RwLock<HashMap<(String, u16), ClientCertificate>>,
 }
 
 impl Endpoints {
     pub(super) fn new(clock: SharedClock, limits: Limits, proxies: Proxies) -> Self {
         let kept = moka::future::Cache::builder().max_capacity(MAX_ENDPOINTS).time_to_idle(UNUSED).build();
-        Self { kept, tls: Tls::new(clock), limits, proxies, certificates: RwLock::default() }
+        Self { kept, tls: Tls::new(clock), limits, proxies, named: None, certificates: RwLock::default() }
     }
 
     /// The endpoint of a trust server.
     pub(super) async fn server(&self, server: &TrustServer) -> Result<Arc<Endpoint>, Fault> {
-        self.at(&server.url, roots(server)).await
+        self.at(&server.url, roots(server), server.client_certificate.as_ref()).await
     }
 
     /// The endpoint of the token realm that a trust server names: the server's own when it is on the same port, so
@@ -62,7 +65,9 @@ impl Endpoints {
             Some(pem) if realm.host() != server.url.host() => Roots::SystemAnd(pem.clone()),
             _ => roots(server),
         };
-        self.at(realm, roots).await
+        // What a policy has shown to its trust server is no business of another host.
+        let secret = server.client_certificate.as_ref().filter(|_| realm.host() == server.url.host());
+        self.at(realm, roots, secret).await
     }
 
     /// Shows a certificate to a server that asks for one.
@@ -81,7 +86,7 @@ impl Endpoints {
         exact.or_else(of_host).cloned()
     }
 
-    async fn at(&self, url: &Url, roots: Roots) -> Result<Arc<Endpoint>, Fault> {
+    async fn at(&self, url: &Url, roots: Roots, secret: Option<&SecretRef>) -> Result<Arc<Endpoint>, Fault> {
         let secure = match url.scheme() {
             "https" => true,
             "http" if is_loopback(url) => false,
@@ -92,7 +97,10 @@ impl Endpoints {
         let port = url.port_or_known_default().ok_or(Fault::Address)?;
         // Authorities mean nothing without TLS, and must not make a second set of connections.
         let roots = if secure { roots } else { Roots::System };
-        let certificate = self.certificate(&host, port).filter(|_| secure);
+        let certificate = match (&self.named, secret) {
+            (Some(named), Some(secret)) if secure => Some(named.find(secret).await?),
+            _ => self.certificate(&host, port).filter(|_| secure),
+        };
         let shown = certificate.as_ref().map(ClientCertificate::digest);
         let origin = Origin { secure, host, port, roots, shown };
         let made = self.kept.try_get_with_by_ref(&origin, self.make(url, &origin, certificate)).await;

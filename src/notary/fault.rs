@@ -48,6 +48,8 @@ pub(super) enum Fault {
     Certificate(CertificateFault),
     #[error("it asks for a client certificate, and does not take what it was shown ({alert})")]
     ClientCertificate { alert: String },
+    #[error("the client certificate in the secret {secret} cannot be shown: {cause}")]
+    NamedCertificate { secret: String, cause: String },
     #[error("it does not answer in TLS")]
     NotTls,
     #[error("it closed the connection during the TLS handshake")]
@@ -168,9 +170,11 @@ impl Fault {
             | Self::Encoded { .. }
             | Self::NoManifest { .. }
             | Self::OtherDigest { .. } => SourceError::Invalid { message },
-            Self::Denied { .. } | Self::NoChallenge | Self::WantsPassword { .. } | Self::Realm(_) => {
-                SourceError::Unauthorized { message }
-            }
+            Self::Denied { .. }
+            | Self::NoChallenge
+            | Self::WantsPassword { .. }
+            | Self::NamedCertificate { .. }
+            | Self::Realm(_) => SourceError::Unauthorized { message },
             Self::Redirect { .. } | Self::Status { .. } => SourceError::Elsewhere { message },
             _ => SourceError::Unreachable { message },
         }
@@ -211,9 +215,11 @@ impl Fault {
             | Self::Encoded { .. }
             | Self::NoManifest { .. }
             | Self::OtherDigest { .. } => "invalid",
-            Self::Denied { .. } | Self::NoChallenge | Self::WantsPassword { .. } | Self::Realm(_) => {
-                "unauthorized"
-            }
+            Self::Denied { .. }
+            | Self::NoChallenge
+            | Self::WantsPassword { .. }
+            | Self::NamedCertificate { .. }
+            | Self::Realm(_) => "unauthorized",
             Self::NoToken { .. } | Self::TokenTimeout { .. } => "token",
         }
     }
@@ -283,6 +289,10 @@ impl Fault {
             }
             Self::Certificate(fault) => fault.advice(place, audience.authorities()),
             Self::ClientCertificate { .. } => audience.give_certificate().to_owned(),
+            Self::NamedCertificate { .. } => {
+                "spec.notary.clientCertificate names it, and wants a secret of the type kubernetes.io/tls"
+                    .to_owned()
+            }
             Self::NotTls => format!("it may speak plain http; check the port in {place}"),
             Self::HandshakeClosed | Self::HandshakeTimeout { .. } => {
                 format!("check that the port in {place} is one for https")

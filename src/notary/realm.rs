@@ -90,7 +90,7 @@ mod tests {
 
     fn server(at: &str, token_realms: &[&str]) -> TrustServer {
         let token_realms = token_realms.iter().map(|&realm| realm.to_owned()).collect();
-        TrustServer { url: url(at), ca_pem: None, token_realms }
+        TrustServer { token_realms, ..TrustServer::at(url(at)) }
     }
 
     fn asked(realm: &str, server: &str) -> Result<(), Fault> {

@@ -153,7 +153,7 @@ pub fn compile(kind: PolicyKind, object: &Value, context: &CompileContext<'_>) -
         decoded.zip(server.clone()).and_then(|(spec, url)| requirement(spec, url, &mut lookup, &mut errors));
     let server = match &compiled {
         Some(requirement) => Some(Arc::clone(&requirement.server)),
-        None => server.map(|url| Arc::new(TrustServer { url, ca_pem: None, token_realms: Vec::new() })),
+        None => server.map(|url| Arc::new(TrustServer::at(url))),
     };
     let requirement = compiled.filter(|_| errors.0.is_empty());
     let references = lookup.references;
@@ -199,7 +199,7 @@ pub fn compile_beyond(kind: PolicyKind, object: &Value) -> CompiledPolicy {
         id: Arc::new(id),
         actions,
         scope,
-        server: server.map(|url| Arc::new(TrustServer { url, ca_pem: None, token_realms: Vec::new() })),
+        server: server.map(|url| Arc::new(TrustServer::at(url))),
         requirement: None,
         references: Vec::new(),
         // The bound is what is wrong with it.

@@ -50,6 +50,30 @@ pub struct TrustServer {
     pub ca_pem: Option<Arc<str>>,
     /// Hosts besides the server's and the registry's whose token realm may see pull secrets.
     pub token_realms: Vec<String>,
+    /// The secret with the certificate that is shown to the server, if it asks for one.
+    pub client_certificate: Option<SecretRef>,
+}
+
+impl TrustServer {
+    /// The server at this address, with the system's authorities and nothing else.
+    pub fn at(url: Url) -> Self {
+        Self { url, ca_pem: None, token_realms: Vec::new(), client_certificate: None }
+    }
+}
+
+/// A secret that a policy names: in the policy's namespace, tagseal's own for a cluster policy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SecretRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }
 
 /// Where the credentials for a trust server come from.

@@ -28,8 +28,7 @@ impl MetadataSource for Server {
 }
 
 async fn ask(source: &dyn MetadataSource, role: &str) -> Result<Option<Bytes>, SourceError> {
-    let server =
-        TrustServer { url: "https://notary.test".parse().unwrap(), ca_pem: None, token_realms: Vec::new() };
+    let server = TrustServer::at("https://notary.test".parse().unwrap());
     let request = SourceRequest {
         server: &Arc::new(server),
         gun: &Gun::new("registry.test/shop/web").unwrap(),

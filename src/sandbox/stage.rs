@@ -113,8 +113,7 @@ impl Stage {
 
         let url = format!("https://{HOST}:{}", addresses.notary.port());
         let url = url.parse().map_err(|_| StageError::Address(url))?;
-        let notary =
-            Arc::new(TrustServer { url, ca_pem: Some(Arc::clone(&ca_pem)), token_realms: Vec::new() });
+        let notary = Arc::new(TrustServer { ca_pem: Some(Arc::clone(&ca_pem)), ..TrustServer::at(url) });
         let client = Arc::new(NotaryClient::new(Arc::clone(&options.clock)));
         let data = home.is_kept().then(|| home.path().join("server"));
         let server = NotaryServer::new(data, Arc::clone(&options.clock)).map_err(|error| {

@@ -43,13 +43,16 @@ impl CacheKey {
     }
 }
 
-/// Whether two (server, GUN, anchors) are one to the cache. Of a server, its address and authorities count.
+/// Whether two (server, GUN, anchors) are one to the cache. Of a server, its address and authorities count, and the certificate
+/// that is shown there: who shows another one may read other things.
 pub(crate) fn is_same(
     (server, gun, anchors): (&Arc<TrustServer>, &Gun, Digest),
     (other_server, other_gun, other_anchors): (&Arc<TrustServer>, &Gun, Digest),
 ) -> bool {
     let is_server = Arc::ptr_eq(server, other_server)
-        || (server.url == other_server.url && server.ca_pem == other_server.ca_pem);
+        || (server.url == other_server.url
+            && server.ca_pem == other_server.ca_pem
+            && server.client_certificate == other_server.client_certificate);
     anchors == other_anchors && gun == other_gun && is_server
 }
 

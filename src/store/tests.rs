@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::policy::TrustServer;
+use crate::policy::{SecretRef, TrustServer};
 use crate::source::{Requester, Who};
 use crate::trust::PodIdentity;
 use crate::tuf::{Anchor, Anchors, KeyId, RootRotation};
 
 fn key(server: &str, ca: Option<&str>, anchors: &str) -> CacheKey {
-    let server =
-        TrustServer { url: server.parse().unwrap(), ca_pem: ca.map(Arc::from), token_realms: Vec::new() };
+    let server = TrustServer { ca_pem: ca.map(Arc::from), ..TrustServer::at(server.parse().unwrap()) };
     CacheKey {
         server: Arc::new(server),
         gun: Gun::new("registry.example.com/shop/web").unwrap(),
@@ -66,17 +65,22 @@ fn what_is_written_is_read_back_in_notarys_layout() {
     assert!(file.exists());
 }
 
-/// T30 (design §4 "Cache"), and the servers' authorities.
+/// Attack T30; and the servers' authorities, and what is shown to them.
 #[test]
 fn t30_other_servers_authorities_and_anchors_have_other_directories() {
     let directory = tempfile::tempdir().unwrap();
     let cache = DiskCache::new(directory.path().to_owned());
     let one = key("https://notary.example.com", None, "a");
     cache.save(&one, &some_files(), &[], None, &note()).unwrap();
+    let mut shown = key("https://notary.example.com", None, "a");
+    let secret = SecretRef { namespace: "shop".to_owned(), name: "client".to_owned() };
+    Arc::make_mut(&mut shown.server).client_certificate = Some(secret);
+    assert_ne!(shown, one);
     for other in [
         key("https://other.example.com", None, "a"),
         key("https://notary.example.com", Some("PEM"), "a"),
         key("https://notary.example.com", None, "b"),
+        shown,
     ] {
         assert_eq!(cache.load(&other).tree, Tree::default());
     }

@@ -311,14 +311,16 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
-    use crate::policy::{CredentialsSource, DigestReferences, Freshness, Mutation, PolicyId, TrustServer};
+    use crate::policy::{
+        CredentialsSource, DigestReferences, Freshness, Mutation, PolicyId, SecretRef, TrustServer,
+    };
     use crate::tuf::{Anchors, RootRotation};
 
     fn demand((url, ca): (&str, Option<&str>), gun: &str, first_use: bool) -> Demand {
         let url = url.parse().unwrap();
         Demand {
             policy: Arc::new(PolicyId { namespace: None, name: "production".to_owned() }),
-            server: Arc::new(TrustServer { url, ca_pem: ca.map(Into::into), token_realms: Vec::new() }),
+            server: Arc::new(TrustServer { ca_pem: ca.map(Into::into), ..TrustServer::at(url) }),
             gun: Gun::new(gun).unwrap(),
             anchors: Arc::new(Anchors::new(Vec::new(), RootRotation::Follow, first_use)),
             delegations: None,
@@ -336,6 +338,21 @@ mod tests {
 
     const SERVERS: [(&str, Option<&str>); 3] =
         [("https://a.example", None), ("https://b.example", None), ("https://a.example", Some("ca"))];
+
+    #[test]
+    fn t30_what_is_read_with_another_client_certificate_is_another_cell() {
+        let repositories = Repositories::new(100, 100, 100);
+        let now = Moment::at(Timestamp::UNIX_EPOCH);
+        let shown = |name: Option<&str>| {
+            let mut demand = demand(SERVERS[0], "r.io/shop/web", false);
+            let secret = name.map(|name| SecretRef { namespace: "shop".to_owned(), name: name.to_owned() });
+            Arc::make_mut(&mut demand.server).client_certificate = secret;
+            repositories.cell(&demand, now).unwrap()
+        };
+        assert!(Arc::ptr_eq(&shown(Some("a")), &shown(Some("a"))));
+        assert!(!Arc::ptr_eq(&shown(Some("a")), &shown(Some("b"))));
+        assert!(!Arc::ptr_eq(&shown(Some("a")), &shown(None)));
+    }
 
     #[test]
     fn t30_whatever_differs_in_server_authorities_gun_or_anchors_is_another_cell() {

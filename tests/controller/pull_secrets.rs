@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tagseal::controller::ClusterCredentials;
 use tagseal::image::ImageReference;
-use tagseal::policy::{CredentialsSource, TrustServer};
+use tagseal::policy::{CredentialsSource, SecretRef, TrustServer};
 use tagseal::trust::{
-    Access, CredentialError, Credentials as _, FoundCredentials, ImageName, PodIdentity, Secret,
+    Access, CertificatePem, ClientCertificates as _, CredentialError, Credentials as _, FoundCredentials,
+    ImageName, PodIdentity, Secret,
 };
 
 use super::api_server::{ApiServer, Fault};
@@ -47,11 +48,7 @@ async fn find(
     pod: &PodIdentity,
     image: &str,
 ) -> Result<FoundCredentials, CredentialError> {
-    let trust_server = TrustServer {
-        url: "https://notary.example.com".parse().unwrap(),
-        ca_pem: None,
-        token_realms: Vec::new(),
-    };
+    let trust_server = TrustServer::at("https://notary.example.com".parse().unwrap());
     let image = ImageReference::parse(image).unwrap();
     let credentials = ClusterCredentials::new(server.client());
     let found = credentials.access(source, pod, &trust_server, ImageName::from(&image)).await;
@@ -70,6 +67,27 @@ async fn access(
 /// What is found for an image in the pull secrets of a pod.
 async fn found(server: &ApiServer, image: &str, names: &[&str]) -> FoundCredentials {
     find(server, &CredentialsSource::ImagePullSecrets, &pod(names), image).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_read_from_its_secret_and_what_is_missing_is_named() {
+    let server = ApiServer::new();
+    put(&server, "client", &[("tls.crt", "certificate"), ("tls.key", "key")]);
+    put(&server, "half", &[("tls.crt", "certificate")]);
+    let credentials = ClusterCredentials::new(server.client());
+    let read = async |name: &str| {
+        let secret = SecretRef { namespace: "shop".to_owned(), name: name.to_owned() };
+        credentials.read(&secret).await.map_err(|error| error.message)
+    };
+    let found = CertificatePem { certificate: "certificate".to_owned(), key: Secret::new("key") };
+    assert_eq!(read("client").await, Ok(found));
+    assert_eq!(read("half").await.unwrap_err(), "the secret shop/half cannot be used: it has no tls.key");
+    assert_eq!(read("gone").await.unwrap_err(), "the secret shop/gone cannot be used: it does not exist");
+    server.fail("GET secrets", Fault::Status(403, r#"secrets "client" is forbidden"#));
+    assert_eq!(
+        read("client").await.unwrap_err(),
+        r#"the secret shop/client cannot be read: secrets "client" is forbidden; let tagseal's ServiceAccount get secrets in the namespace shop (the chart's value pullSecrets.access)"#
+    );
 }
 
 async fn pulled(server: &ApiServer, names: &[&str]) -> Result<Vec<Access>, CredentialError> {

@@ -61,8 +61,7 @@ impl Publisher {
         let clock = Arc::new(ManualClock::at(now()));
         let client = Arc::new(NotaryClient::with(clock, self.limits, self.proxies));
         let ca_pem = self.ca_pem.map(Into::into);
-        let server =
-            Arc::new(TrustServer { url: self.url.parse().unwrap(), ca_pem, token_realms: Vec::new() });
+        let server = Arc::new(TrustServer { ca_pem, ..TrustServer::at(self.url.parse().unwrap()) });
         let gun = Gun::new(GUN).unwrap();
         Remote::new(client, server, gun, "registry.example.com".into(), self.access, self.timeout)
     }

@@ -35,8 +35,7 @@ async fn ask_through(
     proxies: Proxies,
 ) -> Result<Option<Manifest>, RemoteError> {
     let client = NotaryClient::with(Arc::new(ManualClock::at(now())), Limits::default(), proxies);
-    let server =
-        TrustServer { url: url.parse().unwrap(), ca_pem: ca_pem.map(Into::into), token_realms: Vec::new() };
+    let server = TrustServer { ca_pem: ca_pem.map(Into::into), ..TrustServer::at(url.parse().unwrap()) };
     let registry = Registry::new(Arc::new(client), Arc::new(server), access, Duration::from_secs(10));
     registry.manifest(&image(reference)).await
 }

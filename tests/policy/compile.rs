@@ -314,6 +314,10 @@ fn what_the_server_needs_is_told_with_what_to_write() {
             &[("spec.notary.credentials.secretRef", "Secret tagseal/s does not exist")],
         ),
         (
+            notary(json!({"clientCertificate": {"secretRef": {"name": "s"}}})),
+            &[("spec.notary.clientCertificate.secretRef", "Secret tagseal/s does not exist")],
+        ),
+        (
             notary(json!({"tokenRealms": ["https://a.io/token"]})),
             &[("spec.notary.tokenRealms[0]", "HOST:PORT")],
         ),

@@ -152,7 +152,7 @@ impl World {
     /// The repository at another address of the server.
     pub fn remote_at(&self, url: &str) -> Remote {
         let client = NotaryClient::with(Arc::new(self.clock.clone()), Limits::default(), Proxies::default());
-        let server = TrustServer { url: url.parse().unwrap(), ca_pem: None, token_realms: Vec::new() };
+        let server = TrustServer::at(url.parse().unwrap());
         let (registry, access) = ("registry.example.com".to_owned(), Access::Anonymous);
         let timeout = Duration::from_secs(20);
         Remote::new(Arc::new(client), Arc::new(server), self.gun.clone(), registry, access, timeout)

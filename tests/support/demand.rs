@@ -191,5 +191,5 @@ impl DemandBuilder {
 
 /// A trust server at `url`, without authorities of its own.
 pub fn server(url: &str) -> TrustServer {
-    TrustServer { url: url.parse().expect("a URL"), ca_pem: None, token_realms: Vec::new() }
+    TrustServer::at(url.parse().expect("a URL"))
 }

@@ -46,7 +46,7 @@ impl Past<'_> {
         let clock = Arc::new(ManualClock::at(self.now));
         let client = NotaryClient::with(clock.clone(), Limits::default(), Proxies::default());
         let url = self.server.parse().expect("an address");
-        let server = TrustServer { url, ca_pem: None, token_realms: Vec::new() };
+        let server = TrustServer::at(url);
         let (registry, _) = gun.split_once('/').expect("a registry");
         let remote = Remote::new(
             Arc::new(client),

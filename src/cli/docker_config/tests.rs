@@ -140,8 +140,7 @@ async fn a_file_that_cannot_be_read_is_an_error_and_an_absent_one_is_not() {
 async fn a_policy_that_reads_anonymously_does_so_here_too() {
     let home = Home::with(r#"{"auths":{"a.test":{"auth":"YWxpY2U6cHc="}}}"#);
     let config = DockerConfig::at(home.0.path());
-    let server =
-        TrustServer { url: "https://a.test".parse().unwrap(), ca_pem: None, token_realms: Vec::new() };
+    let server = TrustServer::at("https://a.test".parse().unwrap());
     let pod = PodIdentity::default();
     let access = async |source, registry| {
         let image = ImageName { registry, repository: "x" };

@@ -153,8 +153,10 @@ pub(super) async fn in_cluster(
     watches(in_force, certificates.as_ref(), readiness, process);
     let certificate = certificates.map(|certificates| starts(certificates, process));
     let state = ClusterState::new(client.clone(), process.metrics.clone(), process.clock.clone());
+    let credentials = ClusterCredentials::new(client);
     Ok(Surroundings {
-        credentials: Arc::new(ClusterCredentials::new(client)),
+        credentials: Arc::new(credentials.clone()),
+        client_certificates: Some(Arc::new(credentials)),
         state: Arc::new(state.clone()),
         repositories: Some(Repositories { state, leadership: leadership.clone(), events: events.clone() }),
         namespaces: Some(Arc::new(namespaces)),

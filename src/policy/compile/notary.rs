@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::super::objects::{LookupError, ObjectKind, ObjectRef, ReferencedObjects};
-use super::super::{CredentialsSource, TrustServer};
+use super::super::{CredentialsSource, SecretRef, TrustServer};
 use super::Errors;
 use super::server_url::{ServerUrlError, server_url};
 use crate::api::{CaBundleSource, CredentialsSpec, NotaryServer, RewriteRule};
@@ -65,7 +65,18 @@ pub fn server(
             token_realms.push(host);
         }
     }
-    (errors.0.len() == found).then_some(TrustServer { url, ca_pem, token_realms })
+    let client_certificate = spec.client_certificate.as_ref().map(|certificate| {
+        let name = &certificate.secret_ref.name;
+        errors.keep("spec.notary.clientCertificate.secretRef", lookup.secret(name));
+        SecretRef { namespace: lookup.namespace.clone(), name: name.clone() }
+    });
+    if client_certificate.is_some() && url.scheme() != "https" {
+        errors.push(
+            "spec.notary.clientCertificate",
+            "a certificate is shown over https alone: write https:// in spec.notary.server",
+        );
+    }
+    (errors.0.len() == found).then_some(TrustServer { url, ca_pem, token_realms, client_certificate })
 }
 
 /// Whether the certificates are good is for the connection to say, in its own words; here they must be there.
