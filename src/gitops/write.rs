@@ -4,6 +4,7 @@
 //! as they were does the new one take the place of the old, by a rename. A process that is killed leaves each file old or new; what
 //! it left beside them the next run removes, under a lock of the folder that ends with the process that holds it.
 
+mod attributes;
 mod folders;
 mod stage;
 #[cfg(test)]

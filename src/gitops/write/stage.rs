@@ -7,6 +7,7 @@ use std::path::Path;
 
 use tempfile::{Builder, TempPath};
 
+use super::attributes;
 use super::folders::{PREFIX, RANDOM, SUFFIX};
 use super::{Staged, Target};
 use crate::gitops::place::Problem;
@@ -52,9 +53,9 @@ fn one(
     let link = first.and_then(|first| linked(first, folder).ok());
     let new = match link {
         Some(new) => new,
-        None => written(target.after, folder, &metadata).map_err(failed)?,
+        None => written(target.after, (&target.path, &metadata)).map_err(failed)?,
     };
-    let keep = || linked(&target.path, folder).or_else(|_| written(target.before, folder, &metadata));
+    let keep = || linked(&target.path, folder).or_else(|_| written(target.before, (&target.path, &metadata)));
     let old = may_come_back.then(keep).transpose().map_err(failed)?;
     Ok((new, old))
 }
@@ -85,11 +86,12 @@ fn linked(file: &Path, folder: &Path) -> io::Result<TempPath> {
     Ok(builder().make_in(folder, |path| fs::hard_link(file, path))?.into_temp_path())
 }
 
-/// A new file with the mode of the old and, where that is allowed, its owner.
-fn written(text: &str, folder: &Path, old: &Metadata) -> io::Result<TempPath> {
-    let mut file = builder().tempfile_in(folder)?;
+/// A new file beside the old, with its mode, its extended attributes and, where that is allowed, its owner.
+fn written(text: &str, (path, old): (&Path, &Metadata)) -> io::Result<TempPath> {
+    let mut file = builder().tempfile_in(path.parent().unwrap_or(path))?;
     file.write_all(text.as_bytes())?;
     keep_owner(file.as_file(), old);
+    attributes::keep(path, file.as_file())?;
     file.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
     file.as_file().sync_all()?;
     Ok(file.into_temp_path())

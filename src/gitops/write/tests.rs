@@ -147,3 +147,35 @@ fn what_a_killed_run_left_is_removed() {
     clean([&*folder.path("a")]);
     folder.is(&[(".tagseal-notes.tmp", "y"), ("a", "2"), ("k.tmp", "z")]);
 }
+
+/// An access control list as Linux keeps it: these bits for the owner, the user 1234, the group, the most of both, all others.
+#[cfg(target_os = "linux")]
+fn access_list(bits: [u16; 5]) -> Vec<u8> {
+    let entries = [(0x01, u32::MAX), (0x02, 1234), (0x04, u32::MAX), (0x10, u32::MAX), (0x20, u32::MAX)];
+    let entry = |((tag, id), bits): ((u16, u32), u16)| {
+        [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat()
+    };
+    let entries: Vec<u8> = entries.into_iter().zip(bits).flat_map(entry).collect();
+    [&2u32.to_le_bytes()[..], &entries].concat()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn files_keep_their_attributes_and_access_control_lists() {
+    const ACCESS: &str = "system.posix_acl_access";
+    let folder = Folder::with(&[("a", "1"), ("b", "1")]);
+    let ours = access_list([6, 4, 4, 4, 0]);
+    xattr::set(folder.path("a"), "user.note", b"kept").unwrap();
+    xattr::set(folder.path("a"), ACCESS, &ours).unwrap();
+    folder.mode("b", 0o644);
+    // What new files get here, and old ones do not.
+    xattr::set(folder.path(""), "system.posix_acl_default", &access_list([7, 7, 7, 7, 7])).unwrap();
+    folder.write(&[(&["a"], "1", "2"), (&["b"], "1", "2")]).unwrap();
+    folder.is(&[("a", "2"), ("b", "2")]);
+    let get = |file, name| xattr::get(folder.path(file), name).unwrap();
+    assert_eq!(get("a", "user.note").as_deref(), Some(&b"kept"[..]));
+    assert_eq!(get("a", ACCESS), Some(ours));
+    assert_eq!(get("b", ACCESS), None);
+    let mode = |file| fs::metadata(folder.path(file)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("a"), mode("b")), (0o640, 0o644));
+}
