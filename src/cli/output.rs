@@ -75,11 +75,10 @@ fn write_line(text: &str) {
 /// Prints `value` as indented JSON.
 ///
 /// # Errors
-/// When `value` has no JSON form.
+/// When `value` has no JSON form, or standard output cannot be written.
 pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     // As it is: programs read it.
-    write_line(&serde_json::to_string_pretty(value)?);
-    Ok(())
+    write_exactly(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 /// Rows in aligned columns under a heading; the last column is not padded. Each row is one line, whatever its cells hold.

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use super::exit_code;
 use super::judging::Judging;
 use super::manifests::Manifests;
@@ -76,7 +78,7 @@ struct Outcome {
 }
 
 /// Pins the images of the files. Exits 0 when all is done, 1 when an image is not trusted or, with `--check`, a file would change, 2 when
-/// something could not be read, decided or written; then no file has changed.
+/// something could not be read, decided or written; then no file has changed, unless the message says so.
 ///
 /// # Errors
 /// When the arguments contradict each other, a policy file cannot be read or does not compile, or standard output is not to be written.
@@ -100,9 +102,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         outcome.write();
     }
     outcome.tell_aside();
-    match args.output {
-        Format::Json => print_json(&json::report(&outcome, args.diff))?,
-        Format::Text => outcome.print(args)?,
+    let printed = match args.output {
+        Format::Json => print_json(&json::report(&outcome, args.diff)),
+        Format::Text => outcome.print(args),
+    };
+    match outcome.written && !outcome.plan.changes.is_empty() {
+        true => printed.context("the files are written, and the report is not")?,
+        false => printed?,
     }
     Ok(outcome.exit(args.check))
 }

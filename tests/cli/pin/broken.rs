@@ -117,3 +117,21 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     world.holds("k/b.yaml", &big);
     assert_eq!(fs::read_dir(world.machine.file("k")).unwrap().count(), 2);
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_no_success() {
+    let world = World::new();
+    world.write("a.yaml", &deployment(&image("1.0")));
+    let on_full_disk = |more: &[&str]| {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = world.machine.command(&World::arguments(&[&["-f", "a.yaml"], more].concat()));
+        let output = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let why = "cannot write to standard output: No space left on device (os error 28)\n";
+    assert_eq!(on_full_disk(&["-o", "json", "--dry-run"]), (Some(2), format!("tagseal: {why}")));
+    world.holds("a.yaml", &deployment(&image("1.0")));
+    let told = format!("tagseal: the files are written, and the report is not: {why}");
+    assert_eq!(on_full_disk(&["-o", "json"]), (Some(2), told));
+    world.holds("a.yaml", &deployment(&format!("{}@{}", image("1.0"), digest("1.0"))));
+}
