@@ -1,7 +1,7 @@
 //! `tagseal krm`: pins or verifies the items of a `ResourceList`, as a function of kustomize and kpt.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::judging::Judging;
@@ -41,6 +41,7 @@ pub struct Args {
 /// # Errors
 /// When a policy file cannot be read or does not compile, or there is no policy.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    are_files(&args.policies)?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut bytes)?;
     anyhow::ensure!(bytes.len() as u64 <= MAX_INPUT, "standard input is longer than {} MiB", MAX_INPUT >> 20);
@@ -52,6 +53,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(UNDECIDED))
         }
     }
+}
+
+/// Standard input can be read once.
+fn are_files(policies: &[PathBuf]) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !policies.iter().any(|path| path == Path::new("-")),
+        "standard input is the ResourceList: name a file for the policies"
+    );
+    Ok(())
 }
 
 fn answer(args: Args, list: &ResourceList, config: FunctionConfig) -> anyhow::Result<ExitCode> {
@@ -66,6 +76,7 @@ fn answer(args: Args, list: &ResourceList, config: FunctionConfig) -> anyhow::Re
         output,
     } = config;
     policies.extend(policy_files.into_iter().map(PathBuf::from));
+    are_files(&policies)?;
     image_paths.extend(more);
     judging.namespace = namespace.unwrap_or(judging.namespace);
     anyhow::ensure!(

@@ -205,3 +205,28 @@ fn update_moves_a_pin_and_the_namespace_and_paths_come_from_the_configuration() 
         text(&output.stderr)
     );
 }
+
+#[test]
+fn standard_input_is_the_list_and_no_policy() {
+    let world = World::new();
+    let why = "tagseal: standard input is the ResourceList: name a file for the policies\n";
+    let input = list("PinImages", "x");
+    for (input, more) in
+        [(input.replace("[policy.yaml]", "['-']"), &[][..]), (world.policy().to_string(), &["--policy", "-"])]
+    {
+        let output = world.krm(&input, more);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), why.to_owned()));
+        assert_eq!(text(&output.stdout), "");
+    }
+}
+
+#[test]
+fn an_object_without_a_name_is_told_by_its_kind() {
+    let world = World::new();
+    let input = list("PinImages", &format!("{REPOSITORY}:9")).replace("    name: p\n", "");
+    let output = world.krm(&input, &[]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let told = format!("-:15:14: Pod, spec.containers[0].image: {REPOSITORY}:9: ");
+    assert!(errors.starts_with(&told), "{errors}");
+}

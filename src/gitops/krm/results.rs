@@ -112,9 +112,10 @@ fn reference(object: &ObjectId) -> Json {
 
 /// The object of a site, for people.
 fn described(site: &Site) -> String {
-    let namespace =
-        site.object.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-    format!("{} {namespace}{}, {}", site.object.kind, site.object.name, site.field)
+    let ObjectId { kind, name, namespace, .. } = &site.object;
+    let namespace = namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    let name = if name.is_empty() { String::new() } else { format!(" {namespace}{name}") };
+    format!("{kind}{name}, {}", site.field)
 }
 
 /// The items of a list, and the files that they came from.
