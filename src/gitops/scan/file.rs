@@ -134,7 +134,10 @@ impl<'f, 'n> FileScan<'f, 'n> {
             return self.namespace(object);
         }
         let is_workload = pods::workload(self, object);
-        let is_named = image_path::images(self, object);
+        let known = (self.uses.len(), self.problems.len());
+        image_path::images(self, object);
+        // A path of the options that leads nowhere names nothing.
+        let is_named = known != (self.uses.len(), self.problems.len());
         if !is_workload && !is_named {
             pods::notice(self, object);
             helm::notice(self, object);

@@ -100,19 +100,18 @@ impl ImagePath {
     }
 }
 
-/// The images that the options name in an object; `false` where they name none of its kind.
-pub(super) fn images(scan: &mut FileScan<'_, '_>, object: &Object) -> bool {
+/// The images that the options name in an object.
+pub(super) fn images(scan: &mut FileScan<'_, '_>, object: &Object) {
     let options = scan.options;
     let mut paths = options.image_paths.iter().filter(|path| path.is_about(object)).peekable();
     if paths.peek().is_none() {
-        return false;
+        return;
     }
     let namespace = scan.namespace_of(object);
     let holder = Holder { object: &object.id, namespace, origin: object.origin.as_ref(), subject: None };
     for path in paths {
         follow(scan, &holder, &path.steps, (object.cursor, String::new()));
     }
-    true
 }
 
 fn follow(scan: &mut FileScan<'_, '_>, holder: &Holder<'_>, steps: &[Step], (at, field): (Cursor, String)) {
