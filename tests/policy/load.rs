@@ -102,7 +102,10 @@ fn what_is_wrong_says_file_line_column_and_field() {
         (with("ClusterTrustPolicy", "TrustPolicy"), "p.yaml:4:1: metadata.namespace: is missing"),
         ("- a\n- b\n".to_owned(), "p.yaml:1:1: an object was expected, not a list"),
         ("a: [1\n".to_owned(), "p.yaml:"),
-        (with("  notary:", "  notary:\n  notary:"), "p.yaml:9:3: not YAML: "),
+        (
+            with("  notary:", "  notary:\n  notary:"),
+            "p.yaml:9:3: not YAML: duplicate mapping key `notary` is not allowed here",
+        ),
         ("a: b\n c: d\n".to_owned(), "p.yaml:2:"),
     ] {
         let found = errors(&text);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter, Spanned};
+use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
 
 /// A place in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +56,7 @@ pub fn documents(text: &str) -> Result<Vec<Document>, (Place, String)> {
     let nodes: Vec<Spanned<Node>> =
         serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
             let place = error.location().map_or(Place { line: 1, column: 1 }, Place::from);
-            (place, format!("not YAML: {}", DefaultMessageFormatter.format_message(&error)))
+            (place, format!("not YAML: {}", UserMessageFormatter.format_message(&error)))
         })?;
     let document = |node: Spanned<Node>| {
         let mut places = BTreeMap::from([(String::new(), Place::from(node.referenced))]);
