@@ -141,3 +141,28 @@ fn the_guide_names_every_example() {
         }
     }
 }
+
+#[test]
+fn the_jobs_that_test_policies_run_as_they_stand() {
+    let shop = Shop::new(env!("CARGO_BIN_EXE_tagseal"));
+    copy(&examples().join("policy-tests"), &shop.file("policies"));
+    fs::rename(shop.file("policies/test.yaml"), shop.file("policies/web.test.yaml")).unwrap();
+    let (_, section) = DOCS.split_once("\n### In a pull request\n").expect("the section");
+    let blocks: Vec<Value> = (section.split("```yaml\n").skip(1))
+        .map(|block| serde_saphyr::from_str(block.split("```").next().unwrap()).unwrap())
+        .collect();
+    let [github, gitlab] = blocks.as_slice() else { panic!("two jobs: {blocks:?}") };
+    let github = github["jobs"]["policies"]["steps"][1]["run"].as_str().unwrap();
+    let job = &gitlab["policies"];
+    let (script, report) =
+        (job["script"].as_str().unwrap(), job["artifacts"]["reports"]["junit"].as_str().unwrap());
+    assert!(shop.sh(github).printed().ends_with("6 cases: 6 passed, 0 failed, 0 undecided\n"));
+    shop.sh(script).ends(0);
+    assert!(shop.read(report).contains(" tests=\"6\" failures=\"0\" errors=\"0\""), "{}", shop.read(report));
+    // A policy that asks for less fails the test of what it must refuse.
+    shop.replace("policies/web.test.yaml", "reason: NotSigned", "reason: Expired");
+    let told = shop.sh(github).ends(1);
+    assert!(told.contains("           reason     expected Expired, got NotSigned\n"), "{told}");
+    shop.sh(script).ends(1);
+    assert!(shop.read(report).contains("<failure "));
+}
