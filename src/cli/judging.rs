@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::docker_config::DockerConfig;
 use super::from_cluster::{self, ClusterView, Unknown};
+use super::output::tell;
 use super::policy_files::{self, Documents};
 use super::settings::{Policies, SYSTEM_NAMESPACE, Storage, client, live_resolver};
 use crate::admission::judge::ImageVerdict;
@@ -107,6 +108,9 @@ impl Judging {
         only: Option<&str>,
         declared: &BTreeMap<String, Arc<Labels>>,
     ) -> anyhow::Result<Basis> {
+        if !self.cluster.from_cluster && !files.has_policies() {
+            tell("tagseal: the policy files hold no policies: every image is unmatched");
+        }
         let mut basis = match self.cluster.from_cluster {
             true => Basis::from(self.cluster_view(files, only).await?),
             false => Basis {

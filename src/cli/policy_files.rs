@@ -94,6 +94,11 @@ impl Documents {
         }
     }
 
+    /// Whether there is a policy, or a file that cannot be read as one.
+    pub fn has_policies(&self) -> bool {
+        !(self.policies.is_empty() && self.errors.is_empty())
+    }
+
     /// Which objects the policies name, there or not.
     pub fn references(&self, system_namespace: &str) -> BTreeSet<ObjectRef> {
         let context = self.context(system_namespace, &self.objects);

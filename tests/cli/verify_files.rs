@@ -248,3 +248,21 @@ fn a_command_line_that_does_not_say_what_to_verify_or_by_what_is_an_error() {
         assert!(errors.contains(told), "{arguments:?}: {errors}");
     }
 }
+
+#[test]
+fn files_without_policies_are_told() {
+    let world = World::new();
+    world.write("a.yaml", &pod("a", &format!("{REPOSITORY}:1.0")));
+    world.write("none.yaml", "# to be written\n");
+    let told = "tagseal: the policy files hold no policies: every image is unmatched\n";
+    let with = |arguments: &[&str]| {
+        world.machine.run(&[&["verify", "-f", "a.yaml", "--policy", "none.yaml"], arguments].concat())
+    };
+    let ended = with(&[]);
+    assert!(ended.done().contains(": unmatched "));
+    assert_eq!(ended.errors(), told);
+    assert_eq!(with(&["--unmatched-images", "Deny"]).failed(1), told);
+    let beside = world.verify(&["-f", "a.yaml", "--policy", "none.yaml"]);
+    beside.done();
+    assert_eq!(beside.errors(), "");
+}
