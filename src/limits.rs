@@ -275,6 +275,12 @@ limits! {
         "A longer chain leads nowhere.";
     CHAIN_SIGNATURES: usize = 32, "publisher", "signatures on certificates that are checked for one root", "",
         "Names are the publisher's to choose, so issuers may fit in many ways. Beyond it the root carries no pin.";
+    PENDING_BYTES: u64 = 32 << 20, "other signers", "bytes of one file of pending signatures", "",
+        "As many as one update may bring. `tagseal trust` refuses a larger one, unread.";
+    PENDING_ROLES: usize = 1024, "other signers", "roles in one file of pending signatures", "",
+        "As many as one update loads. `tagseal trust` refuses more.";
+    PENDING_SIGNATURES: usize = 256, "other signers", "signatures on one role when files of pending signatures are merged", "",
+        "As many as one metadata file may have. `tagseal trust` refuses more.";
     AUTHORITIES: usize = 256, "policy author", "certificates in one bundle of authorities", "",
         "A policy with more is invalid.";
 }

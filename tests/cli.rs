@@ -2,6 +2,7 @@
 
 mod expiry;
 mod from_cluster;
+mod holders;
 mod inspect;
 mod inventory;
 mod keys;

@@ -17,6 +17,7 @@ mod rotate;
 mod session;
 mod several;
 mod sign;
+mod sign_offline;
 mod signer;
 mod signer_name;
 mod witness;
@@ -54,6 +55,8 @@ enum Command {
     Rotate(rotate::Args),
     /// Sign roles anew, content unchanged: after a key change, or before they expire.
     Witness(witness::Args),
+    /// Sign what others began with `--pending FILE`, on a machine without a network.
+    SignOffline(sign_offline::Args),
     /// Sign anew what ends soon and has its keys here, and say who else must; for a timer.
     Renew(renew::Args),
     /// Show a repository's signed tags, its signers and their keys.
@@ -77,6 +80,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Revoke(args) => revoke::run(&args),
         Command::Rotate(args) => rotate::run(&args),
         Command::Witness(args) => witness::run(&args),
+        Command::SignOffline(args) => sign_offline::run(&args),
         Command::Renew(args) => renew::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Delete(args) => delete::run(&args),

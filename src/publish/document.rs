@@ -83,7 +83,7 @@ impl Document {
     }
 
     /// Reads a file that was verified.
-    fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
         match canonical::parse(bytes)? {
             Value::Object(mut file) => match file.remove("signed") {
                 Some(Value::Object(signed)) => Ok(Self { signed, is_dirty: false }),
@@ -189,9 +189,26 @@ impl Keyring {
         key.is_some_and(|key| key.verifies(signed.signature.method, message, &signed.signature.bytes))
     }
 
+    /// The ID by which key stores know the key that metadata knows by this one, if it is in the ring.
+    pub(super) fn find(&self, id: KeyId) -> Option<KeyId> {
+        self.keys.iter().find(|key| key.id == id).map(|key| key.canonical)
+    }
+
+    /// The canonical IDs of its keys that made one of the signatures, each once.
+    pub(super) fn signers(&self, signatures: &[Signed], message: &[u8]) -> Vec<KeyId> {
+        let mut ids = Vec::new();
+        for signed in signatures.iter().filter(|signed| self.verifies(signed, message)) {
+            let id = self.canonical_of(signed.key);
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
     /// The ID by which key stores know the key that metadata knows by this one.
     pub(super) fn canonical_of(&self, id: KeyId) -> KeyId {
-        self.keys.iter().find(|key| key.id == id).map_or(id, |key| key.canonical)
+        self.find(id).unwrap_or(id)
     }
 
     /// Whether metadata or key stores know one of its keys by this ID.

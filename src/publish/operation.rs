@@ -64,7 +64,7 @@ pub enum Operation {
     },
     /// Sign roles anew, content unchanged.
     Witness {
-        /// `targets`, delegation roles.
+        /// The root, `targets`, delegation roles.
         roles: Vec<RoleName>,
         /// Files (by their sha256) that the publisher looked at and vouches for, though the present keys of their roles did
         /// not sign them. The server often holds the snapshot key, and could hand a publisher anything to sign.
@@ -90,6 +90,17 @@ pub enum Operation {
         /// `None`: make one.
         new_key: Option<KeyId>,
     },
+    /// Other keys of the root or of `targets`, or another threshold; the keys that are not named stay.
+    ChangeKeys {
+        /// `root` or `targets`.
+        role: RoleName,
+        /// How many of the keys have to sign; `None` keeps it.
+        threshold: Option<u64>,
+        /// Keys to add. One that the role has already, under another certificate, is listed by the new one.
+        add: Vec<KeyToAdd>,
+        /// Keys to take out, by the ID that metadata or key stores know them by.
+        remove: Vec<KeyId>,
+    },
     /// A new local key for `targets` or `snapshot`.
     RotateLocal {
         /// Which role.
@@ -102,6 +113,15 @@ pub enum Operation {
         /// Which role.
         role: RoleName,
     },
+}
+
+/// A key that a base role gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyToAdd {
+    /// A private key of the trust directory.
+    Held(KeyId),
+    /// The public half of somebody else's: for the root a certificate.
+    Given(PublicForm),
 }
 
 /// In which roles a target is listed.

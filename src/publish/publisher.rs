@@ -6,6 +6,7 @@ mod ends;
 mod error;
 mod former;
 mod keys;
+mod offline;
 mod race;
 mod read;
 mod renew;
@@ -35,6 +36,7 @@ use crate::tuf::{KeyId, RoleName, TrustedRepository, Updated};
 
 pub use self::ends::{Renewer, RoleEnd, has_keys_of};
 pub use self::error::{PublishError, Signer};
+pub use self::offline::{Asked, KnownRoot, OfflineSigner, Quorum, Review, SignedOffline, root_certificate};
 pub use self::sign::Lacking;
 
 /// How often a repository is read, or an upload tried, that others seem to change, while nobody is seen to change it.
@@ -159,8 +161,9 @@ impl Publisher<'_> {
             let upload = workshop.sign(&mut draft)?;
             workshop.warn_of_roles_left_unsigned(&draft);
             if !upload.lacking.is_empty() {
-                let files = upload.files.into_iter().filter(|(role, _)| *role != RoleName::root());
-                let pending = Pending { gun: gun.clone(), files: files.collect() };
+                let files: Files = upload.files.into_iter().collect();
+                let before = draft.base.needed_for(files.keys());
+                let pending = Pending { gun: gun.clone(), files, before };
                 let handed_on = Some(HandedOn { pending, lacking: upload.lacking });
                 let published = self.published(&draft, &base, (Vec::new(), is_without_effect), workshop)?;
                 return Ok(Published { handed_on, ..published });

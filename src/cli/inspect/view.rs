@@ -34,6 +34,7 @@ pub(super) struct Inspection {
 struct Root {
     version: u64,
     expires: String,
+    threshold: u64,
     #[serde(rename = "keyIDs")]
     key_ids: Vec<String>,
 }
@@ -134,6 +135,7 @@ impl Inspection {
             root: Root {
                 version: root.version(),
                 expires: root.expires().to_string(),
+                threshold: root.threshold(),
                 key_ids: hex(&root.key_ids()),
             },
             snapshot: Base::of(report, &RoleName::snapshot()),

@@ -1,5 +1,6 @@
 //! `tagseal trust key …`: signing keys, in the trust directory and outside.
 
+mod certificate;
 mod export;
 mod files;
 mod generate;
@@ -27,6 +28,8 @@ pub enum Command {
     /// List the keys of the trust directory.
     #[command(visible_alias = "ls")]
     List(list::Args),
+    /// Write the certificate by which a root key is listed for a repository, for whoever adds its holder.
+    Certificate(certificate::Args),
     /// Write one key to a file, encrypted as it is.
     Export(export::Args),
     /// Take keys from files that `key export` or `notary key export` wrote, for the roles that they are for.
@@ -47,6 +50,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Generate(args) => generate::run(&args),
         Command::Load(args) => load::run(&args),
         Command::List(args) => list::run(&args),
+        Command::Certificate(args) => certificate::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Backup(args) => export::backup(&args),

@@ -147,6 +147,11 @@ impl Outcome {
         Self { digest: Some(digest.to_string()), ..self }
     }
 
+    /// Whether anything was published.
+    pub(super) fn is_published(&self) -> bool {
+        !self.published.is_empty()
+    }
+
     /// Something that somebody has to do, or should know.
     pub(super) fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());

@@ -1,6 +1,7 @@
 //! `tagseal trust rotate`: replaces a key.
 
 mod delegation;
+mod holders;
 
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use anyhow::bail;
 use super::key_choice;
 use super::options::Options;
 use super::outcome::Outcome;
+use super::pending::PendingOption;
 use super::role_arguments;
 use super::session::Session;
 use crate::cli::repository::Repository;
@@ -19,6 +21,7 @@ use crate::tuf::{KeyId, RoleName};
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "tagseal trust rotate [OPTIONS] <root|targets|snapshot|timestamp>... <REPOSITORY>\n       \
+                      tagseal trust rotate [OPTIONS] <root|targets> <REPOSITORY> [--threshold <K>] [--add-key <KEY>]... [--remove-key <ID>]...\n       \
                       tagseal trust rotate [OPTIONS] delegation <ROLE> <REPOSITORY>"
 )]
 pub struct Args {
@@ -35,6 +38,10 @@ pub struct Args {
     #[arg(long = "key", short = 'k', value_name = "ID|FILE")]
     keys: Vec<String>,
     #[command(flatten)]
+    holders: holders::Holders,
+    #[command(flatten)]
+    pending: PendingOption,
+    #[command(flatten)]
     options: Options,
 }
 
@@ -47,10 +54,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (roles, repository) = role_arguments::split(&words)?;
     let session = Session::open(&args.options)?;
     let mut outcome = match roles.as_slice() {
+        roles if args.holders.are_named() => holders::change(args, &session, &repository, roles)?,
         [role] if role.is_delegation() => delegation::rotate(args, &session, &repository, role)?,
         roles => rotate(args, &session, &repository, roles)?,
     };
-    if roles.contains(&RoleName::root()) {
+    if roles.contains(&RoleName::root()) && outcome.is_published() {
         outcome.warn(
             "policies that pin the old root key follow this rotation (rootRotation: Follow); name the new key in them soon, \
              and keep the old one until nobody has the old root any more",
@@ -81,10 +89,11 @@ fn rotate(
     }
     let operations = roles.iter().map(|role| operation(args, session, repository, roles, role));
     let operations = operations.collect::<anyhow::Result<Vec<_>>>()?;
-    let published = crate::cli::runtime()?.block_on(session.publish(repository, &operations))?;
+    let published =
+        crate::cli::runtime()?.block_on(args.pending.publish(session, repository, &operations))?;
     let keys = if roles.len() == 1 { "key" } else { "keys" };
     let message = format!("Rotated the {} {keys} of {}", list(roles), repository.gun());
-    Ok(Outcome::new(repository, message, &published))
+    Ok(args.pending.outcome(repository, message, &published))
 }
 
 fn operation(

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::options::Options;
-use super::pending::PendingOption;
+use super::pending::PendingFiles;
 use super::role_arguments;
 use super::session::Session;
 use crate::cli::confirm::confirm;
@@ -16,14 +16,14 @@ use crate::tuf::RoleName;
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "tagseal trust witness [OPTIONS] <ROLE>... <REPOSITORY>")]
 pub struct Args {
-    /// The roles (targets, targets/NAME), and then the repository.
+    /// The roles (root, targets, targets/NAME), and then the repository.
     #[arg(required = true, value_name = "ROLE|REPOSITORY")]
     arguments: Vec<String>,
     /// Do not ask, also where what a role lists is not signed by its present keys.
     #[arg(long, short = 'y')]
     yes: bool,
     #[command(flatten)]
-    pending: PendingOption,
+    pending: PendingFiles,
     #[command(flatten)]
     options: Options,
 }
@@ -36,20 +36,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (roles, repository) = role_arguments::split(&args.arguments)?;
     let session = Session::open(&args.options)?;
     let names = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if let Some(path) = args.pending.path().filter(|path| path.exists()) {
-        let added = args.pending.add_signatures(&session, &repository, path, &roles, args.yes)?;
+    let option = args.pending.first();
+    if let Some(pending) = args.pending.read()? {
+        let added = option.add_signatures(&session, &repository, &pending, &roles, args.yes)?;
         let Some(published) = added else {
             print("Nothing was changed");
             return Ok(ExitCode::SUCCESS);
         };
         let message = format!("Signed and published what was begun of {}", repository.gun());
-        return args.pending.outcome(&repository, message, &published).print(args.options.output);
+        return option.outcome(&repository, message, &published).print(args.options.output);
     }
     let runtime = crate::cli::runtime()?;
     let mut looked_at = Vec::new();
     let published = loop {
         let operation = Operation::Witness { roles: roles.clone(), looked_at: looked_at.clone() };
-        let error = match runtime.block_on(args.pending.publish(&session, &repository, &[operation])) {
+        let error = match runtime.block_on(option.publish(&session, &repository, &[operation])) {
             Ok(published) => break published,
             Err(error) => error,
         };
@@ -63,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         looked_at.push(*sha256);
     };
     let message = format!("Signed {names} of {} anew", repository.gun());
-    args.pending.outcome(&repository, message, &published).print(args.options.output)
+    option.outcome(&repository, message, &published).print(args.options.output)
 }
 
 /// What the keys of a role do not vouch for is shown before anybody signs it: the server could have put it there.

@@ -1,5 +1,8 @@
 //! [`Root`]: which keys sign the base roles.
 
+mod changes;
+mod holders;
+
 use jiff::Timestamp;
 
 use super::{Document, DocumentError, Keyring, ListedKey, member_array, member_object, role_value, shape};

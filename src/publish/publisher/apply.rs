@@ -1,7 +1,8 @@
 //! Applying operations to a draft.
 
-mod adopt;
+pub(super) mod adopt;
 mod delegations;
+mod holders;
 mod rotation;
 mod targets;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use super::draft::{Draft, malformed};
 use super::error::PublishError;
 use super::keys::Keys;
+use super::renew::RENEWED_DAYS;
 use super::{StillListed, server_key};
 use crate::digest::Digest;
 use crate::notary::Remote;
@@ -65,6 +67,9 @@ impl Workshop<'_> {
                 roles.iter().try_for_each(|role| self.witness(draft, role, looked_at))
             }
             Operation::Adopt { role, file, looked_at } => self.adopt(draft, role, file, looked_at),
+            Operation::ChangeKeys { role, threshold, add, remove } => {
+                self.change_keys(draft, role, *threshold, (add, remove))
+            }
             Operation::RotateRoot { new_key } => self.rotate_root(draft, index, *new_key),
             Operation::RotateLocal { role, new_key } => self.rotate_local(draft, index, role, *new_key),
             Operation::RotateServerManaged { role } => self.rotate_server_managed(draft, index, role).await,
@@ -101,17 +106,16 @@ impl Workshop<'_> {
             snapshot: &snapshot_key,
             timestamp: &timestamp_key,
         };
-        Ok(Draft {
-            root: Root::new(&keys).map_err(malformed(&root))?,
-            targets: BTreeMap::from([(targets, Targets::new())]),
-            snapshot: snapshot_key_is_local.then(Snapshot::new),
-            witnessed: Default::default(),
-            about: Default::default(),
-            is_overruled: false,
-            renewed: Default::default(),
-            adopted: Default::default(),
-            base: Default::default(),
-        })
+        let root = Root::new(&keys).map_err(malformed(&root))?;
+        let mut draft = Draft::new(root, snapshot_key_is_local.then(Snapshot::new));
+        draft.targets.insert(targets, Targets::new());
+        Ok(draft)
+    }
+
+    /// The root once more, with new certificates for those of its keys that are here and whose certificates end soon.
+    fn witness_root(&mut self, draft: &mut Draft) -> Result<(), PublishError> {
+        draft.root.0.touch();
+        self.renew_certificates(draft, self.in_days(RENEWED_DAYS))
     }
 
     fn witness(
@@ -120,6 +124,9 @@ impl Workshop<'_> {
         role: &RoleName,
         looked_at: &[Digest],
     ) -> Result<(), PublishError> {
+        if *role == RoleName::root() {
+            return self.witness_root(draft);
+        }
         check_lists_targets(role, "a witness")?;
         draft.witness(role)?;
         let file = draft.base.hash(role).filter(|_| draft.base.unsigned.contains(role));

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use super::apply::adopt::{Begun, BegunFile};
 use super::error::{PublishError, Signer};
 use crate::digest::Digest;
-use crate::publish::document::{DocumentError, Keyring, Root, Signed, Snapshot, Targets, unverified_version};
+use crate::publish::document::{
+    Document, DocumentError, Keyring, Root, Signed, Snapshot, Targets, unverified_version,
+};
 use crate::tuf::{KeyId, RoleName};
 
 /// A repository as it is being edited: what was read, and what was changed since.
@@ -60,6 +63,14 @@ impl Base {
         self.files.get(role).map(|bytes| Digest::of(bytes))
     }
 
+    /// The files of these roles, of those above them, and the root: what somebody needs who has to judge new ones of them.
+    pub(super) fn needed_for<'a>(&self, roles: impl Iterator<Item = &'a RoleName>) -> Files {
+        let up = |role: &RoleName| std::iter::successors(Some(role.clone()), RoleName::parent);
+        let needed: BTreeSet<RoleName> = roles.flat_map(up).chain([RoleName::root()]).collect();
+        let files = self.files.iter().filter(|(role, _)| needed.contains(*role));
+        files.map(|(role, bytes)| (role.clone(), bytes.clone())).collect()
+    }
+
     /// Whether somebody else published between two readings. The server signs timestamps by itself, and snapshots whose
     /// key it has.
     pub(super) fn differs_from(&self, other: &Self) -> bool {
@@ -87,17 +98,22 @@ impl Draft {
                 read.insert(role.clone(), Targets::read(bytes).map_err(malformed(role))?);
             }
         }
-        Ok(Self {
-            root: read_root,
-            targets: read,
-            snapshot: Some(read_snapshot),
+        Ok(Self { targets: read, base, ..Self::new(read_root, Some(read_snapshot)) })
+    }
+
+    /// A draft of a root alone.
+    pub(super) fn new(root: Root, snapshot: Option<Snapshot>) -> Self {
+        Self {
+            root,
+            targets: BTreeMap::new(),
+            snapshot,
             witnessed: BTreeSet::new(),
             about: BTreeSet::new(),
             is_overruled: false,
             renewed: BTreeSet::new(),
             adopted: BTreeMap::new(),
-            base,
-        })
+            base: Base::default(),
+        }
     }
 
     /// Whether anything has to be uploaded.
@@ -155,11 +171,26 @@ impl Draft {
     }
 
     /// Takes a role's file as another signer began it.
-    pub(super) fn adopt(&mut self, role: &RoleName, mut file: Targets, signatures: Vec<Signed>) {
-        file.0.touch();
-        self.targets.insert(role.clone(), file);
-        self.adopted.insert(role.clone(), signatures);
-        self.about.insert(role.clone());
+    pub(super) fn adopt(&mut self, role: &RoleName, begun: Begun) {
+        match begun.file {
+            BegunFile::Root(mut root) => {
+                root.0.touch();
+                self.root = root;
+            }
+            BegunFile::Targets(mut file) => {
+                file.0.touch();
+                self.targets.insert(role.clone(), file);
+                self.about.insert(role.clone());
+            }
+        }
+        self.adopted.insert(role.clone(), begun.signatures);
+    }
+
+    /// Whether what was read says just this of the role.
+    pub(super) fn is_published(&self, role: &RoleName, message: &[u8]) -> bool {
+        let file = self.base.files.get(role);
+        let published = file.and_then(|bytes| Document::read(bytes).ok()?.message().ok());
+        published.as_deref() == Some(message)
     }
 
     /// A key with the name of the signer, if a role directly below `targets` has it and is not everybody's.

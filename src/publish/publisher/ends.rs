@@ -32,6 +32,8 @@ pub enum Renewer {
     Server,
     /// Others.
     Others {
+        /// How many keys have to sign.
+        threshold: u64,
         /// How many keys are needed beside those that are here.
         more: u64,
         /// The canonical IDs of the keys that are elsewhere.
@@ -84,7 +86,11 @@ fn end(keys: &Keys<'_>, role: RoleName, file: &Document, ring: &Keyring) -> Resu
     let held = keys.held(&ids)?;
     let renewer = match ring.threshold.saturating_sub(held.len() as u64) {
         0 => Renewer::Here,
-        more => Renewer::Others { more, keys: ids.into_iter().filter(|id| !held.contains(id)).collect() },
+        more => Renewer::Others {
+            threshold: ring.threshold,
+            more,
+            keys: ids.into_iter().filter(|id| !held.contains(id)).collect(),
+        },
     };
     // What does not say when it ends does not verify.
     Ok(RoleEnd { role, expires: file.expires().unwrap_or(Timestamp::MIN), renewer })

@@ -206,6 +206,35 @@ pub enum PublishError {
         /// Those that are not.
         missing: Vec<Signer>,
     },
+    /// What is to be a root key is listed by no certificate that can stand for the repository.
+    #[error(
+        "{id} cannot be a root key of {gun}: {why}. Its holder makes the certificate with `tagseal trust key certificate {gun} \
+         -o FILE`, and hands you that file"
+    )]
+    NotARootKey {
+        /// Which repository.
+        gun: Gun,
+        /// The key, by its canonical ID.
+        id: KeyId,
+        /// Why.
+        why: String,
+    },
+    /// A role has several keys, and no word says which of them is replaced.
+    #[error(
+        "{role} of {gun} has several keys, of which {threshold} have to sign: {}. Say which goes and which comes: `tagseal \
+         trust rotate {role} {gun} --remove-key ID --add-key KEY`",
+        list_of(.keys)
+    )]
+    SeveralKeys {
+        /// Which role.
+        role: RoleName,
+        /// Of which repository.
+        gun: Gun,
+        /// How many have to sign.
+        threshold: u64,
+        /// The role's, by canonical ID.
+        keys: Vec<KeyId>,
+    },
     /// A role file that another signer began cannot be signed any more.
     #[error(
         "what was begun of {role} cannot be published any more: {why}; begin anew with `--pending` and another file"
@@ -215,6 +244,26 @@ pub enum PublishError {
         role: RoleName,
         /// Why.
         why: String,
+    },
+    /// A file of pending signatures is not what it says it is, or does not follow from what the trust directory knows.
+    #[error("nothing is signed for {gun}: {why}")]
+    PendingRefused {
+        /// Which repository.
+        gun: Gun,
+        /// Why.
+        why: String,
+    },
+    /// No key is here that could sign what others began, and did not yet.
+    #[error(
+        "no key is here that could add a signature: signed by {}, and to be signed by {}; `tagseal trust key list` shows the \
+         keys that are here",
+        signers(.signed), signers(.missing)
+    )]
+    NothingToSign {
+        /// Who signed it.
+        signed: Vec<Signer>,
+        /// Who can besides.
+        missing: Vec<Signer>,
     },
     /// A role file that another signer began is signed by whoever looked at it.
     #[error("look at what is to be signed in {role} first: {}", changes.join(", "))]
@@ -435,6 +484,9 @@ impl std::fmt::Display for Signer {
 }
 
 fn signers(signers: &[Signer]) -> String {
+    if signers.is_empty() {
+        return "none".to_owned();
+    }
     signers.iter().map(Signer::to_string).collect::<Vec<_>>().join(", ")
 }
 

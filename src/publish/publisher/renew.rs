@@ -13,7 +13,7 @@ use crate::tuf::{KeyId, RoleName};
 
 /// What ends within so many days is signed anew: six months, from when on notary renews roots and warns of other roles
 /// (Notary v1, "Publishing" and "Warnings").
-const RENEWED_DAYS: i32 = 183;
+pub(super) const RENEWED_DAYS: i32 = 183;
 
 /// What ends within so many days, and is not signed anew, is said.
 const SAID_DAYS: i32 = 30;
@@ -66,18 +66,31 @@ impl Workshop<'_> {
                 }
                 false => format!("the certificate of the root key of {gun} expires within six months"),
             };
-            self.warnings
-                .push(format!("{what}: whoever has {keys} renews it with `tagseal trust renew {gun}`"));
+            self.warnings.push(match ring.threshold {
+                1 => format!("{what}: whoever has {keys} renews it with `tagseal trust renew {gun}`"),
+                threshold => format!(
+                    "{what}: {threshold} of {keys} renew it: begin with `tagseal trust witness root {gun} --pending FILE`"
+                ),
+            });
             return Ok(());
         }
         if !draft.root.0.is_dirty() {
             draft.root.0.touch();
             draft.renewed.insert(root.clone());
         }
-        for key in worn {
+        self.renew_certificates(draft, by)
+    }
+
+    /// New certificates for the root keys that are here and whose certificates end by then.
+    pub(super) fn renew_certificates(
+        &mut self,
+        draft: &mut Draft,
+        by: Timestamp,
+    ) -> Result<(), PublishError> {
+        for key in draft.root.certificates_that_end_before(by) {
             let Ok(unlocked) = self.keys.unlock(key.canonical) else { continue };
             let certificate = unlocked.root_certificate(self.remote.gun(), self.now)?;
-            draft.root.replace_certificate(key.id, &certificate).map_err(malformed(&root))?;
+            draft.root.replace_certificate(key.id, &certificate).map_err(malformed(&RoleName::root()))?;
         }
         Ok(())
     }
@@ -123,7 +136,7 @@ impl Workshop<'_> {
         for role in draft.on_the_way() {
             let file = draft.targets.get(&role).filter(|file| !file.0.is_dirty() && file.0.ends_before(soon));
             let Some((file, ring)) = file.zip(draft.keyring(&role)) else { continue };
-            self.say(&role, &file.0, &ring.canonical_ids(), &format!("tagseal trust witness {role}"));
+            self.say(&role, &file.0, &ring, &format!("tagseal trust witness {role}"));
             denied |= file.0.ends_before(self.now);
         }
         Ok(denied | self.say_snapshot(draft, soon).await?)
@@ -132,7 +145,8 @@ impl Workshop<'_> {
     /// A snapshot whose key is the server's ends all the time, and is renewed by the server.
     async fn say_snapshot(&mut self, draft: &Draft, soon: Timestamp) -> Result<bool, PublishError> {
         let role = RoleName::snapshot();
-        let ids = draft.root.keyring(&role).canonical_ids();
+        let ring = draft.root.keyring(&role);
+        let ids = ring.canonical_ids();
         let ending = draft.snapshot.as_ref().filter(|snapshot| snapshot.0.ends_before(soon));
         let Some(snapshot) = ending.filter(|_| !draft.is_dirty() && draft.base.files.contains_key(&role))
         else {
@@ -141,17 +155,20 @@ impl Workshop<'_> {
         if !self.keys.held(&ids)?.is_empty() || server_has_key(self.remote, &role, &ids).await {
             return Ok(false);
         }
-        self.say(&role, &snapshot.0, &ids, "tagseal trust rotate snapshot --server-managed");
+        self.say(&role, &snapshot.0, &ring, "tagseal trust rotate snapshot --server-managed");
         Ok(snapshot.0.ends_before(self.now))
     }
 
-    fn say(&mut self, role: &RoleName, file: &Document, keys: &[KeyId], command: &str) {
-        let gun = self.remote.gun();
+    fn say(&mut self, role: &RoleName, file: &Document, ring: &Keyring, command: &str) {
+        let (gun, keys) = (self.remote.gun(), list_of(&ring.canonical_ids()));
         let (ends, deny) = self.end_of(file);
-        self.warnings.push(format!(
-            "{role} of {gun} {ends}{deny}: whoever has {} renews it with `{command} {gun}`",
-            list_of(keys)
-        ));
+        let who = match ring.threshold {
+            1 => format!("whoever has {keys} renews it with `{command} {gun}`"),
+            threshold => {
+                format!("{threshold} of {keys} renew it: begin with `{command} {gun} --pending FILE`")
+            }
+        };
+        self.warnings.push(format!("{role} of {gun} {ends}{deny}: {who}"));
     }
 
     /// `expires at TIME`, or `expired at TIME` and what that means.
@@ -163,7 +180,7 @@ impl Workshop<'_> {
         }
     }
 
-    fn in_days(&self, days: i32) -> Timestamp {
+    pub(super) fn in_days(&self, days: i32) -> Timestamp {
         self.now.saturating_add(DAY * days).unwrap_or(Timestamp::MAX)
     }
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::apply::Workshop;
 use super::draft::{Draft, malformed};
 use super::error::{PublishError, Signer};
+use super::keys::Keys;
 use crate::publish::document::{Document, Keyring, Signed};
 use crate::tuf::{KeyId, RoleName};
 
@@ -38,14 +39,18 @@ impl Workshop<'_> {
         let mut upload = Upload::default();
         let root = RoleName::root();
         if draft.root.0.is_dirty() {
-            draft.root.renew(self.now).map_err(malformed(&root))?;
+            let given = draft.adopted.get(&root).cloned();
+            if given.is_none() {
+                draft.root.renew(self.now).map_err(malformed(&root))?;
+            }
+            let given = given.unwrap_or_default();
             // By the previous keys too (Notary v1, "Root rotation rule").
             let own = draft.root.keyring(&root);
             let rings: Vec<Keyring> = draft.base.root_keys.iter().cloned().chain([own]).collect();
             for ring in &rings {
-                self.check_enough(draft, &root, ring)?;
+                upload.lacks(self.lacking(draft, &root, ring, &given)?);
             }
-            let bytes = self.file(&root, &draft.root.0, &rings, &[])?;
+            let bytes = self.file(&root, &draft.root.0, &rings, &given)?;
             upload.add(root, bytes, draft.root.0.version());
         }
         let dirty = draft.targets.iter().filter(|(_, file)| file.0.is_dirty()).map(|(role, _)| role.clone());
@@ -54,12 +59,7 @@ impl Workshop<'_> {
                 return Err(PublishError::NotDelegated { role });
             };
             let given = draft.adopted.get(&role).cloned();
-            upload.lacking.extend(self.lacking(
-                draft,
-                &role,
-                &keyring,
-                given.as_deref().unwrap_or_default(),
-            )?);
+            upload.lacks(self.lacking(draft, &role, &keyring, given.as_deref().unwrap_or_default())?);
             let floor = draft.floor(&role);
             let Some(file) = draft.targets.get_mut(&role) else { continue };
             if given.is_none() {
@@ -101,53 +101,8 @@ impl Workshop<'_> {
         given: &[Signed],
     ) -> Result<Bytes, PublishError> {
         let message = document.message().map_err(malformed(role))?;
-        let signatures = self.signatures(role, rings, given, &message)?;
+        let signatures = self.keys.signatures(role, rings, given, &message, &mut self.warnings)?;
         document.file(signatures).map_err(malformed(role))
-    }
-
-    /// The signatures that are given, and those by every other key of these rings that is here.
-    fn signatures(
-        &mut self,
-        role: &RoleName,
-        rings: &[Keyring],
-        given: &[Signed],
-        message: &[u8],
-    ) -> Result<Vec<Signed>, PublishError> {
-        let mut signatures = given.to_vec();
-        let mut signed: Vec<KeyId> = Vec::new();
-        let mut refused = None;
-        for key in rings.iter().flat_map(|ring| &ring.keys) {
-            if signatures.iter().any(|signature| signature.key == key.id) {
-                signed.push(key.canonical);
-                continue;
-            }
-            if !self.keys.holds(key.canonical)? {
-                continue;
-            }
-            match self.keys.unlock(key.canonical) {
-                Ok(private) => {
-                    let signature = private.sign(message)?;
-                    signatures.push(Signed { key: key.id, signature });
-                    signed.push(key.canonical);
-                }
-                // Others may be enough.
-                Err(error @ (PublishError::Passphrase { .. } | PublishError::WrongPassphrase { .. })) => {
-                    refused = Some(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if let Some(error) = refused {
-            let is_enough = |ring: &Keyring| {
-                let ids = ring.canonical_ids();
-                ids.iter().filter(|id| signed.contains(id)).count() as u64 >= ring.threshold
-            };
-            if !rings.iter().all(is_enough) {
-                return Err(error);
-            }
-            self.warnings.push(format!("{role} was signed without one of its keys that is here: {error}"));
-        }
-        Ok(signatures)
     }
 
     fn check_enough(&self, draft: &Draft, role: &RoleName, ring: &Keyring) -> Result<(), PublishError> {
@@ -176,7 +131,9 @@ impl Workshop<'_> {
         if here.len() as u64 >= threshold {
             return Ok(None);
         }
-        if held.is_empty() {
+        // Holders of base roles may have all their keys elsewhere; a delegation is begun by whoever has a key of it.
+        let may_be_elsewhere = !role.is_delegation() && (self.may_lack || threshold > 1);
+        if held.is_empty() && !may_be_elsewhere {
             return Err(self.not_held(role, keys));
         }
         let signers = |ids: Vec<KeyId>| ids.into_iter().map(|id| draft.signer(id)).collect();
@@ -202,6 +159,54 @@ impl Workshop<'_> {
     }
 }
 
+impl Keys<'_> {
+    /// The signatures that are given, and those by every other key of these rings that is here.
+    pub(super) fn signatures(
+        &mut self,
+        role: &RoleName,
+        rings: &[Keyring],
+        given: &[Signed],
+        message: &[u8],
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<Signed>, PublishError> {
+        let mut signatures = given.to_vec();
+        let mut signed: Vec<KeyId> = Vec::new();
+        let mut refused = None;
+        for key in rings.iter().flat_map(|ring| &ring.keys) {
+            if signatures.iter().any(|signature| signature.key == key.id) {
+                signed.push(key.canonical);
+                continue;
+            }
+            if !self.holds(key.canonical)? {
+                continue;
+            }
+            match self.unlock(key.canonical) {
+                Ok(private) => {
+                    let signature = private.sign(message)?;
+                    signatures.push(Signed { key: key.id, signature });
+                    signed.push(key.canonical);
+                }
+                // Others may be enough.
+                Err(error @ (PublishError::Passphrase { .. } | PublishError::WrongPassphrase { .. })) => {
+                    refused = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(error) = refused {
+            let is_enough = |ring: &Keyring| {
+                let ids = ring.canonical_ids();
+                ids.iter().filter(|id| signed.contains(id)).count() as u64 >= ring.threshold
+            };
+            if !rings.iter().all(is_enough) {
+                return Err(error);
+            }
+            warnings.push(format!("{role} was signed without one of its keys that is here: {error}"));
+        }
+        Ok(signatures)
+    }
+}
+
 impl Workshop<'_> {
     /// Says which roles nobody believes any more because of what changed above them. They are not signed anew in passing:
     /// a key may have been taken out because it was stolen, and then what it signed wants looking at first.
@@ -219,6 +224,11 @@ impl Workshop<'_> {
 }
 
 impl Upload {
+    /// A root lacks the same of its keys before and after where neither changes.
+    fn lacks(&mut self, lacking: Option<Lacking>) {
+        self.lacking.extend(lacking.filter(|lacking| !self.lacking.contains(lacking)));
+    }
+
     fn add(&mut self, role: RoleName, bytes: Bytes, version: u64) {
         self.files.push((role.clone(), bytes));
         self.versions.push((role, version));

@@ -43,7 +43,7 @@ impl Inspection {
             format!(
                 "  Repository Key:   {}\n  Root Key:         {}",
                 self.targets_keys(),
-                self.root.key_ids.join(", ")
+                keys(self.root.threshold, &self.root.key_ids)
             ),
         ));
         parts.push(section("Base roles", table(&["ROLE", "VERSION", "EXPIRES"], &self.base_roles())));
@@ -104,7 +104,7 @@ impl Inspection {
 
     fn targets_keys(&self) -> String {
         let targets = self.roles.iter().find(|role| role.name == TARGETS);
-        targets.map(|role| role.key_ids.join(", ")).unwrap_or_default()
+        targets.map(|role| keys(role.threshold, &role.key_ids)).unwrap_or_default()
     }
 
     fn base_roles(&self) -> Vec<Vec<String>> {
@@ -162,6 +162,12 @@ fn paths(paths: &[String]) -> String {
             paths.iter().map(|path| Foreign(&format!("{path}*")).to_string()).collect::<Vec<_>>().join(", ")
         }
     }
+}
+
+/// The keys of a base role, and how many of several have to sign.
+fn keys(threshold: u64, ids: &[String]) -> String {
+    let all = ids.join(", ");
+    if ids.len() > 1 { format!("{all} ({threshold} of {} have to sign)", ids.len()) } else { all }
 }
 
 fn short(ids: &[String]) -> String {

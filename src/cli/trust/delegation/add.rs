@@ -8,7 +8,7 @@ use anyhow::bail;
 use crate::cli::repository::Repository;
 use crate::cli::trust::key_choice::public_keys;
 use crate::cli::trust::options::Options;
-use crate::cli::trust::outcome::Outcome;
+use crate::cli::trust::pending::PendingOption;
 use crate::cli::trust::role_arguments;
 use crate::cli::trust::session::Session;
 use crate::publish::operation::Operation;
@@ -39,6 +39,8 @@ pub struct Args {
     #[arg(long, short = 'p', hide = true)]
     publish: bool,
     #[command(flatten)]
+    pending: PendingOption,
+    #[command(flatten)]
     options: Options,
 }
 
@@ -66,9 +68,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("nothing to add: name --key, --paths or --threshold");
     }
     let operation = Operation::Delegate { role: role.clone(), keys, threshold: args.threshold, paths };
-    let published = runtime.block_on(session.publish(&repository, &[operation]))?;
+    let published = runtime.block_on(args.pending.publish(&session, &repository, &[operation]))?;
     let message = format!("Delegated {role} of {}", repository.gun());
-    Outcome::new(&repository, message, &published).print(args.options.output)
+    args.pending.outcome(&repository, message, &published).print(args.options.output)
 }
 
 /// Whether the role is delegated now. What cannot be read says itself why when it is published to.

@@ -8,7 +8,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::output::print;
 use crate::cli::repository::Repository;
 use crate::cli::trust::options::Options;
-use crate::cli::trust::outcome::Outcome;
+use crate::cli::trust::pending::PendingOption;
 use crate::cli::trust::role_arguments;
 use crate::cli::trust::session::Session;
 use crate::publish::operation::Operation;
@@ -30,6 +30,8 @@ pub struct Args {
     /// Do not ask.
     #[arg(long, short = 'y')]
     yes: bool,
+    #[command(flatten)]
+    pending: PendingOption,
     #[command(flatten)]
     options: Options,
 }
@@ -62,8 +64,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let paths = args.paths.clone();
         (Operation::Restrict { role: role.clone(), keys, paths }, format!("Restricted {role} of {gun}"))
     };
-    let published = runtime.block_on(session.publish(&repository, &[operation]))?;
-    Outcome::new(&repository, message, &published).of_removal().print(args.options.output)
+    let published = runtime.block_on(args.pending.publish(&session, &repository, &[operation]))?;
+    args.pending.outcome(&repository, message, &published).of_removal().print(args.options.output)
 }
 
 /// The IDs of keys that are given in full, or by their beginning.

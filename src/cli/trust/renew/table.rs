@@ -96,13 +96,15 @@ impl Row {
         let gun = repository.gun();
         let hex = |ids: &[KeyId]| ids.iter().map(ToString::to_string).collect();
         let (key_ids, who) = match (&end.renewer, done) {
-            (Renewer::Others { more, keys }, Done::NotRenewed) => {
+            (Renewer::Others { threshold, more, keys }, Done::NotRenewed) => {
                 let ids: Vec<String> = hex(keys);
                 let more = if keys.len() as u64 == *more { String::new() } else { format!("{more} of ") };
-                (
-                    ids.clone(),
-                    Some(format!("whoever has {more}{}: `tagseal trust renew {gun}`", ids.join(", "))),
-                )
+                // Of several who have to sign, each has a machine of their own.
+                let command = match threshold {
+                    1 => format!("tagseal trust renew {gun}"),
+                    _ => format!("tagseal trust witness {} {gun} --pending FILE", end.role),
+                };
+                (ids.clone(), Some(format!("whoever has {more}{}: `{command}`", ids.join(", "))))
             }
             (Renewer::Witness, Done::NotRenewed) => {
                 let who = format!(

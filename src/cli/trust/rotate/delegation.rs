@@ -57,10 +57,10 @@ pub(super) fn rotate(
     if held && !affected.is_empty() {
         operations.push(Operation::Witness { roles: affected.clone(), looked_at: Vec::new() });
     }
-    let mut published = runtime.block_on(session.publish(repository, &operations))?;
+    let mut published = runtime.block_on(args.pending.publish(session, repository, &operations))?;
     published.new_keys.extend(made.map(|id| (SignerName::of_key(role).to_owned(), id)));
     let message = format!("Rotated the keys of {role} of {}", repository.gun());
-    let mut outcome = Outcome::new(repository, message, &published);
+    let mut outcome = args.pending.outcome(repository, message, &published);
     if !held && !affected.is_empty() {
         let roles = affected.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         outcome.warn(format!(

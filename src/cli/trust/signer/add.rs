@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli::repository::Repository;
 use crate::cli::trust::key_choice::{self, public_keys};
 use crate::cli::trust::options::Options;
-use crate::cli::trust::outcome::Outcome;
+use crate::cli::trust::pending::PendingOption;
 use crate::cli::trust::session::Session;
 use crate::cli::trust::several::Several;
 use crate::cli::trust::signer_name::SignerName;
@@ -30,6 +30,8 @@ pub struct Args {
     #[arg(long, value_name = "ID|FILE")]
     root_key: Option<String>,
     #[command(flatten)]
+    pending: PendingOption,
+    #[command(flatten)]
     options: Options,
 }
 
@@ -41,20 +43,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let keys = public_keys(&args.keys)?;
     let repositories: Vec<_> =
         args.repositories.iter().map(|text| Repository::whole(text)).collect::<anyhow::Result<_>>()?;
+    args.pending.check_one(&repositories)?;
     let session = Session::open(&args.options)?;
     let root_key = key_choice::root_key(&session, args.root_key.as_deref())?;
     let operations = operations(root_key, &args.name, &keys)?;
     let runtime = crate::cli::runtime()?;
     let mut several = Several::new(args.options.output);
     for repository in &repositories {
-        let published = runtime.block_on(session.publish(repository, &operations));
+        let published = runtime.block_on(args.pending.publish(&session, repository, &operations));
         let outcome = published.map(|published| {
             let done = match published.roles.is_empty() {
                 true => format!("Nothing was changed: {} signs", args.name),
                 false => format!("Added the signer {} to", args.name),
             };
             let message = format!("{done} {}", repository.gun());
-            Outcome::new(repository, message, &published)
+            args.pending.outcome(repository, message, &published)
         });
         several.add(repository, outcome);
     }

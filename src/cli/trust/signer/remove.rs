@@ -7,6 +7,7 @@ use crate::cli::repository::Repository;
 use crate::cli::trust::failure::Refused;
 use crate::cli::trust::options::Options;
 use crate::cli::trust::outcome::Outcome;
+use crate::cli::trust::pending::PendingOption;
 use crate::cli::trust::session::Session;
 use crate::cli::trust::several::Several;
 use crate::cli::trust::signer_name::SignerName;
@@ -27,6 +28,8 @@ pub struct Args {
     #[arg(long, short = 'f', visible_alias = "yes")]
     force: bool,
     #[command(flatten)]
+    pending: PendingOption,
+    #[command(flatten)]
     options: Options,
 }
 
@@ -37,6 +40,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let repositories: Vec<_> =
         args.repositories.iter().map(|text| Repository::whole(text)).collect::<anyhow::Result<_>>()?;
+    args.pending.check_one(&repositories)?;
     let session = Session::open(&args.options)?;
     let runtime = crate::cli::runtime()?;
     let mut several = Several::new(args.options.output);
@@ -71,10 +75,10 @@ async fn remove(args: &Args, session: &Session<'_>, repository: &Repository) -> 
             return Ok(Outcome::new(repository, message, &Published::default()));
         }
     }
-    let published = session.publish(repository, &removal.operations).await?;
+    let published = args.pending.publish(session, repository, &removal.operations).await?;
     let message = format!("Removed the signer {} from {}", args.name, repository.gun());
-    let mut outcome = Outcome::new(repository, message, &published).of_removal();
-    if removal.leaves_nothing_released {
+    let mut outcome = args.pending.outcome(repository, message, &published).of_removal();
+    if removal.leaves_nothing_released && outcome.is_published() {
         outcome.warn(format!(
             "nothing in targets/releases counts now; another signer signs it anew with `tagseal trust witness \
              targets/releases {}`",

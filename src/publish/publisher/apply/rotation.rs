@@ -14,6 +14,7 @@ impl Workshop<'_> {
         index: usize,
         new_key: Option<KeyId>,
     ) -> Result<(), PublishError> {
+        self.check_single(draft, &RoleName::root())?;
         let certificate = self.root_certificate(index, new_key)?;
         replace(draft, &RoleName::root(), &certificate)
     }
@@ -29,6 +30,7 @@ impl Workshop<'_> {
             let (operation, takes) = ("a new local key", "targets and snapshot");
             return Err(PublishError::WrongRole { operation, takes, role: role.clone() });
         }
+        self.check_single(draft, role)?;
         let key = match new_key {
             Some(id) => self.keys.unlock(id)?,
             None => self.keys.make(index, role)?,
@@ -57,6 +59,19 @@ impl Workshop<'_> {
         };
         self.server_keys.insert(index, key.clone());
         replace(draft, role, &key)
+    }
+
+    /// The one key of a role is replaced without more words; of several, somebody's would go who was not asked.
+    fn check_single(&self, draft: &Draft, role: &RoleName) -> Result<(), PublishError> {
+        let ring = draft.root.keyring(role);
+        let (keys, threshold) = (ring.canonical_ids(), ring.threshold);
+        match keys.len() {
+            2.. if *role != RoleName::snapshot() => {
+                let (role, gun) = (role.clone(), self.remote.gun().clone());
+                Err(PublishError::SeveralKeys { role, gun, threshold, keys })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The certificate by which a root key is listed for this repository.

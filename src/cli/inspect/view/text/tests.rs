@@ -37,7 +37,12 @@ fn inspection(targets: Vec<Target>, delegations: Vec<Delegation>) -> Inspection 
         repository: "r.test/web".into(),
         server: "https://r.test".into(),
         verified: true,
-        root: Root { version: 1, expires: "2034-01-01T00:00:00Z".into(), key_ids: owned(&[ROOT]) },
+        root: Root {
+            version: 1,
+            threshold: 1,
+            expires: "2034-01-01T00:00:00Z".into(),
+            key_ids: owned(&[ROOT]),
+        },
         snapshot: Base { version: 4, expires: "2029-01-02T00:00:00Z".into() },
         timestamp: Base { version: 7, expires: "2026-01-14T00:00:00Z".into() },
         roles,
