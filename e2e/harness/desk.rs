@@ -160,8 +160,9 @@ impl Desk {
         let mut tagseal = self.command(tagseal_binary());
         tagseal.arg("trust").args(self.words(args)).arg("--trust-dir").arg(self.trust_dir());
         tagseal.env("DOCKER_CONTENT_TRUST_SERVER", &self.server);
-        // Key commands reach no server.
-        if let Some(authority) = self.authority.as_ref().filter(|_| !args.starts_with("key ")) {
+        // Key commands, and signing without a network, reach no server.
+        let is_local = args.starts_with("key ") || args.starts_with("sign-offline ");
+        if let Some(authority) = self.authority.as_ref().filter(|_| !is_local) {
             tagseal.arg("--ca-bundle").arg(authority);
         }
         tagseal

@@ -48,17 +48,49 @@ impl Targets {
         targets.iter().map(line).collect()
     }
 
+    /// What it says of the roles that it delegates: each key, each path and each threshold in a line.
+    fn delegations(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for entry in self.roles() {
+            let name = entry.get("name").and_then(Value::as_str).unwrap_or_default();
+            let role = Foreign(name);
+            let ring = RoleName::parse(name).ok().and_then(|role| self.keyring(&role));
+            let strings = |member: &str| {
+                let all = entry.get(member).and_then(Value::as_array).unwrap_or_default();
+                all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect::<Vec<_>>()
+            };
+            for id in strings("keyids") {
+                let listed = ring.iter().flat_map(|ring| &ring.keys).find(|key| key.id.to_string() == id);
+                lines.push(match listed {
+                    Some(key) => format!("{role} key {}", key.canonical),
+                    None => format!("{role} key {}, which cannot sign", Foreign(&id)),
+                });
+            }
+            let paths = strings("paths").into_iter().map(|path| match path.is_empty() {
+                true => format!("{role} may list every tag"),
+                false => format!("{role} may list {}", Foreign(&format!("{path}*"))),
+            });
+            lines.extend(paths);
+            let threshold = ring.map_or(1, |ring| ring.threshold);
+            lines.push(format!("{role} takes {threshold} of its keys"));
+        }
+        lines
+    }
+
     /// What it says beside what another version of it says, each change in a line.
     pub(in crate::publish) fn changes_from(&self, before: Option<&Self>) -> Vec<String> {
         let (old, new) = (before.map(Self::listing).unwrap_or_default(), self.listing());
         let taken = old.iter().filter(|line| !new.contains(line)).map(|line| format!("- {line}"));
         let added = new.iter().filter(|line| !old.contains(line)).map(|line| format!("+ {line}"));
         let mut changes: Vec<String> = taken.chain(added).collect();
-        let delegations = |file: &Self| file.0.signed.get("delegations").cloned();
-        if before.is_some_and(|before| delegations(before) != delegations(self))
-            || before.is_none() && !self.delegated().is_empty()
-        {
-            changes.push("the roles that it delegates, their keys, thresholds or paths".to_owned());
+        let (old, new) = (before.map(Self::delegations).unwrap_or_default(), self.delegations());
+        changes.extend(old.iter().filter(|line| !new.contains(line)).map(|line| format!("- {line}")));
+        changes.extend(new.iter().filter(|line| !old.contains(line)).map(|line| format!("+ {line}")));
+        let raw = |file: &Self| file.0.signed.get("delegations").cloned();
+        if old == new && before.is_some_and(|before| raw(before) != raw(self)) {
+            changes.push(
+                "something about the roles that it delegates, which changes nobody's rights".to_owned(),
+            );
         }
         changes
     }
