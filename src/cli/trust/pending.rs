@@ -13,7 +13,7 @@ use crate::files;
 use crate::limits::PENDING_BYTES;
 use crate::publish::operation::Operation;
 use crate::publish::pending::Pending;
-use crate::publish::publisher::{HandedOn, PublishError, Published, Signer};
+use crate::publish::publisher::{HandedOn, Lacking, PublishError, Published, Signer};
 use crate::tuf::RoleName;
 
 /// Where files of pending signatures are.
@@ -144,22 +144,32 @@ impl PendingOption {
         let begun = begun.join(", ");
         let message = format!("Begun, and nothing is published yet: {begun}, in {}", path.display());
         let mut outcome = Outcome::new(repository, message, published).handed_on_in(path, handed_on);
-        for lacking in &handed_on.lacking {
+        for (index, lacking) in handed_on.lacking.iter().enumerate() {
             let missing = lacking.missing.iter().map(Signer::to_string).collect::<Vec<_>>().join(", ");
             let (path, role, gun) = (path.display(), &lacking.role, repository.gun());
+            // The root's keys until now have to sign it, and its new ones; in this order.
+            let is_same = |other: Option<&Lacking>| other.is_some_and(|other| other.role == *role);
+            let which = match index {
+                _ if is_same(handed_on.lacking.get(index + 1)) => " (its keys until now)",
+                1.. if is_same(handed_on.lacking.get(index - 1)) => " (its new keys)",
+                _ => "",
+            };
             let more = lacking.threshold - lacking.here.len() as u64;
             let who = match lacking.missing.len() as u64 == more {
-                true => format!("whoever has {missing}"),
-                false => format!("{more} of those who have {missing}"),
+                true => format!("whoever has {missing}{which}"),
+                false => format!("{more} of those who have {missing}{which}"),
+            };
+            let sign = match more {
+                1 => "who signs and publishes it",
+                _ => "who sign it one after the other, the last of them publishing it,",
             };
             // Keys of base roles are often where no network is.
-            let offline = if role.is_delegation() {
-                ""
-            } else {
-                "; without a network, `tagseal trust sign-offline FILE` signs it"
+            let offline = match role.is_delegation() {
+                true => "",
+                false => "; without a network, `tagseal trust sign-offline FILE` signs it",
             };
             outcome.warn(format!(
-                "hand {path} to {who}, who signs and publishes it with `tagseal trust witness {role} {gun} --pending FILE`{offline}"
+                "hand {path} to {who}, {sign} with `tagseal trust witness {role} {gun} --pending FILE`{offline}"
             ));
         }
         outcome

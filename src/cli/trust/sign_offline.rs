@@ -136,17 +136,26 @@ fn text_of(gun: &Gun, review: &Review) -> String {
 }
 
 fn is_complete(asked: &Asked) -> bool {
-    asked.quorums.iter().all(|quorum| quorum.signed.len() as u64 >= quorum.threshold)
+    asked.quorums.iter().all(is_met)
+}
+
+fn is_met(quorum: &Quorum) -> bool {
+    quorum.signed.len() as u64 >= quorum.threshold
 }
 
 /// Who has to sign besides, role by role.
 fn still_needed(review: &Review) -> String {
-    let lacks = |quorum: &&Quorum| (quorum.signed.len() as u64) < quorum.threshold;
     let needed = review.asked.iter().flat_map(|asked| {
         let role = &asked.role;
-        asked.quorums.iter().filter(lacks).map(move |quorum| {
+        let which = |index| match (asked.quorums.len(), index) {
+            (1, _) => "",
+            (_, 0) => " (its keys until now)",
+            _ => " (its new keys)",
+        };
+        let quorums = asked.quorums.iter().enumerate().filter(|(_, quorum)| !is_met(quorum));
+        quorums.map(move |(index, quorum)| {
             let more = quorum.threshold - quorum.signed.len() as u64;
-            format!("{role} by {more} of {}", names(&quorum.missing))
+            format!("{role} by {more} of {}{}", names(&quorum.missing), which(index))
         })
     });
     needed.collect::<Vec<_>>().join("; ")
