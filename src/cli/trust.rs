@@ -55,7 +55,7 @@ enum Command {
     Rotate(rotate::Args),
     /// Sign roles anew, content unchanged: after a key change, or before they expire.
     Witness(witness::Args),
-    /// Sign what others began with `--pending FILE`, on a machine without a network.
+    /// Sign what others began, on a machine without a network.
     SignOffline(sign_offline::Args),
     /// Sign anew what ends soon and has its keys here, and say who else must; for a timer.
     Renew(renew::Args),

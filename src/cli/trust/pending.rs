@@ -9,7 +9,6 @@ use super::outcome::Outcome;
 use super::session::Session;
 use crate::cli::confirm::confirm;
 use crate::cli::repository::Repository;
-use crate::files;
 use crate::limits::PENDING_BYTES;
 use crate::publish::operation::Operation;
 use crate::publish::pending::Pending;
@@ -80,7 +79,8 @@ pub(super) fn read_pending(path: &Path) -> anyhow::Result<Pending> {
 /// # Errors
 /// When it cannot be written.
 pub(super) fn write_pending(path: &Path, pending: &Pending) -> anyhow::Result<()> {
-    let written = files::write(path, pending.to_text().as_bytes());
+    let beside = path.with_added_extension("new");
+    let written = std::fs::write(&beside, pending.to_text()).and_then(|()| std::fs::rename(&beside, path));
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 

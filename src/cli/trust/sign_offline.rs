@@ -17,7 +17,7 @@ use crate::tuf::{Gun, KeyId};
 /// Arguments of `tagseal trust sign-offline`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What others began with `--pending FILE`.
+    /// What others began, as `tagseal trust rotate --pending FILE` and other commands write it.
     file: PathBuf,
     /// Write it, with the signatures, to this file, and leave the other as it is. Nothing is overwritten.
     #[arg(long, value_name = "FILE")]

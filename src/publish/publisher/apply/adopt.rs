@@ -90,22 +90,28 @@ pub(in crate::publish::publisher) fn examine(
     let document = new.document();
     let message = document.message().map_err(&broken)?;
     let mut signatures: Vec<Signed> = Vec::new();
+    let mut unfit = None;
     for signed in signatures_of(file).map_err(&broken)? {
         if rings.iter().any(|ring| ring.verifies(&signed, &message)) {
             signatures.push(signed);
         } else if rings.iter().any(|ring| ring.has(signed.key)) {
-            let key = signed.key;
-            return Err(why(format!(
-                "the signature of {key} does not fit what the file says, so one of the two was changed afterwards"
-            )));
+            unfit = Some(signed.key);
         }
     }
-    if document.version() == base && draft.is_published(role, &message) {
-        return Err(why("it is published already".to_owned()));
+    if let Some(key) = unfit {
+        let unfit = format!(
+            "the signature of {key} does not fit what the file says, so one of the two was changed afterwards"
+        );
+        return Err(why(match signatures.is_empty() {
+            true => format!("no key that the role has now signed it; {unfit}"),
+            false => unfit,
+        }));
     }
-    if document.version() != base + 1 {
-        let version = document.version();
-        return Err(why(format!("it is version {version}, and the server has version {base} by now")));
+    let version = document.version();
+    if version != base + 1 {
+        let is_done = version == base && draft.is_published(role, &message);
+        let done = if is_done { " (it is published already)" } else { "" };
+        return Err(why(format!("it is version {version}, and the server has version {base} by now{done}")));
     }
     if document.ends_before(now) {
         return Err(why("it has expired".to_owned()));
