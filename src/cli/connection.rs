@@ -36,6 +36,9 @@ pub struct Connection {
     /// repeated; the variable lists several with commas or blanks between them.
     #[arg(long = "token-realm", value_name = "HOST[:PORT]", env = "TAGSEAL_TOKEN_REALMS", value_parser = realms)]
     token_realms: Vec<Realms>,
+    /// What named the server, for messages.
+    #[arg(skip = "--server or DOCKER_CONTENT_TRUST_SERVER")]
+    named_by: &'static str,
 }
 
 /// What one option lists, or the variable.
@@ -86,6 +89,11 @@ impl Connection {
         Ok(Arc::new(self.reached(url, ca_pem)))
     }
 
+    /// The same to another server, which `named_by` names.
+    pub fn at(&self, server: &str, named_by: &'static str) -> Self {
+        Self { server: Some(server.to_owned()), named_by, ..self.clone() }
+    }
+
     /// The registry of `image`, and the authorities that docker has for it (`certs.d/HOST/*.crt`), else the ones that were
     /// named, else the system's. `client` shows it the client certificate that docker has for it.
     ///
@@ -113,7 +121,7 @@ impl Connection {
         let Some(server) = self.server.as_deref().filter(|server| !server.is_empty()) else {
             return Ok(None);
         };
-        let named = "--server or DOCKER_CONTENT_TRUST_SERVER";
+        let named = self.named_by;
         server_url(server).map(Some).map_err(|error| match error {
             ServerUrlError::Extra => {
                 anyhow!("{named}: {error}; credentials come from docker's configuration: run `docker login`")
@@ -135,6 +143,7 @@ mod tests {
             client_cert: None,
             client_key: None,
             token_realms: Vec::new(),
+            named_by: "--server or DOCKER_CONTENT_TRUST_SERVER",
         }
     }
 

@@ -7,6 +7,7 @@ mod init;
 mod inspect;
 mod key;
 mod key_choice;
+mod move_to;
 mod options;
 mod outcome;
 mod pending;
@@ -62,6 +63,8 @@ enum Command {
     /// Show a repository's signed tags, its signers and their keys.
     #[command(visible_alias = "view")]
     Inspect(Box<inspect::Args>),
+    /// Move a repository to another trust server, with its root key alone.
+    Move(move_to::Args),
     /// Delete a repository's trust data at the server and here; keys stay.
     Delete(delete::Args),
 }
@@ -83,6 +86,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::SignOffline(args) => sign_offline::run(&args),
         Command::Renew(args) => renew::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Move(args) => move_to::run(&args),
         Command::Delete(args) => delete::run(&args),
     };
     outcome.or_else(failure::exit_code)

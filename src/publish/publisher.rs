@@ -6,6 +6,7 @@ mod ends;
 mod error;
 mod former;
 mod keys;
+mod mover;
 mod offline;
 mod race;
 mod read;
@@ -36,6 +37,7 @@ use crate::tuf::{KeyId, RoleName, TrustedRepository, Updated};
 
 pub use self::ends::{Renewer, RoleEnd, has_keys_of};
 pub use self::error::{PublishError, Signer};
+pub use self::mover::{MoveError, Moved, Mover, Standing};
 pub use self::offline::{Asked, KnownRoot, OfflineSigner, Quorum, Review, SignedOffline, root_certificate};
 pub use self::sign::Lacking;
 
@@ -125,15 +127,7 @@ impl Publisher<'_> {
         let gun = self.remote.gun();
         let lock = self.dir.lock(gun)?;
         let local = lock.metadata()?;
-        let mut workshop = Workshop {
-            remote: self.remote,
-            keys: Keys::new(self.dir, self.passphrases, gun),
-            server_keys: Default::default(),
-            now: self.clock.now(),
-            warnings: Vec::new(),
-            still_listed: Vec::new(),
-            may_lack,
-        };
+        let mut workshop = self.workshop(may_lack);
         let mut race = Race::new(gun, self.patience);
         let mut base = self.base(&local, operations, &mut race).await?;
         let mut without_change = 0;
@@ -192,6 +186,18 @@ impl Publisher<'_> {
                     base = now;
                 }
             }
+        }
+    }
+
+    fn workshop(&self, may_lack: bool) -> Workshop<'_> {
+        Workshop {
+            remote: self.remote,
+            keys: Keys::new(self.dir, self.passphrases, self.remote.gun()),
+            server_keys: Default::default(),
+            now: self.clock.now(),
+            warnings: Vec::new(),
+            still_listed: Vec::new(),
+            may_lack,
         }
     }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::cli::DENIED;
 use crate::cli::output::{failure, tell};
 use crate::notary::RemoteError;
-use crate::publish::publisher::PublishError;
+use crate::publish::publisher::{MoveError, PublishError};
 use crate::trust::{Refusal, SourceError};
 
 /// The answer to what was asked is no: the server refused, or the repository is not what was assumed.
@@ -28,6 +28,7 @@ pub(super) fn is_refusal(error: &anyhow::Error) -> bool {
         || matches!(error.downcast_ref(), Some(Refusal::Untrusted(_)))
         || error.downcast_ref().is_some_and(is_no_of_publisher)
         || error.downcast_ref().is_some_and(is_no_of_server)
+        || error.downcast_ref().is_some_and(is_no_of_mover)
 }
 
 /// Not trusted, not signed, not allowed by the repository's roles, or refused by the server. What lacks here (a key, a
@@ -46,6 +47,23 @@ fn is_no_of_publisher(error: &PublishError) -> bool {
         | PublishError::NotListed { .. } => true,
         PublishError::Remote(error) => is_no_of_server(error),
         _ => false,
+    }
+}
+
+/// The repositories at the two servers do not allow it, or one of them refused.
+fn is_no_of_mover(error: &MoveError) -> bool {
+    match error {
+        MoveError::Publish(error) => is_no_of_publisher(error),
+        MoveError::AtServer { error, .. } => is_no_of_publisher(error),
+        MoveError::SameServer { .. }
+        | MoveError::Occupied { .. }
+        | MoveError::Parted { .. }
+        | MoveError::CertificateExpired { .. }
+        | MoveError::Unacceptable { .. } => true,
+        MoveError::RootKeysMissing { .. }
+        | MoveError::NothingToLeaveOut { .. }
+        | MoveError::TooManyUploads { .. }
+        | MoveError::TimestampBehind { .. } => false,
     }
 }
 

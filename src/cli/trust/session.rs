@@ -50,9 +50,28 @@ impl<'a> Session<'a> {
 
     /// The repository at its trust server.
     pub(super) async fn remote(&self, repository: &Repository) -> anyhow::Result<Remote> {
+        self.reached(repository, self.server(repository)?).await
+    }
+
+    /// The trust server at this address, which an option names.
+    pub(super) fn server_at(
+        &self,
+        repository: &Repository,
+        address: &str,
+        option: &'static str,
+    ) -> anyhow::Result<Arc<TrustServer>> {
+        self.options.server.connection.at(address, option).trust_server(repository, &self.client)
+    }
+
+    /// The repository at this trust server.
+    pub(super) async fn reached(
+        &self,
+        repository: &Repository,
+        server: Arc<TrustServer>,
+    ) -> anyhow::Result<Remote> {
         Ok(Remote::new(
             Arc::clone(&self.client),
-            self.server(repository)?,
+            server,
             repository.gun().clone(),
             repository.registry().to_owned(),
             access(DockerConfig::from_env().after_notary_auth(), repository).await?,
@@ -117,7 +136,7 @@ impl<'a> Session<'a> {
         Ok(own)
     }
 
-    fn publisher<'s>(&'s self, remote: &'s Remote) -> Publisher<'s> {
+    pub(super) fn publisher<'s>(&'s self, remote: &'s Remote) -> Publisher<'s> {
         Publisher {
             dir: &self.dir,
             remote,

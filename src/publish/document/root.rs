@@ -5,7 +5,9 @@ mod holders;
 
 use jiff::Timestamp;
 
-use super::{Document, DocumentError, Keyring, ListedKey, member_array, member_object, role_value, shape};
+use super::{
+    Document, DocumentError, Keyring, ListedKey, member_array, member_object, number, role_value, shape,
+};
 use crate::publish::key::PublicForm;
 use crate::tuf::canonical::Value;
 use crate::tuf::{CertificateChain, KeyId, PublicKey, RoleName};
@@ -126,6 +128,27 @@ impl Root {
         ids.iter_mut().filter(|id| id.as_str() == Some(&old)).for_each(|id| *id = Value::String(new.clone()));
         self.0.touch();
         Ok(())
+    }
+
+    /// Lists the root keys, and the threshold, that `other` has.
+    pub(in crate::publish) fn take_root_keys(&mut self, other: &Self) -> Result<(), DocumentError> {
+        let theirs = other.0.object("roles").and_then(|roles| roles.get("root")).cloned();
+        let theirs = theirs.ok_or_else(|| shape("it has no role root"))?;
+        let ids = theirs.get("keyids").and_then(Value::as_array).unwrap_or_default();
+        let listed = ids
+            .iter()
+            .filter_map(Value::as_str)
+            .filter_map(|id| Some((id.to_owned(), other.0.object("keys")?.get(id)?.clone())));
+        self.0.object_mut("keys")?.extend(listed.collect::<Vec<_>>());
+        self.0.object_mut("roles")?.insert("root".to_owned(), theirs);
+        self.0.touch();
+        Ok(())
+    }
+
+    /// Makes it this version, whatever it was, for ten years.
+    pub(in crate::publish) fn number(&mut self, version: u64, now: Timestamp) -> Result<(), DocumentError> {
+        self.0.signed.insert("version".to_owned(), number(0));
+        self.0.renew(version.saturating_sub(1), now, DAYS)
     }
 
     /// The next version, for ten years.

@@ -45,4 +45,13 @@ impl Snapshot {
     pub(in crate::publish) fn renew(&mut self, now: Timestamp) -> Result<(), DocumentError> {
         self.0.renew(0, now, DAYS)
     }
+
+    /// The version after its own and after `floor`, for three years.
+    pub(in crate::publish) fn renew_after(
+        &mut self,
+        floor: u64,
+        now: Timestamp,
+    ) -> Result<(), DocumentError> {
+        self.0.renew(floor, now, DAYS)
+    }
 }

@@ -78,7 +78,7 @@ impl Publisher<'_> {
                     .to_owned(),
             )
         } else {
-            clocks(&rejection, now).or_else(|| advice(&rejection).map(str::to_owned))
+            advice_on(&rejection, now)
         };
         let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
         PublishError::Refused { rejection: rejection.into(), advice }
@@ -119,6 +119,11 @@ impl Publisher<'_> {
     async fn is_servers(&self, draft: &Draft, role: &RoleName) -> Option<bool> {
         is_server_key(self.remote, role, &draft.root.keyring(role).canonical_ids()).await.ok()
     }
+}
+
+/// What to do about a refusal, where nothing is known of the reason but what the server says.
+pub(super) fn advice_on(rejection: &Rejection, now: Timestamp) -> Option<String> {
+    clocks(rejection, now).or_else(|| advice(rejection).map(str::to_owned))
 }
 
 /// How far the clocks of publisher and server may be apart before that is told as the reason of a refusal. The server takes no

@@ -93,7 +93,8 @@ impl Workshop<'_> {
         Ok(())
     }
 
-    fn file(
+    /// The file with the signatures that are given, and those by every other key of these rings that is here.
+    pub(super) fn file(
         &mut self,
         role: &RoleName,
         document: &Document,
@@ -229,7 +230,7 @@ impl Upload {
         self.lacking.extend(lacking.filter(|lacking| !self.lacking.contains(lacking)));
     }
 
-    fn add(&mut self, role: RoleName, bytes: Bytes, version: u64) {
+    pub(super) fn add(&mut self, role: RoleName, bytes: Bytes, version: u64) {
         self.files.push((role.clone(), bytes));
         self.versions.push((role, version));
     }
