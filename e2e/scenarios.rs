@@ -41,6 +41,7 @@ mod signing_holders;
 mod signing_keys;
 mod signing_killed;
 mod signing_model;
+mod signing_moving;
 mod signing_server_keys;
 mod signing_together;
 mod sites;

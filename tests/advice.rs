@@ -10,8 +10,10 @@ use crate::foreign::sources;
 use crate::imports::scan::{strings, without_tests};
 
 /// Programs of others, whose options are not ours.
-const FOREIGN: &[&str] =
-    &["kubectl", "docker", "helm", "curl", "sops", "openssl", "notary", "kind", "minikube", "k3d", "git"];
+const FOREIGN: &[&str] = &[
+    "kubectl", "docker", "helm", "curl", "sops", "openssl", "notary", "kind", "minikube", "k3d", "git",
+    "cosign", "notation",
+];
 
 /// Options of commands of others, of which one piece of text is not the whole.
 const FOREIGN_PIECES: &[(&str, &str)] = &[

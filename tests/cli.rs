@@ -8,6 +8,7 @@ mod inventory;
 mod keys;
 mod krm;
 mod life;
+mod moving;
 mod pin;
 mod refusals;
 mod renew;

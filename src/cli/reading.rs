@@ -57,7 +57,7 @@ impl Reading {
     }
 
     /// What a policy that pins these anchors would ask, as far as a report looks at it.
-    fn demand(&self) -> Demand {
+    pub(super) fn demand(&self) -> Demand {
         Demand {
             policy: Arc::new(PolicyId { namespace: None, name: "inspect".to_owned() }),
             server: Arc::clone(&self.server),

@@ -1,7 +1,9 @@
 //! `tagseal trust`: the publisher's commands, as `docker trust` and `notary` had them; one file a subcommand.
 
+mod accepted;
 mod delegation;
 mod delete;
+mod export;
 mod failure;
 mod init;
 mod inspect;
@@ -11,6 +13,7 @@ mod move_to;
 mod options;
 mod outcome;
 mod pending;
+mod promote;
 mod renew;
 mod revoke;
 mod role_arguments;
@@ -65,6 +68,10 @@ enum Command {
     Inspect(Box<inspect::Args>),
     /// Move a repository to another trust server, with its root key alone.
     Move(move_to::Args),
+    /// Sign under another name what is signed under one: after a registry or a repository moved.
+    Promote(promote::Args),
+    /// Print every signed image, as JSON or as commands that sign it with other tools.
+    Export(export::Args),
     /// Delete a repository's trust data at the server and here; keys stay.
     Delete(delete::Args),
 }
@@ -87,6 +94,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Renew(args) => renew::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Move(args) => move_to::run(&args),
+        Command::Promote(args) => promote::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Delete(args) => delete::run(&args),
     };
     outcome.or_else(failure::exit_code)

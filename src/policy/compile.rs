@@ -302,6 +302,11 @@ impl CompiledPolicy {
         self.actions
     }
 
+    /// The patterns of the images that it is about.
+    pub fn includes(&self) -> &[crate::image::ImagePattern] {
+        &self.scope.include
+    }
+
     /// Its trust server, where that can be read.
     pub fn server(&self) -> Option<&Arc<TrustServer>> {
         self.server.as_ref()
