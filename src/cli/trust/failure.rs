@@ -63,6 +63,7 @@ fn is_no_of_mover(error: &MoveError) -> bool {
         MoveError::RootKeysMissing { .. }
         | MoveError::NothingToLeaveOut { .. }
         | MoveError::TooManyUploads { .. }
+        | MoveError::TooManyRoots { .. }
         | MoveError::TimestampBehind { .. } => false,
     }
 }

@@ -107,7 +107,7 @@ impl Mover<'_> {
             MoveError::Publish(error) => MoveError::AtServer { server: from.clone(), error: Box::new(error) },
             error => error,
         };
-        let origin = Origin::read(&self.from, &local).await.map_err(at_old)?;
+        let origin = Origin::read(&self.from, &local, self.max_uploads).await.map_err(at_old)?;
         let moved = self.check_roles(&origin)?;
         let mut workshop = self.to.workshop(false);
         let snapshot_ring = origin.draft.root.keyring(&RoleName::snapshot());

@@ -126,6 +126,21 @@ pub enum MoveError {
         /// How many there may be.
         limit: u64,
     },
+    /// It has too many roots.
+    #[error(
+        "the root of {gun} is version {version}, and the new server takes each version in an upload of its own: that would \
+         take {uploads} uploads, and at most {limit} are made; allow more with `--max-uploads {uploads}`"
+    )]
+    TooManyRoots {
+        /// Which repository.
+        gun: Gun,
+        /// The version of its root.
+        version: u64,
+        /// How many uploads there would be.
+        uploads: u64,
+        /// How many there may be.
+        limit: u64,
+    },
     /// The new server did not count its timestamps up as it should.
     #[error(
         "{to} has version {is} of the timestamp of {gun}, which is not above {floor}, the one that clients have seen: they \

@@ -28,7 +28,11 @@ impl Origin {
     ///
     /// # Errors
     /// [`MoveError`] when it cannot be read, or its root key is not here.
-    pub(super) async fn read(publisher: &Publisher<'_>, local: &Local) -> Result<Self, MoveError> {
+    pub(super) async fn read(
+        publisher: &Publisher<'_>,
+        local: &Local,
+        max_uploads: u64,
+    ) -> Result<Self, MoveError> {
         let gun = publisher.remote.gun();
         let now = publisher.clock.now();
         let read = publisher.read_repository(local, &[], now).await?;
@@ -44,6 +48,12 @@ impl Origin {
         }
         if draft.root.has_expired_certificate(now) {
             return Err(MoveError::CertificateExpired { gun: gun.clone() });
+        }
+        // The new server takes each of its roots in an upload of its own.
+        let version = draft.root.0.version();
+        if version >= max_uploads {
+            let (gun, uploads) = (gun.clone(), version.saturating_add(1));
+            return Err(MoveError::TooManyRoots { gun, version, uploads, limit: max_uploads });
         }
         let mut origin = Self { base, followed_from: draft.root.0.version(), roots: Vec::new(), draft };
         origin.read_roots(publisher, &keys).await?;

@@ -57,10 +57,12 @@ impl There {
         is_same(&self.root.keyring(&snapshot), &origin.draft.root.keyring(&snapshot))
     }
 
-    /// Whether the trust directory has the root of this server: then it was moved from here.
+    /// Whether the root in the trust directory lists the timestamp key of this server: then it was moved from here.
     pub(super) fn is_followed_here(&self, local: &Local) -> bool {
-        let root = local.iter().find(|(role, _)| *role == RoleName::root());
-        root.is_some_and(|(_, bytes)| self.hash(&RoleName::root()) == Some(Digest::of(bytes)))
+        let (root, timestamp) = (RoleName::root(), RoleName::timestamp());
+        let known = local.iter().find(|(role, _)| *role == root);
+        let known = known.and_then(|(_, bytes)| Root::read(bytes).ok());
+        known.is_some_and(|known| is_same(&known.keyring(&timestamp), &self.root.keyring(&timestamp)))
     }
 
     /// What is said where nothing is left to do.
