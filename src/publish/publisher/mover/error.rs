@@ -39,15 +39,15 @@ pub enum MoveError {
         /// Which repository.
         gun: Gun,
         /// Where it is.
-        from: String,
+        from: Box<str>,
         /// Where the other is.
-        to: String,
+        to: Box<str>,
         /// `root` or `targets`.
         role: RoleName,
         /// The canonical IDs of the other's keys.
-        theirs: Vec<KeyId>,
+        theirs: Box<[KeyId]>,
         /// Those of the keys of the one that was to be moved.
-        ours: Vec<KeyId>,
+        ours: Box<[KeyId]>,
     },
     /// Both servers have what the other has not.
     #[error(

@@ -101,11 +101,11 @@ impl There {
             if !is_same(&theirs, &ours) {
                 return Err(MoveError::Occupied {
                     gun: gun.clone(),
-                    from: servers.0,
-                    to: servers.1,
+                    from: servers.0.into(),
+                    to: servers.1.into(),
                     role,
-                    theirs: theirs.canonical_ids(),
-                    ours: ours.canonical_ids(),
+                    theirs: theirs.canonical_ids().into(),
+                    ours: ours.canonical_ids().into(),
                 });
             }
         }
