@@ -24,7 +24,7 @@ pub(super) enum Basis {
     /// The root that the trust directory knows; docker's own rule says which role counts.
     TrustDir,
     /// These policies.
-    Policies(PolicySet),
+    Policies(Box<PolicySet>),
 }
 
 /// A repository, read and verified.

@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.repositories.iter().map(|text| Repository::whole(text)).collect::<anyhow::Result<_>>()?;
     let basis = match args.policies.as_slice() {
         [] => Basis::TrustDir,
-        paths => Basis::Policies(accepted::policies(paths)?),
+        paths => Basis::Policies(Box::new(accepted::policies(paths)?)),
     };
     if let Basis::Policies(policies) = &basis
         && repositories.is_empty()

@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let roles = signing_roles(&args.roles)?;
     let basis = match args.policies.as_slice() {
         [] => Basis::TrustDir,
-        paths => Basis::Policies(accepted::policies(paths)?),
+        paths => Basis::Policies(Box::new(accepted::policies(paths)?)),
     };
     let session = Session::open(&args.options)?;
     let source_server = args.source_server.as_deref();
