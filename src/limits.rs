@@ -283,4 +283,8 @@ limits! {
         "As many as one metadata file may have. `tagseal trust` refuses more.";
     AUTHORITIES: usize = 256, "policy author", "certificates in one bundle of authorities", "",
         "A policy with more is invalid.";
+    EXTERNAL_ANSWER: usize = 256 << 10, "signing program", "bytes of one answer of a signing program", "",
+        "A signature and a chain of certificates have a few KiB. A program that writes more is ended, and nothing is published.";
+    EXTERNAL_WORDS: usize = 16 << 10, "signing program", "bytes of what a signing program says on standard error that are kept", "",
+        "500 characters of it are shown.";
 }

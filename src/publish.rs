@@ -1,10 +1,11 @@
 //! The publisher's side of Notary v1: keys, documents, signing, publishing; in docker's and notary's own formats.
 //!
-//! [`key`] signs, [`key_file`] is a key at rest, [`trust_dir`] keeps keys and metadata, [`operation`] says what is to
+//! [`key`] signs, [`external`] has a program sign, [`key_file`] is a key at rest, [`trust_dir`] keeps keys and metadata, [`operation`] says what is to
 //! change, and [`publisher`] reads a repository, applies operations, signs, uploads and commits.
 
 pub mod backup;
 mod document;
+pub mod external;
 pub mod key;
 pub mod key_file;
 pub mod operation;

@@ -1,6 +1,7 @@
 //! The `tagseal` binary itself, run as a user runs it: what it does, what it says, and how it ends.
 
 mod expiry;
+mod external;
 mod from_cluster;
 mod holders;
 mod inspect;

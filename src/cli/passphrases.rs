@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,6 +18,9 @@ use anyhow::{Context as _, bail};
 
 pub use self::source::{FdSource, variables};
 pub use self::terminal::{Terminal, Tty};
+use super::output::tell;
+use crate::foreign::Foreign;
+use crate::publish::external::ExternalKey;
 use crate::publish::key::PrivateKey;
 use crate::publish::key_file::{KeyFile, KeyFileError};
 use crate::publish::passphrase::{Ask, Passphrase, PassphraseError, Passphrases};
@@ -192,6 +196,22 @@ impl PassphraseSources {
 impl Passphrases for PassphraseSources {
     fn passphrase(&self, ask: &Ask<'_>) -> Result<Passphrase, PassphraseError> {
         self.answer(&Question::of(ask))
+    }
+
+    fn is_asked_elsewhere(&self, key: &ExternalKey) {
+        let role = key.header().role.as_deref().unwrap_or("signing");
+        tell_of_touch(role, key.plugin_id(), key.program().words());
+    }
+}
+
+/// Says on a terminal that a program is asked to sign now: a token may wait for a touch and shows that by a light alone.
+pub fn tell_of_touch(role: &str, key: &str, program: &[String]) {
+    if std::io::stderr().is_terminal() {
+        tell(&format!(
+            "{} signs with the {role} key {}: touch the key if it blinks",
+            Foreign(program.first().map_or("", String::as_str)),
+            Foreign(key)
+        ));
     }
 }
 

@@ -17,6 +17,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use zeroize::Zeroizing;
 
+use super::external::{ExternalKey, SUFFIX, id_of};
 use super::key_file::{KeyFile, MAX_KEY_FILE_BYTES};
 use super::trust_dir::{BESIDE, Disk, KeyPlace, StoredKey, TrustDir, TrustDirError};
 use crate::tuf::KeyId;
@@ -32,6 +33,21 @@ pub struct Restored {
     pub added: Vec<KeyId>,
     /// Keys that were here already, the same.
     pub present: Vec<KeyId>,
+    /// External keys that were not here: each brings a command that is run to sign.
+    pub external: Vec<ExternalKey>,
+}
+
+/// What an archive holds.
+#[derive(Default)]
+struct Unpacked {
+    keys: BTreeMap<KeyId, KeyFile>,
+    externals: BTreeMap<KeyId, ExternalKey>,
+}
+
+/// What an entry of an archive is.
+enum Place {
+    Key(KeyPlace),
+    External(KeyId),
 }
 
 /// Why keys were not backed up or not restored; nothing was changed then.
@@ -124,14 +140,15 @@ fn pack(dir: &TrustDir, keys: &[StoredKey]) -> io::Result<Result<Zeroizing<Vec<u
     };
     archive.append_data(&mut header(tar::EntryType::Directory, 0o700, 0), "private/", io::empty())?;
     for key in keys {
-        let file = match dir.key(&key.id) {
-            Ok(Some(file)) => file,
-            Ok(None) => continue, // removed a moment ago
-            Err(error) => return Ok(Err(error)),
+        let (text, ending) = match (&key.external, dir.key(&key.id)) {
+            (Some(external), _) => (Zeroizing::new(external.to_text()), SUFFIX),
+            (None, Ok(Some(file))) => (Zeroizing::new(file.pem().to_owned()), ".key"),
+            (None, Ok(None)) => continue, // removed a moment ago
+            (None, Err(error)) => return Ok(Err(error)),
         };
-        let text = file.pem().as_bytes();
+        let text = text.as_bytes();
         let mut header = header(tar::EntryType::Regular, 0o600, text.len() as u64);
-        archive.append_data(&mut header, format!("private/{}.key", key.id), text)?;
+        archive.append_data(&mut header, format!("private/{}{ending}", key.id), text)?;
     }
     let mut gzip = archive.into_inner()?;
     gzip.flush()?;
@@ -145,8 +162,15 @@ fn pack(dir: &TrustDir, keys: &[StoredKey]) -> io::Result<Result<Zeroizing<Vec<u
 /// # Errors
 /// [`BackupError`].
 pub fn restore(dir: &TrustDir, path: &Path) -> Result<Restored, BackupError> {
-    let keys = unpack(path)?;
+    let Unpacked { keys, externals } = unpack(path)?;
     let mut restored = Restored::default();
+    for (id, key) in &externals {
+        match dir.external(id)? {
+            None => restored.external.push(key.clone()),
+            Some(here) if here == *key => restored.present.push(*id),
+            Some(_) => return Err(BackupError::Conflict { id: *id }),
+        }
+    }
     for (id, file) in &keys {
         match dir.key(id)? {
             None => restored.added.push(*id),
@@ -164,12 +188,21 @@ pub fn restore(dir: &TrustDir, path: &Path) -> Result<Restored, BackupError> {
             return Err(error.into());
         }
     }
+    for (written, key) in restored.external.iter().enumerate() {
+        if let Err(error) = dir.add_external(key) {
+            let external = restored.external.iter().take(written + 1).map(ExternalKey::id);
+            for id in external.chain(restored.added.iter().copied()) {
+                let _ = dir.remove_key(&id);
+            }
+            return Err(error.into());
+        }
+    }
     Ok(restored)
 }
 
 /// The keys of an archive, every entry checked.
-fn unpack(path: &Path) -> Result<BTreeMap<KeyId, KeyFile>, BackupError> {
-    let mut keys: BTreeMap<KeyId, KeyFile> = BTreeMap::new();
+fn unpack(path: &Path) -> Result<Unpacked, BackupError> {
+    let mut unpacked = Unpacked::default();
     let failed = |error| archive_error(path, error);
     let mut archive = tar::Archive::new(open(path).map_err(failed)?);
     for (number, entry) in archive.entries().map_err(failed)?.enumerate() {
@@ -191,23 +224,34 @@ fn unpack(path: &Path) -> Result<BTreeMap<KeyId, KeyFile>, BackupError> {
         let room = usize::try_from(entry.size()).unwrap_or(MAX_KEY_FILE_BYTES);
         let mut text = Zeroizing::new(String::with_capacity(room + 1));
         entry.read_to_string(&mut text).map_err(failed)?;
+        let place = match place {
+            Place::Key(place) => place,
+            Place::External(id) => {
+                let key = ExternalKey::parse(&text).map_err(|error| wrong(&error))?;
+                if key.id() != id {
+                    return Err(wrong("is named after another key than its own"));
+                }
+                unpacked.externals.insert(id, key);
+                continue;
+            }
+        };
         let file = KeyFile::parse(&text).map_err(|error| wrong(&format!("is no key file: {error}")))?;
         let file = place.complete(&file.with_path(None));
-        let other = keys.insert(place.id, file.clone());
+        let other = unpacked.keys.insert(place.id, file.clone());
         if other.is_some_and(|other| other.pem() != file.pem()) {
             return Err(wrong("is there twice, with two contents"));
         }
     }
     // To the end, where gzip has its checksum.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(failed)?;
-    if keys.is_empty() {
+    if unpacked.keys.is_empty() && unpacked.externals.is_empty() {
         return Err(BackupError::NoKeys { path: path.to_owned() });
     }
-    Ok(keys)
+    Ok(unpacked)
 }
 
 /// What key an entry is; `None` for what is skipped.
-fn place(name: &str, kind: tar::EntryType) -> Result<Option<KeyPlace>, &'static str> {
+fn place(name: &str, kind: tar::EntryType) -> Result<Option<Place>, &'static str> {
     let mut parts = Vec::new();
     for part in Path::new(name).components() {
         match part {
@@ -232,7 +276,13 @@ fn place(name: &str, kind: tar::EntryType) -> Result<Option<KeyPlace>, &'static 
     if below.peek().is_none() {
         return Err("is not in the folder `private`");
     }
-    below.find_map(|folders| KeyPlace::parse(folders, file)).map(Some).ok_or("is not named like a key")
+    if let Some(id) = id_of(Path::new(file)) {
+        return Ok(Some(Place::External(id)));
+    }
+    below
+        .find_map(|folders| KeyPlace::parse(folders, file))
+        .map(|place| Some(Place::Key(place)))
+        .ok_or("is not named like a key")
 }
 
 /// The archive, unpacked as it is read, with a bound.

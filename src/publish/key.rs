@@ -2,6 +2,7 @@
 
 mod certificate;
 mod der;
+mod elsewhere;
 mod public;
 mod secret;
 mod signing;
@@ -11,6 +12,7 @@ mod tests;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+pub(super) use self::elsewhere::{fixed_of_der, root_certificate_of};
 pub use self::public::PublicForm;
 use self::secret::Secret;
 use crate::tuf::{Gun, KeyError, KeyId};
@@ -139,7 +141,9 @@ impl PrivateKey {
             "rsa" => "rsa-x509",
             _ => return Err(KeyFault::NoCertificate),
         };
-        let pem = certificate::self_signed(&self.secret, gun, now)?;
+        let (algorithm, spki) = (self.secret.certificate_algorithm()?, self.secret.spki()?);
+        let sign = |tbs: &[u8]| self.secret.sign_certificate(tbs);
+        let pem = certificate::self_signed::<KeyFault>(&algorithm, &spki, gun, now, sign)?;
         Ok(PublicForm::from_bytes(keytype, pem.as_bytes())?)
     }
 }

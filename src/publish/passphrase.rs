@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::external::ExternalKey;
 use crate::tuf::{Gun, KeyId};
 
 /// A passphrase: zeroised when dropped, never shown.
@@ -60,4 +61,9 @@ pub trait Passphrases: Send + Sync {
     /// # Errors
     /// [`PassphraseError`] where there is nobody to ask.
     fn passphrase(&self, ask: &Ask<'_>) -> Result<Passphrase, PassphraseError>;
+
+    /// Hears that a program is asked to sign with this key now: a token may wait for a touch.
+    fn is_asked_elsewhere(&self, key: &ExternalKey) {
+        let _ = key;
+    }
 }

@@ -13,6 +13,7 @@ mod read;
 mod renew;
 mod send;
 mod sign;
+mod signer;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! private/<ID>.key               keys, 0600                                    keys.rs
+//! private/<ID>.external.json     keys that programs sign with, 0600            external.rs
 //! tuf/<GUN>/metadata/<role>.json what is known of a repository                 repository.rs
 //! tuf/<GUN>/changelist/          notary's own unpublished changes, left alone
 //! ```
 
 mod access;
 mod disk;
+mod external;
 mod keys;
 mod repository;
 #[cfg(test)]
@@ -24,6 +26,7 @@ pub(in crate::publish) use self::disk::Disk;
 pub use self::disk::WritePoint;
 pub(in crate::publish) use self::keys::KeyPlace;
 pub use self::repository::RepositoryLock;
+use super::external::ExternalKey;
 use super::key_file::KeyHeader;
 use crate::tuf::KeyId;
 
@@ -53,6 +56,8 @@ pub struct StoredKey {
     pub header: KeyHeader,
     /// The file.
     pub path: PathBuf,
+    /// The key, where its private half is elsewhere.
+    pub external: Option<ExternalKey>,
 }
 
 /// Why a trust directory cannot be used.

@@ -1,5 +1,6 @@
 //! `tagseal trust key …`: signing keys, in the trust directory and outside.
 
+mod add_external;
 mod certificate;
 mod export;
 mod files;
@@ -12,11 +13,15 @@ mod remove;
 
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 pub(in crate::cli) use self::files::check_private;
 use crate::cli::passphrases::PassphraseSources;
+use crate::foreign::Quoted;
 use crate::publish::key::PrivateKey;
 use crate::publish::key_file::{KeyFile, KeyHeader};
 use crate::publish::passphrase::{Ask, Passphrases as _};
+use crate::publish::trust_dir::StoredKey;
 
 /// The subcommands of `tagseal trust key`.
 #[derive(Debug, clap::Subcommand)]
@@ -25,6 +30,8 @@ pub enum Command {
     Generate(generate::Args),
     /// Take a signer's private key from a file.
     Load(load::Args),
+    /// Add a key that a program signs with: in a token, or a key service.
+    AddExternal(add_external::Args),
     /// List the keys of the trust directory.
     #[command(visible_alias = "ls")]
     List(list::Args),
@@ -49,6 +56,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Generate(args) => generate::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::AddExternal(args) => add_external::run(&args),
         Command::List(args) => list::run(&args),
         Command::Certificate(args) => certificate::run(&args),
         Command::Export(args) => export::run(&args),
@@ -78,6 +86,21 @@ pub(super) fn seal(
     };
     let passphrase = passphrases.passphrase(&ask)?;
     Ok(KeyFile::seal(key, header.clone(), Some(&passphrase))?)
+}
+
+/// Refuses to do with an external key what takes its private half.
+///
+/// # Errors
+/// For an external key; `what` completes "so it …".
+fn check_is_here(key: &StoredKey, what: &str) -> anyhow::Result<()> {
+    match &key.external {
+        None => Ok(()),
+        Some(external) => bail!(
+            "the private half of {} is not here: {} signs with it, so it {what}",
+            key.id,
+            Quoted(&external.program().shown())
+        ),
+    }
 }
 
 /// `1 key`, `2 keys`.

@@ -6,16 +6,21 @@ use jiff::{SignedDuration, Timestamp};
 use x509_cert::der::asn1::ObjectIdentifier;
 
 use super::der::{self, Der, bit_string, explicit, oid, tlv, uint};
-use super::secret::{Secret, random};
+use super::secret::random;
 use super::{KeyFault, public};
 use crate::tuf::Gun;
 
 /// How long notary's root certificates are valid (Notary v1, "Certificates").
 const VALIDITY: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
-/// PEM.
-pub(super) fn self_signed(secret: &Secret, gun: &Gun, now: Timestamp) -> Result<String, KeyFault> {
-    let algorithm = secret.certificate_algorithm()?;
+/// PEM. `sign` signs the bytes that it is given by the algorithm that `algorithm` (DER) names, as certificates have it.
+pub(super) fn self_signed<E: From<KeyFault>>(
+    algorithm: &[u8],
+    spki: &[u8],
+    gun: &Gun,
+    now: Timestamp,
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<String, E> {
     let name = common_name(gun);
     let not_after =
         now.checked_add(VALIDITY).map_err(|_| KeyFault::Malformed("no date is so late".to_owned()))?;
@@ -24,16 +29,16 @@ pub(super) fn self_signed(secret: &Secret, gun: &Gun, now: Timestamp) -> Result<
         &[
             &tlv(explicit(0), &[&uint(&[2])]), // version 3
             &uint(&random::<16>()?),
-            &algorithm,
+            algorithm,
             &name,
             &tlv(der::SEQUENCE, &[&time(now), &time(not_after)]),
             &name,
-            &secret.spki()?,
+            spki,
             &tlv(explicit(3), &[&extensions()]),
         ],
     );
-    let (algorithm, signature) = secret.sign_certificate(&tbs)?;
-    let certificate = tlv(der::SEQUENCE, &[&tbs, &algorithm, &bit_string(&signature)]);
+    let signature = sign(&tbs)?;
+    let certificate = tlv(der::SEQUENCE, &[&tbs, algorithm, &bit_string(&signature)]);
     Ok(public::pem("CERTIFICATE", &certificate))
 }
 

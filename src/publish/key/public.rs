@@ -1,6 +1,7 @@
 //! [`PublicForm`]: the public half of a key as metadata, key files and people have it.
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use x509_cert::der::Encode as _;
 
 use crate::tuf::canonical::Value;
 use crate::tuf::{KeyError, KeyId, PublicKey};
@@ -37,6 +38,24 @@ impl PublicForm {
     /// As [`Self::from_metadata`], of the bytes that `public` encodes.
     pub(super) fn from_bytes(keytype: &str, bytes: &[u8]) -> Result<Self, KeyError> {
         Self::from_metadata(keytype, &STANDARD.encode(bytes))
+    }
+
+    /// The bare key, of a certificate as of itself.
+    ///
+    /// # Errors
+    /// None for a key that was read already.
+    pub(in crate::publish) fn bare(&self) -> Result<Self, KeyError> {
+        let keytype = match self.keytype {
+            "ecdsa-x509" => "ecdsa",
+            "rsa-x509" => "rsa",
+            _ => return Ok(self.clone()),
+        };
+        let pem = STANDARD.decode(&self.public).map_err(|_| KeyError::Base64)?;
+        let malformed = |error: x509_cert::der::Error| KeyError::Pem(error.to_string());
+        let chain = x509_cert::Certificate::load_pem_chain(&pem).map_err(malformed)?;
+        let leaf = chain.first().ok_or_else(|| KeyError::Pem("no certificate".to_owned()))?;
+        let spki = leaf.tbs_certificate().subject_public_key_info().to_der().map_err(malformed)?;
+        Self::from_bytes(keytype, &spki)
     }
 
     /// `ecdsa`, `rsa`, `ecdsa-x509`, `rsa-x509` or `ed25519`.

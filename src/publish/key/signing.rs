@@ -44,9 +44,9 @@ impl Secret {
         }
     }
 
-    /// Signs a certificate, with the hash that suits the key: the DER AlgorithmIdentifier, and the signature.
-    pub(super) fn sign_certificate(&self, tbs: &[u8]) -> Result<(Der, Vec<u8>), KeyFault> {
-        let signature = match self {
+    /// Signs a certificate, with the hash that suits the key.
+    pub(super) fn sign_certificate(&self, tbs: &[u8]) -> Result<Vec<u8>, KeyFault> {
+        Ok(match self {
             Self::Ecdsa { curve: Curve::P256, scalar, point } => {
                 p256(&ECDSA_P256_SHA256_ASN1_SIGNING, scalar, point, tbs)?
             }
@@ -64,8 +64,7 @@ impl Secret {
             }
             Self::Rsa { pkcs1 } => rsa(&RSA_PKCS1_SHA256, pkcs1, tbs)?,
             Self::Ed25519 { .. } => return Err(KeyFault::NoCertificate),
-        };
-        Ok((self.certificate_algorithm()?, signature))
+        })
     }
 
     /// The DER AlgorithmIdentifier of [`Self::sign_certificate`].

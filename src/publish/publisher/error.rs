@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 use crate::notary::{Rejection, RemoteError};
+use crate::publish::external::ExternalError;
 use crate::publish::key::KeyFault;
 use crate::publish::key_file::KeyFileError;
 use crate::publish::passphrase::PassphraseError;
@@ -334,6 +335,16 @@ pub enum PublishError {
         id: KeyId,
         /// Why.
         error: KeyFileError,
+    },
+    /// The program that signs with an external key gave no signature.
+    #[error("the {role} key {id} did not sign, and nothing was published: {error}")]
+    External {
+        /// The key's role.
+        role: String,
+        /// Its canonical ID.
+        id: KeyId,
+        /// Why.
+        error: Box<ExternalError>,
     },
     /// A key cannot be made or used.
     #[error(transparent)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::PublishError;
+use super::signer::SigningKey;
 use crate::publish::key::{Algorithm, PrivateKey};
 use crate::publish::key_file::{KeyFile, KeyFileError, KeyHeader};
 use crate::publish::passphrase::{Ask, Passphrase, Passphrases};
@@ -17,7 +18,7 @@ pub(super) struct Keys<'a> {
     dir: &'a TrustDir,
     passphrases: &'a dyn Passphrases,
     gun: &'a Gun,
-    unlocked: BTreeMap<KeyId, PrivateKey>,
+    unlocked: BTreeMap<KeyId, SigningKey<'a>>,
     /// Keys that could not be unlocked: nobody is asked again.
     refused: BTreeMap<KeyId, PublishError>,
     /// Keys that were made, by the operation and the role that they were made for: applied once more, an operation takes
@@ -39,7 +40,9 @@ impl<'a> Keys<'a> {
 
     /// Whether the key is here, unlocked or not.
     pub(super) fn holds(&self, id: KeyId) -> Result<bool, PublishError> {
-        Ok(self.unlocked.contains_key(&id) || self.dir.key(&id)?.is_some())
+        Ok(self.unlocked.contains_key(&id)
+            || self.dir.key(&id)?.is_some()
+            || self.dir.external(&id)?.is_some())
     }
 
     /// Those of `ids` that are here.
@@ -63,16 +66,21 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The key, its passphrase asked for where it has not been yet.
-    pub(super) fn unlock(&mut self, id: KeyId) -> Result<&PrivateKey, PublishError> {
+    /// The key, its passphrase asked for where it has not been yet. Of an external key nothing is asked: its program does.
+    pub(super) fn unlock(&mut self, id: KeyId) -> Result<&SigningKey<'a>, PublishError> {
         if !self.unlocked.contains_key(&id) {
-            let file = self.dir.key(&id)?.ok_or(PublishError::NoSuchKey { id })?;
             if let Some(error) = self.refused.get(&id) {
                 return Err(error.clone());
             }
-            let key = self.open(id, &file).inspect_err(|error| {
-                self.refused.insert(id, error.clone());
-            })?;
+            let key = match self.dir.key(&id)? {
+                Some(file) => SigningKey::Here(self.open(id, &file).inspect_err(|error| {
+                    self.refused.insert(id, error.clone());
+                })?),
+                None => {
+                    let key = self.dir.external(&id)?.ok_or(PublishError::NoSuchKey { id })?;
+                    SigningKey::Elsewhere(key, self.passphrases)
+                }
+            };
             self.unlocked.insert(id, key);
         }
         self.unlocked.get(&id).ok_or(PublishError::NoSuchKey { id })
@@ -96,7 +104,11 @@ impl<'a> Keys<'a> {
     }
 
     /// A new key for `role`, stored under a new passphrase before anything is done with it.
-    pub(super) fn make(&mut self, operation: usize, role: &RoleName) -> Result<&PrivateKey, PublishError> {
+    pub(super) fn make(
+        &mut self,
+        operation: usize,
+        role: &RoleName,
+    ) -> Result<&SigningKey<'a>, PublishError> {
         let id = match self.made.get(&(operation, role.clone())) {
             Some(id) => *id,
             None => {
@@ -109,7 +121,7 @@ impl<'a> Keys<'a> {
                 let file = KeyFile::seal(&key, header, Some(&passphrase))
                     .map_err(|error| PublishError::KeyFile { id, error })?;
                 self.dir.add_key(&id, &file)?;
-                self.unlocked.insert(id, key);
+                self.unlocked.insert(id, SigningKey::Here(key));
                 self.made.insert((operation, role.clone()), id);
                 id
             }

@@ -56,7 +56,7 @@ impl TrustDir {
         self.path.join("private")
     }
 
-    /// All keys, those of older layouts included; sorted by role, repository and ID. Files that are not named like keys, and
+    /// All keys, those of older layouts and external ones included; sorted by role, repository and ID. Files that are not named like keys, and
     /// symbolic links, are skipped, as notary does.
     ///
     /// # Errors
@@ -68,7 +68,12 @@ impl TrustDir {
                 continue;
             }
             if let Some(file) = self.read(&place, &path)? {
-                keys.push(StoredKey { id: place.id, header: file.header().clone(), path });
+                keys.push(StoredKey { id: place.id, header: file.header().clone(), path, external: None });
+            }
+        }
+        for key in self.externals()? {
+            if !keys.iter().any(|known| known.id == key.id) {
+                keys.push(key);
             }
         }
         keys.sort_by(|a, b| {
@@ -121,6 +126,11 @@ impl TrustDir {
                 self.disk.sync_parent(&path)?;
                 found = true;
             }
+        }
+        if let Some(key) = self.externals()?.into_iter().find(|key| key.id == *id) {
+            self.disk.remove_file(&key.path)?;
+            self.disk.sync_parent(&key.path)?;
+            found = true;
         }
         if found { Ok(()) } else { Err(TrustDirError::new(&self.private(), format!("has no key {id}"))) }
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::{count, files};
+use super::{check_is_here, count, files};
 use crate::cli::output::{print, table};
 use crate::cli::trust::key_choice::find;
 use crate::cli::trust::options::KeyOptions;
@@ -41,6 +41,7 @@ pub struct BackupArgs {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let dir = args.keys.open()?;
     let stored = find(&dir, &args.key)?;
+    check_is_here(&stored, "cannot be exported: `tagseal trust key backup` keeps what leads to it")?;
     let file = dir.key(&stored.id)?.with_context(|| format!("{} is gone", stored.path.display()))?;
     // As `notary key import` wants it: the path says which key it is before anybody opens it.
     let file = file.with_path(Some(&stored.id.to_string()));

@@ -10,6 +10,7 @@ use crate::cli::output::print;
 use crate::cli::passphrases::PassphraseSources;
 use crate::cli::repository::{Repository, read};
 use crate::cli::trust::options::KeyOptions;
+use crate::foreign::Quoted;
 use crate::publish::backup;
 use crate::publish::key_file::{KeyFile, KeyHeader};
 use crate::tuf::KeyId;
@@ -120,8 +121,15 @@ fn id_in(path: &str) -> Option<KeyId> {
 /// When it is no backup, or another key file of the same ID is here; nothing is taken then.
 pub fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let restored = backup::restore(&args.keys.open()?, &args.file)?;
-    print(&format!("Restored {} from {}", count(restored.added.len()), args.file.display()));
+    print(&format!(
+        "Restored {} from {}",
+        count(restored.added.len() + restored.external.len()),
+        args.file.display()
+    ));
     restored.added.iter().for_each(|id| print(&format!("  {id}")));
+    for key in &restored.external {
+        print(&format!("  {} (signed by {})", key.id(), Quoted(&key.program().shown())));
+    }
     if !restored.present.is_empty() {
         print(&format!("  and {} that were here already", count(restored.present.len())));
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::output::{Format, print, print_json, table};
 use crate::cli::trust::options::KeyOptions;
-use crate::foreign::Foreign;
+use crate::foreign::{Foreign, Quoted};
 
 /// Arguments of `tagseal trust key list`.
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,9 @@ struct Key {
     #[serde(rename = "keyID")]
     key_id: String,
     path: PathBuf,
+    /// The program that signs, where the private half is elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<Vec<String>>,
 }
 
 /// Lists the keys. Nothing is decrypted.
@@ -38,6 +41,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         repository: key.header.gun.map(|gun| gun.to_string()),
         key_id: key.id.to_string(),
         path: key.path,
+        command: key.external.map(|key| key.program().words().to_vec()),
     });
     let keys: Vec<_> = keys.collect();
     match args.output {
@@ -52,7 +56,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                     or_none(&key.role),
                     or_none(&key.repository),
                     key.key_id.clone(),
-                    key.path.display().to_string(),
+                    match &key.command {
+                        Some(words) => format!("signed by {}", Quoted(&words.join(" "))),
+                        None => key.path.display().to_string(),
+                    },
                 ]
             };
             let rows: Vec<_> = keys.iter().map(row).collect();

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::seal;
+use super::{check_is_here, seal};
 use crate::cli::output::print;
 use crate::cli::passphrases::{FdSource, PassphraseSources};
 use crate::cli::trust::key_choice::find;
@@ -30,6 +30,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let dir = args.keys.open()?;
     let stored = find(&dir, &args.key)?;
+    check_is_here(&stored, "has no passphrase")?;
     let file = dir.key(&stored.id)?.with_context(|| format!("{} is gone", stored.path.display()))?;
     let key = args.keys.passphrases().open_stored(&file, stored.id)?;
     // The variables hold the old one.

@@ -6,6 +6,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::output::print;
 use crate::cli::trust::key_choice::find;
 use crate::cli::trust::options::KeyOptions;
+use crate::foreign::Quoted;
 
 /// Arguments of `tagseal trust key remove`.
 #[derive(Debug, clap::Args)]
@@ -30,11 +31,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let role = stored.header.role.as_deref().unwrap_or("signing");
     let gun = stored.header.gun.as_ref().map(|gun| format!(" of {gun}")).unwrap_or_default();
     let question = format!("Delete the {role} key {}{gun}? Without a backup it is lost.", stored.id);
+    let question = match &stored.external {
+        None => question,
+        Some(external) => format!(
+            "Forget the {role} key {}{gun}? It stays where it is, and {} signs with it no more for this trust directory.",
+            stored.id,
+            Quoted(&external.program().shown())
+        ),
+    };
     if !confirm(&question, args.yes)? {
         print("Nothing was deleted");
         return Ok(ExitCode::SUCCESS);
     }
     dir.remove_key(&stored.id)?;
-    print(&format!("Deleted {}", stored.path.display()));
+    let rest = stored.external.map_or("", |_| "; the key itself stays where it is");
+    print(&format!("Deleted {}{rest}", stored.path.display()));
     Ok(ExitCode::SUCCESS)
 }
