@@ -22,8 +22,8 @@ help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
 
 .PHONY: test
-test: check deny chart e2e ## everything: formatting, lints, unit, conformance, in-process, dependencies, chart, end-to-end
-	$(call step,passed: formatting$(comma) lints$(comma) unit$(comma) conformance$(comma) in-process$(comma) dependency rules$(comma) chart$(comma) end-to-end)
+test: check tokens deny chart e2e ## everything: formatting, lints, unit, conformance, in-process, dependencies, chart, end-to-end
+	$(call step,passed: formatting$(comma) lints$(comma) unit$(comma) conformance$(comma) in-process$(comma) tokens$(comma) dependency rules$(comma) chart$(comma) end-to-end)
 
 .PHONY: check
 check: format lint unit ## the fast part: formatting, lints, unit, conformance, in-process
@@ -31,18 +31,30 @@ check: format lint unit ## the fast part: formatting, lints, unit, conformance, 
 .PHONY: format
 format:
 	$(call step,formatting)
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 
 .PHONY: lint
 lint:
 	$(call step,lints)
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --test e2e -- -D warnings
+	$(CARGO) clippy --locked --package tagseal-pkcs11 --all-targets -- -D warnings
 
 .PHONY: unit
 unit:
 	$(call step,unit$(comma) conformance and in-process tests)
 	$(CARGO) test --locked
+
+# Needs SoftHSM2, which the script of the end-to-end suite installs.
+.PHONY: tokens
+tokens: notary ## tagseal-pkcs11 against tokens of SoftHSM2
+	$(call step,tokens)
+	$(CARGO) test --locked --package tagseal-pkcs11
+
+.PHONY: pkcs11
+pkcs11: ## the release binary of tagseal-pkcs11, which signs with keys in tokens
+	$(call step,release binary of tagseal-pkcs11)
+	$(CARGO) build --locked --release --package tagseal-pkcs11
 
 # SEED repeats a soak: make soak SEED=7.
 SEED ?= $(shell od -An -N8 -tu8 /dev/urandom | tr -d ' ')

@@ -24,6 +24,7 @@ mod sign;
 mod sign_offline;
 mod signer;
 mod signer_name;
+mod token_key;
 mod witness;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use super::key_choice;
 use super::options::Options;
 use super::outcome::Outcome;
 use super::session::Session;
+use super::token_key;
 use crate::cli::repository::Repository;
 use crate::publish::operation::Operation;
 
@@ -14,8 +15,9 @@ use crate::publish::operation::Operation;
 pub struct Args {
     /// The repository, with its registry.
     repository: String,
-    /// The root key: its ID in the trust directory, or a file; default: the one that is there, or a new one.
-    #[arg(long, visible_alias = "rootkey", value_name = "ID|FILE")]
+    /// The root key: its ID in the trust directory, a file, or a pkcs11: URI; default: the one that is
+    /// there, or a new one, in the token that TAGSEAL_PKCS11 names if it does.
+    #[arg(long, visible_alias = "rootkey", value_name = "ID|FILE|URI")]
     root_key: Option<String>,
     /// Sign the snapshot with a key of this machine, as `notary init` does. Every signer needs that key then; without
     /// this the server has it, as with docker.
@@ -35,7 +37,10 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let repository = Repository::whole(&args.repository)?;
     let session = Session::open(&args.options)?;
-    let root_key = key_choice::root_key(&session, args.root_key.as_deref())?;
+    let root_key = match args.root_key.as_deref() {
+        None => token_key::configured(&session)?,
+        named => key_choice::root_key(&session, named)?,
+    };
     let operation = Operation::Init { root_key, snapshot_key_is_local: args.local_snapshot };
     let published = crate::cli::runtime()?.block_on(session.publish(&repository, &[operation]))?;
     let gun = repository.gun();

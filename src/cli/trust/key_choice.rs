@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use super::session::Session;
+use super::token_key;
 use crate::cli::repository::read;
 use crate::clock::{Clock as _, SystemClock};
 use crate::publish::key::PublicForm;
@@ -42,7 +43,8 @@ pub(super) fn find(dir: &TrustDir, text: &str) -> anyhow::Result<StoredKey> {
     }
 }
 
-/// The key that `text` names, for `role`: one of the trust directory, or a file, which goes into it first.
+/// The key that `text` names, for `role`: one of the trust directory, or a file or a token's, which goes into
+/// it first.
 ///
 /// # Errors
 /// When it is neither.
@@ -52,6 +54,9 @@ pub(super) fn choose(
     role: &str,
     gun: Option<&Gun>,
 ) -> anyhow::Result<KeyId> {
+    if token_key::is_uri(text) {
+        return token_key::take(session, text, role, gun);
+    }
     let path = Path::new(text);
     if !path.is_file() {
         return Ok(find(&session.dir, text)?.id);

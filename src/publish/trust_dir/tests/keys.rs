@@ -36,7 +36,7 @@ fn keys_are_found_sorted_and_removed() {
         header("alice", None),
     ] {
         let (id, file) = new_key(header.clone());
-        expected.push(StoredKey { id, header, path: dir.add_key(&id, &file).unwrap() });
+        expected.push(StoredKey { id, header, path: dir.add_key(&id, &file).unwrap(), external: None });
     }
     expected.reverse();
     expected[2..].sort_by(|a, b| a.header.gun.cmp(&b.header.gun));
