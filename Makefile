@@ -110,6 +110,7 @@ static: ## the static release binary, as the image has it
 .PHONY: e2e
 e2e: static tools ## the suite against real components, with the binary that the image has
 	$(call step,end-to-end)
+	$(CARGO) build --locked --package tagseal-pkcs11
 	KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$(TOOLS_DIR)}" TAGSEAL_BIN="$${TAGSEAL_BIN:-$(STATIC)}" TAGSEAL_STATIC=$(STATIC) \
 		$(CARGO) test --locked --test e2e
 	$(call step,rights: enough$(comma) and all of them used)

@@ -37,6 +37,7 @@ mod signing_connections;
 mod signing_docker;
 mod signing_expiry;
 mod signing_failures;
+mod signing_hardware;
 mod signing_holders;
 mod signing_keys;
 mod signing_killed;

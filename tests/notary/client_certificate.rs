@@ -75,25 +75,31 @@ async fn a_certificate_that_comes_later_is_shown_on_new_connections() {
 
 /// Secrets by their names, and how often each was read.
 #[derive(Debug, Clone, Default)]
-struct Secrets(Arc<Mutex<BTreeMap<String, (Option<CertificatePem>, usize)>>>);
+struct Secrets(Arc<Mutex<BTreeMap<String, Kept>>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    pem: Option<CertificatePem>,
+    times_read: usize,
+}
 
 impl Secrets {
     fn put(&self, name: &str, (certificate, key): (String, String)) {
         let pem = CertificatePem { certificate, key: Secret::new(key) };
-        self.0.lock().unwrap().entry(name.to_owned()).or_default().0 = Some(pem);
+        self.0.lock().unwrap().entry(name.to_owned()).or_default().pem = Some(pem);
     }
 
     fn times_read(&self, name: &str) -> usize {
-        self.0.lock().unwrap().get(name).map_or(0, |(_, times)| *times)
+        self.0.lock().unwrap().get(name).map_or(0, |kept| kept.times_read)
     }
 }
 
 impl ClientCertificates for Secrets {
     fn read<'a>(&'a self, secret: &'a SecretRef) -> BoxFuture<'a, Result<CertificatePem, CredentialError>> {
         let mut secrets = self.0.lock().unwrap();
-        let (found, times) = secrets.entry(secret.to_string()).or_default();
-        *times += 1;
-        let found = found.clone().ok_or(CredentialError { message: "it is not there".to_owned() });
+        let kept = secrets.entry(secret.to_string()).or_default();
+        kept.times_read += 1;
+        let found = kept.pem.clone().ok_or(CredentialError { message: "it is not there".to_owned() });
         Box::pin(std::future::ready(found))
     }
 }

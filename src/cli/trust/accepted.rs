@@ -16,7 +16,7 @@ use crate::cli::settings::{SYSTEM_NAMESPACE, live_resolver};
 use crate::digest::Digest;
 use crate::image::{ImageReference, Segment};
 use crate::policy::{Demand, PolicySet, SetOptions, TrustServer};
-use crate::trust::{Grant, MemoryState, Question, Report, ReportQuestion, Resolver, ResolverConfig};
+use crate::trust::{MemoryState, PodIdentity, Question, Report, ReportQuestion, Resolver, ResolverConfig};
 use crate::tuf::{Anchors, KeyId, RoleName};
 
 /// By what signatures are accepted.
@@ -144,9 +144,9 @@ pub(super) async fn read(
     };
     let mut listings = Vec::new();
     for demand in &demands {
-        let grant = Grant::default();
+        let pod = PodIdentity::default();
         let (registry, deadline) = (repository.registry(), Instant::now() + timeout);
-        let report = resolver.report(ReportQuestion { demand, registry, grant: &grant, deadline }).await?;
+        let report = resolver.report(ReportQuestion { demand, registry, pod: &pod, deadline }).await?;
         accepted.server = demand.server.url.as_str().trim_end_matches('/').to_owned();
         listings.extend(listings_of(&report));
     }
@@ -196,11 +196,11 @@ async fn judge(
 ) -> Result<Digest, String> {
     let name = format!("{}:{tag}", repository.gun());
     let image = ImageReference::parse(&name).map_err(|error| format!("it is no tag: {error}"))?;
-    let grant = Grant::default();
+    let pod = PodIdentity::default();
     let mut digests = Vec::new();
     for demand in demands {
         let deadline = Instant::now() + timeout;
-        let question = Question { demand, image: &image, grant: &grant, deadline, dry_run: false };
+        let question = Question { demand, image: &image, pod: &pod, deadline, dry_run: false };
         let resolved = resolver.resolve(question).await.map_err(|refusal| refusal.to_string())?;
         digests.extend(resolved.signed.map(|signed| signed.digest()));
     }
