@@ -45,6 +45,7 @@ mod signing_model;
 mod signing_moving;
 mod signing_server_keys;
 mod signing_together;
+mod signing_year;
 mod sites;
 mod telemetry;
 mod trust_server;

@@ -23,7 +23,14 @@ const PRINTS: &[&str] = &[
 ];
 const MAY_PRINT: &[&str] = &["cli/output.rs"];
 /// Which ask whether it is a terminal, write a script of clap's own making, or take a handle for the log.
-const HANDLES: &[&str] = &["cli/sandbox.rs", "cli/progress.rs", "cli/completions.rs", "telemetry/log.rs"];
+const HANDLES: &[&str] = &[
+    "cli/sandbox.rs",
+    "cli/passphrases.rs",
+    "cli/progress.rs",
+    "cli/completions.rs",
+    "publish/external/program.rs",
+    "telemetry/log.rs",
+];
 
 #[test]
 fn t40_one_function_escapes_text() {

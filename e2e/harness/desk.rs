@@ -108,6 +108,11 @@ impl Desk {
         &self.gun
     }
 
+    /// The trust server's address.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
     /// The folder in which both programs run.
     pub fn folder(&self) -> &Path {
         &self.dir

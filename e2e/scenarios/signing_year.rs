@@ -1,0 +1,185 @@
+//! A publisher's year, and what consumers say after each step: tagseal by a policy that pins the first root, with records kept
+//! from one time to the next, and `notary` with a cache of its own.
+
+use std::thread;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::json;
+use tagseal::clock::{Clock as _, SystemClock};
+
+use crate::harness::*;
+use crate::support::days;
+use crate::support::deal::{add, init};
+use crate::support::past::{Past, ROLE_DAYS};
+
+/// How many builds publish, and how many of them at once.
+const BUILDS: usize = 40;
+const AT_ONCE: usize = 10;
+
+/// Those who pull: they look at one server, and remember what they saw.
+struct Consumers {
+    desk: Desk,
+    root: String,
+}
+
+impl Consumers {
+    fn of(owner: &Desk) -> Self {
+        Self { desk: owner.neighbour("consumers"), root: owner.keys_of("root").concat() }
+    }
+
+    fn turn_to(&mut self, server: &NotaryServer) {
+        self.desk = self.desk.clone().with_server(server.url());
+    }
+
+    /// What tagseal says of a tag: `None` where it passes, else the whole denial.
+    fn denial(&self, tag: &str) -> Option<String> {
+        let policy = json!({
+            "apiVersion": "tagseal.dev/v1alpha1", "kind": "ClusterTrustPolicy", "metadata": {"name": "year"},
+            "spec": {
+                "images": {"include": ["registry.test/**"]},
+                "notary": {"server": self.desk.server()},
+                "roots": [{"keyID": self.root}],
+            },
+        });
+        std::fs::write(self.desk.folder().join("policy.yaml"), policy.to_string()).expect("a policy");
+        let said = self.desk.program(&format!(
+            "verify WEB:{tag} --policy policy.yaml --state-dir state --cache-dir cache --clock-skew 0s"
+        ));
+        let text = format!("{}{}", said.out, said.errors);
+        match said.code {
+            Some(0) => None,
+            Some(1 | 2) => Some(text),
+            _ => panic!("{text}"),
+        }
+    }
+
+    /// The tags that `notary` lists, as docker would take them.
+    fn listed(&self) -> Result<Vec<String>, String> {
+        let said = self.desk.notary("list WEB --roles targets/releases");
+        let rows = said.out.lines().skip(2).filter_map(|line| line.split_whitespace().next());
+        if said.code == Some(0) { Ok(rows.map(str::to_owned).collect()) } else { Err(said.errors) }
+    }
+
+    /// Both take these tags, and neither takes those.
+    #[track_caller]
+    fn take(&self, taken: &[&str], refused: &[&str]) {
+        let listed = self.listed().expect("notary's list");
+        for tag in taken {
+            assert_eq!(self.denial(tag), None, "{tag}");
+            assert!(listed.iter().any(|listed| listed == tag), "{tag}: {listed:?}");
+        }
+        for tag in refused {
+            assert!(self.denial(tag).is_some(), "{tag}");
+            assert!(listed.iter().all(|listed| listed != tag), "{tag}: {listed:?}");
+        }
+    }
+}
+
+/// A signer's own machine, with the public half at the owner's.
+fn signer(owner: &Desk, name: &str) -> Desk {
+    let desk = owner.neighbour(name);
+    desk.tagseal(&format!("key generate {name}")).passes();
+    let public = format!("{name}.pub");
+    std::fs::copy(desk.folder().join(&public), owner.folder().join(&public)).expect("a public key");
+    owner.tagseal(&format!("signer add --key {public} {name} WEB")).passes();
+    desk
+}
+
+#[test]
+fn a_publishers_year() {
+    let (old, new) = (NotaryServer::start("year-old"), NotaryServer::start("year-new"));
+    let owner = Desk::at("year", &old);
+    owner.tagseal("init WEB").passes();
+    let signers = ["ann", "ben", "cat"].map(|name| signer(&owner, name));
+    let [ann, ben, cat] = &signers;
+    let mut consumers = Consumers::of(&owner);
+
+    // A build matrix: each signer's pipelines publish at once, and all of them arrive.
+    for wave in (0..BUILDS).collect::<Vec<_>>().chunks(AT_ONCE) {
+        thread::scope(|scope| {
+            for build in wave {
+                let machine = signers[build % signers.len()].neighbour(&format!("build-{build}"));
+                let key = signers[build % signers.len()].trust_dir().join("private");
+                scope.spawn(move || {
+                    copy_keys(&key, &machine.trust_dir().join("private"));
+                    machine.tagseal(&format!("{} --timeout 120s", sign_args(&format!("b{build}")))).passes();
+                });
+            }
+        });
+    }
+    let built: Vec<String> = (0..BUILDS).map(|build| format!("b{build}")).collect();
+    let mut listed = consumers.listed().expect("notary's list");
+    listed.sort();
+    let mut all = built.clone();
+    all.sort();
+    assert_eq!(listed, all);
+    consumers.take(&["b0", "b1", "b39"], &["evil"]);
+
+    // ben's key is stolen, and signs. The owner takes ben out; what the thief signed last counts for nothing until somebody
+    // who is left has looked at it.
+    ben.tagseal(&sign_args("evil")).passes();
+    consumers.take(&["b0", "evil"], &[]);
+    let said = owner.tagseal("signer remove ben WEB");
+    assert!(said.errors.contains("tagseal trust witness"), "{}", said.errors);
+    said.passes();
+    assert!(consumers.denial("evil").is_some());
+    ann.tagseal("witness targets/releases WEB --yes").passes();
+    ann.tagseal("revoke WEB:evil").passes();
+    consumers.take(&["b0", "b1", "b39"], &["evil"]);
+    assert_eq!(ben.tagseal(&sign_args("evil")).code, Some(2));
+
+    // The owner's repository key is lost: the root key makes a new one.
+    let lost = owner.keys_of("targets").concat();
+    owner.tagseal(&format!("key remove {lost} --yes")).passes();
+    owner.tagseal("rotate targets WEB").passes();
+    let dan = signer(&owner, "dan");
+    dan.tagseal(&sign_args("after-loss")).passes();
+    consumers.take(&["b0", "after-loss"], &["evil"]);
+
+    // The server is given up.
+    owner.tagseal(&format!("move WEB --from {} --to {}", old.url(), new.url())).passes();
+    consumers.turn_to(&new);
+    consumers.take(&["b0", "b39", "after-loss"], &["evil"]);
+    let cat = cat.clone().with_server(new.url());
+    cat.tagseal(&sign_args("after-move")).passes();
+    consumers.take(&["b0", "after-move"], &["evil"]);
+}
+
+#[test]
+fn after_three_years_nobody_takes_what_nobody_renewed_and_everybody_what_was() {
+    let desk = Desk::new("three-years");
+    let ends_in = SignedDuration::from_secs(4);
+    let then = SystemClock.now() + ends_in - days(ROLE_DAYS);
+    let past = Past {
+        server: suite().notary().url(),
+        trust_dir: &desk.trust_dir(),
+        passphrase: |_| PASSPHRASE,
+        now: then,
+    };
+    past.publish(desk.gun(), &[init(), add("1", "1", &[])]);
+    let consumers = Consumers::of(&desk);
+    let ends = then + days(ROLE_DAYS);
+    eventually("targets ends", Duration::from_secs(20), || {
+        if SystemClock.now() > ends { Ok(()) } else { Err(format!("{ends} is to come")) }
+    });
+    let denial = consumers.denial("1").expect("a denial");
+    assert!(denial.contains("Expired"), "{denial}");
+    assert!(consumers.desk.notary("list WEB").errors.contains("expired"));
+    desk.tagseal("renew WEB").passes();
+    assert_eq!(consumers.denial("1"), None);
+    consumers.desk.notary("list WEB").passes();
+}
+
+fn copy_keys(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for folder in [to.parent().expect("a folder"), to] {
+        set_mode(folder, 0o700);
+    }
+    for file in std::fs::read_dir(from).expect("keys") {
+        let file = file.expect("a key").path();
+        let copy = to.join(file.file_name().expect("a name"));
+        std::fs::copy(&file, &copy).expect("a key's file");
+        set_mode(&copy, 0o600);
+    }
+}
