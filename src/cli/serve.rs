@@ -5,6 +5,7 @@ mod certificate;
 mod cluster;
 mod files;
 mod limits;
+mod memory;
 mod observer;
 mod parts;
 
@@ -173,6 +174,7 @@ async fn serve(
         repositories.start(&resolver, &policies, &readiness, &mut process);
     }
     process.parts.start("the upkeep of trust data", Arc::clone(&resolver).maintain());
+    process.parts.start("the return of free memory", memory::give_back());
     process
         .parts
         .start("the policies of trust data", keep_to_policies(Arc::clone(&resolver), policies.clone()));

@@ -59,6 +59,7 @@ pub(super) async fn maintain(core: &Arc<Core>) {
     loop {
         tokio::time::sleep(ROUND).await;
         maintain_once(core, core.clock.now());
+        core.older_files.drop_expired().await;
     }
 }
 

@@ -135,6 +135,15 @@ impl OlderFiles {
     }
 }
 
+impl OlderFiles {
+    /// Drops the files that are kept no longer. The caches do so only where somebody uses them, and large files would stay
+    /// in memory until then.
+    pub(super) async fn drop_expired(&self) {
+        self.files.run_pending_tasks().await;
+        self.asked.run_pending_tasks().await;
+    }
+}
+
 impl Absences {
     pub(super) fn has(&self, requester: &Requester, file: &FileName, now: Moment) -> bool {
         let absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
