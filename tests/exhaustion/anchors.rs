@@ -8,7 +8,8 @@ use tagseal::limits;
 use tokio::time::Instant;
 
 use super::hostile::{Hostile, now, repository, trusting};
-use super::process::{Process, is_soak};
+use super::process::Process;
+use crate::support::random::is_soak;
 use crate::support::{TestRepository, image_digest};
 
 /// A repository of so many tags.

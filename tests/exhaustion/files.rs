@@ -4,7 +4,8 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::hostile::{Hostile, PIECES, gun, items, now, repository, trusting};
-use super::process::{Process, is_soak};
+use super::process::Process;
+use crate::support::random::is_soak;
 use crate::support::{TestKey, TestRepository, image_digest};
 
 /// Bytes of a large file: a quarter of what it may have, or half. A debug build takes long over more.

@@ -5,7 +5,8 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::hostile::{Hostile, now, repository, trusting};
-use super::process::{Process, is_soak};
+use super::process::Process;
+use crate::support::random::is_soak;
 use crate::support::{ServedFiles, TestRepository, image_digest};
 
 /// Tags that are signed anew.

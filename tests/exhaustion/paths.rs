@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::hostile::{Hostile, now, repository, trusting};
-use super::process::{Process, is_soak};
+use super::process::Process;
+use crate::support::random::is_soak;
 use crate::support::{TestKey, TestRepository, image_digest};
 
 /// So many numbered prefixes.

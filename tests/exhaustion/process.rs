@@ -22,6 +22,7 @@ use crate::admission::review::{Answer, Review, containers};
 use crate::admission::server::client;
 use crate::cli::run::{Machine, policy};
 use crate::cli::serve::localhost;
+use crate::support::random::is_soak;
 use crate::support::served::Served;
 
 /// Memory beyond what the process holds at rest.
@@ -46,11 +47,6 @@ const DECIDED: Duration = Duration::from_secs(120);
 
 /// So many processes at once, as each takes memory. Where time is measured, one has the machine for itself.
 static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(if is_soak() { 1 } else { 2 }));
-
-/// Whether time is no matter: attacks have their whole size, and bounds are exact.
-pub fn is_soak() -> bool {
-    std::env::var_os("TAGSEAL_SOAK").is_some()
-}
 
 /// A running process; it is killed when dropped.
 pub struct Process {

@@ -5,9 +5,10 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::hostile::{Hostile, PIECES, gun, items, now, pinning};
-use super::process::{Process, is_soak};
+use super::process::Process;
 use crate::cli::run::policy;
 use crate::support::TestKey;
+use crate::support::random::is_soak;
 use crate::support::signer::canonical;
 use crate::support::trust_server::url_path;
 

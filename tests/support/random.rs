@@ -25,6 +25,11 @@ pub fn seed() -> u64 {
     soak().unwrap_or(SEED)
 }
 
+/// Whether this is a soak: time is no matter, and everything has its whole size.
+pub fn is_soak() -> bool {
+    soak().is_some()
+}
+
 /// The seed of a soak, if this is one.
 fn soak() -> Option<u64> {
     let seed = std::env::var("TAGSEAL_SOAK").ok()?;
@@ -38,7 +43,7 @@ fn config(cases: u32, in_a_soak: u32) -> Config {
         config.rng_seed = RngSeed::Fixed(seed());
     }
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = if soak().is_some() { in_a_soak } else { cases };
+        config.cases = if is_soak() { in_a_soak } else { cases };
     }
     config
 }
