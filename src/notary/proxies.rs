@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::endpoints::{host, ip, is_loopback};
@@ -91,31 +92,11 @@ fn read(variable: &'static str, text: &str) -> Result<Proxy, Fault> {
     }
     let Some(host) = host(&url) else { return Err(Fault::ProxyUrl { variable, proxy: shown() }) };
     let authorization = (!url.username().is_empty() || url.password().is_some()).then(|| {
-        let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
-        let pair = [user.as_slice(), b":", &password].concat();
+        let pair = format!("{}:{}", url.username(), url.password().unwrap_or_default());
+        let pair: Vec<u8> = percent_decode_str(&pair).collect();
         Secret::new(format!("Basic {}", STANDARD.encode(pair)))
     });
     Ok(Proxy { variable, host, port: url.port().unwrap_or(PORT), authorization })
-}
-
-/// A part of a URL without its percent-encoding (RFC 3986, 2.1).
-fn decoded(part: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let [first, after @ ..] = rest {
-        let code = after.get(..2).filter(|_| *first == b'%').and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    bytes
 }
 
 /// An entry of `NO_PROXY`.

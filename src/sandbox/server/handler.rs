@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::answer::{Code, Detail, Empty, Refusal, go_json};
@@ -30,7 +31,7 @@ const CONSISTENT: &str = "public, max-age=2592000, s-maxage=2592000";
 /// Answers any request.
 pub(super) async fn answer(State(server): State<NotaryServer>, request: Request) -> Response {
     let now = server.0.clock.now();
-    let Some(path) = percent_decoded(request.uri().path()) else {
+    let Ok(path) = percent_decode_str(request.uri().path()).decode_utf8() else {
         return Refusal::bare(Code::MetadataNotFound).into_response();
     };
     let answered = match Route::parse(request.method(), &path) {
@@ -208,20 +209,4 @@ async fn blocking<T: Send + 'static>(
             Err(Refusal::bare(Code::Unknown))
         }
     }
-}
-
-/// A path without its escapes; `None` when it is not UTF-8 then.
-fn percent_decoded(path: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path.bytes();
-    while let Some(byte) = rest.next() {
-        out.push(match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(out).ok()
 }
