@@ -87,6 +87,16 @@ fn clients_of_the_old_server_follow_to_the_new_one() {
 
     let again = desk.tagseal(&format!("move WEB --from {from} --to {to}")).passes();
     assert!(again.starts_with(&format!("Nothing was changed: {gun} is at {to} already\n")), "{again}");
+
+    // The old server's copy goes, and the trust directory still knows the root.
+    let deleted = desk.clone().with_server(from).tagseal("delete WEB --keep-local --yes").passes();
+    assert_eq!(
+        deleted,
+        format!("Deleted the trust data of {gun} at {from}/; its metadata and keys are still here\n")
+    );
+    assert!(desk.trust_dir().join(format!("tuf/{gun}/metadata/root.json")).is_file());
+    desk.sign(Tagseal, &["targets"], "5");
+    verified(&desk, &new, "5").passes();
 }
 
 #[test]

@@ -231,6 +231,15 @@ impl Publisher<'_> {
         Ok(lock.remove()?)
     }
 
+    /// Deletes the repository's trust data at the server alone.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    pub async fn delete_at_server(&self) -> Result<(), PublishError> {
+        let _lock = self.dir.lock(self.remote.gun())?;
+        Ok(self.remote.delete().await?)
+    }
+
     /// What the server has; `None` for a repository that is yet to be made.
     async fn base(
         &self,

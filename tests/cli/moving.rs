@@ -81,7 +81,10 @@ fn a_repository_is_moved_with_its_root_key_alone() {
     let (from, to) = (old.url(), new.url());
     assert!(again.starts_with(&format!("Nothing was changed: {REPOSITORY} is at {to} already\n")), "{again}");
     assert!(again.contains(&format!("policies: spec.notary.server: {to}\n")), "{again}");
-    assert!(again.contains(&format!("`tagseal trust delete {REPOSITORY} --server {from}`")), "{again}");
+    assert!(
+        again.contains(&format!("`tagseal trust delete {REPOSITORY} --server {from} --keep-local`")),
+        "{again}"
+    );
 }
 
 #[test]

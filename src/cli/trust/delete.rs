@@ -18,6 +18,9 @@ pub struct Args {
     /// Do not ask.
     #[arg(long, short = 'y')]
     yes: bool,
+    /// Delete it at the server alone, as after a move to another one.
+    #[arg(long)]
+    keep_local: bool,
     /// As notary has it; the server's data are always deleted too.
     #[arg(long, hide = true)]
     remote: bool,
@@ -25,7 +28,7 @@ pub struct Args {
     options: Options,
 }
 
-/// Deletes the trust data at the server, and the metadata here. Keys stay.
+/// Deletes the trust data at the server, and the metadata here unless they are to be kept. Keys stay.
 ///
 /// # Errors
 /// When nobody confirms, or the server refuses.
@@ -33,16 +36,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let repository = Repository::whole(&args.repository)?;
     let session = Session::open(&args.options)?;
     let gun = repository.gun();
-    let question = format!(
-        "Delete all trust data of {gun}, at {} and here? No tag of it is signed any more then.",
-        session.server(&repository)?.url
-    );
+    let server = session.server(&repository)?.url.clone();
+    let question = match args.keep_local {
+        true => {
+            format!("Delete all trust data of {gun} at {server}? No tag of it is signed there any more then.")
+        }
+        false => {
+            format!(
+                "Delete all trust data of {gun}, at {server} and here? No tag of it is signed any more then."
+            )
+        }
+    };
     if !confirm(&question, args.yes)? {
         print("Nothing was deleted");
         return Ok(ExitCode::SUCCESS);
     }
-    crate::cli::runtime()?.block_on(session.delete(&repository))?;
-    let message = format!("Deleted the trust data of {gun}; its keys are still here");
+    crate::cli::runtime()?.block_on(session.delete(&repository, args.keep_local))?;
+    let message = match args.keep_local {
+        true => format!("Deleted the trust data of {gun} at {server}; its metadata and keys are still here"),
+        false => format!("Deleted the trust data of {gun}; its keys are still here"),
+    };
     Outcome::new(&repository, message, &Published::default()).print(args.options.output)?;
     Ok(ExitCode::SUCCESS)
 }

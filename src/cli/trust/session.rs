@@ -11,7 +11,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::notary::{NotaryClient, Remote};
 use crate::policy::TrustServer;
 use crate::publish::operation::Operation;
-use crate::publish::publisher::{PublishError, Published, Publisher, RoleEnd, has_keys_of};
+use crate::publish::publisher::{Published, Publisher, RoleEnd, has_keys_of};
 use crate::publish::trust_dir::TrustDir;
 use crate::trust::Access;
 use crate::tuf::{RoleName, TrustedRepository};
@@ -100,10 +100,14 @@ impl<'a> Session<'a> {
     }
 
     /// Deletes the repository's trust data.
-    pub(super) async fn delete(&self, repository: &Repository) -> anyhow::Result<()> {
+    pub(super) async fn delete(&self, repository: &Repository, keeps_local: bool) -> anyhow::Result<()> {
         let remote = self.remote(repository).await?;
-        let deleted: Result<(), PublishError> = self.publisher(&remote).delete().await;
-        Ok(deleted?)
+        let publisher = self.publisher(&remote);
+        match keeps_local {
+            true => publisher.delete_at_server().await?,
+            false => publisher.delete().await?,
+        }
+        Ok(())
     }
 
     /// Reads the repository and verifies it as publishing does: nothing of it is too old, and where the trust directory knows

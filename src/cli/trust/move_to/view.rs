@@ -122,8 +122,7 @@ impl View {
             format!("policies: spec.notary.server: {to}"),
             format!(
                 "publish no more at {from}; when nobody reads it any more, delete {gun} there with `tagseal trust delete {gun} \
-                 --server {from}`, from another trust directory than this one (`--trust-dir DIR`), which would forget the \
-                 repository's root"
+                 --server {from} --keep-local`"
             ),
         ]
     }
