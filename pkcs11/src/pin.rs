@@ -26,8 +26,16 @@ impl PinSource {
         let pin = if let Some(path) = &uri.pin_source {
             first_line(path).with_context(|| format!("cannot read the PIN from {}", path.display()))?
         } else if let Some(fd) = self.fd {
-            first_line(std::path::Path::new(&format!("/dev/fd/{fd}")))
-                .with_context(|| format!("cannot read the PIN from file descriptor {fd}"))?
+            let pin = first_line(std::path::Path::new(&format!("/dev/fd/{fd}")))
+                .with_context(|| format!("cannot read the PIN from file descriptor {fd}"))?;
+            if pin.is_empty() {
+                // Each signature is by a process of its own, and the first has emptied a pipe.
+                bail!(
+                    "file descriptor {fd} has no PIN, or an earlier signature has read it: nothing was tried. For several \
+                     signatures set {VARIABLE}, or name a file with pin-source in the URI"
+                );
+            }
+            pin
         } else if let Some(pin) = std::env::var_os(VARIABLE) {
             pin.into_string().ok().with_context(|| format!("{VARIABLE} is not UTF-8"))?
         } else {

@@ -147,6 +147,24 @@ fn a_wrong_pin_is_tried_once_and_none_by_default() {
 }
 
 #[test]
+fn a_pin_from_a_descriptor_is_read_once() {
+    let hsm = Hsm::new().with_token("one");
+    let (mut pipe, pin) = std::io::pipe().map(|(read, write)| (write, read)).unwrap();
+    writeln!(pipe, "{PIN}").unwrap();
+    drop(pipe);
+    let arguments = ["--pin-fd", "0", "generate", "pkcs11:token=one"];
+    let made = hsm.command(&arguments, None).stdin(pin.try_clone().unwrap()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let again = hsm.command(&arguments, None).stdin(pin).output().unwrap();
+    assert_eq!(again.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8_lossy(&again.stderr),
+        "tagseal-pkcs11: file descriptor 0 has no PIN, or an earlier signature has read it: nothing was tried. For several \
+         signatures set TAGSEAL_PKCS11_PIN, or name a file with pin-source in the URI\n"
+    );
+}
+
+#[test]
 fn of_two_tokens_one_has_to_be_named_and_one_that_is_gone_is_told() {
     let hsm = Hsm::new().with_token("one").with_token("two");
     let error = hsm.failed(&["generate", "pkcs11:"], Some(PIN));
