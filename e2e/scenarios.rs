@@ -43,6 +43,7 @@ mod signing_keys;
 mod signing_killed;
 mod signing_model;
 mod signing_moving;
+mod signing_promoting;
 mod signing_server_keys;
 mod signing_together;
 mod signing_year;

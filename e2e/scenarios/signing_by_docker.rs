@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::signing_hardware::with_tokens;
+use super::signing_holders::together;
 use crate::harness::*;
 
 /// What both programs show of a repository.
@@ -154,4 +156,39 @@ fn docker_goes_on_with_keys_and_a_repository_that_tagseal_made() {
     shows(&desk, &[("2", &["jeff"])], &["jeff", "qa"]);
     desk.docker("revoke --yes WEB:2").passes();
     shows(&desk, &[], &["jeff", "qa"]);
+}
+
+#[test]
+fn docker_goes_on_after_a_root_of_two_holders_a_root_in_a_token_and_a_move() {
+    let authority = Authority::new("docker-moved");
+    let [old, new] = ["old", "new"].map(|name| NotaryServer::over_tls(&format!("docker-{name}"), &authority));
+    let desk = with_tokens(Desk::at("docker-moved", &old), &["one"]);
+    desk.tagseal("init WEB").passes();
+    let docker_adds_and_revokes = |desk: &Desk, name: &str| {
+        shows(desk, &[("1", &["jeff"])], &["jeff"]);
+        desk.docker(&format!("key generate {name}")).passes();
+        desk.docker(&format!("signer add --key {name}.pub {name} WEB")).passes();
+        desk.tagseal(&sign_args(name)).passes();
+        shows(desk, &[("1", &["jeff"]), (name, &["jeff", name])], &["jeff", name]);
+        desk.docker(&format!("revoke --yes WEB:{name}")).passes();
+        desk.docker(&format!("signer remove {name} WEB")).passes();
+        shows(desk, &[("1", &["jeff"])], &["jeff"]);
+    };
+    desk.docker("key generate jeff").passes();
+    desk.docker("signer add --key jeff.pub jeff WEB").passes();
+    desk.tagseal(&sign_args("1")).passes();
+
+    let bob = desk.neighbour("bob");
+    bob.tagseal("key certificate WEB -o ../bob.crt").passes();
+    together(&desk, &[&bob], "root", "rotate root WEB --threshold 2 --add-key bob.crt", "two");
+    docker_adds_and_revokes(&desk, "later-two");
+    let bobs = bob.keys_of("root").concat();
+    together(&desk, &[&bob], "root", &format!("rotate root WEB --threshold 1 --remove-key {bobs}"), "one");
+    docker_adds_and_revokes(&desk, "later-one");
+
+    desk.tagseal("rotate root WEB --key pkcs11:token=one").passes();
+    docker_adds_and_revokes(&desk, "later-token");
+
+    desk.tagseal(&format!("move WEB --from {} --to {}", old.url(), new.url())).passes();
+    docker_adds_and_revokes(&desk.with_server(new.url()), "later-moved");
 }

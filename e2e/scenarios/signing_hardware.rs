@@ -9,9 +9,12 @@ use crate::harness::*;
 
 const PIN: &str = "123456";
 
-/// A desk with SoftHSM2 of its own, and tokens of these labels.
 fn desk(name: &str, tokens: &[&str]) -> Desk {
-    let desk = Desk::new(name);
+    with_tokens(Desk::new(name), tokens)
+}
+
+/// The desk with SoftHSM2 of its own, and tokens of these labels.
+pub(super) fn with_tokens(desk: Desk, tokens: &[&str]) -> Desk {
     let (folder, config) = (desk.folder().join("tokens"), desk.folder().join("softhsm2.conf"));
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(&config, format!("directories.tokendir = {}\n", folder.display())).expect("a configuration");

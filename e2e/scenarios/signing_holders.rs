@@ -5,7 +5,7 @@ use crate::harness::*;
 
 /// One desk has something signed by others, who sign without a server, each a copy; and publishes it.
 #[track_caller]
-fn together(desk: &Desk, others: &[&Desk], role: &str, command: &str, name: &str) {
+pub(super) fn together(desk: &Desk, others: &[&Desk], role: &str, command: &str, name: &str) {
     let begun = desk.tagseal(&format!("{command} --pending {name}.json")).passes();
     assert!(begun.starts_with("Begun, and nothing is published yet: "), "{begun}");
     let mut copies = String::new();
