@@ -483,6 +483,11 @@ fn a_repository_that_nobody_knows_is_not_found_and_a_known_one_lacks_its_timesta
     let known = Some(known(&repository));
     let warm = drive(UpdateInput { known, ..pinned(&repository) }, nothing());
     assert!(matches!(warm.error(), TufError::Missing { file } if file.to_string() == "timestamp.json"));
+    // Asking again would not help.
+    assert_eq!(warm.asked().iter().filter(|asked| **asked == "timestamp.json").count(), 1);
+    // A root alone was never published.
+    let root = but(repository.files(), &[("timestamp.json", Answer::NotFound)]);
+    assert_eq!(*drive(pinned(&repository), root).error(), TufError::RepositoryNotFound);
     let silent = drive(pinned(&repository), |_| Answer::Unavailable);
     assert!(matches!(silent.error(), TufError::Unreachable { .. }));
 }
