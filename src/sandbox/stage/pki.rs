@@ -13,6 +13,7 @@ use rcgen::{
 
 use super::error::StageError;
 use super::home::{make_dir, write};
+use super::policy;
 use crate::tuf::CertificateChain;
 
 /// How long they are valid: a sandbox in a folder that stays is used again.
@@ -26,14 +27,18 @@ const SPARE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// soon as it signed.
 pub(super) fn prepare(home: &Path, names: Vec<String>, now: Timestamp) -> Result<String, StageError> {
     let authority = home.join("ca.crt");
-    if let Some(pem) = fs::read_to_string(&authority).ok().filter(|pem| is_valid(pem, now)) {
-        return Ok(pem);
+    let former = fs::read_to_string(&authority).ok();
+    if let Some(pem) = former.as_ref().filter(|pem| is_valid(pem, now)) {
+        return Ok(pem.clone());
     }
     let (certificate, key) = server_files(home);
     let made = issue(names, now)?;
     make_dir(&home.join("tls"))?;
     write(&certificate, made.certificate.as_bytes())?;
     write(&key, made.key.as_bytes())?;
+    if let Some(former) = former {
+        policy::change_authority(home, &former, &made.authority)?;
+    }
     write(&authority, made.authority.as_bytes())?;
     Ok(made.authority)
 }

@@ -1,6 +1,8 @@
 //! The sample policies.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::home::write;
@@ -56,6 +58,22 @@ impl Stage {
     }
 }
 
+/// Puts a new authority in the place of the former one in the policies that an earlier sandbox wrote, if there are any. What
+/// else was written into them stays.
+pub(super) fn change_authority(home: &Path, former: &str, new: &str) -> Result<(), StageError> {
+    let path = home.join("policy.yaml");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => write(&path, text.replace(&inline(former), &inline(new)).as_bytes()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StageError::io(path, &error)),
+    }
+}
+
+/// PEM as a policy has it inline.
+fn inline(pem: &str) -> String {
+    pem.lines().map(|line| format!("        {line}\n")).collect()
+}
+
 /// Two policies: what the shop sells is signed by two people, a tool by one.
 fn policies(registry: &str, notary: &str, ca_pem: &str, root: KeyId) -> String {
     let mut text = String::new();
@@ -63,7 +81,7 @@ fn policies(registry: &str, notary: &str, ca_pem: &str, root: KeyId) -> String {
         [("shop", "shop", &["targets/alice", "targets/qa"][..]), ("tools", "tools", &["targets/alice"][..])]
     {
         let separator = if text.is_empty() { "" } else { "---\n" };
-        let ca: String = ca_pem.lines().map(|line| format!("        {line}\n")).collect();
+        let ca = inline(ca_pem);
         let roles: String = roles.iter().map(|role| format!("  - role: {role}\n")).collect();
         // Writing to a string cannot fail.
         let _ = write!(
@@ -87,4 +105,23 @@ fn policies(registry: &str, notary: &str, ca_pem: &str, root: KeyId) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_authority_takes_the_place_of_the_former_one_and_nothing_else_changes() {
+        let home = tempfile::tempdir().unwrap();
+        let root = KeyId::from_hex(&"5f".repeat(32)).unwrap();
+        let written = |ca: &str| policies("localhost:5000", "https://localhost:4443", ca, root) + "# mine\n";
+        let (former, new) =
+            ("-----BEGIN-----\nformer\n-----END-----\n", "-----BEGIN-----\nnew\n-----END-----\n");
+        change_authority(home.path(), former, new).unwrap();
+        assert!(!home.path().join("policy.yaml").exists());
+        std::fs::write(home.path().join("policy.yaml"), written(former)).unwrap();
+        change_authority(home.path(), former, new).unwrap();
+        assert_eq!(std::fs::read_to_string(home.path().join("policy.yaml")).unwrap(), written(new));
+    }
 }
