@@ -1,7 +1,7 @@
 //! The program itself, with tokens of SoftHSM2 (`softhsm2` of Debian), each test with tokens of its own.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -144,6 +144,35 @@ fn a_wrong_pin_is_tried_once_and_none_by_default() {
     let uri = format!("pkcs11:token=one?pin-source={}", hsm.file("pin").display());
     let made = hsm.command(&["generate", &uri], None).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+#[test]
+fn a_pin_is_asked_for_on_a_terminal() {
+    let hsm = Hsm::new().with_token("one");
+    let line = format!("{} generate pkcs11:token=one", env!("CARGO_BIN_EXE_tagseal-pkcs11"));
+    // util-linux's `script` runs it on a terminal of its own.
+    let mut child = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env_remove("TAGSEAL_PKCS11_PIN")
+        .env("SOFTHSM2_CONF", hsm.file("softhsm2.conf"))
+        .env("TAGSEAL_PKCS11_MODULE", module())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut terminal, mut said) = (child.stdout.take().unwrap(), Vec::new());
+    let mut byte = [0];
+    while !said.ends_with(b"PIN of the token one: ") {
+        assert_eq!(terminal.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&said));
+        said.push(byte[0]);
+    }
+    let mut keyboard = child.stdin.take().unwrap();
+    writeln!(keyboard, "{PIN}").unwrap();
+    terminal.read_to_end(&mut said).unwrap();
+    drop(keyboard);
+    let said = String::from_utf8_lossy(&said);
+    assert!(child.wait().unwrap().success(), "{said}");
+    assert!(said.contains("Made the key id=%02"), "{said}");
 }
 
 #[test]
