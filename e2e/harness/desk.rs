@@ -9,14 +9,14 @@ use std::process::{Command, Output};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::notary_server::NotaryServer;
 use super::process::{command, output_of};
 use super::run::{RUN, source_path, tagseal_binary, tool};
 use super::suite::suite;
 
-pub use listing::{Row, rows};
+pub use listing::{Row, rows, tags};
 pub use steps::{Hand, sign_args};
 
 /// What keys are encrypted with.
@@ -139,6 +139,17 @@ impl Desk {
         fs::write(&private, key.serialize_pem()).expect("a key's file");
         set_mode(&private, 0o600);
         fs::write(self.dir.join(format!("{name}.pub.pem")), key.public_key_pem()).expect("a key's file");
+    }
+
+    /// Writes `policy.yaml`, a ClusterTrustPolicy of this spec.
+    pub fn has_policy(&self, spec: &Value) {
+        let policy = json!({
+            "apiVersion": "tagseal.dev/v1alpha1",
+            "kind": "ClusterTrustPolicy",
+            "metadata": {"name": "desk"},
+            "spec": spec,
+        });
+        fs::write(self.dir.join("policy.yaml"), policy.to_string()).expect("a policy");
     }
 
     /// Runs `tagseal trust …`; `WEB` stands for the repository.

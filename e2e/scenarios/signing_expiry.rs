@@ -13,7 +13,7 @@ use crate::support::deal::{add, delegate, init, init_with_snapshot};
 use crate::support::past::{Past, ROLE_DAYS};
 
 /// Publishes from the desk as of when what is signed ends after so long; when that is.
-fn published(desk: &Desk, ends_in: SignedDuration, operations: &[Operation]) -> Timestamp {
+pub(super) fn published(desk: &Desk, ends_in: SignedDuration, operations: &[Operation]) -> Timestamp {
     let now = SystemClock.now() + ends_in - days(ROLE_DAYS);
     let past = Past {
         server: suite().notary().url(),
@@ -23,6 +23,13 @@ fn published(desk: &Desk, ends_in: SignedDuration, operations: &[Operation]) -> 
     };
     past.publish(desk.gun(), operations);
     (now + days(ROLE_DAYS)).round(jiff::Unit::Second).expect("a time")
+}
+
+/// Waits until then.
+pub(super) fn until_ended(ends: Timestamp) {
+    eventually("the roles end", Duration::from_secs(20), || {
+        if SystemClock.now() > ends { Ok(()) } else { Err(format!("{ends} is to come")) }
+    });
 }
 
 fn with_signer(desk: &Desk) -> Vec<Operation> {
@@ -101,9 +108,7 @@ fn a_signer_below_what_ends_soon_or_ended_is_told_who_mends_it() {
     let jeff = late.twin("jeff");
     let targets = key(&jeff, "targets");
     jeff.tagseal(&format!("key remove {targets} --yes")).passes();
-    eventually("the roles end", Duration::from_secs(20), || {
-        if SystemClock.now() > ends { Ok(()) } else { Err(format!("{ends} is to come")) }
-    });
+    until_ended(ends);
     assert_eq!(late.notary("list WEB").code, Some(1));
     let said = jeff.tagseal(&sign("2"));
     let mend = format!("whoever has {targets} renews it with `tagseal trust witness targets {}`", late.gun());

@@ -16,25 +16,17 @@ fn two(name: &str) -> (Desk, NotaryServer, NotaryServer) {
 /// What `notary` lists from a cache of its own, at this server.
 #[track_caller]
 fn listed_by_notary(desk: &Desk, cache: &str, server: &NotaryServer) -> Vec<String> {
-    let said = desk.neighbour(cache).with_server(server.url()).notary("list WEB").passes();
-    let rows = said.lines().skip(2).filter_map(|line| line.split_whitespace().next());
-    rows.map(str::to_owned).collect()
+    tags(&desk.neighbour(cache).with_server(server.url()).notary("list WEB").passes())
 }
 
 /// Whether a policy that names this server lets the tag pass, with records kept from one time to the next.
 #[track_caller]
 fn verified(desk: &Desk, server: &NotaryServer, tag: &str) -> Said {
-    let policy = json!({
-        "apiVersion": "tagseal.dev/v1alpha1",
-        "kind": "ClusterTrustPolicy",
-        "metadata": {"name": "moving"},
-        "spec": {
-            "images": {"include": ["registry.test/**"]},
-            "notary": {"server": server.url()},
-            "firstUse": "Trust",
-        },
-    });
-    std::fs::write(desk.folder().join("policy.yaml"), policy.to_string()).expect("a policy");
+    desk.has_policy(&json!({
+        "images": {"include": ["registry.test/**"]},
+        "notary": {"server": server.url()},
+        "firstUse": "Trust",
+    }));
     desk.program(&format!("verify WEB:{tag} --policy policy.yaml --state-dir state --cache-dir cache"))
 }
 

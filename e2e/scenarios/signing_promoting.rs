@@ -20,18 +20,12 @@ fn what_a_policy_accepts_is_promoted_once_the_registry_has_it_under_the_new_name
     for (tag, role) in [("1", "targets/qa"), ("2", "targets/qa"), ("3", "targets")] {
         desk.tagseal(&format!("sign WEB:{tag} --roles {role}")).passes();
     }
-    let policy = json!({
-        "apiVersion": "tagseal.dev/v1alpha1",
-        "kind": "ClusterTrustPolicy",
-        "metadata": {"name": "stage"},
-        "spec": {
-            "images": {"include": [format!("{}/stage/**", registry.host())]},
-            "notary": {"server": desk.server()},
-            "roots": [{"keyID": desk.keys_of("root").concat()}],
-            "requiredDelegations": [{"role": "targets/qa"}],
-        },
-    });
-    std::fs::write(desk.folder().join("policy.yaml"), policy.to_string()).expect("a policy");
+    desk.has_policy(&json!({
+        "images": {"include": [format!("{}/stage/**", registry.host())]},
+        "notary": {"server": desk.server()},
+        "roots": [{"keyID": desk.keys_of("root").concat()}],
+        "requiredDelegations": [{"role": "targets/qa"}],
+    }));
 
     let promote = format!("promote WEB {prod} --policy policy.yaml --role targets");
     pushed("prod/web", "1");

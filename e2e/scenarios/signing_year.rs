@@ -1,17 +1,16 @@
 //! A publisher's year, and what consumers say after each step: tagseal by a policy that pins the first root, with records kept
 //! from one time to the next, and `notary` with a cache of its own.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
-use tagseal::clock::{Clock as _, SystemClock};
 
+use super::signing_expiry::{published, until_ended};
 use crate::harness::*;
-use crate::support::days;
 use crate::support::deal::{add, init};
-use crate::support::past::{Past, ROLE_DAYS};
 
 /// How many builds publish, and how many of them at once.
 const BUILDS: usize = 40;
@@ -34,16 +33,12 @@ impl Consumers {
 
     /// What tagseal says of a tag: `None` where it passes, else the whole denial.
     fn denial(&self, tag: &str) -> Option<String> {
-        let policy = json!({
-            "apiVersion": "tagseal.dev/v1alpha1", "kind": "ClusterTrustPolicy", "metadata": {"name": "year"},
-            "spec": {
-                "images": {"include": ["registry.test/**"]},
-                "notary": {"server": self.desk.server()},
-                "roots": [{"keyID": self.root}],
-                "freshness": {"revalidateAfter": "1s"},
-            },
-        });
-        std::fs::write(self.desk.folder().join("policy.yaml"), policy.to_string()).expect("a policy");
+        self.desk.has_policy(&json!({
+            "images": {"include": ["registry.test/**"]},
+            "notary": {"server": self.desk.server()},
+            "roots": [{"keyID": self.root}],
+            "freshness": {"revalidateAfter": "1s"},
+        }));
         let said = self.desk.program(&format!(
             "verify WEB:{tag} --policy policy.yaml --state-dir state --cache-dir cache --clock-skew 0s"
         ));
@@ -56,10 +51,9 @@ impl Consumers {
     }
 
     /// The tags that `notary` lists, as docker would take them.
-    fn listed(&self) -> Result<Vec<String>, String> {
-        let said = self.desk.notary("list WEB --roles targets/releases");
-        let rows = said.out.lines().skip(2).filter_map(|line| line.split_whitespace().next());
-        if said.code == Some(0) { Ok(rows.map(str::to_owned).collect()) } else { Err(said.errors) }
+    #[track_caller]
+    fn listed(&self) -> Vec<String> {
+        tags(&self.desk.notary("list WEB --roles targets/releases").passes())
     }
 
     /// tagseal denies the tag, as soon as what it saw before is older than the policy allows.
@@ -73,7 +67,7 @@ impl Consumers {
     /// Both take these tags, and neither takes those.
     #[track_caller]
     fn take(&self, taken: &[&str], refused: &[&str]) {
-        let listed = self.listed().expect("notary's list");
+        let listed = self.listed();
         for tag in taken {
             assert_eq!(self.denial(tag), None, "{tag}");
             assert!(listed.iter().any(|listed| listed == tag), "{tag}: {listed:?}");
@@ -108,21 +102,15 @@ fn a_publishers_year() {
     for wave in (0..BUILDS).collect::<Vec<_>>().chunks(AT_ONCE) {
         thread::scope(|scope| {
             for build in wave {
-                let machine = signers[build % signers.len()].neighbour(&format!("build-{build}"));
-                let key = signers[build % signers.len()].trust_dir().join("private");
+                let machine = signers[build % signers.len()].twin(&format!("build-{build}"));
                 scope.spawn(move || {
-                    copy_keys(&key, &machine.trust_dir().join("private"));
                     machine.tagseal(&format!("{} --timeout 120", sign_args(&format!("b{build}")))).passes();
                 });
             }
         });
     }
-    let built: Vec<String> = (0..BUILDS).map(|build| format!("b{build}")).collect();
-    let mut listed = consumers.listed().expect("notary's list");
-    listed.sort();
-    let mut all = built.clone();
-    all.sort();
-    assert_eq!(listed, all);
+    let built: BTreeSet<String> = (0..BUILDS).map(|build| format!("b{build}")).collect();
+    assert_eq!(BTreeSet::from_iter(consumers.listed()), built);
     consumers.take(&["b0", "b1", "b39"], &["evil"]);
 
     // ben's key is stolen, and signs. The owner takes ben out; what the thief signed last counts for nothing until somebody
@@ -158,38 +146,13 @@ fn a_publishers_year() {
 #[test]
 fn after_three_years_nobody_takes_what_nobody_renewed_and_everybody_what_was() {
     let desk = Desk::new("three-years");
-    let ends_in = SignedDuration::from_secs(4);
-    let then = SystemClock.now() + ends_in - days(ROLE_DAYS);
-    let past = Past {
-        server: suite().notary().url(),
-        trust_dir: &desk.trust_dir(),
-        passphrase: |_| PASSPHRASE,
-        now: then,
-    };
-    past.publish(desk.gun(), &[init(), add("1", "1", &[])]);
+    let ends = published(&desk, SignedDuration::from_secs(4), &[init(), add("1", "1", &[])]);
     let consumers = Consumers::of(&desk);
-    // Expiries are whole seconds.
-    let ends = then + days(ROLE_DAYS) + SignedDuration::from_secs(1);
-    eventually("targets ends", Duration::from_secs(20), || {
-        if SystemClock.now() > ends { Ok(()) } else { Err(format!("{ends} is to come")) }
-    });
+    until_ended(ends);
     let denial = consumers.denial("1").expect("a denial");
     assert!(denial.contains("Expired"), "{denial}");
     assert!(consumers.desk.notary("list WEB").errors.contains("expired"));
     desk.tagseal("renew WEB").passes();
     assert_eq!(consumers.denial("1"), None);
     consumers.desk.notary("list WEB").passes();
-}
-
-fn copy_keys(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for folder in [to.parent().expect("a folder"), to] {
-        set_mode(folder, 0o700);
-    }
-    for file in std::fs::read_dir(from).expect("keys") {
-        let file = file.expect("a key").path();
-        let copy = to.join(file.file_name().expect("a name"));
-        std::fs::copy(&file, &copy).expect("a key's file");
-        set_mode(&copy, 0o600);
-    }
 }

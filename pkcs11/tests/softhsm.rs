@@ -178,7 +178,7 @@ fn a_pin_is_asked_for_on_a_terminal() {
 #[test]
 fn a_pin_from_a_descriptor_is_read_once() {
     let hsm = Hsm::new().with_token("one");
-    let (mut pipe, pin) = std::io::pipe().map(|(read, write)| (write, read)).unwrap();
+    let (pin, mut pipe) = std::io::pipe().unwrap();
     writeln!(pipe, "{PIN}").unwrap();
     drop(pipe);
     let arguments = ["--pin-fd", "0", "generate", "pkcs11:token=one"];

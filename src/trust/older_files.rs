@@ -133,9 +133,7 @@ impl OlderFiles {
             digests: SharedPlaces::new(DIGESTS_AT_ONCE, DIGESTS_OF_SERVER),
         }
     }
-}
 
-impl OlderFiles {
     /// Drops the files that are kept no longer. The caches do so only where somebody uses them, and large files would stay
     /// in memory until then.
     pub(super) async fn drop_expired(&self) {

@@ -98,6 +98,11 @@ pub fn rows(expected: &[(&str, &str)]) -> BTreeSet<Row> {
     expected.iter().map(row).collect()
 }
 
+/// The tags of what `notary list` printed.
+pub fn tags(listed: &str) -> Vec<String> {
+    table(listed).map(|row| row[0].to_owned()).collect()
+}
+
 /// The rows of one of `notary`'s tables.
 fn table(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let rows = text.lines().skip_while(|line| !line.starts_with("---")).skip(1);

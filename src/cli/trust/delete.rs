@@ -37,25 +37,25 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let session = Session::open(&args.options)?;
     let gun = repository.gun();
     let server = session.server(&repository)?.url.clone();
-    let question = match args.keep_local {
-        true => {
-            format!("Delete all trust data of {gun} at {server}? No tag of it is signed there any more then.")
-        }
-        false => {
+    let (question, message) = match args.keep_local {
+        true => (
+            format!(
+                "Delete all trust data of {gun} at {server}? No tag of it is signed there any more then."
+            ),
+            format!("Deleted the trust data of {gun} at {server}; its metadata and keys are still here"),
+        ),
+        false => (
             format!(
                 "Delete all trust data of {gun}, at {server} and here? No tag of it is signed any more then."
-            )
-        }
+            ),
+            format!("Deleted the trust data of {gun}; its keys are still here"),
+        ),
     };
     if !confirm(&question, args.yes)? {
         print("Nothing was deleted");
         return Ok(ExitCode::SUCCESS);
     }
     crate::cli::runtime()?.block_on(session.delete(&repository, args.keep_local))?;
-    let message = match args.keep_local {
-        true => format!("Deleted the trust data of {gun} at {server}; its metadata and keys are still here"),
-        false => format!("Deleted the trust data of {gun}; its keys are still here"),
-    };
     Outcome::new(&repository, message, &Published::default()).print(args.options.output)?;
     Ok(ExitCode::SUCCESS)
 }
